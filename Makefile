@@ -1,0 +1,65 @@
+# `make` or `make help` lists what there is. Only Python 3.11 or later, make and git are needed to begin.
+PYTHON ?= python3
+IMAGE ?= local-cpu
+ENGINE ?= auto
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help bench build report test test-engines check perf lock clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+bench: .venv/host  ## Run an image (IMAGE=..., ENGINE=..., ARGS="--launches 6 ..."), print the table, write BENCHMARKS.md.
+	@$(BIN)/strixbench bench $(foreach image,$(IMAGE),'$(image)') --engine '$(ENGINE)' $(ARGS)
+
+build: .venv/host  ## Build an image without running it.
+	@$(BIN)/strixbench build $(foreach image,$(IMAGE),'$(image)') --engine '$(ENGINE)' $(ARGS)
+
+report: .venv/host  ## Write BENCHMARKS.md from the store.
+	@$(BIN)/strixbench report $(ARGS)
+
+test: .venv/dev  ## Unit tests, the guest as a process, and real diarization in the local environment.
+	@$(BIN)/pytest -m 'not engines and not perf' $(ARGS)
+
+test-engines: .venv/dev  ## The same launches in real Podman and Docker.
+	@$(BIN)/pytest -m engines $(ARGS)
+
+check: .venv/dev  ## ruff, mypy --strict, and generated files that are stale.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m tests.generated --check
+	@$(BIN)/strixbench report --check
+
+perf: .venv/dev  ## Benchmarks of strixbench itself.
+	@$(BIN)/pytest -m perf --benchmark-only --benchmark-columns=min,median,max,stddev,rounds $(ARGS)
+
+lock: .venv/dev  ## Renew the locks of the host and of the images; look at the difference before you commit it.
+	@$(BIN)/uv pip compile -q pyproject.toml --extra build $(LOCK_OPTIONS) -o locks/host.txt
+	@$(BIN)/uv pip compile -q pyproject.toml --extra build --extra dev $(LOCK_OPTIONS) -o locks/dev.txt
+	@$(BIN)/uv pip compile -q containers/locks/cpu.in --override containers/locks/left-out.txt \
+	    $(foreach package,torch torchaudio torchcodec torchvision,--no-emit-package $(package)) \
+	    $(LOCK_OPTIONS) -o containers/locks/cpu.txt
+
+LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
+
+clean:  ## Remove the virtual environment and caches of tools; results and models stay.
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .benchmarks
+
+# Every package by its hash: what was locked, or nothing.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+.venv/host: locks/host.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "strixbench needs Python 3.11 or later; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo 'installing strixbench into .venv' >&2
+	@$(INSTALL) --require-hashes --requirement locks/host.txt
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/host locks/dev.txt
+	@echo 'installing what the tests need into .venv' >&2
+	@$(INSTALL) --require-hashes --requirement locks/dev.txt
+	@touch $@

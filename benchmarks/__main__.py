@@ -1,0 +1,71 @@
+"""The guest: ``python -m benchmarks /exchange`` runs the stages in order and journals each.
+
+Exit status 0 when the last stage that was asked for ended well, 1 when a stage failed (the journal says how),
+2 when the request could not be read. Any other status is the death of this process.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import platform
+import sys
+from pathlib import Path
+
+from benchmarks import meter, probe
+from benchmarks.wire import JOURNAL, REQUEST, STAGES, Journal, ProtocolError, Request, StageFailed
+
+
+def main(exchange: Path) -> int:
+    """Run one launch; returns the exit status."""
+    faulthandler.enable()  # a segfault then leaves its Python frames on stderr, whose tail is kept as evidence
+    try:
+        request = Request.from_json((exchange / REQUEST).read_text())
+    except (OSError, ProtocolError) as error:
+        print(f"strixbench guest: {error}", file=sys.stderr)
+        return 2
+    journal = Journal(exchange / JOURNAL)
+    with journal.stage("launch") as found:
+        found["python"] = platform.python_version()
+        found["launch"] = request.launch
+    try:
+        run_stages(request, journal)
+    except StageFailed:
+        status = 1
+    else:
+        status = 0
+    journal.write("done", peak_resident_bytes=meter.peak_resident_bytes())
+    return status
+
+
+def run_stages(request: Request, journal: Journal) -> None:
+    """The stages after ``launch``, up to the request's last one; raises `StageFailed`."""
+    last = STAGES.index(request.last_stage)
+
+    with journal.stage("import") as found:
+        found.update(probe.try_imports(journal))
+    if last < STAGES.index("device"):
+        return
+    with journal.stage("device") as found:
+        found.update(probe.use_device(request))
+    if last < STAGES.index("load"):
+        return
+
+    from benchmarks.diarize import Diarization
+
+    workload = Diarization(request, journal)
+    with journal.stage("load") as found:
+        found.update(workload.load())
+    with journal.stage("cold") as found:
+        journal.write("pass", stage="cold", index=0, **workload.run())
+        found["peak_resident_bytes"] = meter.peak_resident_bytes()
+    with journal.stage("warm") as found:
+        for index in range(request.warm_passes):
+            journal.write("pass", stage="warm", index=index, **workload.run())
+        found["peak_resident_bytes"] = meter.peak_resident_bytes()
+        found.update(meter.torch_peaks(request.device))
+    with journal.stage("verify") as found:
+        found.update(workload.verify())
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,181 @@
+"""Speaker diarization as a workload: pyannote.audio's pipelines, with the differences of 3.x and 4.x hidden.
+
+A workload is what `benchmarks.__main__` drives: it loads, runs one pass at a time, and tells what came out.
+Transcription and other workloads are modules beside this one with the same three methods.
+"""
+
+from __future__ import annotations
+
+import array
+import importlib.metadata
+import sys
+import wave
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks import meter
+from benchmarks.wire import Journal, Request
+
+SAMPLE_RATE_HERTZ = 16_000
+
+HUB_NAMES = {"3.1": "pyannote/speaker-diarization-3.1", "community-1": "pyannote/speaker-diarization-community-1"}
+
+# The pipeline calls its hook with a step's artefact when that step is done, under these names in 3.1 to 4.0
+# (pyannote/audio/pipelines/speaker_diarization.py). Clustering has no call of its own: it lies, with the
+# reconstruction, between the embeddings and the discrete diarization.
+PART_OF_STEP = {
+    "segmentation": "segmentation",
+    "speaker_counting": "speaker counting",
+    "embeddings": "embeddings",
+    "discrete_diarization": "clustering",
+}
+
+
+class Workload(Protocol):
+    """What can be benchmarked in an image."""
+
+    def load(self) -> dict[str, Any]:
+        """Read the input and the models and move them to the device; returns what the journal should know."""
+        ...
+
+    def run(self) -> dict[str, Any]:
+        """One pass, timed by `meter.Stopwatch`; returns its ``seconds``, ``processor_seconds`` and ``parts``."""
+        ...
+
+    def verify(self) -> dict[str, Any]:
+        """What the passes put out, and how right it is."""
+        ...
+
+
+class WrongDevice(Exception):  # noqa: N818 - the name is what a person reads in the report
+    """A model is on another device than the one asked for."""
+
+
+class ModelsMissing(Exception):  # noqa: N818 - likewise
+    """The mounted cache lacks a model of this pipeline, or this pyannote.audio cannot run it."""
+
+
+class Diarization:
+    """pyannote.audio's speaker diarization of one file."""
+
+    def __init__(self, request: Request, journal: Journal) -> None:
+        self._request = request
+        self._journal = journal
+        self._synchronise = meter.synchroniser(request.device)
+        self._pipeline: Any = None
+        self._file: dict[str, Any] = {}
+        self._hypotheses: list[Any] = []
+
+    def load(self) -> dict[str, Any]:
+        """See `Workload.load`."""
+        import torch
+
+        torch.set_num_threads(self._request.threads or meter.usable_processors())
+        samples = read_waveform(self._request.audio)
+        self._file = {
+            "waveform": torch.frombuffer(samples, dtype=torch.float32)[None],
+            "sample_rate": SAMPLE_RATE_HERTZ,
+            "uri": Path(self._request.audio).stem,
+        }
+        self._pipeline = self._load_pipeline()
+        self._pipeline.segmentation_batch_size = self._request.segmentation_batch_size
+        self._pipeline.embedding_batch_size = self._request.embedding_batch_size
+        self._pipeline.to(torch.device(self._request.device))
+        self._refuse_another_device()
+        self._synchronise()
+        return {
+            "audio_seconds": len(samples) / SAMPLE_RATE_HERTZ,
+            "pyannote": importlib.metadata.version("pyannote.audio"),
+            "threads": torch.get_num_threads(),
+        }
+
+    def run(self) -> dict[str, Any]:
+        """See `Workload.run`; the parts are those of `PART_OF_STEP` and ``rest``."""
+        watch = meter.Stopwatch(self._synchronise)
+
+        def hook(step: str, artefact: Any, file: Any = None, total: int | None = None, completed: int | None = None) -> None:
+            # With `completed` it tells of progress inside a step, without it that the step is done.
+            if completed is None and step in PART_OF_STEP:
+                watch.border(PART_OF_STEP[step])
+
+        output = self._pipeline(self._file, hook=hook)
+        measured = watch.stop()
+        # 4.x returns a DiarizeOutput, 3.x the annotation itself.
+        self._hypotheses.append(getattr(output, "speaker_diarization", output))
+        self._refuse_another_device()
+        return measured
+
+    def verify(self) -> dict[str, Any]:
+        """See `Workload.verify`: see `benchmarks.verify.describe`."""
+        from benchmarks import verify
+
+        return verify.describe(self._hypotheses, reference=self._request.reference)
+
+    def _load_pipeline(self) -> Any:
+        """The instantiated pipeline, still on the CPU."""
+        from pyannote.audio import Pipeline
+
+        name = self._request.pipeline
+        if name == "embedded":
+            from benchmarks import embedded
+
+            return embedded.load_pipeline(Path(self._request.models))
+        version = importlib.metadata.version("pyannote.audio")
+        modern = int(version.split(".")[0]) >= 4
+        if name == "community-1" and not modern:
+            raise ModelsMissing(f"the community-1 pipeline needs pyannote.audio 4; this image has {version}")
+        if name == "3.1" and modern:
+            checkpoint: Any = self._config_31_for_pyannote_4()
+        else:
+            checkpoint = HUB_NAMES[name]
+        pipeline = Pipeline.from_pretrained(checkpoint)
+        if pipeline is None:  # how 3.x says that the hub refused
+            raise ModelsMissing(f"{HUB_NAMES[name]} is not in the mounted cache: run `strixbench models fetch {name}`")
+        return pipeline
+
+    def _config_31_for_pyannote_4(self) -> dict[str, Any]:
+        """The 3.1 pipeline's own configuration with a stand-in for community-1's PLDA.
+
+        pyannote.audio 4.0's constructor always loads a PLDA, by default from the gated community-1 repository,
+        though only VBx clustering uses it and 3.1 clusters agglomeratively
+        (https://github.com/pyannote/pyannote-audio/issues/2044).
+        """
+        import yaml
+        from huggingface_hub import hf_hub_download
+
+        from benchmarks.embedded import UnusedPLDA
+
+        config: dict[str, Any] = yaml.safe_load(Path(hf_hub_download(HUB_NAMES["3.1"], "config.yaml")).read_text())
+        config.pop("version", None)  # 4.x takes it for a dependency and refuses its major version
+        config["pipeline"].setdefault("params", {})["plda"] = UnusedPLDA()
+        self._journal.write(
+            "note",
+            text="pyannote.audio 4 wants community-1's PLDA to construct the 3.1 pipeline, which does not use it: "
+            "a stand-in that cannot be called was passed",
+        )
+        return config
+
+    def _refuse_another_device(self) -> None:
+        """Raise `WrongDevice` unless both models are where they were asked to be: no silent fall back to the CPU."""
+        models = {"segmentation": self._pipeline._segmentation.model, "embedding": self._pipeline._embedding.model_}
+        for name, model in models.items():
+            kinds = sorted({parameter.device.type for parameter in model.parameters()})
+            if kinds != [self._request.device]:
+                raise WrongDevice(f"the {name} model is on {', '.join(kinds)}; {self._request.device} was asked for")
+
+
+def read_waveform(path: str) -> array.array[float]:
+    """The samples of a 16 kHz mono 16-bit PCM WAV, as floats in [-1, 1).
+
+    With the standard library alone, so that a broken torchcodec or FFmpeg does not hide whether the GPU works.
+    """
+    with wave.open(path, "rb") as file:
+        layout = (file.getframerate(), file.getnchannels(), file.getsampwidth())
+        if layout != (SAMPLE_RATE_HERTZ, 1, 2):
+            raise ValueError(
+                f"{path} has {layout[0]} Hz, {layout[1]} channels, {8 * layout[2]} bits; the host normalises to 16 kHz mono 16 bits"
+            )
+        integers = array.array("h", file.readframes(file.getnframes()))
+    if sys.byteorder == "big":
+        integers.byteswap()
+    return array.array("f", (value / 32768.0 for value in integers))

@@ -1,0 +1,101 @@
+"""Seconds and peak memory, as this process sees them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def peak_resident_bytes(status: str = "/proc/self/status") -> int | None:
+    """This process's peak resident memory in bytes; ``None`` where the kernel does not say.
+
+    Read from ``VmHWM``, since ``ru_maxrss`` is inherited over exec and so can be the parent's
+    (getrusage(2); proc_pid_status(5)).
+    """
+    try:
+        text = Path(status).read_text()
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def usable_processors(cgroup: str = "/sys/fs/cgroup") -> int:
+    """How many processors this process may use: the affinity mask, cut by a cgroup v2 or v1 quota."""
+    count = len(os.sched_getaffinity(0))
+    for quota_seconds in (_quota_v2(Path(cgroup)), _quota_v1(Path(cgroup))):
+        if quota_seconds is not None:
+            count = min(count, max(1, int(quota_seconds)))
+    return count
+
+
+def torch_peaks(device: str) -> dict[str, int | None]:
+    """Peak bytes that torch's allocator handed out and reserved on the device; ``None`` on a CPU, which has no such meter."""
+    if device == "cpu":
+        return {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
+    import torch
+
+    return {
+        "peak_allocated_bytes": int(torch.cuda.max_memory_allocated()),
+        "peak_reserved_bytes": int(torch.cuda.max_memory_reserved()),
+    }
+
+
+def synchroniser(device: str) -> Callable[[], None]:
+    """What to call at a border between two timed parts, so that queued kernels are counted where they belong."""
+    if device == "cpu":
+        return lambda: None
+    import torch
+
+    return lambda: torch.cuda.synchronize()
+
+
+class Stopwatch:
+    """Wall and processor seconds since it was made, and the wall seconds of named parts."""
+
+    def __init__(self, synchronise: Callable[[], None]) -> None:
+        self._synchronise = synchronise
+        synchronise()
+        self._wall = self._border = time.perf_counter()
+        self._processor = time.process_time()
+        self.parts: dict[str, float] = {}
+
+    def border(self, part: str) -> None:
+        """All since the last border belongs to ``part``."""
+        self._synchronise()
+        now = time.perf_counter()
+        self.parts[part] = self.parts.get(part, 0.0) + now - self._border
+        self._border = now
+
+    def stop(self) -> dict[str, Any]:
+        """``seconds``, ``processor_seconds`` and ``parts``; what no border claimed is ``rest``, so the parts sum to the whole."""
+        self.border("rest")
+        return {
+            "seconds": self._border - self._wall,
+            "processor_seconds": time.process_time() - self._processor,
+            "parts": self.parts,
+        }
+
+
+def _quota_v2(cgroup: Path) -> float | None:
+    """Processors that cpu.max allows."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+
+
+def _quota_v1(cgroup: Path) -> float | None:
+    """Processors that cpu.cfs_quota_us allows."""
+    try:
+        quota = int((cgroup / "cpu" / "cpu.cfs_quota_us").read_text())
+        period = int((cgroup / "cpu" / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+    return quota / period if quota > 0 else None

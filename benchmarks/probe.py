@@ -1,0 +1,127 @@
+"""What this image has: every import of the pyannote stack tried on its own, torch's flavour, the device."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import sys
+import time
+import warnings
+from typing import Any
+
+from benchmarks.wire import Journal, Request, exception_chain
+
+# (module, attribute or None, distribution, needed). In the order in which a break shows its true cause first:
+# `import pyannote.audio` runs lightning before torchaudio, so a broken torch package would otherwise be blamed on it.
+# Only what pyannote.audio cannot do without is needed: audio comes as a waveform, so torchcodec may be broken.
+STACK: tuple[tuple[str, str | None, str, bool], ...] = (
+    ("torch", None, "torch", True),
+    ("torchaudio", None, "torchaudio", False),
+    ("torchcodec", None, "torchcodec", False),
+    ("torchvision", None, "torchvision", False),
+    ("lightning", None, "lightning", False),
+    ("asteroid_filterbanks", None, "asteroid-filterbanks", False),
+    ("huggingface_hub", None, "huggingface-hub", False),
+    ("speechbrain", None, "speechbrain", False),
+    ("pyannote.core", None, "pyannote.core", False),
+    ("pyannote.metrics", None, "pyannote.metrics", False),
+    ("pyannote.pipeline", None, "pyannote.pipeline", False),
+    ("pyannote.database", None, "pyannote.database", False),
+    ("pyannote.audio", None, "pyannote.audio", True),
+    ("pyannote.audio", "Pipeline", "pyannote.audio", True),
+)
+
+
+class DeviceUnavailable(Exception):  # noqa: N818 - the name is what a person reads in the report
+    """The device that was asked for is not there. There is no falling back to another."""
+
+
+def try_imports(journal: Journal) -> dict[str, Any]:
+    """Try each package of `STACK`, journal each; returns the ``import`` stage's findings.
+
+    Raises the exception of the first *needed* import that failed, after all were tried.
+    """
+    first_failure: Exception | None = None
+    for module, attribute, distribution, needed in STACK:
+        name = f"{module}.{attribute}" if attribute else module
+        journal.write("import", name=name, needed=needed, outcome="trying")
+        begun = time.perf_counter()
+        outcome, chain, error = _try_import(module, attribute)
+        journal.write(
+            "import",
+            name=name,
+            needed=needed,
+            outcome=outcome,
+            seconds=time.perf_counter() - begun,
+            version=_version(distribution),
+            chain=chain,
+        )
+        if needed and error is not None and first_failure is None:
+            first_failure = error
+    if first_failure is not None:
+        raise first_failure
+    return {"python": platform.python_version(), "torch": torch_identity(), "packages": installed_packages()}
+
+
+def torch_identity() -> dict[str, Any]:
+    """Which torch this really is: a ROCm image whose pip replaced torch shows here."""
+    torch = sys.modules["torch"]
+    return {
+        "version": str(torch.__version__),
+        "hip": getattr(torch.version, "hip", None),
+        "cuda": getattr(torch.version, "cuda", None),
+    }
+
+
+def installed_packages() -> list[str]:
+    """``name==version`` of every distribution, sorted: what pip freeze would print, without needing pip."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pairs = {(d.metadata["Name"] or "?", d.version or "?") for d in importlib.metadata.distributions()}
+    return sorted((f"{name}=={version}" for name, version in pairs), key=str.lower)
+
+
+def use_device(request: Request) -> dict[str, Any]:
+    """Do one real operation on the device that was asked for and describe it; raises `DeviceUnavailable`."""
+    import torch
+
+    if request.device == "cpu":
+        value = float((torch.ones(8, 8) @ torch.ones(8, 8)).sum())
+        described: dict[str, Any] = {"name": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
+    else:
+        if not torch.cuda.is_available():
+            identity = torch_identity()
+            raise DeviceUnavailable(f"torch {identity['version']} (hip {identity['hip']}, cuda {identity['cuda']}) sees no GPU")
+        value = float((torch.ones(8, 8, device="cuda") @ torch.ones(8, 8, device="cuda")).sum())
+        properties = torch.cuda.get_device_properties(0)
+        described = {
+            "name": properties.name,
+            "gfx_target": getattr(properties, "gcnArchName", None),
+            "total_memory_bytes": properties.total_memory,
+            "architectures": list(torch.cuda.get_arch_list()),
+        }
+    if value != 512.0:
+        raise ArithmeticError(f"an 8 x 8 product of ones sums to {value} on {request.device}, not to 512")
+    return {"device": request.device, **described}
+
+
+def _try_import(module: str, attribute: str | None) -> tuple[str, list[dict[str, str]], Exception | None]:
+    """The outcome, the chain and the exception of one import."""
+    try:
+        loaded = importlib.import_module(module)
+        if attribute is not None:
+            getattr(loaded, attribute)
+    except Exception as error:  # whatever an image's package raises is what we are here to record
+        # Not there at all, or there and lacking something of its own: only the first is "absent".
+        absent = isinstance(error, ModuleNotFoundError) and error.name is not None and module.startswith(error.name)
+        return ("absent" if absent else "failed"), exception_chain(error), error
+    return "ok", [], None
+
+
+def _version(distribution: str) -> str | None:
+    """A distribution's version without importing it; ``None`` where it has no metadata."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

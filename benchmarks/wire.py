@@ -1,0 +1,167 @@
+"""The protocol between the host and the guest: the only module that both sides import.
+
+The host writes ``request.json`` into the exchange folder and starts ``python -m benchmarks FOLDER`` from the
+folder above this package. The guest answers in ``journal.jsonl``: one JSON object a line, flushed and fsynced
+before the guest goes on, so that a native crash loses only the step in which it died.
+
+Every line has ``event`` and ``at`` (Unix seconds). The events:
+
+========== =====================================================================================
+``begin``    a stage begins: ``stage``
+``end``      it ended well: ``stage``, ``seconds``, and what that stage found out
+``failed``   it ended in an exception: ``stage``, ``seconds``, ``chain`` (outermost exception first)
+``import``   one package: ``name``, ``needed``, ``outcome`` (``trying``, ``ok``, ``absent``, ``failed``), ``version``, ``chain``
+``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``parts``
+``note``     something worth telling that is not a failure: ``text``
+``done``     the guest has nothing more to say
+========== =====================================================================================
+
+Standard library alone: this must import in an image where nothing else does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+PROTOCOL = 1
+"""Raised whenever a guest of the old protocol could not serve a host of the new one, or the reverse."""
+
+STAGES = ("launch", "import", "device", "load", "cold", "warm", "verify")
+"""In order. The stage that a launch reaches is its row of the compatibility table."""
+
+REQUEST = "request.json"
+JOURNAL = "journal.jsonl"
+
+MAX_TEXT_CHARACTERS = 16_000
+"""Longer texts (a traceback, an exception's message) keep their end: that is where the cause stands."""
+
+
+class ProtocolError(Exception):
+    """The request is missing, damaged, or of another protocol."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the host wants of one launch. Paths are paths inside the image."""
+
+    launch: str
+    pipeline: str
+    """``embedded``, ``3.1`` or ``community-1``"""
+    device: str
+    """``cpu`` or ``cuda`` (ROCm's torch answers to that name too)"""
+    last_stage: str
+    """The guest stops after this one: ``device`` is what ``strixbench probe`` asks for."""
+    audio: str
+    reference: str | None
+    """An RTTM; ``None``: this audio has none."""
+    models: str
+    warm_passes: int
+    segmentation_batch_size: int
+    embedding_batch_size: int
+    threads: int | None = None
+    """CPU threads for torch; ``None``: as many as this process may use."""
+    protocol: int = PROTOCOL
+
+    def to_json(self) -> str:
+        """The text of ``request.json``."""
+        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Request:
+        """Read ``request.json``; raises `ProtocolError`, naming what is wrong."""
+        try:
+            fields = json.loads(text)
+        except ValueError as error:
+            raise ProtocolError(f"{REQUEST} is not JSON: {error}") from error
+        if not isinstance(fields, dict) or fields.get("protocol") != PROTOCOL:
+            raise ProtocolError(f"{REQUEST} is not of protocol {PROTOCOL}")
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise ProtocolError(f"{REQUEST}: {error}") from error
+
+
+class StageFailed(Exception):  # noqa: N818 - it tells what happened; the error itself is in the journal
+    """A stage failed, and the journal says how: the guest ends here."""
+
+
+class Journal:
+    """Appends events to ``journal.jsonl``; each is on disk when the call returns."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # Truncated, not appended to: a pasted `--dry-run` line may be run twice over the same folder.
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one event. Raises OSError when the disk is full."""
+        line = json.dumps({"event": event, "at": time.time(), **fields}, allow_nan=False) + "\n"
+        data = line.encode()
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        os.fsync(self._descriptor)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        """Journal a stage's begin and its end; what the body puts into the yielded dictionary goes with the end.
+
+        Raises `StageFailed` after journaling any exception of the body.
+        """
+        found: dict[str, Any] = {}
+        self.write("begin", stage=name)
+        begun = time.perf_counter()
+        try:
+            yield found
+        except Exception as error:
+            self.write("failed", stage=name, seconds=time.perf_counter() - begun, chain=exception_chain(error))
+            raise StageFailed(name) from error
+        self.write("end", stage=name, seconds=time.perf_counter() - begun, **found)
+
+
+def exception_chain(error: BaseException) -> list[dict[str, str]]:
+    """The exception and all that caused it, outermost first, root cause last.
+
+    Each has ``type`` (qualified), ``message``, ``where`` (the deepest frame: ``file:line in function``) and
+    ``traceback`` (its own frames, without those of its causes).
+    """
+    chain: list[dict[str, str]] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen and len(chain) < 20:
+        seen.add(id(current))
+        frames = traceback.extract_tb(current.__traceback__)
+        deepest = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+        # A SyntaxError's place is in the exception, not in its frames.
+        if isinstance(current, SyntaxError) and current.filename:
+            deepest = f"{current.filename}:{current.lineno}"
+        kind = type(current)
+        chain.append(
+            {
+                "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+                "message": str(current)[-MAX_TEXT_CHARACTERS:],
+                "where": deepest,
+                "traceback": "".join(traceback.format_list(frames))[-MAX_TEXT_CHARACTERS:],
+            }
+        )
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return chain
+
+
+def read_journal(text: str) -> list[dict[str, Any]]:
+    """The events of a journal. A last line that a crash or a full disk cut short is left out, and so is any other
+    line that is not a JSON object: the journal comes from inside a container and may hold anything."""
+    events: list[dict[str, Any]] = []
+    for line in text.split("\n"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
+            events.append(event)
+    return events

@@ -1,0 +1,229 @@
+"""An audio file of any kind -> 16 kHz mono 16-bit WAV, kept by the hash of its content.
+
+The guest decodes with the standard library alone; all that can be wrong with a file is found here, before a container
+starts. soundfile, soxr and numpy are imported inside functions: they cost a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness import places
+from harness.errors import AudioError
+
+if TYPE_CHECKING:
+    import numpy
+
+SAMPLE_RATE_HERTZ = 16_000
+
+NORMALISATION = "1"
+"""Part of the cache's key: raised when the same input would give other samples."""
+
+SILENCE_PEAK = 1e-4
+"""-80 dBFS: under this the loudest sample of a recording is not speech."""
+
+LONGEST_SECONDS = 24 * 3600
+
+
+class Audio(msgspec.Struct, frozen=True):
+    """One recording as a launch reads it."""
+
+    name: str
+    """With its length, such as ``sample-30s``; with ``--audio-seconds`` also the original's."""
+    path: Path
+    """16 kHz mono 16-bit PCM WAV"""
+    seconds: float
+    sha256: str
+    """Of the normalised file: two launches with the same hash read the same samples."""
+    reference: Path | None = None
+    highest_der: float | None = None
+
+
+def prepare_audio(
+    file: Path, *, reference: Path | None = None, seconds: float | None = None, highest_der: float | None = None
+) -> Audio:
+    """Normalise a file, from the cache where that was done before; ``seconds`` repeats or cuts it to a length.
+
+    Raises `AudioError` for a file that is missing, empty, truncated, silent, too short, or not audio, and for a
+    reference that is not RTTM.
+    """
+    if seconds is not None and not 1 <= seconds <= LONGEST_SECONDS:
+        raise AudioError(f"--audio-seconds {seconds:g} is not between 1 and {LONGEST_SECONDS}")
+    if reference is not None:
+        check_reference(reference)
+    key = hashlib.sha256(f"{NORMALISATION}:{_hash_of(file)}:{seconds}".encode()).hexdigest()
+    path = places.cache() / "audio" / f"{key[:32]}.wav"
+    if not path.exists():
+        _write_wave(path, _fitted(_read_samples(file), seconds, file=file))
+    with wave.open(str(path), "rb") as normalised:
+        length = normalised.getnframes() / SAMPLE_RATE_HERTZ
+    if seconds is not None and reference is not None:
+        reference = _fitted_reference(reference, original=_original_seconds(file), seconds=length, key=key)
+    return Audio(
+        name=_name(file, length, fitted=seconds is not None),
+        path=path,
+        seconds=length,
+        sha256=_hash_of(path),
+        reference=reference,
+        highest_der=highest_der,
+    )
+
+
+def check_reference(path: Path) -> None:
+    """Raise `AudioError` unless the file is an RTTM with at least one speaker turn, all of one recording."""
+    recordings = {recording for recording, _, _, _ in read_rttm(path)}
+    if not recordings:
+        raise AudioError(f"reference {path} has no SPEAKER line: it is not RTTM, or empty")
+    if len(recordings) > 1:
+        raise AudioError(f"reference {path} is of {len(recordings)} recordings; give one that is of this recording alone")
+
+
+def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:
+    """The speaker turns of an RTTM: recording, start and duration in seconds, speaker. Raises `AudioError`."""
+    turns: list[tuple[str, float, float, str]] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise AudioError(f"reference {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AudioError(f"reference {path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        if not fields or fields[0] != "SPEAKER":
+            continue
+        try:
+            start, duration = float(fields[3]), float(fields[4])
+            turns.append((fields[1], start, duration, fields[7]))
+        except (IndexError, ValueError):
+            raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r}") from None
+    return turns
+
+
+def _read_samples(file: Path) -> numpy.ndarray[Any, Any]:
+    """Mono samples at 16 kHz, float32; raises `AudioError`."""
+    import numpy
+    import soundfile
+    import soxr
+
+    try:
+        with soundfile.SoundFile(file) as source:
+            rate, announced = source.samplerate, source.frames
+            samples = source.read(dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{file} is not audio that libsndfile reads ({error.error_string}); convert it to WAV or FLAC"
+        ) from None
+    _refuse_truncated(file, announced=announced, read=len(samples))
+    if len(samples) == 0:
+        raise AudioError(f"{file} holds no samples")
+    if not numpy.isfinite(samples).all():
+        raise AudioError(f"{file} holds samples that are not numbers (NaN or infinite)")
+    mono = samples.mean(axis=1)
+    if rate != SAMPLE_RATE_HERTZ:
+        mono = soxr.resample(mono, rate, SAMPLE_RATE_HERTZ, quality="VHQ")
+    if len(mono) < SAMPLE_RATE_HERTZ:
+        raise AudioError(f"{file} lasts {len(mono) / SAMPLE_RATE_HERTZ:.2f} s; diarization wants at least 1 s")
+    if float(numpy.abs(mono).max()) < SILENCE_PEAK:
+        raise AudioError(f"{file} is silent: its loudest sample is under -80 dBFS")
+    return numpy.asarray(mono, dtype=numpy.float32)
+
+
+def _refuse_truncated(file: Path, *, announced: int, read: int) -> None:
+    """Raise `AudioError` where a header announces more than the file holds.
+
+    libsndfile itself shortens a WAV's announced length to the file's in silence, so a WAV's own header is read here.
+    """
+    if read < announced:
+        raise AudioError(f"{file} is truncated: its header announces {announced} frames, {read} are there")
+    with file.open("rb") as stream:
+        head = stream.read(1 << 16)
+    size = file.stat().st_size
+    data = head.find(b"data")
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE" and data > 0:
+        promised = int.from_bytes(head[data + 4 : data + 8], "little")
+        # 0 and the largest values are what streaming writers leave there.
+        if promised < 0xFFFF_0000 and data + 8 + promised > size:
+            missing = data + 8 + promised - size
+            raise AudioError(f"{file} is truncated: {missing} of the {promised} bytes that its header announces are missing")
+
+
+def _fitted(samples: numpy.ndarray[Any, Any], seconds: float | None, *, file: Path) -> numpy.ndarray[Any, Any]:
+    """The samples repeated or cut to a length."""
+    import numpy
+
+    if seconds is None:
+        if len(samples) > LONGEST_SECONDS * SAMPLE_RATE_HERTZ:
+            raise AudioError(f"{file} is longer than a day; cut it with --audio-seconds")
+        return samples
+    return numpy.resize(samples, round(seconds * SAMPLE_RATE_HERTZ))
+
+
+def _write_wave(path: Path, samples: numpy.ndarray[Any, Any]) -> None:
+    """Write 16-bit PCM, whole or not at all."""
+    import numpy
+
+    integers = numpy.clip(numpy.rint(samples * 32768.0), -32768, 32767).astype("<i2")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
+        try:
+            with wave.open(stream, "wb") as target:
+                target.setnchannels(1)
+                target.setsampwidth(2)
+                target.setframerate(SAMPLE_RATE_HERTZ)
+                target.writeframes(integers.tobytes())
+            os.chmod(stream.name, 0o644)  # a container's user reads it too
+            os.replace(stream.name, path)
+        except BaseException:
+            Path(stream.name).unlink(missing_ok=True)
+            raise
+
+
+def _original_seconds(file: Path) -> float:
+    """The length of a readable file."""
+    import soundfile
+
+    return float(soundfile.info(file).duration)
+
+
+def _fitted_reference(reference: Path, *, original: float, seconds: float, key: str) -> Path:
+    """The reference repeated or cut as its audio was. Speakers keep their names over repetitions."""
+    lines: list[str] = []
+    for repetition in range(int(seconds // original) + 1):
+        for recording, start, duration, speaker in read_rttm(reference):
+            begin = start + repetition * original
+            end = min(begin + duration, (repetition + 1) * original, seconds)
+            if end > begin:
+                lines.append(f"SPEAKER {recording} 1 {begin:.3f} {end - begin:.3f} <NA> <NA> {speaker} <NA> <NA>\n")
+    if not lines:
+        raise AudioError(f"reference {reference} has no speech in the first {seconds:g} s")
+    path = places.cache() / "audio" / f"{key[:32]}-{_hash_of(reference)[:12]}.rttm"
+    path.write_text("".join(lines))
+    return path
+
+
+def _name(file: Path, seconds: float, *, fitted: bool) -> str:
+    """``stem-30s``; ``stem-fitted-120s`` where ``--audio-seconds`` made it."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", file.stem)[:60] or "audio"
+    return f"{stem}{'-fitted' if fitted else ''}-{seconds:.0f}s"
+
+
+def _hash_of(file: Path) -> str:
+    """SHA-256 of a file's content; raises `AudioError` where there is none to read."""
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if file.stat().st_size == 0:
+            raise AudioError(f"{file} is empty")
+    except FileNotFoundError:
+        raise AudioError(f"audio file {file} does not exist") from None
+    except OSError as error:
+        raise AudioError(f"audio file {file} cannot be read: {error.strerror}") from error
+    return digest

@@ -1,0 +1,318 @@
+"""One invocation that runs cells: what it expects, in which order, and what killed ones left behind.
+
+Every launch is stored as soon as it ends. Launches of different cells are interleaved, so that a machine that grows
+warm or busy slows all of them and not the last.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from harness import places
+from harness.audio import Audio
+from harness.build import build_log, ensure_built, recipe_of
+from harness.catalog import Catalog, Cell, Family, Image, PipelineRow, select_variants
+from harness.devices import request_devices
+from harness.engines.base import BuiltImage, Engine, owner, owner_is_gone
+from harness.errors import BuildFailed, EngineError, HostError, UsageError
+from harness.host import describe_host
+from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
+from harness.models import Models
+from harness.records import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
+from harness.store import Store
+
+DRY_RUN_PREFIX = "dry-run-"
+
+
+class Observer(Protocol):
+    """What a person watching wants to be told."""
+
+    def say(self, text: str) -> None:
+        """A line of progress that the next one may take the place of."""
+        ...
+
+    def announce(self, text: str) -> None:
+        """A line that stays."""
+        ...
+
+    def begins(self, prepared: Prepared, number: int, total: int) -> None:
+        """A launch is about to start."""
+        ...
+
+    def ended(self, launch: Launch) -> None:
+        """A launch is in the store."""
+        ...
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What one `bench` asks for."""
+
+    images: tuple[Image, ...]
+    gfx: str | None
+    pipeline: PipelineRow
+    audio: Audio
+    models: Models
+    engine: str
+    """``auto``, ``podman``, ``docker`` or ``local``"""
+    launches: int
+    settings: Settings
+
+
+OpenEngine = Callable[[str], Engine]
+"""Opens the engine of a name; raises `EngineError`."""
+
+
+class _Slot(msgspec.Struct, frozen=True):
+    """A cell that can be launched."""
+
+    cell: Cell
+    engine: Engine
+    built: BuiltImage
+    family: Family | None
+
+
+class Campaign:
+    """Runs one `Request`. Holds the lock, the engines and the store while it does."""
+
+    def __init__(
+        self, request: Request, catalog: Catalog, store: Store, *, open_engine: OpenEngine, observer: Observer
+    ) -> None:
+        self._request = request
+        self._catalog = catalog
+        self._store = store
+        self._open_engine = open_engine
+        self._observer = observer
+        self._engines: dict[str, Engine] = {}
+        self._host = describe_host()
+        self.id = new_id()
+        self.launches: list[Launch] = []
+        self.environment_error: HostError | None = None
+        """The last reason of this host's for which something could not be launched."""
+
+    def run(self) -> None:
+        """Recover, build, launch, store. What fails is in ``launches`` like what passes.
+
+        Raises `HostError` where another campaign runs or the store refuses.
+        """
+        with campaign_lock():
+            try:
+                self._recover()
+                slots = [slot for image in self._request.images for slot in self._slots(image)]
+                total = self._request.launches * len(slots)
+                for number in range(total):
+                    self._launch(slots[number % len(slots)], number + 1, total)
+            except BaseException:
+                self._record_interrupted()
+                raise
+            finally:
+                for engine in self._engines.values():
+                    engine.close()
+
+    def _slots(self, image: Image) -> Iterator[_Slot]:
+        """The image's cells, once it is built and its family is known; what stands in the way is stored."""
+        variants = select_variants(self._catalog, image, self._request.gfx)
+        cells = [Cell(image, variant, self._request.pipeline, self._request.audio.name) for variant in variants]
+        try:
+            engine = self._engine(image)
+        except EngineError as error:
+            self.environment_error = error
+            self._store_unlaunched(cells, None, stage="launch", cause="engine", message=str(error))
+            return
+        try:
+            built = self._built(image, engine)
+        except BuildFailed as error:
+            message = f"the build failed: {error}"
+            self._store_unlaunched(
+                cells, engine.record, stage="launch", cause="build", message=message, log_tail=error.log_tail
+            )
+            return
+        if built is None:
+            message = f"no such image: {engine.record.name} has no {image.reference}"
+            self._store_unlaunched(cells, engine.record, stage="launch", cause="engine", message=message)
+            return
+        family = image.family
+        if family is None:
+            family = self._probe_family(cells[0], engine, built)
+            if family is None:
+                return
+        missing = request_devices(family, engine.record).missing
+        if missing:
+            self._store_unlaunched(
+                cells, engine.record, stage="device", cause="no device", message="; ".join(missing), family=family
+            )
+            return
+        yield from (_Slot(cell, engine, built, family) for cell in cells)
+
+    def _engine(self, image: Image) -> Engine:
+        """The engine that runs an image, opened and swept at its first use."""
+        name = engine_name(image, self._request.engine)
+        if name not in self._engines:
+            engine = self._open_engine(name)
+            self._engines[name] = engine
+            swept = engine.sweep()
+            if swept:
+                self._observer.announce(f"removed {swept} container(s) or process(es) that a killed strixbench left behind")
+        return self._engines[name]
+
+    def _built(self, image: Image, engine: Engine) -> BuiltImage | None:
+        """The image in the engine; ``None`` where a reference names none."""
+        if image.reference is not None:
+            return engine.find_reference(image.reference)
+        log = build_log(recipe_of(image))
+        if engine.find_built(recipe_of(image)) is None:
+            self._observer.announce(f"building {image.name} with {engine.record.name}; log: {log}")
+        return ensure_built(image, engine, say=self._observer.say)
+
+    def _probe_family(self, cell: Cell, engine: Engine, built: BuiltImage) -> Family | None:
+        """What torch in the image was built for; ``None`` where that could not be found out, which is stored."""
+        self._observer.say(f"probing {cell.image.name} for its family")
+        settings = msgspec.structs.replace(self._request.settings, last_stage="import")
+        launch = execute(self._prepare(cell, engine, built, None, settings), engine)
+        torch = launch.ends("import").get("torch")
+        if launch.verdict.status != "pass" or not isinstance(torch, dict):
+            self._keep(launch)
+            return None
+        forget(launch.id)
+        if torch.get("hip"):
+            return "rocm"
+        return "cuda" if torch.get("cuda") else "cpu"
+
+    def _launch(self, slot: _Slot, number: int, total: int) -> None:
+        """One launch, from its plan to the store."""
+        prepared = self._prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
+        self._observer.begins(prepared, number, total)
+        try:
+            launch = execute(prepared, slot.engine)
+        except EngineError as error:
+            self.environment_error = error
+            launch = not_launched(prepared.plan, stage="launch", cause="engine", message=str(error))
+        self._keep(launch)
+
+    def _prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
+        return prepare_launch(
+            cell,
+            built,
+            engine.record,
+            campaign=self.id,
+            audio=self._request.audio,
+            models=self._request.models,
+            settings=settings,
+            host=self._host,
+            family=family,
+            owned_by=owner(),
+        )
+
+    def _store_unlaunched(
+        self,
+        cells: Sequence[Cell],
+        engine: EngineRecord | None,
+        *,
+        stage: str,
+        cause: Cause,
+        message: str,
+        log_tail: str = "",
+        family: Family | None = None,
+    ) -> None:
+        """One record a cell of why it could not be launched."""
+        for cell in cells:
+            prepared = prepare_launch(
+                cell,
+                None,
+                engine or EngineRecord(name=engine_name(cell.image, self._request.engine)),
+                campaign=self.id,
+                audio=self._request.audio,
+                models=self._request.models,
+                settings=self._request.settings,
+                host=self._host,
+                family=family or cell.image.family,
+                owned_by=owner(),
+            )
+            self._keep(not_launched(prepared.plan, stage=stage, cause=cause, message=message, log_tail=log_tail))
+
+    def _keep(self, launch: Launch) -> None:
+        """Into the store; only then is its folder removed."""
+        self._store.add(launch)
+        forget(launch.id)
+        self.launches.append(launch)
+        self._observer.ended(launch)
+
+    def _recover(self) -> None:
+        """Store the launches of harnesses that died, once nothing of theirs runs any more."""
+        leftovers = read_leftovers()
+        for name in {plan.engine.name for plan in leftovers} - set(self._engines):
+            try:
+                self._engines[name] = self._open_engine(name)
+                self._engines[name].sweep()
+            except EngineError as error:
+                self._observer.announce(f"cannot sweep what a killed strixbench left in {name}: {error}")
+        for plan in leftovers:
+            launch = conclude(plan, ExitRecord(started=True, interrupted=True), begun=None)
+            self._store.add(launch)
+            forget(plan.id)
+            self._observer.announce(
+                f"recovered launch {plan.id} of a killed strixbench: {launch.verdict.cause or launch.verdict.status}"
+            )
+        remove_unplanned()
+
+    def _record_interrupted(self) -> None:
+        """Store the launch that an interruption of this very process ended. The engine has removed its container."""
+        for plan in read_leftovers(of_this_process=True):
+            self._store.add(conclude(plan, ExitRecord(started=True, interrupted=True), begun=None))
+            forget(plan.id)
+
+
+def engine_name(image: Image, preference: str) -> str:
+    """The engine of an image under ``--engine``. Raises `UsageError` where the two exclude each other."""
+    if image.engine == "local":
+        if preference not in ("auto", "local"):
+            raise UsageError(f"image {image.name} is a virtual environment and runs with --engine local, not {preference}")
+        return "local"
+    if preference == "local" and image.reference is not None:
+        raise UsageError(f"{image.reference} is a container image: --engine local cannot run it")
+    return preference
+
+
+def read_leftovers(*, of_this_process: bool = False) -> list[Plan]:
+    """Plans of launches that are not in the store and whose harness is gone, or of this process where asked so."""
+    plans = []
+    for path in sorted(launches_folder().glob(f"*/{PLAN}")):
+        try:
+            plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        except (OSError, msgspec.DecodeError):
+            continue
+        ours = plan.owner.startswith(f"{os.getpid()}:")
+        if ours if of_this_process else owner_is_gone(plan.owner):
+            plans.append(plan)
+    return plans
+
+
+def remove_unplanned() -> None:
+    """Remove folders in which a harness died before the plan was written: nothing was started of them."""
+    for folder in launches_folder().glob("*"):
+        if not folder.name.startswith(DRY_RUN_PREFIX) and not (folder / PLAN).exists():
+            forget(folder.name)
+
+
+@contextmanager
+def campaign_lock() -> Iterator[None]:
+    """One campaign at a time: two would slow each other and both be wrong. Raises `HostError`."""
+    path: Path = places.results() / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            stream.seek(0)
+            raise HostError(f"another strixbench runs (process {stream.read().strip() or '?'}): wait for its end") from None
+        stream.seek(0)
+        stream.truncate()
+        stream.write(f"{os.getpid()}\n")
+        stream.flush()
+        yield

@@ -1,0 +1,174 @@
+"""What all engines share: the values that go in and come out, and the protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import psutil
+
+from harness.records import EngineRecord, ExitRecord
+
+CAMPAIGN_LABEL = "io.strixbench.campaign"
+OWNER_LABEL = "io.strixbench.owner"
+RECIPE_LABEL = "io.strixbench.recipe"
+IMAGE_LABEL = "io.strixbench.image"
+
+LOG = "log"
+"""The libraries' stdout and stderr, in the exchange folder."""
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """A folder or file of this host inside the image."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One launch as an engine sees it. What `--dry-run` prints and what is executed come from the same value."""
+
+    name: str
+    image: str
+    """The engine's image id, never a tag that may have moved; a tag only where nothing was built yet."""
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    working_directory: str
+    exchange: Path
+    """The writable folder, on this host."""
+    user: str | None = None
+    network: str = "none"
+    devices: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    security_options: tuple[str, ...] = ()
+    ipc: str | None = None
+    memory_bytes: int | None = None
+    processes_limit: int = 4096
+    shm_bytes: int = 1 << 30
+    scratch_bytes: int = 4 << 30
+    """Size limit of the tmpfs at /tmp: all that a launch may write outside the exchange folder."""
+    labels: Mapping[str, str] = {}
+
+
+class BuiltImage(msgspec.Struct, frozen=True):
+    """An image that an engine has."""
+
+    id: str
+    digests: tuple[str, ...] = ()
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides what a built image holds; its hash is the image's identity."""
+
+    image: str
+    hash: str
+    containerfile: str
+    """The text; empty for a virtual environment."""
+    arguments: Mapping[str, str]
+    files: Mapping[str, Path]
+    """Path in the build context -> file on this host."""
+    network: str = "default"
+
+    @property
+    def tag(self) -> str:
+        """For people: strixbench itself finds the image by its label."""
+        return f"localhost/strixbench/{self.image}:{self.hash[:12]}"
+
+
+Say = Callable[[str], None]
+"""Shows one line of progress."""
+
+
+class Engine(Protocol):
+    """What runs an image."""
+
+    @property
+    def record(self) -> EngineRecord:
+        """Its name and version."""
+        ...
+
+    def find_built(self, recipe: Recipe) -> BuiltImage | None:
+        """The image that was built of exactly this recipe."""
+        ...
+
+    def find_reference(self, reference: str) -> BuiltImage | None:
+        """The image that the engine knows under a name."""
+        ...
+
+    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
+        """Build it, the whole output into ``log``. Raises `BuildFailed`, or `EngineError` where the engine is at fault."""
+        ...
+
+    def command(self, run: Run) -> tuple[str, ...]:
+        """What a person would type to do the same run."""
+        ...
+
+    def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
+        """Run it to its end, or kill it when the time is up; nothing of it stays behind, whatever happens."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what killed harnesses left behind; returns how much that was."""
+        ...
+
+    def close(self) -> None:
+        """Stop what was started only to serve us."""
+        ...
+
+
+def owner() -> str:
+    """This process, so that a sweep can tell a dead harness's leftovers from a living one's containers:
+    ``pid:start time:boot and pid namespace``."""
+    return _owner(os.getpid())
+
+
+def owner_is_gone(text: str) -> bool:
+    """Whether the process of an `owner` has ended. One of another pid namespace cannot be judged and counts as alive."""
+    try:
+        pid, started, place = text.split(":", 2)
+        if place != _place():
+            # Another boot of this machine: nothing of it lives on.
+            return place.split(":")[0] != _place().split(":")[0]
+        return not psutil.pid_exists(int(pid)) or _started(int(pid)) != started
+    except (ValueError, psutil.NoSuchProcess):
+        return True
+
+
+def _owner(pid: int) -> str:
+    return f"{pid}:{_started(pid)}:{_place()}"
+
+
+def _started(pid: int) -> str:
+    """Clock ticks after boot at which a process began: with the pid, unique on one boot (proc_pid_stat(5))."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return stat.rsplit(")", 1)[1].split()[19]
+
+
+def _place() -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def tail_of(path: Path, characters: int = 8_000) -> str:
+    """The end of a log that we wrote; empty where there is none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - 4 * characters))
+            return stream.read().decode(errors="replace")[-characters:]
+    except OSError:
+        return ""
+
+
+def shell_wrapped(argv: Sequence[str], log: str) -> tuple[str, ...]:
+    """The argv under a shell that stays its parent and keeps its output.
+
+    Python as process 1 misreports its own death: the kernel drops a signal that process 1 sends itself and has no
+    handler for, so an abort would end as something else. The shell turns it into 128 + signal.
+    """
+    return ("sh", "-c", f'"$@" >{log} 2>&1; exit $?', "sh", *argv)

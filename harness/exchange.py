@@ -1,0 +1,79 @@
+"""The exchange folder on the host's side: what a launch reads and what it left behind.
+
+The container may put anything there. So nothing is followed, nothing but a plain file is opened, and no more than a
+bound is read: a journal that is a link to a file of this host would otherwise end up in the records.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+from benchmarks.wire import JOURNAL, REQUEST, Request, read_journal
+from harness.engines.base import LOG
+
+MOST_JOURNAL_BYTES = 16 << 20
+MOST_LOG_BYTES = 64 << 10
+
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Terminal sequences and control characters other than tab and newline."""
+
+_SECRET = re.compile(r"\bhf_[A-Za-z0-9]{10,}\b")
+"""A Hugging Face token (https://huggingface.co/docs/hub/security-tokens)."""
+
+
+def make_exchange(folder: Path, request: Request) -> None:
+    """Make the folder with its request. Any user of the container may write into it: the folder above is closed to
+    others on this host."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.chmod(0o700)
+    folder.chmod(0o777)
+    path = folder / REQUEST
+    path.write_text(request.to_json())
+    path.chmod(0o644)
+
+
+def read_events(folder: Path) -> tuple[dict[str, Any], ...]:
+    """The journal's events; none where the guest wrote none, or something else in the journal's place."""
+    text = _read_plain_file(folder / JOURNAL, MOST_JOURNAL_BYTES, from_end=False)
+    return tuple(_cleaned(event) for event in read_journal(text))
+
+
+def read_log_tail(folder: Path) -> str:
+    """The end of what the libraries printed, without terminal sequences."""
+    return clean_text(_read_plain_file(folder / LOG, MOST_LOG_BYTES, from_end=True))
+
+
+def clean_text(text: str) -> str:
+    """Text from a container without control characters, and without anything that looks like a token."""
+    return _SECRET.sub("hf_[removed]", _CONTROL.sub("", text))
+
+
+def _cleaned(value: Any) -> Any:
+    """An event with each of its texts cleaned."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(key): _cleaned(item) for key, item in value.items()}
+    return value
+
+
+def _read_plain_file(path: Path, most: int, *, from_end: bool) -> str:
+    """Up to ``most`` bytes of a plain file; empty where it is a link, a pipe, a device or nothing."""
+    try:
+        # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return ""
+        if from_end:
+            stream.seek(max(0, status.st_size - most))
+        return stream.read(most).decode(errors="replace")

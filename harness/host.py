@@ -1,0 +1,66 @@
+"""This machine, as far as results depend on it. Read from files that need no privilege; no host or user name.
+
+``root`` is where ``/proc``, ``/sys`` and ``/etc`` are looked for: tests give a tree of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from harness.records import HostRecord
+
+
+def describe_host(root: Path = Path("/")) -> HostRecord:
+    """The fingerprint; what cannot be read is ``None``."""
+    return HostRecord(
+        kernel=platform.release(),
+        distribution=_field(root / "etc/os-release", "PRETTY_NAME", "="),
+        processor=_field(root / "proc/cpuinfo", "model name", ":"),
+        processors=os.cpu_count(),
+        memory_bytes=_memory_bytes(root / "proc/meminfo"),
+        gpus=_gpus(root),
+    )
+
+
+def _gpus(root: Path) -> tuple[str, ...]:
+    """``vendor:device`` of each GPU's render node, with its gfx target where the KFD names one."""
+    names = []
+    for node in sorted((root / "sys/class/drm").glob("renderD*")):
+        try:
+            vendor = (node / "device/vendor").read_text().strip()
+            device = (node / "device/device").read_text().strip()
+        except OSError:
+            continue
+        names.append(f"{vendor}:{device}")
+    targets = [_gfx_target(node) for node in sorted((root / "sys/class/kfd/kfd/topology/nodes").glob("*/properties"))]
+    return (*names, *(target for target in targets if target is not None))
+
+
+def _gfx_target(properties: Path) -> str | None:
+    """``gfx1151`` of ``gfx_target_version 110501``: major, minor and stepping are two decimal digits each, the last
+    printed in hexadecimal (drivers/gpu/drm/amd/amdkfd/kfd_device.c). 0 is a CPU node."""
+    version = _field(properties, "gfx_target_version", " ")
+    if version is None or not version.isdigit() or int(version) == 0:
+        return None
+    number = int(version)
+    return f"gfx{number // 10000}{number // 100 % 100:x}{number % 100:x}"
+
+
+def _memory_bytes(meminfo: Path) -> int | None:
+    total = _field(meminfo, "MemTotal", ":")
+    return int(total.split()[0]) * 1024 if total else None
+
+
+def _field(path: Path, key: str, separator: str) -> str | None:
+    """The value of the first line ``key separator value``; ``None`` where there is none to read."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        name, found, value = line.partition(separator)
+        if found and name.strip() == key:
+            return value.strip().strip('"')
+    return None

@@ -1,0 +1,305 @@
+"""Cell + image -> launch: the request, the run, the end, the verdict."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.wire import Request
+from harness import places
+from harness.audio import Audio
+from harness.build import recipe_of
+from harness.catalog import Cell, Family
+from harness.devices import DeviceRequest, request_devices
+from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Engine, Mount, Run
+from harness.exchange import make_exchange, read_events, read_log_tail
+from harness.models import Models
+from harness.records import (
+    Cause,
+    EngineRecord,
+    ExitRecord,
+    HostRecord,
+    ImageRecord,
+    Launch,
+    Plan,
+    Verdict,
+    WorkloadRecord,
+    new_id,
+    number,
+)
+from harness.verdict import judge
+
+PLAN = "plan.json"
+EXCHANGE = "exchange"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user may set of every launch."""
+
+    warm_passes: int = 3
+    label: str | None = None
+    timeout_seconds: float | None = None
+    """``None``: ten times the audio's length for each pass, at least ten minutes."""
+    memory_bytes: int | None = None
+    last_stage: str = "verify"
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A launch that could start now."""
+
+    plan: Plan
+    run: Run
+    request: Request
+
+
+def prepare_launch(
+    cell: Cell,
+    built: BuiltImage | None,
+    engine: EngineRecord,
+    *,
+    campaign: str,
+    audio: Audio,
+    models: Models,
+    settings: Settings,
+    host: HostRecord,
+    family: Family | None,
+    owned_by: str,
+    launch_id: str | None = None,
+) -> Prepared:
+    """All values of one launch; starts and writes nothing. ``built`` is ``None`` where there is no image yet."""
+    launch_id = launch_id or new_id()
+    exchange = launches_folder() / launch_id / EXCHANGE
+    local = engine.name == "local"
+    devices = request_devices(family, engine)
+    places_inside = _inside_local(audio, models, exchange) if local else _INSIDE_CONTAINER
+    request = Request(
+        launch=launch_id,
+        pipeline=cell.pipeline.name,
+        device=devices.device,
+        last_stage=settings.last_stage,
+        audio=places_inside["audio"],
+        reference=places_inside["reference"] if audio.reference else None,
+        models=places_inside["models"],
+        warm_passes=settings.warm_passes,
+        segmentation_batch_size=cell.pipeline.segmentation_batch_size,
+        embedding_batch_size=cell.pipeline.embedding_batch_size,
+    )
+    plan = Plan(
+        id=launch_id,
+        campaign=campaign,
+        owner=owned_by,
+        cell=cell.id,
+        label=settings.label,
+        planned_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        image=_image_record(cell, built, family),
+        variant=cell.variant.name,
+        environment=cell.variant.environment,
+        workload=_workload_record(cell, audio, settings),
+        engine=engine,
+        host=host,
+        device=devices.device,
+        last_stage=settings.last_stage,
+        timeout_seconds=settings.timeout_seconds or max(600.0, 10 * audio.seconds * (1 + settings.warm_passes)),
+        memory_limit_bytes=settings.memory_bytes,
+        relaxations=tuple(f"{r.what}: {r.reason} ({r.source})" for r in devices.relaxations),
+    )
+    environment = _environment(cell, models, places_inside)
+    if local:
+        run = _local_run(cell, plan, exchange, environment)
+    else:
+        run = _container_run(cell, built, plan, exchange, environment, audio=audio, models=models, devices=devices)
+    return Prepared(plan=plan, run=run, request=request)
+
+
+def execute(prepared: Prepared, engine: Engine) -> Launch:
+    """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`."""
+    plan = msgspec.structs.replace(prepared.plan, command=engine.command(prepared.run))
+    folder = launches_folder() / plan.id
+    make_exchange(folder / EXCHANGE, prepared.request)
+    # Written before the start, whole: with it the next start of a killed harness can say what was going on.
+    part = folder / f"{PLAN}.part"
+    part.write_bytes(msgspec.json.encode(plan))
+    os.replace(part, folder / PLAN)
+    begun = time.time()
+    exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)
+    return conclude(plan, exit_record, begun=begun)
+
+
+def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None) -> Launch:
+    """The launch from what its folder holds."""
+    exchange = launches_folder() / plan.id / EXCHANGE
+    journal, log_tail = read_events(exchange), read_log_tail(exchange)
+    first = number(journal[0].get("at")) if journal else None
+    return Launch(
+        plan=plan,
+        exit=exit_record,
+        verdict=judge(
+            journal,
+            exit_record,
+            family=plan.image.family,
+            last_stage=plan.last_stage,
+            highest_der=plan.workload.highest_der,
+            log_tail=log_tail,
+        ),
+        start_seconds=first - begun if first is not None and begun is not None else None,
+        journal=journal,
+        log_tail=log_tail,
+    )
+
+
+def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail: str = "") -> Launch:
+    """A launch that could not even start, recorded like any other."""
+    return Launch(
+        plan=plan,
+        exit=ExitRecord(started=False, message=message),
+        verdict=Verdict(status="fail", stage=stage, cause=cause, summary=message),
+        log_tail=log_tail,
+    )
+
+
+def forget(launch_id: str) -> None:
+    """Remove a launch's folder: it is in the store."""
+    shutil.rmtree(launches_folder() / launch_id, ignore_errors=True)
+
+
+def launches_folder() -> Path:
+    """Where each launch has its folder while it runs."""
+    return places.results() / "launches"
+
+
+_INSIDE_CONTAINER = {
+    "audio": "/input/audio.wav",
+    "reference": "/input/reference.rttm",
+    "models": "/models",
+    "scratch": "/tmp",  # noqa: S108 - the container's own tmpfs
+}
+
+
+def _inside_local(audio: Audio, models: Models, exchange: Path) -> dict[str, str]:
+    """The same places where the guest is a process of this host."""
+    return {
+        "audio": str(audio.path),
+        "reference": str(audio.reference),
+        "models": str(models.folder),
+        "scratch": str(exchange),
+    }
+
+
+def _environment(cell: Cell, models: Models, inside: Mapping[str, str]) -> dict[str, str]:
+    """The guest's variables. A name and a home are set since the user need not exist in the image: torch asks."""
+    return {
+        "HF_HUB_OFFLINE": "1",
+        "PYANNOTE_METRICS_ENABLED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "HOME": inside["scratch"],
+        "XDG_CACHE_HOME": f"{inside['scratch']}/cache",
+        "USER": "strixbench",
+        "LOGNAME": "strixbench",
+        **dict.fromkeys(models.environment, inside["models"]),
+        **cell.variant.environment,
+    }
+
+
+def _local_run(cell: Cell, plan: Plan, exchange: Path, environment: Mapping[str, str]) -> Run:
+    from harness.engines.local import clean_environment, environment_python
+
+    python = str(environment_python(recipe_of(cell.image)))
+    return Run(
+        name=f"strixbench-{plan.id}",
+        image=plan.image.id or "",
+        argv=(python, "-m", "benchmarks", str(exchange)),
+        environment=clean_environment(environment),
+        mounts=(),
+        working_directory=str(places.ROOT),
+        exchange=exchange,
+        memory_bytes=plan.memory_limit_bytes,
+        labels=_labels(plan),
+    )
+
+
+def _container_run(
+    cell: Cell,
+    built: BuiltImage | None,
+    plan: Plan,
+    exchange: Path,
+    environment: Mapping[str, str],
+    *,
+    audio: Audio,
+    models: Models,
+    devices: DeviceRequest,
+) -> Run:
+    mounts = [
+        Mount(str(places.GUEST), "/strixbench/benchmarks"),
+        Mount(str(exchange), "/exchange", writable=True),
+        Mount(str(audio.path), _INSIDE_CONTAINER["audio"]),
+        Mount(str(models.folder), _INSIDE_CONTAINER["models"]),
+    ]
+    if audio.reference is not None:
+        mounts.append(Mount(str(audio.reference), _INSIDE_CONTAINER["reference"]))
+    return Run(
+        name=f"strixbench-{plan.id}",
+        image=built.id if built else cell.image.reference or recipe_of(cell.image).tag,
+        argv=(cell.image.python, "-m", "benchmarks", "/exchange"),
+        environment=environment,
+        mounts=tuple(mounts),
+        working_directory="/strixbench",
+        exchange=exchange,
+        user=cell.image.user or container_user(plan.engine),
+        devices=devices.nodes,
+        groups=devices.groups,
+        security_options=devices.security_options,
+        memory_bytes=plan.memory_limit_bytes,
+        labels=_labels(plan),
+    )
+
+
+def container_user(engine: EngineRecord) -> str:
+    """``uid:gid`` inside the container: the caller's own, so that what it writes is the caller's.
+
+    Rootless, the container's root *is* the caller. For a caller who is root, an unprivileged id.
+    """
+    if engine.rootless:
+        return "0:0"
+    uid, gid = os.getuid(), os.getgid()
+    return "1000:1000" if uid == 0 else f"{uid}:{gid}"
+
+
+def _labels(plan: Plan) -> dict[str, str]:
+    """What a sweep finds it by. Without an owner, as of a pasted `--dry-run` line, it is nobody's to sweep."""
+    owned = {OWNER_LABEL: plan.owner} if plan.owner else {}
+    return {CAMPAIGN_LABEL: plan.campaign, IMAGE_LABEL: plan.image.name, **owned}
+
+
+def _image_record(cell: Cell, built: BuiltImage | None, family: Family | None) -> ImageRecord:
+    return ImageRecord(
+        name=cell.image.name,
+        family=family,
+        id=built.id if built else None,
+        digests=built.digests if built else (),
+        recipe=None if cell.image.reference else recipe_of(cell.image).hash,
+    )
+
+
+def _workload_record(cell: Cell, audio: Audio, settings: Settings) -> WorkloadRecord:
+    import hashlib
+
+    reference = hashlib.sha256(audio.reference.read_bytes()).hexdigest() if audio.reference else None
+    # What a pipeline should reach is known for the recording as it is with the pipeline that can be scored.
+    highest = audio.highest_der if cell.pipeline.name == "embedded" else None
+    return WorkloadRecord(
+        pipeline=cell.pipeline.name,
+        audio=audio.name,
+        audio_seconds=audio.seconds,
+        audio_sha256=audio.sha256,
+        reference_sha256=reference,
+        highest_der=highest,
+        segmentation_batch_size=cell.pipeline.segmentation_batch_size,
+        embedding_batch_size=cell.pipeline.embedding_batch_size,
+        warm_passes=settings.warm_passes,
+    )

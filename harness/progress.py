@@ -1,0 +1,85 @@
+"""What a person sees while it runs, on stderr; quiet but for one line a launch where stderr is not a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from harness.exchange import clean_text, read_events
+from harness.launch import EXCHANGE, Prepared, launches_folder
+from harness.records import Launch
+from harness.stats import launch_seconds, realtime_factor
+
+LOOKS_A_SECOND = 2
+"""Each look reads the journal: more would cost the processor that is being measured."""
+
+
+class Progress:
+    """See `harness.campaign.Observer`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._saying = ""
+        self._counted = ""
+
+    def say(self, text: str) -> None:
+        self._saying = clean_text(text).strip()
+        self._show(lambda: self._saying)
+
+    def announce(self, text: str) -> None:
+        self.stop()
+        self._console.print(Text(clean_text(text)), soft_wrap=True)
+
+    def begins(self, prepared: Prepared, number: int, total: int) -> None:
+        self.stop()
+        self._counted = f"[{number}/{total}]"
+        exchange = launches_folder() / prepared.plan.id / EXCHANGE
+        begun = time.monotonic()
+        title = f"{self._counted} {prepared.plan.cell}"
+        self._show(lambda: f"{title}  {_stage(exchange)}  {time.monotonic() - begun:.0f} s")
+
+    def ended(self, launch: Launch) -> None:
+        self.stop()
+        line = Text(f"{self._counted} {launch.plan.cell} ({launch.plan.engine.name})  ".lstrip())
+        verdict = launch.verdict
+        style = {"pass": "green", "wrong output": "yellow"}.get(verdict.status, "red")
+        line.append(verdict.status if verdict.cause is None else f"{verdict.status}: {verdict.cause}", style=style)
+        seconds, factor = launch_seconds(launch), realtime_factor(launch)
+        if seconds is not None and factor is not None and verdict.status != "fail":
+            line.append(f"  {seconds:.2f} s for {launch.plan.workload.audio_seconds:.1f} s of audio, {factor:.1f}x")
+        if verdict.summary:
+            line.append(f"  in {verdict.stage}: {verdict.summary}")
+        self._counted = ""
+        self._console.print(line, soft_wrap=True)
+
+    def stop(self) -> None:
+        """Take the moving line away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _show(self, render: Callable[[], str]) -> None:
+        """A moving line, on a terminal alone, until the next `stop`."""
+        if not self._console.is_terminal or self._live is not None:
+            return
+        spinner = Spinner("dots")
+
+        def moving() -> Spinner:
+            spinner.text = Text(render(), overflow="ellipsis", no_wrap=True)
+            return spinner
+
+        self._live = Live(get_renderable=moving, console=self._console, refresh_per_second=LOOKS_A_SECOND, transient=True)
+        self._live.start()
+
+
+def _stage(exchange: Path) -> str:
+    """What the guest is at."""
+    stages = [event.get("stage") for event in read_events(exchange) if event.get("event") in ("begin", "pass")]
+    return str(stages[-1]) if stages else "starting"

@@ -1,0 +1,265 @@
+"""What is stored of a launch: typed, versioned, raw. Everything else is computed on reading.
+
+Schema history (every old version stays readable):
+
+1. The first.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = 1
+
+Status = Literal["pass", "wrong output", "fail"]
+Cause = Literal[
+    "build",
+    "engine",
+    "import",
+    "wrong torch",
+    "no device",
+    "model access",
+    "out of memory",
+    "gpu fault",
+    "crash",
+    "timeout",
+    "interrupted",
+    "error",
+]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base: frozen; a field at its default is not written."""
+
+
+class ExceptionRecord(Record, frozen=True, kw_only=True):
+    """One exception of a chain, as the guest saw it."""
+
+    type: str
+    message: str = ""
+    where: str = ""
+    traceback: str = ""
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """What became of a launch."""
+
+    status: Status
+    stage: str
+    """The last stage that was reached: the one that failed, or the last of all."""
+    cause: Cause | None = None
+    """``None``: passed, or wrong output."""
+    summary: str = ""
+    signature: str | None = None
+    """Id of the known failure that matched; ``None``: none did."""
+
+
+class ImageRecord(Record, frozen=True, kw_only=True):
+    """Which image it really was."""
+
+    name: str
+    family: str | None = None
+    """``None``: it ended before that could be found out."""
+    id: str | None = None
+    """The engine's image id, or the recipe's hash of a virtual environment; ``None``: there was no image."""
+    digests: tuple[str, ...] = ()
+    """Of a registry; none for an image built here."""
+    recipe: str | None = None
+    """``None``: built elsewhere."""
+
+
+class EngineRecord(Record, frozen=True, kw_only=True):
+    """What ran it."""
+
+    name: str
+    version: str | None = None
+    rootless: bool = False
+
+
+class WorkloadRecord(Record, frozen=True, kw_only=True):
+    """What was run."""
+
+    pipeline: str
+    audio: str
+    audio_seconds: float
+    audio_sha256: str
+    reference_sha256: str | None = None
+    """``None``: there is no reference."""
+    highest_der: float | None = None
+    segmentation_batch_size: int
+    embedding_batch_size: int
+    warm_passes: int
+
+
+class HostRecord(Record, frozen=True, kw_only=True):
+    """The machine. No host name, no user name."""
+
+    kernel: str
+    distribution: str | None = None
+    processor: str | None = None
+    processors: int | None = None
+    memory_bytes: int | None = None
+    gpus: tuple[str, ...] = ()
+
+
+class ExitRecord(Record, frozen=True, kw_only=True):
+    """How the container or process ended."""
+
+    started: bool
+    code: int | None = None
+    """``None``: never started, or the harness was gone when it ended. A signal's death is 128 + its number."""
+    timed_out: bool = False
+    out_of_memory: bool = False
+    interrupted: bool = False
+    message: str = ""
+    """Why it never started."""
+
+
+class Plan(Record, frozen=True, kw_only=True):
+    """All that is known of a launch before it starts; kept on disk until the launch is stored, so that a killed
+    harness loses nothing."""
+
+    id: str
+    campaign: str
+    owner: str
+    cell: str
+    label: str | None = None
+    planned_at: str
+    """UTC, ISO 8601"""
+    image: ImageRecord
+    variant: str
+    environment: dict[str, str] = {}
+    """What the variant set."""
+    workload: WorkloadRecord
+    engine: EngineRecord
+    host: HostRecord
+    device: str
+    last_stage: str
+    timeout_seconds: float
+    memory_limit_bytes: int | None = None
+    """``None``: no limit"""
+    command: tuple[str, ...] = ()
+    """What was run, fit to paste after quoting."""
+    relaxations: tuple[str, ...] = ()
+    """Where isolation was weakened for this family, and why."""
+
+
+class Launch(Record, frozen=True, kw_only=True):
+    """One start of one cell: the unit of statistics."""
+
+    schema: int = SCHEMA
+    plan: Plan
+    exit: ExitRecord
+    verdict: Verdict
+    start_seconds: float | None = None
+    """From the order to start until the guest's first line; ``None``: there was no first line."""
+    journal: tuple[dict[str, Any], ...] = ()
+    """The guest's events as they came."""
+    log_tail: str = ""
+    """The end of what the libraries printed."""
+
+    @property
+    def id(self) -> str:
+        return self.plan.id
+
+    @property
+    def image(self) -> str:
+        return self.plan.image.name
+
+    def ends(self, stage: str) -> dict[str, Any]:
+        """The ``end`` event of a stage; empty where it did not end well."""
+        return next((e for e in self.journal if e.get("event") == "end" and e.get("stage") == stage), {})
+
+    @property
+    def torch_version(self) -> str | None:
+        torch = self.ends("import").get("torch")
+        return str(torch.get("version")) if isinstance(torch, dict) else None
+
+    @property
+    def chain(self) -> tuple[ExceptionRecord, ...]:
+        """The exception that ended the launch, outermost first; empty where none did."""
+        return exception_chain(next((e.get("chain") for e in self.journal if e.get("event") == "failed"), None))
+
+    @property
+    def imports(self) -> dict[str, dict[str, Any]]:
+        """The last word on each import, by name."""
+        return {str(e.get("name")): e for e in self.journal if e.get("event") == "import"}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(str(e.get("text")) for e in self.journal if e.get("event") == "note")
+
+    def pass_seconds(self, stage: str) -> tuple[float, ...]:
+        """Seconds of each ``cold`` or ``warm`` pass."""
+        values = [e.get("seconds") for e in self.journal if e.get("event") == "pass" and e.get("stage") == stage]
+        return tuple(float(value) for value in values if isinstance(value, int | float))
+
+    @property
+    def load_seconds(self) -> float | None:
+        return number(self.ends("load").get("seconds"))
+
+    @property
+    def import_seconds(self) -> float | None:
+        return number(self.ends("import").get("seconds"))
+
+    @property
+    def peak_resident_bytes(self) -> int | None:
+        """Of the guest's process, after its last pass."""
+        value = number(self.ends("warm").get("peak_resident_bytes"))
+        return None if value is None else int(value)
+
+    @property
+    def peak_reserved_bytes(self) -> int | None:
+        """By torch's allocator on the GPU; ``None`` on a CPU."""
+        value = number(self.ends("warm").get("peak_reserved_bytes"))
+        return None if value is None else int(value)
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """What ``verify`` found: ``rttm``, ``speakers``, ``speech_seconds``, ``der`` ..."""
+        return self.ends("verify")
+
+    @property
+    def der(self) -> float | None:
+        """Diarization error rate against the reference, 0.05 is 5%; ``None`` without one.
+
+        (missed + false alarm + confusion) / total, no collar, overlap scored
+        (https://pyannote.github.io/pyannote-metrics/reference.html#diarization).
+        """
+        return der_of(self.output)
+
+
+def der_of(output: dict[str, Any]) -> float | None:
+    """DER of the ``verify`` stage's findings; ``None`` where there is no reference, or none of its speech."""
+    parts = output.get("der")
+    if not isinstance(parts, dict):
+        return None
+    names = ("missed_seconds", "false_alarm_seconds", "confusion_seconds", "total_seconds")
+    missed, false_alarm, confusion, total = (number(parts.get(name)) for name in names)
+    if missed is None or false_alarm is None or confusion is None or not total:
+        return None
+    return (missed + false_alarm + confusion) / total
+
+
+def number(value: Any) -> float | None:
+    """A journal's value as a float; ``None`` where it is not a finite number: the journal may hold anything."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
+        return float(value)
+    return None
+
+
+def exception_chain(value: Any) -> tuple[ExceptionRecord, ...]:
+    """A journal's ``chain`` typed; entries of another shape are left out."""
+    if not isinstance(value, list):
+        return ()
+    links = [link for link in value if isinstance(link, dict)]
+    return tuple(ExceptionRecord(**{k: str(link.get(k, "")) for k in ExceptionRecord.__struct_fields__}) for link in links)
+
+
+def new_id() -> str:
+    """A fresh id whose order is that of time: ``20261121T204530-1f0a9c``."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"

@@ -1,0 +1,147 @@
+"""What became of a launch: ``judge(journal, exit)`` -> verdict. Pure: it touches nothing."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.wire import STAGES
+from harness.failures import recognise
+from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain
+
+MOST_SUMMARY_CHARACTERS = 300
+
+
+def judge(
+    journal: Sequence[dict[str, Any]],
+    exit: ExitRecord,  # noqa: A002 - the design's word for it
+    *,
+    family: str | None,
+    last_stage: str,
+    highest_der: float | None = None,
+    log_tail: str = "",
+) -> Verdict:
+    """The verdict on one launch. ``family`` is what the image claims to be, ``None`` where that is not known."""
+    stage = reached_stage(journal)
+    if not exit.started:
+        return _fail("launch", "engine", exit.message or "the engine did not start it")
+    failed = next((event for event in journal if event.get("event") == "failed"), None)
+    wrong_torch = _wrong_torch(journal, family)
+    if wrong_torch is not None:
+        return _fail("import", "wrong torch", wrong_torch)
+    if exit.timed_out:
+        return _fail(stage, "timeout", f"still in {stage} when the time was up; killed")
+    if failed is not None:
+        return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
+    if _said_done(journal, last_stage) and exit.code in (0, None):
+        return _judge_output(journal, last_stage, highest_der)
+    if exit.interrupted:
+        return _fail(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
+    return _judge_death(journal, stage, exit, log_tail)
+
+
+def reached_stage(journal: Sequence[dict[str, Any]]) -> str:
+    """The last stage that began; ``launch`` where the guest never said a word."""
+    begun = [event.get("stage") for event in journal if event.get("event") == "begin"]
+    known = [stage for stage in begun if stage in STAGES]
+    return str(known[-1]) if known else STAGES[0]
+
+
+def _said_done(journal: Sequence[dict[str, Any]], last_stage: str) -> bool:
+    """Whether the guest ended the stage it was asked to reach, and then itself."""
+    ended = any(event.get("event") == "end" and event.get("stage") == last_stage for event in journal)
+    return ended and any(event.get("event") == "done" for event in journal)
+
+
+def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str | None:
+    """What is wrong with the torch that was found, for a GPU family; ``None``: nothing, or not known."""
+    found = next((e.get("torch") for e in journal if e.get("event") == "end" and e.get("stage") == "import"), None)
+    if not isinstance(found, dict) or family not in ("rocm", "therock", "cuda"):
+        return None
+    wanted = "cuda" if family == "cuda" else "hip"
+    if found.get(wanted):
+        return None
+    return (
+        f"torch {found.get('version')} (hip {found.get('hip')}, cuda {found.get('cuda')}) in a {family} image: "
+        "something replaced the torch that the image was built with"
+    )
+
+
+def _judge_exception(stage: str, chain: tuple[ExceptionRecord, ...], log_tail: str) -> Verdict:
+    """A stage ended in an exception: the root of the chain says why, a known signature says more."""
+    signature = recognise(chain, log_tail)
+    root = chain[-1] if chain else ExceptionRecord(type="an exception that the journal does not name")
+    cause: Cause = signature.cause if signature else _cause_of(stage, root)
+    return _fail(stage, cause, f"{root.type}: {root.message}", signature=signature.id if signature else None)
+
+
+def _cause_of(stage: str, root: ExceptionRecord) -> Cause:
+    """The cause class of an exception that no signature knows."""
+    kind = root.type.rsplit(".", 1)[-1]
+    if kind in ("MemoryError", "OutOfMemoryError"):
+        return "out of memory"
+    if kind == "ModelsMissing":
+        return "model access"
+    if kind in ("DeviceUnavailable", "WrongDevice"):
+        return "no device"
+    return "import" if stage == "import" else "error"
+
+
+def _judge_output(journal: Sequence[dict[str, Any]], last_stage: str, highest_der: float | None) -> Verdict:
+    """The guest came to its end: right, or wrong output."""
+    if last_stage != "verify":
+        return Verdict(status="pass", stage=last_stage)
+    output = next(e for e in journal if e.get("event") == "end" and e.get("stage") == "verify")
+    der = der_of(output)
+    wrong: str | None = None
+    if output.get("finite") is not True:
+        wrong = "a speaker turn has no finite start or end"
+    elif output.get("distinct_outputs") != 1:
+        wrong = f"the passes of one launch gave {output.get('distinct_outputs')} different outputs for the same audio"
+    elif highest_der is not None and (der is None or der > highest_der):
+        shown = "unknown" if der is None else f"{der:.1%}"
+        wrong = f"DER {shown} against the reference; what computes right stays under {highest_der:.1%}"
+    if wrong is not None:
+        return Verdict(status="wrong output", stage=last_stage, summary=wrong)
+    return Verdict(status="pass", stage=last_stage)
+
+
+def _judge_death(journal: Sequence[dict[str, Any]], stage: str, exit: ExitRecord, log_tail: str) -> Verdict:  # noqa: A002
+    """The guest died without a word of its own."""
+    code = exit.code
+    if exit.out_of_memory:
+        return _fail(stage, "out of memory", f"killed by the kernel in {stage}: the memory limit was reached")
+    if code == 128 + signal.SIGKILL:
+        return _fail(stage, "out of memory", f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory")
+    trying = [e for e in journal if e.get("event") == "import"]
+    where = f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
+    if code is not None and code > 128 and (name := _signal_name(code - 128)):
+        signature = recognise((), log_tail)
+        cause: Cause = signature.cause if signature and signature.cause == "gpu fault" else "crash"
+        return _fail(stage, cause, f"died of {name} in {where}", signature=signature.id if signature else None)
+    if code in (126, 127) and not journal:
+        return _fail("launch", "engine", f"the image could not run its Python (exit {code}): {_last_line(log_tail)}")
+    if code == 2 and not journal:
+        return _fail("launch", "error", _last_line(log_tail))
+    return _fail(stage, "error", f"ended with exit {code} in {where} without saying why: {_last_line(log_tail)}")
+
+
+def _signal_name(number: int) -> str | None:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return None
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it printed nothing"
+
+
+def _fail(stage: str, cause: Cause, summary: str, *, signature: str | None = None) -> Verdict:
+    """A failure; its summary is cut to one line of bearable length."""
+    line = " ".join(summary.split())
+    if len(line) > MOST_SUMMARY_CHARACTERS:
+        line = line[: MOST_SUMMARY_CHARACTERS - 3] + "..."
+    return Verdict(status="fail", stage=stage, cause=cause, summary=line, signature=signature)

@@ -1,0 +1,1 @@
+"""Launches in, pages out. Imports records and statistics of the host, never an engine."""

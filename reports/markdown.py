@@ -1,0 +1,140 @@
+"""Rows -> BENCHMARKS.md. The same store gives the same bytes: no clock, no order but the data's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+
+from benchmarks.wire import STAGES
+from harness.records import Launch
+from harness.stats import Estimate
+from reports import tables
+
+_MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
+
+_ENTITY_OF = {
+    **{sign: f"\\{sign}" for sign in "\\`*_{}[]#|~$"},
+    "<": "&lt;",
+    ">": "&gt;",
+    "&": "&amp;",
+    "@": "&#64;",
+}
+"""What Markdown, or the HTML in it, could take for its own inside a line; ``@`` would call a person on GitHub."""
+
+
+def render_benchmarks(launches: Sequence[Launch]) -> str:
+    """The whole page. Text that came out of a container is escaped."""
+    rows = tables.rows_of(launches)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - Markdown, not HTML: `escape_text` and `code_block` are its escapes
+    )
+    environment.filters |= {
+        "text": escape_text,
+        "block": code_block,
+        "seconds": format_seconds,
+        "spread": format_spread,
+        "factor": format_factor,
+        "percent": format_percent,
+        "gib": format_gib,
+        "mark": _MARKS.__getitem__,
+        "status": tables.status_text,
+        "marks": tables.stage_marks,
+        "chain": chain_text,
+        "broken": _broken_imports,
+        "shell": lambda word: re.sub(r"[\x00-\x20`]+", "_", shlex.quote(str(word))),
+    }
+    hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
+    return environment.get_template("BENCHMARKS.md.jinja").render(
+        rows=sorted(rows, key=lambda row: (row.image, row.speaking.plan.cell, row.engine)),
+        workloads=tables.workloads_of(rows),
+        hosts=hosts,
+        stages=STAGES,
+        latest=max((launch.plan.planned_at for launch in launches), default=None),
+        launches=len(launches),
+    )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as stream:
+        stream.write(text)
+    os.chmod(stream.name, 0o644)
+    os.replace(stream.name, path)
+
+
+def escape_text(value: object) -> str:
+    """Plain text for a line or a table's cell of Markdown."""
+    line = " ".join(str(value).split())
+    escaped = "".join(_ENTITY_OF.get(sign, sign) for sign in line)
+    # A bare address would become a link without any sign of Markdown's.
+    return escaped.replace("://", ":&#47;/").replace("www.", "www&#46;")
+
+
+def code_block(value: object) -> str:
+    """Text as a fenced block, whose fence is longer than any in the text."""
+    text = str(value).rstrip()
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def format_seconds(value: float | None) -> str:
+    """``2.05 s``"""
+    return "-" if value is None else f"{value:.2f} s"
+
+
+def format_spread(value: Estimate | None) -> str:
+    """``2.05 s [1.98, 2.11]``: an interval in brackets, mere extremes in parentheses."""
+    if value is None:
+        return "-"
+    if value.n == 1:
+        return f"{value.median:.2f} s"
+    inner = f"{value.low:.2f}, {value.high:.2f}"
+    return f"{value.median:.2f} s " + (f"[{inner}]" if value.is_interval else f"({inner})")
+
+
+def format_factor(value: Estimate | None) -> str:
+    """``14.6x``"""
+    return "-" if value is None else f"{value.median:.1f}x"
+
+
+def format_percent(value: float | None) -> str:
+    """``5.2%``"""
+    return "-" if value is None else f"{value:.1%}"
+
+
+def format_gib(value: int | None) -> str:
+    """``0.86 GiB``"""
+    return "-" if value is None else f"{value / 2**30:.2f} GiB"
+
+
+def chain_text(launch: Launch) -> str:
+    """The exception chain as a person reads it: the outermost first, each with its deepest frame."""
+    lines = []
+    for number, link in enumerate(launch.chain):
+        lines.append(f"{'caused by ' if number else ''}{link.type}: {link.message}")
+        if link.where:
+            lines.append(f"    at {link.where}")
+    return "\n".join(lines)
+
+
+def _broken_imports(launch: Launch) -> list[tuple[str, str]]:
+    """Imports that failed though the package is there, with their root cause."""
+    broken = []
+    for name, event in launch.imports.items():
+        chain = event.get("chain")
+        if event.get("outcome") == "failed" and isinstance(chain, list) and chain and isinstance(chain[-1], dict):
+            broken.append((name, f"{chain[-1].get('type')}: {chain[-1].get('message')}"))
+    return broken

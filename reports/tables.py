@@ -1,0 +1,150 @@
+"""Launches -> the rows that pages show. The only place that decides which launches speak for a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+import msgspec
+
+from benchmarks.wire import STAGES
+from harness.failures import Signature, signatures
+from harness.records import Launch
+from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell on one engine, as its latest campaign saw it."""
+
+    launches: tuple[Launch, ...]
+    """In the order of time; all of one campaign, none interrupted where another is there."""
+    status: str
+    """``pass``, ``wrong output``, or ``fail`` where at least one launch failed"""
+    speaking: Launch
+    """The launch that stands for the row: the last that failed where one did, otherwise the last."""
+    seconds: Estimate | None
+    realtime: Estimate | None
+    cold_seconds: float | None
+    load_seconds: float | None
+    der: float | None
+    speakers: int | None
+    peak_resident_bytes: int | None
+    peak_reserved_bytes: int | None
+
+    @property
+    def image(self) -> str:
+        return self.speaking.image
+
+    @property
+    def engine(self) -> str:
+        engine = self.speaking.plan.engine
+        return f"{engine.name} rootless" if engine.rootless else engine.name
+
+    @property
+    def is_ranked(self) -> bool:
+        """Only what is right has a place among the fast."""
+        return self.status == "pass" and self.realtime is not None
+
+    @property
+    def signature(self) -> Signature | None:
+        """The known failure, where one was recognised and is still known."""
+        return signatures().get(self.speaking.verdict.signature or "")
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """One pipeline on one recording, with the rows that ran it, the fastest first."""
+
+    pipeline: str
+    audio: str
+    audio_seconds: float
+    rows: tuple[Row, ...]
+
+
+class StageMark(msgspec.Struct, frozen=True):
+    """How a row fared in one stage: ``pass``, ``fail``, ``wrong``, or ``none`` where it did not come so far."""
+
+    stage: str
+    mark: str
+
+
+def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
+    """One row a cell and engine, of its latest campaign. A probe that passed says nothing about a whole run."""
+    groups: dict[tuple[str, str, bool], list[Launch]] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        if launch.plan.last_stage != STAGES[-1] and launch.verdict.status == "pass":
+            continue
+        engine = launch.plan.engine
+        groups.setdefault((launch.plan.cell, engine.name, engine.rootless), []).append(launch)
+    return tuple(_row(_latest_campaign(group)) for group in groups.values())
+
+
+def workloads_of(rows: Iterable[Row]) -> tuple[Workload, ...]:
+    """The rows by pipeline and recording."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        workload = row.speaking.plan.workload
+        groups.setdefault((workload.pipeline, workload.audio, workload.audio_sha256), []).append(row)
+    return tuple(
+        Workload(pipeline, audio, group[0].speaking.plan.workload.audio_seconds, tuple(sorted(group, key=_rank)))
+        for (pipeline, audio, _), group in sorted(groups.items())
+    )
+
+
+def stage_marks(row: Row) -> tuple[StageMark, ...]:
+    """How far the row's image came."""
+    verdict = row.speaking.verdict
+    reached = STAGES.index(verdict.stage) if verdict.stage in STAGES else 0
+    marks = []
+    for number, stage in enumerate(STAGES):
+        if number < reached:
+            mark = "pass"
+        elif number > reached:
+            mark = "none"
+        else:
+            mark = {"pass": "pass", "wrong output": "wrong"}.get(verdict.status, "fail")
+        marks.append(StageMark(stage, mark))
+    return tuple(marks)
+
+
+def status_text(row: Row) -> str:
+    """The status in a few words: what failed, and of how many launches."""
+    verdict = row.speaking.verdict
+    words = {"pass": "PASS", "wrong output": "WRONG OUTPUT"}.get(row.status) or f"FAIL: {verdict.cause}"
+    failed = sum(launch.verdict.status != "pass" for launch in row.launches)
+    return f"{words} ({failed} of {len(row.launches)})" if 0 < failed < len(row.launches) else words
+
+
+def _latest_campaign(launches: Sequence[Launch]) -> tuple[Launch, ...]:
+    """The launches of the last campaign that brought one to an end; the last one's where none did."""
+    ended = [launch for launch in launches if launch.verdict.cause != "interrupted"] or list(launches)
+    return tuple(launch for launch in ended if launch.plan.campaign == ended[-1].plan.campaign)
+
+
+def _row(launches: tuple[Launch, ...]) -> Row:
+    not_passed = [launch for launch in launches if launch.verdict.status != "pass"]
+    speaking = (not_passed or list(launches))[-1]
+    timed = [launch for launch in launches if launch_seconds(launch) is not None and launch.verdict.status != "fail"]
+    cold = [seconds for launch in timed for seconds in launch.pass_seconds("cold")]
+    loads = [launch.load_seconds for launch in timed if launch.load_seconds is not None]
+    last = timed[-1] if timed else None
+    speakers = last.output.get("speakers") if last else None
+    return Row(
+        launches=launches,
+        status="pass" if not not_passed else speaking.verdict.status,
+        speaking=speaking,
+        seconds=estimate([seconds for launch in timed if (seconds := launch_seconds(launch)) is not None]),
+        realtime=estimate([factor for launch in timed if (factor := realtime_factor(launch)) is not None]),
+        cold_seconds=median(cold) if cold else None,
+        load_seconds=median(loads) if loads else None,
+        der=last.der if last else None,
+        speakers=speakers if isinstance(speakers, int) else None,
+        peak_resident_bytes=max((p for x in timed if (p := x.peak_resident_bytes) is not None), default=None),
+        peak_reserved_bytes=max((p for x in timed if (p := x.peak_reserved_bytes) is not None), default=None),
+    )
+
+
+def _rank(row: Row) -> tuple[int, float, str]:
+    """Right ones by speed, then wrong ones, then failures, each by name."""
+    place = {"pass": 0, "wrong output": 1}.get(row.status, 2)
+    factor = row.realtime.median if row.realtime is not None else 0.0
+    return place, -factor if place == 0 else 0.0, f"{row.image}/{row.speaking.plan.variant}/{row.engine}"

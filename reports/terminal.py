@@ -1,0 +1,69 @@
+"""Rows as a table on the terminal; Markdown's own where stdout is not one, so that it can be piped on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.records import Launch
+from reports import tables
+from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
+
+__all__ = ["chain_text", "print_results"]
+
+_WIDE = 240
+"""Columns where there is no terminal to fit into."""
+
+
+def print_results(launches: Sequence[Launch]) -> None:
+    """The results table of some launches, to stdout."""
+    terminal = sys.stdout.isatty()
+    console = Console(highlight=False, width=None if terminal else _WIDE)
+    for workload in tables.workloads_of(tables.rows_of(launches)):
+        table = Table(
+            title=f"{workload.pipeline} on {workload.audio}: {workload.audio_seconds:.1f} s of audio",
+            box=box.ROUNDED if terminal else box.MARKDOWN,
+            title_justify="left",
+        )
+        for column in (
+            "Image",
+            "Engine",
+            "PyTorch",
+            "GFX",
+            "Time",
+            "Realtime",
+            "n",
+            "Cold",
+            "Load",
+            "Speakers",
+            "DER",
+            "Memory",
+        ):
+            table.add_column(column, no_wrap=column in ("Time", "Realtime"))
+        table.add_column("Status", overflow="fold")
+        for row in workload.rows:
+            table.add_row(*(Text(cell) for cell in _cells(row)))
+        console.print(table)
+
+
+def _cells(row: tables.Row) -> tuple[str, ...]:
+    return (
+        row.image,
+        row.engine,
+        row.speaking.torch_version or "-",
+        row.speaking.plan.variant,
+        format_spread(row.seconds),
+        format_factor(row.realtime),
+        str(len(row.launches)),
+        format_seconds(row.cold_seconds),
+        format_seconds(row.load_seconds),
+        "-" if row.speakers is None else str(row.speakers),
+        format_percent(row.der),
+        format_gib(row.peak_resident_bytes),
+        tables.status_text(row),
+    )
