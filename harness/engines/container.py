@@ -54,9 +54,10 @@ class ContainerEngine:
         self._name: EngineName = found.name
         self._service: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._connection: docker.DockerClient | None = None
         socket = found.socket or self._start_service()
         try:
-            self._client = docker.DockerClient(base_url=f"unix://{socket}", timeout=CALL_TIMEOUT_SECONDS)
+            self._connection = docker.DockerClient(base_url=f"unix://{socket}", timeout=CALL_TIMEOUT_SECONDS)
             version = self._client.version()
             # Only Docker says so here; a Podman service that we reach as a user is that user's.
             options = self._client.info().get("SecurityOptions") or []
@@ -71,6 +72,12 @@ class ContainerEngine:
     @property
     def record(self) -> EngineRecord:
         return self._record
+
+    @property
+    def _client(self) -> docker.DockerClient:
+        if self._connection is None:
+            raise EngineError(f"not connected to {self._name}")
+        return self._connection
 
     def find_built(self, recipe: Recipe) -> BuiltImage | None:
         with self._explained("looking for an image"):
@@ -155,6 +162,8 @@ class ContainerEngine:
         return swept
 
     def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
         if self._service is not None:
             self._service.terminate()
             try:
@@ -236,7 +245,7 @@ class ContainerEngine:
             return ExitRecord(started=False, message=f"{self._name} cannot limit memory here; run without --memory")
         # Attached, since Podman's wait looks only four times a second (WaitContainerDocker in
         # pkg/api/handlers/utils/containers.go): the attached stream ends when the container does.
-        with contextlib.closing(api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})) as stream:
+        with _attached(api, container) as stream:
             try:
                 api.start(container)
             except docker.errors.APIError as error:
@@ -299,15 +308,27 @@ def _built(image: dict[str, Any]) -> BuiltImage:
     return BuiltImage(id=str(image["Id"]), digests=tuple(image.get("RepoDigests") or ()))
 
 
+@contextlib.contextmanager
+def _attached(api: docker.APIClient, container: str) -> Iterator[Any]:
+    """The socket that a container's output comes on; ended with the HTTP answer that it is part of."""
+    stream: Any = api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
+    # The SDK gives the reading side of an HTTP answer; the socket below outlives it unless it is closed as well.
+    response, socket = stream._response, stream._sock
+    try:
+        yield socket
+    finally:
+        response.close()
+        socket.close()
+
+
 def _read_to_end(stream: Any, timeout_seconds: float) -> tuple[bytes, bool]:
     """The last words on an attached stream, and whether the time was up before its end."""
-    socket = getattr(stream, "_sock", stream)
     deadline = time.monotonic() + timeout_seconds
     said = b""
     while (left := deadline - time.monotonic()) > 0:
         # No more than a day at once: select takes no larger number everywhere.
-        if select.select([socket], [], [], min(left, 86_400.0))[0]:
-            data = socket.recv(1 << 16)
+        if select.select([stream], [], [], min(left, 86_400.0))[0]:
+            data = stream.recv(1 << 16)
             if not data:
                 return said, False
             said = (said + data)[-MOST_LAST_WORDS_BYTES:]

@@ -1,0 +1,71 @@
+"""Real Podman and real Docker.
+
+``STRIXBENCH_TEST_ENGINES`` names the engines that must be there (`.ci/run` sets it): a named one that is missing is a
+failure, one that is not named and missing is a skip. ``STRIXBENCH_CATALOG`` names an overlay whose base image exists
+where there is no registry.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.build import recipe_of
+from harness.catalog import load_catalog
+from harness.engines.base import BuiltImage, Recipe
+from harness.engines.container import ContainerEngine
+from harness.engines.find import find_engine
+from harness.errors import EngineError
+from tests.commands import Workplace
+
+REQUIRED = tuple(filter(None, os.environ.get("STRIXBENCH_TEST_ENGINES", "").split(",")))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all of this folder."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.engines)
+
+
+@pytest.fixture(scope="session", params=["podman", "docker"])
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """An engine that is here."""
+    name = str(request.param)
+    try:
+        find_engine(name)
+    except EngineError as error:
+        if name in REQUIRED:
+            raise
+        pytest.skip(f"{name} is not required here (STRIXBENCH_TEST_ENGINES) and not to be found: {error}")
+    return name
+
+
+@pytest.fixture(scope="session")
+def engine(engine_name: str) -> Iterator[ContainerEngine]:
+    """A connection of the tests' own."""
+    opened = ContainerEngine(find_engine(engine_name))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    """What the image `cpu` is made of."""
+    return recipe_of(load_catalog().images["cpu"])
+
+
+@pytest.fixture(scope="session")
+def cpu_image(engine: ContainerEngine, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> BuiltImage:
+    """The image `cpu`, really built."""
+    log = tmp_path_factory.mktemp("build") / "build.log"
+    return engine.find_built(recipe) or engine.build(recipe, log=log, say=lambda line: None)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    """Results of this test's own."""
+    return Workplace(tmp_path)
