@@ -6,6 +6,7 @@ once and never changed; a launch that is there already is left alone, so that re
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,9 @@ _LAUNCHES = sa.Table(
 )
 
 BUSY_TIMEOUT_SECONDS = 30
+
+SQLITE_NEEDS_BYTES = 1 << 20
+"""Less than this free, and a launch and its write-ahead log may not fit."""
 
 
 class Store:
@@ -118,4 +122,14 @@ def _explained(url: str) -> Iterator[None]:
         except sa.exc.ArgumentError:
             shown = "(not a database URL)"
         cause = getattr(error, "orig", None) or error
-        raise StoreError(f"the store {shown} cannot be used: {cause}") from error
+        raise StoreError(f"the store {shown} cannot be used: {cause}{_hint(url)}") from error
+
+
+def _hint(url: str) -> str:
+    """What SQLite's "disk I/O error" most often means, where it does."""
+    try:
+        folder = Path(make_url(url).database or "").parent
+        full = url.startswith("sqlite") and shutil.disk_usage(folder).free < SQLITE_NEEDS_BYTES
+    except (OSError, sa.exc.ArgumentError):
+        return ""
+    return f" (the disk of {folder} is full: free some space and start again; nothing that finished is lost)" if full else ""

@@ -39,6 +39,8 @@ class Workplace:
     def __init__(self, results: Path, environment: Mapping[str, str] | None = None) -> None:
         self.results = results
         self.page = results / "BENCHMARKS.md"
+        self.talk = results.with_name(f"{results.name}-talk.txt")
+        """What background commands said; beside the results, which a test may fill to the brim."""
         self.environment = {**os.environ, "STRIXBENCH_RESULTS": str(results), **(environment or {})}
         self.environment.pop("STRIXBENCH_STORE", None)
 
@@ -60,8 +62,8 @@ class Workplace:
         return self.run("bench", "--report", str(self.page), *arguments)
 
     def start_bench(self, *arguments: str) -> subprocess.Popen[str]:
-        """`bench` in the background, in a process group of its own; its talk goes to ``talk.txt``."""
-        with (self.results / "talk.txt").open("a") as talk:
+        """`bench` in the background, in a process group of its own; its talk goes to ``talk``."""
+        with self.talk.open("a") as talk:
             return subprocess.Popen(
                 (*STRIXBENCH, "bench", "--report", str(self.page), *arguments),
                 cwd=REPOSITORY,

@@ -1,0 +1,455 @@
+"""Stub packages, and the guest run against them as a real process.
+
+These are stubs. They hold just enough of torch, lightning, pyannote.audio and the rest for `python -m benchmarks` to go
+through its stages without any of them installed. Nothing that they make may look like a measurement: torch is 0.0.0+stub,
+the GPU is a ``stub GPU`` of one byte, the speakers are ``STUB_00`` and ``STUB_01`` and were never heard. What is real is
+the guest, the process, the way it dies, the journal and the verdict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import wave
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.wire import Request
+from harness import places
+from harness.engines.base import Run
+from harness.engines.local import Local, clean_environment
+from harness.exchange import make_exchange, read_events, read_log_tail
+from harness.records import ExitRecord, Verdict
+from harness.verdict import judge
+
+AUDIO_SECONDS = 2
+
+Turns = Sequence[tuple[float, float, str]]
+"""Start and end in seconds, speaker."""
+
+TURNS: Turns = ((0.0, 1.0, "STUB_00"), (1.0, 2.0, "STUB_01"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stubs:
+    """Which stub packages there are, and how they misbehave."""
+
+    misbehave: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Moment -> Python to run then. ``import NAME`` is the first line of a package; ``multiply`` a product on the device,
+    ``load`` the pipeline's constructor, ``move`` its ``to``, ``pass 0`` the cold pass, ``pass 1`` the first warm one;
+    ``write`` the output as RTTM. It sees ``os``, ``signal``, ``sys``, ``EXCHANGE`` and what the moment is about."""
+    absent: Collection[str] = ()
+    """Modules that are not installed."""
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """More files, or others in their place: path in the folder -> text."""
+    outputs: Sequence[Turns] = (TURNS,)
+    """What each pass puts out; the last one speaks for all later passes."""
+    hip: str | None = None
+    cuda: str | None = None
+    gpu: bool = False
+    """Whether torch sees a GPU."""
+    models_on: str | None = None
+    """The device on which models end up whatever was asked; ``None``: where they were sent."""
+    hub_refuses: bool = False
+    """``Pipeline.from_pretrained`` returns None, as pyannote.audio 3 does it."""
+    pyannote_audio: str = "4.0.0+stub"
+
+    def write(self, folder: Path) -> Path:
+        """Write the packages and their metadata; returns the folder, for ``PYTHONPATH``."""
+        moments = {f"import {module}" for module in _DISTRIBUTIONS} | {"multiply", "load", "move", "write"}
+        unknown = {moment for moment in self.misbehave if moment not in moments and not moment.startswith("pass ")}
+        assert not unknown, f"no stub has the moments {unknown}"
+        for module, (distribution, version) in _DISTRIBUTIONS.items():
+            if module in self.absent:
+                continue
+            version = self.pyannote_audio if module == "pyannote.audio" else version
+            metadata = f"{distribution.replace('.', '_').replace('-', '_')}-{version}.dist-info/METADATA"
+            _write(folder / metadata, f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        for path, text in _FILES.items():
+            if not any(f"{path}/".startswith(f"{module.replace('.', '/')}/") for module in self.absent):
+                _write(folder / path, text)
+        if self.pyannote_audio.startswith("3."):
+            (folder / "pyannote/audio/core/plda.py").unlink(missing_ok=True)
+        names = ("misbehave", "outputs", "hip", "cuda", "gpu", "models_on", "hub_refuses", "pyannote_audio")
+        settings = {name: getattr(self, name) for name in names}
+        _write(folder / "stub_settings.json", json.dumps(settings))
+        for path, text in self.files.items():
+            _write(folder / path, text)
+        return folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """A guest that ended, and what it left behind."""
+
+    exchange: Path
+    exit: ExitRecord
+    last_stage: str
+
+    @property
+    def journal(self) -> tuple[dict[str, Any], ...]:
+        """As the host reads it."""
+        return read_events(self.exchange)
+
+    @property
+    def log(self) -> str:
+        """What the libraries printed, as the host reads it."""
+        return read_log_tail(self.exchange)
+
+    def verdict(self, *, family: str | None = None, highest_der: float | None = None) -> Verdict:
+        """As the host judges it."""
+        return judge(
+            self.journal, self.exit, family=family, last_stage=self.last_stage, highest_der=highest_der, log_tail=self.log
+        )
+
+    def events(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """The events of a kind, with these fields."""
+        return [e for e in self.journal if e["event"] == event and all(e.get(k) == v for k, v in fields.items())]
+
+    def end(self, stage: str) -> dict[str, Any]:
+        """The ``end`` event of a stage."""
+        (event,) = self.events("end", stage=stage)
+        return event
+
+    def chain(self) -> list[dict[str, str]]:
+        """The exceptions that ended the guest, outermost first."""
+        (event,) = self.events("failed")
+        chain: list[dict[str, str]] = event["chain"]
+        return chain
+
+
+def make_request(folder: Path, **fields: Any) -> Request:
+    """A request for all stages of the embedded pipeline on the CPU, with its audio and models in ``folder``."""
+    audio = folder / "audio.wav"
+    with wave.open(str(audio), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 16_000 * AUDIO_SECONDS))
+    _write(folder / "models" / "camplusplus.py", _CAMPPLUS)
+    defaults: dict[str, Any] = {
+        "launch": "stub-launch",
+        "pipeline": "embedded",
+        "device": "cpu",
+        "last_stage": "verify",
+        "audio": str(audio),
+        "reference": None,
+        "models": str(folder / "models"),
+        "warm_passes": 2,
+        "segmentation_batch_size": 1,
+        "embedding_batch_size": 1,
+    }
+    return Request(**{**defaults, **fields})
+
+
+def run_guest(
+    folder: Path,
+    stubs: Stubs = Stubs(),  # noqa: B008 - frozen
+    request: Request | None = None,
+    *,
+    timeout_seconds: float = 60.0,
+    memory_bytes: int | None = None,
+) -> Ended:
+    """Run the guest to its end, as the local engine does it. What the test put into the exchange folder stays there."""
+    request = request or make_request(folder)
+    make_exchange(exchange_of(folder), request)
+    return start_guest(folder, stubs, last_stage=request.last_stage, timeout_seconds=timeout_seconds, memory_bytes=memory_bytes)
+
+
+def start_guest(
+    folder: Path, stubs: Stubs, *, last_stage: str, timeout_seconds: float = 60.0, memory_bytes: int | None = None
+) -> Ended:
+    """Run the guest on what is in the exchange folder already."""
+    exchange = exchange_of(folder)
+    exchange.mkdir(exist_ok=True)
+    run = Run(
+        name="stub",
+        image="stub",
+        # -S: without this environment's own packages, only the stubs are there.
+        argv=(sys.executable, "-S", "-m", "benchmarks", str(exchange)),
+        environment=clean_environment(
+            {
+                "PYTHONPATH": str(stubs.write(folder / "stubs")),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONUNBUFFERED": "1",
+                "HOME": str(exchange),
+            }
+        ),
+        mounts=(),
+        working_directory=str(places.ROOT),
+        exchange=exchange,
+        memory_bytes=memory_bytes,
+    )
+    return Ended(exchange, Local().run(run, timeout_seconds=timeout_seconds), last_stage)
+
+
+def exchange_of(folder: Path) -> Path:
+    """Where a test's guest and host meet."""
+    return folder / "launch" / "exchange"
+
+
+def write_rttm(path: Path, turns: Turns) -> Path:
+    """A reference."""
+    lines = (f"SPEAKER stub 1 {start:.3f} {end - start:.3f} <NA> <NA> {who} <NA> <NA>\n" for start, end, who in turns)
+    path.write_text("".join(lines))
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+_DISTRIBUTIONS = {
+    "torch": ("torch", "0.0.0+stub"),
+    "torchaudio": ("torchaudio", "0.0.0+stub"),
+    "lightning": ("lightning", "0.0.0+stub"),
+    "asteroid_filterbanks": ("asteroid-filterbanks", "0.0.0+stub"),
+    "huggingface_hub": ("huggingface-hub", "0.0.0+stub"),
+    "pyannote.core": ("pyannote.core", "0.0.0+stub"),
+    "pyannote.metrics": ("pyannote.metrics", "0.0.0+stub"),
+    "pyannote.pipeline": ("pyannote.pipeline", "0.0.0+stub"),
+    "pyannote.database": ("pyannote.database", "0.0.0+stub"),
+    "pyannote.audio": ("pyannote.audio", ""),
+}
+"""Module -> distribution, version. torchcodec, torchvision and speechbrain are left out, as in our images."""
+
+_CAMPPLUS = '''"""A stub of CAM++."""
+class CAMPPlus:
+    def __init__(self, feat_dim, embedding_size):
+        pass
+    def load_state_dict(self, state):
+        pass
+    def eval(self):
+        return self
+'''
+
+_STUB_SETTINGS = '''"""How the stubs are set, and the place where they misbehave."""
+import json, os, pathlib, resource, signal, sys
+SETTINGS = json.loads(pathlib.Path(__file__).with_suffix(".json").read_text())
+def at(moment, **seen):
+    code = SETTINGS["misbehave"].get(moment)
+    if code is not None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        seen.update(os=os, signal=signal, sys=sys, EXCHANGE=pathlib.Path(sys.argv[1]))
+        exec(compile(code, f"<{moment}>", "exec"), seen)
+'''
+
+_TORCH = '''"""A stub of torch."""
+from stub_settings import SETTINGS, at
+at("import torch")
+from torch import cuda, version
+__version__ = "0.0.0+stub"
+float32 = "float32"
+_threads = 1
+class Tensor:
+    def __init__(self, rows):
+        self.rows = rows
+    def __getitem__(self, index):
+        return self
+    def __matmul__(self, other):
+        columns = list(zip(*other.rows))
+        product = Tensor([[sum(a * b for a, b in zip(row, column)) for column in columns] for row in self.rows])
+        at("multiply", tensor=product)
+        return product
+    def sum(self):
+        return sum(map(sum, self.rows))
+class device:
+    def __init__(self, type):
+        self.type = type
+def ones(height, width, device="cpu"):
+    return Tensor([[1.0] * width for _ in range(height)])
+def frombuffer(buffer, dtype):
+    return Tensor([list(buffer)])
+def set_num_threads(count):
+    global _threads
+    _threads = count
+def get_num_threads():
+    return _threads
+def load(path, map_location, weights_only):
+    return {}
+'''
+
+_TORCH_CUDA = '''"""A stub of torch.cuda: a GPU of one byte."""
+import types
+from stub_settings import SETTINGS
+synchronised = 0
+def is_available():
+    return SETTINGS["gpu"]
+def get_device_properties(index):
+    return types.SimpleNamespace(name="stub GPU", gcnArchName="gfx0000", total_memory=1)
+def get_arch_list():
+    return ["gfx0000"]
+def synchronize():
+    global synchronised
+    synchronised += 1
+def max_memory_allocated():
+    return 1
+def max_memory_reserved():
+    return 1
+'''
+
+_PYANNOTE_CORE = '''"""A stub of pyannote.core: an annotation drops a turn of no length (or NaN) in silence, as the real one does."""
+from stub_settings import at
+at("import pyannote.core")
+class Segment:
+    def __init__(self, start, end):
+        self.start, self.end = start, end
+    def __bool__(self):
+        return self.end - self.start > 1e-6
+class Timeline:
+    def __init__(self, turns):
+        self._turns = turns
+    def support(self):
+        merged = []
+        for start, end in sorted(self._turns):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        return Timeline(merged)
+    def duration(self):
+        return sum(end - start for start, end in self._turns)
+class Annotation:
+    def __init__(self, uri=None):
+        self.uri = uri
+        self._tracks = {}
+    def __setitem__(self, key, label):
+        segment, track = key
+        if segment:
+            self._tracks[segment.start, segment.end, track] = label
+    def itertracks(self, yield_label=False):
+        for (start, end, track), label in sorted(self._tracks.items(), key=lambda item: item[0][:2]):
+            yield (Segment(start, end), track, label) if yield_label else (Segment(start, end), track)
+    def itersegments(self):
+        return (segment for segment, _ in self.itertracks())
+    def labels(self):
+        return sorted(set(self._tracks.values()))
+    def get_timeline(self):
+        return Timeline({(start, end) for start, end, _ in self._tracks})
+    def write_rttm(self, file):
+        at("write", file=file)
+        for segment, _, label in self.itertracks(yield_label=True):
+            file.write(
+                f"SPEAKER {self.uri or '<NA>'} 1 {segment.start:.3f} {segment.end - segment.start:.3f}"
+                f" <NA> <NA> {label} <NA> <NA>\\n"
+            )
+'''
+
+_PYANNOTE_METRICS_DIARIZATION = '''"""A stub of pyannote.metrics: the same definition, the best of all mappings found by trying each."""
+import itertools
+class DiarizationErrorRate:
+    def compute_components(self, reference, hypothesis):
+        turns = [[(s.start, s.end, label) for s, _, label in a.itertracks(yield_label=True)] for a in (reference, hypothesis)]
+        borders = sorted({border for side in turns for start, end, _ in side for border in (start, end)})
+        pieces = [
+            (end - start, *([label for a, b, label in side if a <= start and end <= b] for side in turns))
+            for start, end in zip(borders, borders[1:])
+        ]
+        counts = [(length, len(truth), len(guess)) for length, truth, guess in pieces]
+        names = hypothesis.labels() + [None] * len(reference.labels())
+        correct = max(
+            sum(length * sum(r in truth and h in guess for r, h in zip(reference.labels(), chosen)) for length, truth, guess in pieces)
+            for chosen in itertools.permutations(names, len(reference.labels()))
+        )
+        return {
+            "total": sum(length * truth for length, truth, _ in counts),
+            "correct": correct,
+            "missed detection": sum(length * max(0, truth - guess) for length, truth, guess in counts),
+            "false alarm": sum(length * max(0, guess - truth) for length, truth, guess in counts),
+            "confusion": sum(length * min(truth, guess) for length, truth, guess in counts) - correct,
+        }
+'''
+
+_PYANNOTE_AUDIO = '''"""A stub of pyannote.audio."""
+from stub_settings import SETTINGS, at
+at("import pyannote.audio")
+import types
+class Model:
+    def __init__(self, sample_rate=None, num_channels=None, task=None):
+        self.device = "cpu"
+    @classmethod
+    def from_pretrained(cls, path):
+        return Model()
+    def parameters(self):
+        return [types.SimpleNamespace(device=types.SimpleNamespace(type=self.device))]
+class Pipeline:
+    @classmethod
+    def from_pretrained(cls, checkpoint):
+        from pyannote.audio.pipelines import SpeakerDiarization
+        if SETTINGS["hub_refuses"]:
+            return None
+        if SETTINGS["pyannote_audio"].startswith("4.") and checkpoint == "pyannote/speaker-diarization-3.1":
+            raise RuntimeError("stub: pyannote.audio 4 would fetch the gated community-1 repository for its PLDA")
+        return SpeakerDiarization(segmentation=Model(), embedding=Model())
+'''
+
+_PYANNOTE_AUDIO_PIPELINES = '''"""A stub of pyannote.audio.pipelines."""
+import types
+from stub_settings import SETTINGS, at
+from pyannote.audio import Pipeline
+from pyannote.core import Annotation, Segment
+class SpeakerDiarization(Pipeline):
+    def __init__(self, segmentation, embedding, **parameters):
+        at("load", pipeline=self)
+        self._segmentation = types.SimpleNamespace(model=segmentation)
+        self._embedding = types.SimpleNamespace(model_=embedding)
+        self._passes = 0
+    def instantiate(self, parameters):
+        return self
+    def to(self, device):
+        at("move", pipeline=self)
+        for model in (self._segmentation.model, self._embedding.model_):
+            model.device = SETTINGS["models_on"] or device.type
+        return self
+    def __call__(self, file, hook):
+        at(f"pass {self._passes}", pipeline=self, file=file)
+        turns = SETTINGS["outputs"][min(self._passes, len(SETTINGS["outputs"]) - 1)]
+        self._passes += 1
+        for step in ("segmentation", "speaker_counting", "embeddings", "discrete_diarization"):
+            hook(step, None, file=file, total=1, completed=1)
+            hook(step, object(), file=file)
+        annotation = Annotation(uri=file["uri"])
+        for track, (start, end, speaker) in enumerate(turns):
+            annotation[Segment(start, end), track] = speaker
+        if SETTINGS["pyannote_audio"].startswith("3."):
+            return annotation
+        return types.SimpleNamespace(speaker_diarization=annotation)
+'''
+
+_HUGGINGFACE_HUB = '''"""A stub of huggingface_hub."""
+from stub_settings import at
+at("import huggingface_hub")
+import pathlib
+def hf_hub_download(repository, name):
+    path = pathlib.Path(__file__).parent / name
+    path.write_text('{"version": "3.1.0", "pipeline": {"name": "stub"}}')
+    return str(path)
+'''
+
+
+def _plain(module: str) -> str:
+    """A package that holds nothing."""
+    return f'"""A stub of {module}."""\nfrom stub_settings import at\nat("import {module}")\n'
+
+
+_FILES = {
+    "stub_settings.py": _STUB_SETTINGS,
+    "torch/__init__.py": _TORCH,
+    "torch/version.py": 'from stub_settings import SETTINGS\nhip, cuda = SETTINGS["hip"], SETTINGS["cuda"]\n',
+    "torch/cuda.py": _TORCH_CUDA,
+    "torchaudio/__init__.py": _plain("torchaudio") + "import torch\n",
+    "lightning/__init__.py": _plain("lightning"),
+    "asteroid_filterbanks/__init__.py": _plain("asteroid_filterbanks"),
+    "huggingface_hub/__init__.py": _HUGGINGFACE_HUB,
+    "yaml.py": '"""A stub of PyYAML: JSON is YAML."""\nfrom json import loads as safe_load\n',
+    "pyannote/core/__init__.py": _PYANNOTE_CORE,
+    "pyannote/metrics/__init__.py": _plain("pyannote.metrics"),
+    "pyannote/metrics/diarization.py": _PYANNOTE_METRICS_DIARIZATION,
+    "pyannote/pipeline/__init__.py": _plain("pyannote.pipeline"),
+    "pyannote/database/__init__.py": _plain("pyannote.database"),
+    "pyannote/audio/__init__.py": _PYANNOTE_AUDIO,
+    "pyannote/audio/core/__init__.py": "",
+    "pyannote/audio/core/plda.py": '"""A stub."""\nclass PLDA:\n    pass\n',
+    "pyannote/audio/pipelines/__init__.py": _PYANNOTE_AUDIO_PIPELINES,
+}
