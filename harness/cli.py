@@ -48,9 +48,10 @@ Catalogs = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="auto, podman, docker or local.", metavar="ENGINE")]
 FamilyOption = Annotated[
-    str | None, typer.Option("--family", help="cpu, rocm, therock or cuda, for an image that is not in the catalog.")
+    str | None,
+    typer.Option("--family", help="cpu, rocm, therock or cuda, for an image that is not in the catalog.", metavar="NAME"),
 ]
-Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="[IMAGE]...")]
+Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 
 def main() -> NoReturn:
@@ -97,7 +98,7 @@ def _options(
 
 @app.command("list")
 def list_cells(
-    patterns: Annotated[list[str] | None, typer.Argument(help="Globs on cells or images.", metavar="[PATTERN]...")] = None,
+    patterns: Annotated[list[str] | None, typer.Argument(help="Globs on cells or images.", metavar="PATTERN")] = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -114,8 +115,9 @@ def list_cells(
             "torch": image.torch,
             "base": image.base,
             "description": image.description,
+            "obstacles": obstacles,
         }
-        for image in known.images.values()
+        for image, obstacles in ((image, _obstacles(image)) for image in known.images.values())
         for variant in catalog.select_variants(known, image, None)
         for pipeline in known.pipelines
         for audio in known.audio
@@ -134,7 +136,8 @@ def list_cells(
         return
     width = max(len(str(cell["cell"])) for cell in cells)
     for cell in cells:
-        typer.echo(f"{cell['cell']:<{width}}  {cell['family']:<7} {cell['engine']:<9} torch {cell['torch']}")
+        here = f"no: {'; '.join(cell['obstacles'])}" if cell["obstacles"] else "yes"
+        typer.echo(f"{cell['cell']:<{width}}  {cell['family']:<7} {cell['engine']:<9} torch {cell['torch']}  runs here: {here}")
 
 
 @models_app.command("fetch")
@@ -201,7 +204,7 @@ def build_images(
 def bench(
     images: Images = None,
     gfx: Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")] = None,
-    pipeline: Annotated[str, typer.Option("--pipeline", help="embedded, 3.1 or community-1.")] = "embedded",
+    pipeline: Annotated[str, typer.Option("--pipeline", help="embedded, 3.1 or community-1.", metavar="NAME")] = "embedded",
     audio: Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")] = "sample",
     reference: Annotated[Path | None, typer.Option("--reference", help="RTTM of the audio file.", metavar="FILE")] = None,
     audio_seconds: Annotated[
@@ -209,7 +212,7 @@ def bench(
     ] = None,
     launches: Annotated[int, typer.Option("--launches", min=1, help="Fresh containers a cell.", metavar="N")] = 3,
     passes: Annotated[int, typer.Option("--passes", min=1, help="Warm passes a launch, behind the cold one.", metavar="N")] = 3,
-    label: Annotated[str | None, typer.Option("--label", help="A name to find these launches by.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")] = None,
     engine: EngineOption = "auto",
     family: FamilyOption = None,
     timeout: Annotated[
@@ -409,6 +412,22 @@ def _print_commands(known: catalog.Catalog, request: Request) -> None:
                     _talk(f"# if it is not built yet: strixbench build {image.name} --engine {engine.name}")
             _talk(f"# its journal: {prepared.run.exchange / 'journal.jsonl'}")
             typer.echo(shlex.join(line))
+
+
+def _obstacles(image: catalog.Image) -> list[str]:
+    """What this host lacks to run an image, as far as a glance tells: no engine is asked."""
+    from harness.devices import request_devices
+    from harness.engines.find import find_engine, is_rootless
+    from harness.errors import EngineError
+    from harness.records import EngineRecord
+
+    if image.engine == "local":
+        return []
+    try:
+        found = find_engine("auto")
+    except EngineError:
+        return ["neither Podman nor Docker is here"]
+    return list(request_devices(image.family, EngineRecord(name=found.name, rootless=is_rootless())).missing)
 
 
 def _select(known: catalog.Catalog, names: Sequence[str], *, family: catalog.Family | None) -> tuple[catalog.Image, ...]:

@@ -56,9 +56,9 @@ def request_devices(family: Family | None, engine: EngineRecord, *, root: Path =
 def _amd(engine: EngineRecord, root: Path) -> DeviceRequest:
     """The compute node and the render nodes, with the numeric ids of the groups that own them.
 
-    Numeric, since the names need not exist in the image; rootless Podman cannot map them and keeps the caller's
-    groups instead, which only crun can do
-    (https://docs.podman.io/en/latest/markdown/podman-run.1.html#group-add-group-keep-groups).
+    Numeric, since the names need not exist in the image. Rootless Podman can map no group of the host: its
+    `--group-add keep-groups` is a word of the command line, which the API takes for the name of a group. There the nodes
+    open only where their mode or an ACL lets the user in.
     """
     nodes = [str(root / "dev/kfd"), *sorted(glob.glob(str(root / "dev/dri/renderD*")))]
     present = [node for node in nodes if os.path.exists(node)]
@@ -67,11 +67,11 @@ def _amd(engine: EngineRecord, root: Path) -> DeviceRequest:
         missing.append("no /dev/kfd: the amdgpu driver is not loaded, or this machine has no AMD GPU")
     if len(present) <= 1 and nodes[0] in present:
         missing.append("no /dev/dri/renderD*: the amdgpu driver shows no render node")
-    groups = ("keep-groups",) if engine.rootless else tuple(sorted({str(os.stat(node).st_gid) for node in present}))
+    groups = () if engine.rootless else tuple(sorted({str(os.stat(node).st_gid) for node in present}))
     return DeviceRequest(
         device="cuda",
         nodes=tuple(present),
-        groups=groups if present else (),
+        groups=groups,
         security_options=("no-new-privileges", "label=disable"),
         relaxations=(_LABEL_DISABLED,),
         missing=tuple(missing),

@@ -40,8 +40,8 @@ MOST_LAST_WORDS_BYTES = 8_000
 
 SERVICE_START_TIMEOUT_SECONDS = 30.0
 
-SERVICE_IDLE_SECONDS = 60
-"""`podman system service` ends by itself when nobody talked to it for so long: what a killed harness left behind."""
+SERVICE_IDLE_SECONDS = 300
+"""`podman system service` ends by itself when nobody talked to it for so long, so that a killed harness leaves none."""
 
 _REFUSALS = (docker.errors.APIError, docker.errors.DockerException, requests.exceptions.RequestException)
 
@@ -55,15 +55,11 @@ class ContainerEngine:
         self._service: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection: docker.DockerClient | None = None
-        socket = found.socket or self._start_service()
-        try:
-            self._connection = docker.DockerClient(base_url=f"unix://{socket}", timeout=CALL_TIMEOUT_SECONDS)
+        socket = self._connect(found.socket)
+        with self._explained("introducing itself"):
             version = self._client.version()
             # Only Docker says so here; a Podman service that we reach as a user is that user's.
             options = self._client.info().get("SecurityOptions") or []
-        except _REFUSALS as error:
-            self.close()
-            raise EngineError(f"{found.name} does not answer on {socket}: {error}") from error
         rootless = any("rootless" in str(option) for option in options) or (
             found.name == "podman" and os.stat(socket).st_uid != 0
         )
@@ -72,12 +68,6 @@ class ContainerEngine:
     @property
     def record(self) -> EngineRecord:
         return self._record
-
-    @property
-    def _client(self) -> docker.DockerClient:
-        if self._connection is None:
-            raise EngineError(f"not connected to {self._name}")
-        return self._connection
 
     def find_built(self, recipe: Recipe) -> BuiltImage | None:
         with self._explained("looking for an image"):
@@ -164,6 +154,7 @@ class ContainerEngine:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
         if self._service is not None:
             self._service.terminate()
             try:
@@ -175,6 +166,26 @@ class ContainerEngine:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+    @property
+    def _client(self) -> docker.DockerClient:
+        """The connection; a new one where our Podman service ended, having had nothing to do for a while."""
+        if self._service is not None and self._service.poll() is not None:
+            self.close()
+            self._connect(None)
+        if self._connection is None:
+            raise EngineError(f"the connection to {self._name} was closed")
+        return self._connection
+
+    def _connect(self, socket: str | None) -> str:
+        """Connect to a socket, or to a service of our own; returns the socket. Raises `EngineError`."""
+        path = socket or self._start_service()
+        try:
+            self._connection = docker.DockerClient(base_url=f"unix://{path}", timeout=CALL_TIMEOUT_SECONDS)
+        except _REFUSALS as error:
+            self.close()
+            raise EngineError(f"{self._name} does not answer on {path}: {error}") from error
+        return path
 
     def _inspect_image(self, reference: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # stub lacks it

@@ -201,6 +201,16 @@ def test_a_container_that_is_removed_by_another_hand_ends_the_run(
     assert (ended.code, ended.timed_out) == (137, False)
 
 
+def test_a_podman_service_of_ours_that_ended_is_started_again(
+    engine: ContainerEngine, cpu_image: BuiltImage, exchange: Path, recipe: Recipe
+) -> None:
+    if engine._service is None:
+        pytest.skip(f"{engine.record.name} listens by itself here")
+    engine._service.terminate()
+    engine._service.wait(timeout=30)
+    assert engine.find_built(recipe) == cpu_image
+
+
 def test_an_image_is_found_by_its_recipe_and_not_by_its_tag(
     engine: ContainerEngine, cpu_image: BuiltImage, recipe: Recipe
 ) -> None:

@@ -144,7 +144,7 @@ def make_request(folder: Path, **fields: Any) -> Request:
 
 def run_guest(
     folder: Path,
-    stubs: Stubs = Stubs(),  # noqa: B008 - frozen
+    stubs: Stubs = Stubs(),
     request: Request | None = None,
     *,
     timeout_seconds: float = 60.0,
@@ -231,7 +231,7 @@ def at(moment, **seen):
     code = SETTINGS["misbehave"].get(moment)
     if code is not None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        seen.update(os=os, signal=signal, sys=sys, EXCHANGE=pathlib.Path(sys.argv[1]))
+        seen.update(__name__="stub", os=os, signal=signal, sys=sys, EXCHANGE=pathlib.Path(sys.argv[1]))
         exec(compile(code, f"<{moment}>", "exec"), seen)
 '''
 

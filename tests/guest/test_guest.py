@@ -1,0 +1,628 @@
+"""The guest as a real process against stub packages: each way to come to an end, and what the host makes of it.
+
+The packages are stubs (see `tests.guest.stubs`): no number here is a measurement.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import select
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks.wire import JOURNAL, MAX_TEXT_CHARACTERS, REQUEST, STAGES, Request
+from harness import places
+from harness.records import Cause
+
+from .stubs import TURNS, Ended, Stubs, exchange_of, make_request, run_guest, start_guest, write_rttm
+
+KILLED, ABORTED, SEGFAULTED = (128 + number for number in (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV))
+
+DEATHS = {
+    "segfault": ("os.kill(os.getpid(), signal.SIGSEGV)", SEGFAULTED, "crash", "died of SIGSEGV"),
+    "abort": ("os.abort()", ABORTED, "crash", "died of SIGABRT"),
+    "sys-exit-0": ("sys.exit(0)", 0, "error", "ended with exit 0"),
+    "os-exit-0": ("os._exit(0)", 0, "error", "ended with exit 0"),
+    "base-exception": ("raise type('Gone', (BaseException,), {})('no ordinary error')", 1, "error", "ended with exit 1"),
+    "sigkill": ("os.kill(os.getpid(), signal.SIGKILL)", KILLED, "out of memory", "exit 137"),
+}
+"""Name -> what a package does, the exit status, the cause, what the summary says."""
+
+STAGE_OF_MOMENT = {
+    "import torch": "import",
+    "import lightning": "import",  # needed by nobody here, and deadly all the same
+    "multiply": "device",
+    "load": "load",
+    "pass 0": "cold",
+    "pass 2": "warm",
+    "write": "verify",
+}
+
+PLACES_TO_DIE = [
+    *((death, moment) for death in DEATHS for moment in ("import torch", "import lightning", "pass 0")),
+    *(("os-exit-0", moment) for moment in STAGE_OF_MOMENT if moment not in ("import torch", "import lightning", "pass 0")),
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """A run without any mischief; many tests look at it, none changes it."""
+    return run_guest(tmp_path_factory.mktemp("whole"))
+
+
+def skeleton(ended: Ended) -> list[str]:
+    """The journal without its imports: ``event stage``."""
+    return [f"{e['event']} {e.get('stage', '')}".strip() for e in ended.journal if e["event"] != "import"]
+
+
+def storable(ended: Ended) -> bytes:
+    """The journal and the verdict as the store writes them."""
+    return msgspec.json.encode((ended.journal, ended.verdict()))
+
+
+def test_a_whole_run_passes_and_its_events_are_in_order(whole: Ended) -> None:
+    assert whole.exit.code == 0, whole.log
+    assert whole.verdict().status == "pass"
+    assert whole.verdict().stage == "verify"
+    assert skeleton(whole) == [
+        *("begin launch", "end launch", "begin import", "end import", "begin device", "end device", "begin load", "end load"),
+        *("begin cold", "pass cold", "end cold", "begin warm", "pass warm", "pass warm", "end warm"),
+        *("begin verify", "end verify", "done"),
+    ]
+    times = [event["at"] for event in whole.journal]
+    assert times == sorted(times)
+
+
+def test_a_whole_run_says_what_it_ran_and_what_came_out(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, request=make_request(tmp_path, threads=1))
+    assert ended.end("launch")["launch"] == "stub-launch"
+    assert ended.end("import")["torch"] == {"version": "0.0.0+stub", "hip": None, "cuda": None}
+    assert "pyannote.audio==4.0.0+stub" in ended.end("import")["packages"]
+    assert ended.end("load")["audio_seconds"] == 2.0
+    assert ended.end("load")["threads"] == 1
+    output = ended.end("verify")
+    assert (output["speakers"], output["speech_seconds"], output["distinct_outputs"]) == (2, 2.0, 1)
+    assert output["rttm"].splitlines()[0] == "SPEAKER audio 1 0.000 1.000 <NA> <NA> STUB_00 <NA> <NA>"
+    assert output["der"] is None
+
+
+def test_the_parts_of_each_pass_sum_to_the_whole(whole: Ended) -> None:
+    passes = whole.events("pass")
+    assert [(event["stage"], event["index"]) for event in passes] == [("cold", 0), ("warm", 0), ("warm", 1)]
+    for event in passes:
+        assert list(event["parts"]) == ["segmentation", "speaker counting", "embeddings", "clustering", "rest"]
+        assert sum(event["parts"].values()) == pytest.approx(event["seconds"])
+
+
+@pytest.mark.parametrize("last_stage", STAGES)
+def test_the_guest_stops_after_the_stage_that_was_asked_for(tmp_path: Path, last_stage: str) -> None:
+    ended = run_guest(tmp_path, request=make_request(tmp_path, last_stage=last_stage))
+    begun = [event["stage"] for event in ended.events("begin")]
+    assert begun == list(STAGES[: STAGES.index(last_stage) + 1])
+    assert ended.verdict().status == "pass"
+
+
+def test_before_the_imports_the_guest_has_loaded_the_standard_library_alone(tmp_path: Path) -> None:
+    loaded = "(EXCHANGE / 'modules').write_text(' '.join(sys.modules))"
+    run_guest(tmp_path, Stubs(misbehave={"import torch": loaded}), make_request(tmp_path, last_stage="import"))
+    names = {name.partition(".")[0] for name in (exchange_of(tmp_path) / "modules").read_text().split()}
+    assert "benchmarks" in names
+    assert names - sys.stdlib_module_names == {"benchmarks", "__main__", "torch", "stub_settings"}
+
+
+def test_the_guest_is_written_in_python_3_10() -> None:
+    sources = sorted(places.GUEST.glob("*.py"))
+    assert sources
+    for path in sources:
+        ast.parse(path.read_text(), filename=str(path), feature_version=(3, 10))
+
+
+def test_what_libraries_print_goes_to_the_log_and_not_into_the_journal(tmp_path: Path) -> None:
+    shout = """print('{"event": "done"}'); sys.stderr.write('a warning\\n')"""
+    ended = run_guest(tmp_path, Stubs(misbehave={"load": shout}))
+    assert ended.log.splitlines() == ['{"event": "done"}', "a warning"]
+    assert len(ended.events("done")) == 1
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "version"),
+    [("embedded", "3.0.0+stub"), ("3.1", "3.0.0+stub"), ("3.1", "4.0.0+stub"), ("community-1", "4.0.0+stub")],
+)
+def test_a_pipeline_runs_under_each_pyannote_that_has_it(tmp_path: Path, pipeline: str, version: str) -> None:
+    ended = run_guest(tmp_path, Stubs(pyannote_audio=version), make_request(tmp_path, pipeline=pipeline))
+    assert ended.verdict().status == "pass", ended.journal[-2:]
+    assert ended.end("load")["pyannote"] == version
+
+
+def test_the_stand_in_for_community_1s_plda_is_noted(tmp_path: Path) -> None:
+    (note,) = run_guest(tmp_path, request=make_request(tmp_path, pipeline="3.1")).events("note")
+    assert "PLDA" in note["text"]
+
+
+# Imports that fail
+
+
+CHAIN_OF_THREE = """
+try:
+    try:
+        raise OSError("libamdhip64.so.0: no such library")
+    except OSError as error:
+        raise RuntimeError("the loader gave up") from error
+except RuntimeError as error:
+    raise ImportError("torch cannot be imported") from error
+"""
+
+
+def test_a_needed_import_that_raises_keeps_its_two_causes_outermost_first(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"import torch": CHAIN_OF_THREE}))
+    assert [(link["type"], link["message"]) for link in ended.chain()] == [
+        ("ImportError", "torch cannot be imported"),
+        ("RuntimeError", "the loader gave up"),
+        ("OSError", "libamdhip64.so.0: no such library"),
+    ]
+    assert ended.exit.code == 1
+    verdict = ended.verdict()
+    assert (verdict.status, verdict.stage, verdict.cause) == ("fail", "import", "import")
+    assert verdict.summary == "OSError: libamdhip64.so.0: no such library"
+
+
+def test_after_a_needed_import_failed_the_others_are_still_tried(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"import torch": CHAIN_OF_THREE}))
+    outcomes = {event["name"]: event["outcome"] for event in ended.events("import")}
+    assert outcomes["torch"] == "failed"
+    assert outcomes["lightning"] == outcomes["pyannote.audio"] == outcomes["pyannote.audio.Pipeline"] == "ok"
+    assert skeleton(ended)[-2:] == ["failed import", "done"]
+
+
+def test_an_unneeded_import_that_raises_is_noted_and_the_run_goes_on(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"import torchaudio": "raise OSError('libc10_stub.so: not there')"}))
+    assert ended.verdict().status == "pass"
+    (event,) = ended.events("import", name="torchaudio", outcome="failed")
+    assert event["chain"][-1]["message"] == "libc10_stub.so: not there"
+
+
+@pytest.mark.parametrize("module", ["torch", "pyannote.audio"])
+def test_a_needed_package_that_is_absent_ends_the_launch_at_import(tmp_path: Path, module: str) -> None:
+    ended = run_guest(tmp_path, Stubs(absent=[module]))
+    assert ended.events("import", name=module, outcome="absent")
+    verdict = ended.verdict()
+    assert (verdict.stage, verdict.cause) == ("import", "import")
+    assert verdict.summary == f"ModuleNotFoundError: No module named '{module}'"
+
+
+@pytest.mark.parametrize(("death", "moment"), PLACES_TO_DIE)
+def test_a_death_without_a_word_is_a_failure_of_its_stage(tmp_path: Path, death: str, moment: str) -> None:
+    code, status, cause, words = DEATHS[death]
+    ended = run_guest(tmp_path, Stubs(misbehave={moment: code}))
+    stage = STAGE_OF_MOMENT[moment]
+    assert ended.exit.code == status
+    assert skeleton(ended)[-1] != "done"
+    verdict = ended.verdict()
+    assert (verdict.status, verdict.stage, verdict.cause) == ("fail", stage, cause)
+    assert words in verdict.summary
+    assert stage in verdict.summary
+
+
+@pytest.mark.parametrize("module", ["torch", "lightning", "pyannote.audio"])
+def test_the_verdict_names_the_package_whose_import_killed_the_guest(tmp_path: Path, module: str) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={f"import {module}": DEATHS["segfault"][0]}))
+    assert ended.verdict().summary == f"died of SIGSEGV in import, importing {module}"
+
+
+def test_a_crash_leaves_its_python_frames_in_the_log(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"pass 0": "os.abort()"}))
+    assert "Fatal Python error: Aborted" in ended.log
+    assert "benchmarks/diarize.py" in ended.log
+
+
+def test_a_crash_loses_only_the_pass_in_which_it_happened(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"pass 2": "os.kill(os.getpid(), signal.SIGKILL)"}))
+    assert [(event["stage"], event["index"]) for event in ended.events("pass")] == [("cold", 0), ("warm", 0)]
+
+
+def test_a_crash_after_the_last_word_is_still_a_crash(tmp_path: Path) -> None:
+    at_exit = "import atexit; atexit.register(os.kill, os.getpid(), signal.SIGSEGV)"
+    ended = run_guest(tmp_path, Stubs(misbehave={"import torch": at_exit}))
+    assert skeleton(ended)[-1] == "done"
+    assert ended.verdict().cause == "crash"
+
+
+# The device
+
+
+def test_a_missing_gpu_ends_the_launch_at_device(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(hip="0.0-stub"), make_request(tmp_path, device="cuda"))
+    assert ended.exit.code == 1
+    assert skeleton(ended)[-2:] == ["failed device", "done"]
+    verdict = ended.verdict(family="rocm")
+    assert (verdict.stage, verdict.cause) == ("device", "no device")
+    assert "torch 0.0.0+stub (hip 0.0-stub, cuda None) sees no GPU" in verdict.summary
+
+
+def test_a_gpu_run_records_the_device_and_its_peaks(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(hip="0.0-stub", gpu=True), make_request(tmp_path, device="cuda"))
+    assert ended.verdict(family="rocm").status == "pass"
+    device = ended.end("device")
+    assert (device["device"], device["name"], device["gfx_target"]) == ("cuda", "stub GPU", "gfx0000")
+    assert (ended.end("warm")["peak_allocated_bytes"], ended.end("warm")["peak_reserved_bytes"]) == (1, 1)
+
+
+def test_a_cpu_run_has_no_gpu_peaks(whole: Ended) -> None:
+    end = whole.end("warm")
+    assert end["peak_allocated_bytes"] is end["peak_reserved_bytes"] is None
+    assert end["peak_resident_bytes"] > 1 << 20
+
+
+def test_every_border_of_a_pass_waits_for_the_gpu(tmp_path: Path) -> None:
+    tell = "import torch; print(torch.cuda.synchronised)"
+    stubs = Stubs(hip="0.0-stub", gpu=True, misbehave={"pass 0": tell, "pass 1": tell})
+    first, second = map(int, run_guest(tmp_path, stubs, make_request(tmp_path, device="cuda")).log.split())
+    # Four steps and the end of one pass, and the begin of the next.
+    assert second - first == 6
+
+
+def test_a_cpu_torch_in_a_rocm_image_is_the_wrong_torch(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(cuda="0.0-stub"), make_request(tmp_path, device="cuda"))
+    verdict = ended.verdict(family="rocm")
+    assert (verdict.stage, verdict.cause) == ("import", "wrong torch")
+
+
+def test_a_model_that_was_loaded_onto_another_device_is_no_device(tmp_path: Path) -> None:
+    stubs = Stubs(hip="0.0-stub", gpu=True, models_on="cpu")
+    ended = run_guest(tmp_path, stubs, make_request(tmp_path, device="cuda"))
+    assert ended.chain()[-1]["type"] == "benchmarks.diarize.WrongDevice"
+    verdict = ended.verdict(family="rocm")
+    assert (verdict.stage, verdict.cause) == ("load", "no device")
+    assert "the segmentation model is on cpu; cuda was asked for" in verdict.summary
+
+
+@pytest.mark.parametrize(("number", "stage", "kept"), [(0, "cold", 0), (2, "warm", 2)])
+def test_a_model_that_falls_back_in_a_pass_is_no_device(tmp_path: Path, number: int, stage: str, kept: int) -> None:
+    fall_back = {f"pass {number}": "pipeline._embedding.model_.device = 'cpu'"}
+    stubs = Stubs(hip="0.0-stub", gpu=True, misbehave=fall_back)
+    ended = run_guest(tmp_path, stubs, make_request(tmp_path, device="cuda"))
+    verdict = ended.verdict(family="rocm")
+    assert (verdict.stage, verdict.cause) == (stage, "no device")
+    assert "the embedding model is on cpu" in verdict.summary
+    assert len(ended.events("pass")) == kept  # its time would be the CPU's
+
+
+def test_a_gpu_that_multiplies_wrong_ends_the_launch_at_device(tmp_path: Path) -> None:
+    stubs = Stubs(hip="0.0-stub", gpu=True, misbehave={"multiply": "tensor.rows[0][0] = float('nan')"})
+    verdict = run_guest(tmp_path, stubs, make_request(tmp_path, device="cuda")).verdict(family="rocm")
+    assert (verdict.status, verdict.stage) == ("fail", "device")
+    assert "sums to nan on cuda" in verdict.summary
+
+
+FAULTS: dict[str, tuple[str, str, Cause, str]] = {
+    "no code": ("raise RuntimeError('HIP error: invalid device function')", "multiply", "gpu fault", "no-code-for-gpu"),
+    "full": ("raise RuntimeError('HIP out of memory. Tried to allocate')", "pass 0", "out of memory", "gpu-out-of-memory"),
+    "page": (
+        "os.write(2, b'Memory access fault by GPU node-1 on address 0x0.\\n'); os.abort()",
+        "pass 1",
+        "gpu fault",
+        "gpu-page-fault",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_gpu_fault_is_recognised_by_what_it_says(tmp_path: Path, fault: str) -> None:
+    code, moment, cause, signature = FAULTS[fault]
+    stubs = Stubs(hip="0.0-stub", gpu=True, misbehave={moment: code})
+    verdict = run_guest(tmp_path, stubs, make_request(tmp_path, device="cuda")).verdict(family="rocm")
+    assert (verdict.cause, verdict.signature) == (cause, signature)
+
+
+# Load and passes
+
+
+def test_a_load_that_raises_ends_the_launch_at_load(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"load": "raise ValueError('a checkpoint of another time')"}))
+    assert skeleton(ended)[-3:] == ["begin load", "failed load", "done"]
+    assert ended.chain()[-1]["where"] == "<load>:1 in <module>"
+    verdict = ended.verdict()
+    assert (verdict.stage, verdict.cause, verdict.summary) == ("load", "error", "ValueError: a checkpoint of another time")
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "stubs"),
+    [
+        ("3.1", Stubs(hub_refuses=True, pyannote_audio="3.0.0+stub")),
+        ("community-1", Stubs(hub_refuses=True)),
+        ("community-1", Stubs(pyannote_audio="3.0.0+stub")),
+        ("community-1", Stubs(misbehave={"load": "raise type('LocalEntryNotFoundError', (OSError,), {})('offline')"})),
+    ],
+)
+def test_a_model_that_cannot_be_had_is_model_access(tmp_path: Path, pipeline: str, stubs: Stubs) -> None:
+    verdict = run_guest(tmp_path, stubs, make_request(tmp_path, pipeline=pipeline)).verdict()
+    assert (verdict.stage, verdict.cause) == ("load", "model access")
+
+
+def test_audio_that_the_host_did_not_normalise_ends_the_launch_at_load(tmp_path: Path) -> None:
+    request = make_request(tmp_path)
+    audio = Path(request.audio)
+    data = bytearray(audio.read_bytes())
+    data[24:28] = (8_000).to_bytes(4, "little")  # the WAV header's sample rate
+    audio.write_bytes(data)
+    verdict = run_guest(tmp_path, request=request).verdict()
+    assert (verdict.stage, verdict.cause) == ("load", "error")
+    assert "8000 Hz, 1 channels, 16 bits" in verdict.summary
+
+
+def test_a_memory_error_in_the_cold_pass_is_out_of_memory(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"pass 0": "bytearray(1 << 62)"}))
+    verdict = ended.verdict()
+    assert (verdict.status, verdict.stage, verdict.cause) == ("fail", "cold", "out of memory")
+    assert skeleton(ended)[-2:] == ["failed cold", "done"]
+
+
+def test_the_local_memory_limit_ends_in_out_of_memory(tmp_path: Path) -> None:
+    stubs = Stubs(misbehave={"pass 0": "bytearray(1 << 30)"})
+    verdict = run_guest(tmp_path, stubs, memory_bytes=1 << 30).verdict()
+    assert (verdict.stage, verdict.cause) == ("cold", "out of memory")
+
+
+def test_a_pass_that_is_killed_with_sigkill_is_out_of_memory(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"pass 0": "os.kill(os.getpid(), signal.SIGKILL)"}))
+    assert ended.exit.code == KILLED == 137
+    verdict = ended.verdict()
+    assert (verdict.stage, verdict.cause) == ("cold", "out of memory")
+    assert "most likely" in verdict.summary
+
+
+HANG = """
+import subprocess
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sleeper = subprocess.Popen(["sleep", "600"], start_new_session={apart})
+(EXCHANGE / "pids").write_text(f"{{os.getpid()}} {{sleeper.pid}}")
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in its group", "in a session of its own"])
+def test_a_hang_is_killed_at_its_time_with_all_that_it_started(tmp_path: Path, apart: bool) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"pass 0": HANG.format(apart=apart)}), timeout_seconds=3)
+    assert ended.exit.timed_out
+    verdict = ended.verdict()
+    assert (verdict.status, verdict.stage, verdict.cause) == ("fail", "cold", "timeout")
+    pids = [int(pid) for pid in (ended.exchange / "pids").read_text().split()]
+    left = [pid for pid in pids if not ends(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == []
+
+
+def ends(pid: int) -> bool:
+    """Whether a process has ended, or does within two seconds."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], 2)[0])
+    finally:
+        os.close(descriptor)
+
+
+# The output
+
+
+def test_passes_that_differ_are_wrong_output(tmp_path: Path) -> None:
+    verdict = run_guest(tmp_path, Stubs(outputs=(TURNS, ((0.0, 1.5, "STUB_00"), (1.5, 2.0, "STUB_01")), TURNS))).verdict()
+    assert (verdict.status, verdict.stage, verdict.cause) == ("wrong output", "verify", None)
+    assert "2 different outputs" in verdict.summary
+
+
+@pytest.mark.parametrize("with_reference", [False, True])
+def test_a_turn_without_a_finite_end_is_wrong_output(tmp_path: Path, with_reference: bool) -> None:
+    reference = str(write_rttm(tmp_path / "reference.rttm", TURNS)) if with_reference else None
+    stubs = Stubs(outputs=(((0.0, float("inf"), "STUB_00"),),))
+    verdict = run_guest(tmp_path, stubs, make_request(tmp_path, reference=reference)).verdict()
+    assert (verdict.status, verdict.stage) == ("wrong output", "verify")
+    assert "no finite start or end" in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("swapped_seconds", "status"), [(0.0, "pass"), (0.1, "pass"), (0.5, "wrong output")], ids=["right", "near", "wrong"]
+)
+def test_a_der_above_the_highest_is_wrong_output(tmp_path: Path, swapped_seconds: float, status: str) -> None:
+    reference = write_rttm(tmp_path / "reference.rttm", ((0.0, 1.0, "anna"), (1.0, 2.0, "ben")))
+    border = 1.0 + swapped_seconds
+    stubs = Stubs(outputs=(((0.0, border, "STUB_00"), (border, 2.0, "STUB_01")),))
+    ended = run_guest(tmp_path, stubs, make_request(tmp_path, reference=str(reference)))
+    assert ended.end("verify")["der"] == pytest.approx(
+        {"missed_seconds": 0.0, "false_alarm_seconds": 0.0, "confusion_seconds": swapped_seconds, "total_seconds": 2.0}
+    )
+    assert ended.verdict(highest_der=0.1).status == status
+    assert ended.verdict(highest_der=None).status == "pass"
+
+
+def test_an_output_that_cannot_be_scored_is_not_a_pass_where_a_der_is_expected(whole: Ended) -> None:
+    verdict = whole.verdict(highest_der=0.1)
+    assert (verdict.status, verdict.summary[:11]) == ("wrong output", "DER unknown")
+
+
+def test_a_reference_that_is_not_rttm_ends_the_launch_at_verify(tmp_path: Path) -> None:
+    reference = tmp_path / "reference.rttm"
+    reference.write_text("SPEAKER stub 1 zero 1.0\n")
+    ended = run_guest(tmp_path, request=make_request(tmp_path, reference=str(reference)))
+    assert ended.chain()[0]["type"] == "benchmarks.verify.BadReference"
+    assert ended.verdict().stage == "verify"
+
+
+# The journal
+
+
+def test_a_message_of_a_megabyte_is_cut_and_keeps_its_end(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"load": "raise RuntimeError('x' * (1 << 20) + ' the cause')"}))
+    message = ended.chain()[0]["message"]
+    assert len(message) == MAX_TEXT_CHARACTERS
+    assert message.endswith("x the cause")
+    assert (ended.exchange / JOURNAL).stat().st_size < 100_000
+    assert len(ended.verdict().summary) <= 300
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})()",
+        "raise type('Nowhere', (Exception,), {'__module__': property()})()",
+        "raise RuntimeError('a path \\udcff that is not UTF-8')",
+        "raise RuntimeError('a terminal \\x1b[2J and \\x00')",
+        "raise ExceptionGroup('two at once', [ValueError('first'), OSError('second')])",
+        "raise StopIteration('out of a context manager')",
+        "def deeper(): deeper()\ndeeper()",
+    ],
+    ids=["cannot be printed", "of no module", "surrogate", "control characters", "group", "stop iteration", "recursion"],
+)
+def test_an_exception_of_any_shape_is_journaled_and_can_be_stored(tmp_path: Path, code: str) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"load": code}))
+    assert ended.chain()
+    assert (ended.verdict().stage, ended.verdict().cause) == ("load", "error")
+    assert storable(ended)
+
+
+def test_a_disk_full_from_the_start_is_a_failure_and_no_exception(tmp_path: Path) -> None:
+    exchange_of(tmp_path).mkdir(parents=True)
+    (exchange_of(tmp_path) / JOURNAL).symlink_to("/dev/full")
+    ended = run_guest(tmp_path)
+    assert ended.exit.code not in (0, None)
+    assert ended.journal == ()
+    verdict = ended.verdict()
+    assert (verdict.status, verdict.stage, verdict.cause) == ("fail", "launch", "error")
+    assert "No space left on device" in verdict.summary
+
+
+def test_a_full_disk_is_a_known_failure(tmp_path: Path) -> None:
+    exchange_of(tmp_path).mkdir(parents=True)
+    (exchange_of(tmp_path) / JOURNAL).symlink_to("/dev/full")
+    assert run_guest(tmp_path).verdict().signature == "disk-full"
+
+
+FILE_LIMIT = """
+import resource
+size = (EXCHANGE / "journal.jsonl").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 30, size + 30))
+"""
+
+
+def test_a_journal_that_is_full_in_the_middle_of_a_line_is_read_up_to_that_line(tmp_path: Path) -> None:
+    ended = run_guest(tmp_path, Stubs(misbehave={"pass 0": FILE_LIMIT}))
+    assert not (ended.exchange / JOURNAL).read_text().endswith("\n")
+    assert skeleton(ended)[-1] == "begin cold"
+    assert ended.exit.code == 1
+    verdict = ended.verdict()
+    assert (verdict.status, verdict.stage, verdict.cause) == ("fail", "cold", "error")
+
+
+def test_a_second_run_over_the_same_folder_starts_a_new_journal(tmp_path: Path, whole: Ended) -> None:
+    run_guest(tmp_path, Stubs(misbehave={"load": "raise OSError('of the first run')"}))
+    assert skeleton(run_guest(tmp_path)) == skeleton(whole)
+
+
+def hostile(line: str) -> str:
+    """Code that puts a line into the guest's own journal."""
+    return f"with open(EXCHANGE / 'journal.jsonl', 'a') as journal: journal.write({line!r} + '\\n')"
+
+
+HOSTILE_LINES = {
+    "nested too deep for JSON": "[" * 100_000,
+    "nested deep": json.dumps({"event": "note", "text": "."}).replace('"."', "[" * 900 + "]" * 900),
+    "a surrogate": '{"event": "note", "text": "\\udcff"}',
+    "a surrogate as a key": '{"event": "note", "\\udcff": 1}',
+    "a large integer": f'{{"event": "note", "at": 1{"0" * 400}}}',
+    "an integer too large to read": f'{{"event": "note", "at": 1{"0" * 5000}}}',
+    "not finite": '{"event": "pass", "stage": "warm", "index": 0, "seconds": Infinity, "at": NaN}',
+    "a stage that is a list": '{"event": "begin", "stage": ["load"]}',
+    "an event that is a list": '{"event": ["begin"]}',
+    "a DER of large integers": json.dumps(
+        {
+            "event": "end",
+            "stage": "verify",
+            "finite": True,
+            "distinct_outputs": 1,
+            "der": dict.fromkeys(("missed_seconds", "false_alarm_seconds", "confusion_seconds", "total_seconds"), 10**400),
+        }
+    ),
+    "a chain that is a number": '{"event": "failed", "stage": "load", "chain": 7}',
+    "a chain of anything": '{"event": "failed", "stage": "load", "chain": [1, null, {"type": [], "message": {}}]}',
+    "an import without a name": '{"event": "import", "outcome": "trying"}',
+    "not UTF-8": "\udcff\udcfe",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_LINES)
+def test_whatever_an_image_writes_into_its_journal_can_be_judged_and_stored(tmp_path: Path, name: str) -> None:
+    code = hostile(HOSTILE_LINES[name]).replace("'a')", "'a', errors='surrogateescape')")
+    ended = run_guest(tmp_path, Stubs(misbehave={"load": code}))
+    assert ended.verdict(highest_der=0.1).status in ("pass", "wrong output", "fail")
+    assert storable(ended)
+
+
+REPLACED = {
+    "nothing": "",
+    "a directory": "os.mkdir(path)",
+    "a pipe": "os.mkfifo(path)",
+    "a link to a file of the host": "os.symlink('/etc/passwd', path)",
+    "a link to itself": "os.symlink('journal.jsonl', path)",
+    "something unreadable": "open(path, 'wb').write(os.urandom(4096))",
+}
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_whatever_stands_in_the_journals_place_is_no_pass(tmp_path: Path, name: str) -> None:
+    code = f"path = EXCHANGE / 'journal.jsonl'\nos.remove(path)\n{REPLACED[name]}"
+    ended = run_guest(tmp_path, Stubs(misbehave={"load": code}))
+    assert ended.journal == ()
+    assert (ended.verdict().status, ended.verdict().stage) == ("fail", "launch")
+
+
+# The request
+
+
+GOOD: dict[str, Any] = json.loads(Request("l", "embedded", "cpu", "verify", "a", "r", "m", 1, 1, 1, 1).to_json())
+
+
+def changed(**changes: Any) -> bytes:
+    """A good request with changes to its fields; ``None`` takes a field away."""
+    return json.dumps({name: value for name, value in {**GOOD, **changes}.items() if value is not None}).encode()
+
+
+REFUSED = {
+    "missing": None,
+    "empty": b"",
+    "not JSON": b"{'single': 'quotes'}",
+    "cut short": changed()[:-20],
+    "not text": b"\xff\xfe\x00\x80",
+    "a list": b"[" + changed() + b"]",
+    "of another protocol": changed(protocol=2),
+    "without a protocol": changed(protocol=None),
+    "with a field too few": changed(device=None),
+    "with a field too many": changed(colour="red"),
+    "of an unknown stage": changed(last_stage="sing"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_request_that_cannot_be_read_ends_with_2_and_says_why(tmp_path: Path, name: str) -> None:
+    data = REFUSED[name]
+    exchange_of(tmp_path).mkdir(parents=True)
+    if data is not None:
+        (exchange_of(tmp_path) / REQUEST).write_bytes(data)
+    ended = start_guest(tmp_path, Stubs(), last_stage="verify")
+    assert ended.exit.code == 2, ended.log
+    assert not (ended.exchange / JOURNAL).exists()
+    assert ended.log.startswith("strixbench guest: ")
+    assert len(ended.log.splitlines()) == 1
+    verdict = ended.verdict()
+    assert (verdict.status, verdict.stage, verdict.cause) == ("fail", "launch", "error")
+    assert verdict.summary == ended.log.strip()

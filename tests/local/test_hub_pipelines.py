@@ -1,0 +1,64 @@
+"""The gated pipelines from a mounted cache, offline: real pyannote.audio, random weights (see `tests.local.hub`)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.build import ensure_built, recipe_of
+from harness.catalog import load_catalog
+from harness.engines.local import Local, environment_python
+from tests.commands import REPOSITORY, Workplace
+
+SHORT = ("local-cpu", "--launches", "1", "--passes", "1", "--audio-seconds", "11")
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Hugging Face cache with random weights."""
+    image = load_catalog().images["local-cpu"]
+    ensure_built(image, Local(), say=lambda line: None)
+    folder = tmp_path_factory.mktemp("hub")
+    command = (str(environment_python(recipe_of(image))), "-W", "ignore", "-m", "tests.local.hub", str(folder))
+    subprocess.run(command, cwd=REPOSITORY, check=True, timeout=120, capture_output=True)
+    return folder
+
+
+def test_the_31_pipeline_runs_offline_and_notes_the_stand_in_for_the_plda(tmp_path: Path, hub: Path) -> None:
+    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(hub)})
+    done = workplace.bench(*SHORT, "--pipeline", "3.1")
+    (launch,) = workplace.stored()
+    assert done.code == 0, (launch.verdict, launch.log_tail)
+    assert launch.plan.cell == "local-cpu/cpu/3.1/sample-fitted-11s"
+    assert any("PLDA" in note for note in launch.notes)
+    assert "PLDA" in workplace.page.read_text()
+
+
+def test_the_community_pipeline_runs_offline(tmp_path: Path, hub: Path) -> None:
+    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(hub)})
+    done = workplace.bench(*SHORT, "--pipeline", "community-1")
+    (launch,) = workplace.stored()
+    assert done.code == 0, (launch.verdict, launch.log_tail)
+    assert launch.notes == ()
+
+
+def test_a_cache_that_lacks_a_model_says_which_and_starts_nothing(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(tmp_path / "empty")})
+    done = workplace.bench(*SHORT, "--pipeline", "3.1")
+    assert done.code == 3
+    assert "pyannote/segmentation-3.0" in done.stderr
+    assert not (tmp_path / "strixbench.db").exists()
+
+
+def test_a_file_that_the_cache_lacks_is_a_failure_of_model_access(tmp_path: Path, hub: Path) -> None:
+    broken = tmp_path / "hub"
+    subprocess.run(["cp", "-r", str(hub), str(broken)], check=True)
+    for checkpoint in broken.glob("models--pyannote--segmentation-3.0/snapshots/*/pytorch_model.bin"):
+        checkpoint.unlink()
+    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(broken)})
+    done = workplace.bench(*SHORT, "--pipeline", "3.1")
+    assert done.code == 1
+    (launch,) = workplace.stored()
+    assert (launch.verdict.stage, launch.verdict.cause) == ("load", "model access")

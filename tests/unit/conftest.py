@@ -1,0 +1,41 @@
+"""A unit test starts no process and touches no file of its user."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+STARTERS = (
+    *("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"),
+    *("execl", "execle", "execlp", "execlpe", "execv", "execve", "execvp", "execvpe"),
+    *("spawnl", "spawnle", "spawnlp", "spawnlpe", "spawnv", "spawnve", "spawnvp", "spawnvpe"),
+)
+"""All of `os` that starts a process or becomes another program."""
+
+
+@pytest.fixture(autouse=True)
+def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting a process fails the test, also where the code under test catches exceptions: `Failed` is none of them."""
+
+    def refuse(*arguments: object, **_: object) -> None:
+        pytest.fail(f"a unit test tried to start a process: {arguments!r}")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    for name in STARTERS:
+        monkeypatch.setattr(os, name, refuse)
+
+
+@pytest.fixture(autouse=True)
+def _own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Results, caches and home are the test's own, and none of the caller's settings reach it."""
+    for name in ("CATALOG", "STORE"):
+        monkeypatch.delenv(f"STRIXBENCH_{name}", raising=False)
+    for name in ("HF_HUB_CACHE", "HF_TOKEN", "XDG_CACHE_HOME", "CONTAINER_HOST", "DOCKER_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STRIXBENCH_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("STRIXBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))

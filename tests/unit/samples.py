@@ -1,0 +1,364 @@
+"""Builders of what the tests need: records, journals as a guest writes them, small recordings, and a fake engine.
+
+All numbers here are made up; none is a measurement.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from benchmarks.wire import JOURNAL, STAGES
+from harness.audio import Audio
+from harness.engines.base import BuiltImage, Recipe, Run, Say
+from harness.errors import BuildFailed, EngineError
+from harness.models import Models
+from harness.records import (
+    EngineRecord,
+    ExitRecord,
+    HostRecord,
+    ImageRecord,
+    Launch,
+    Plan,
+    Verdict,
+    WorkloadRecord,
+)
+from harness.verdict import judge
+
+if TYPE_CHECKING:
+    import numpy
+
+Event = dict[str, Any]
+Link = dict[str, str]
+
+HOST = HostRecord(
+    kernel="6.18.4",
+    distribution="Fedora Linux 43",
+    processor="AMD RYZEN AI MAX+ 395 w/ Radeon 8060S",
+    processors=32,
+    memory_bytes=128 << 30,
+    gpus=("0x1002:0x1586", "gfx1151"),
+)
+
+WORKLOAD = WorkloadRecord(
+    pipeline="embedded",
+    audio="sample-30s",
+    audio_seconds=30.0,
+    audio_sha256="a" * 64,
+    reference_sha256="b" * 64,
+    highest_der=0.08,
+    segmentation_batch_size=32,
+    embedding_batch_size=96,
+    warm_passes=3,
+)
+
+RTTM = (
+    "SPEAKER sample 1 6.690 0.430 <NA> <NA> speaker90 <NA> <NA>\nSPEAKER sample 1 7.550 0.800 <NA> <NA> speaker91 <NA> <NA>\n"
+)
+
+
+def an_id(number: int, *, campaign: int = 1) -> str:
+    """A launch's id; a greater number is a later launch."""
+    return f"202611{campaign:02d}T{number:06d}-00000a"
+
+
+def a_plan(
+    number: int = 1,
+    *,
+    campaign: int = 1,
+    image: str = "cpu",
+    family: str | None = "cpu",
+    variant: str = "cpu",
+    engine: str = "podman",
+    workload: WorkloadRecord = WORKLOAD,
+    **changes: Any,
+) -> Plan:
+    """A plan of a launch; ``changes`` are fields of `Plan`."""
+    plan = Plan(
+        id=an_id(number, campaign=campaign),
+        campaign=f"campaign-{campaign}",
+        owner="1:1:somewhere:1",
+        cell=f"{image}/{variant}/{workload.pipeline}/{workload.audio}",
+        planned_at=f"2026-11-{campaign:02d}T10:00:{number:02d}Z",
+        image=ImageRecord(name=image, family=family, id=f"sha256:{'c' * 64}"),
+        variant=variant,
+        workload=workload,
+        engine=EngineRecord(name=engine, version="5.7.0"),
+        host=HOST,
+        device="cpu" if family in ("cpu", None) else "cuda",
+        last_stage="verify",
+        timeout_seconds=1200.0,
+    )
+    return msgspec.structs.replace(plan, **changes)
+
+
+def a_launch(
+    plan: Plan | None = None,
+    *,
+    journal: Iterable[Event] | None = None,
+    exit: ExitRecord | None = None,  # noqa: A002 - the record's own name
+    verdict: Verdict | None = None,
+    log_tail: str = "",
+) -> Launch:
+    """A launch, by default one that passed; its verdict is the judge's own where none is given."""
+    plan = plan or a_plan()
+    events = tuple(journal) if journal is not None else passing_journal()
+    ended = exit or ExitRecord(started=True, code=0)
+    return Launch(
+        plan=plan,
+        exit=ended,
+        verdict=verdict
+        or judge(
+            events,
+            ended,
+            family=plan.image.family,
+            last_stage=plan.last_stage,
+            highest_der=plan.workload.highest_der,
+            log_tail=log_tail,
+        ),
+        start_seconds=0.4,
+        journal=events,
+        log_tail=log_tail,
+    )
+
+
+def a_failed_launch(
+    plan: Plan | None = None, *, stage: str = "import", log_tail: str = "", chain: Sequence[Link] = ()
+) -> Launch:
+    """A launch that ended in an exception."""
+    links = chain or [a_link("builtins.ImportError", "cannot import name 'Pipeline'")]
+    return a_launch(plan, journal=failing_journal(stage, *links), exit=ExitRecord(started=True, code=1), log_tail=log_tail)
+
+
+def a_wrong_launch(plan: Plan | None = None, **changes: Any) -> Launch:
+    """A launch that ran to its end with an output that is not right."""
+    return a_launch(plan, journal=passing_journal(der=0.4, **changes))
+
+
+def passing_journal(
+    *,
+    warm: Sequence[float] = (2.0, 2.1, 2.2),
+    cold: float = 3.0,
+    der: float | None = 0.05,
+    speakers: int = 2,
+    torch: str = "2.13.0",
+    hip: str | None = None,
+    cuda: str | None = None,
+    last_stage: str = "verify",
+    **verify: Any,
+) -> tuple[Event, ...]:
+    """What a guest writes that comes to its end; ``verify`` changes what the last stage found."""
+    parts = (
+        {"missed_seconds": der * 20, "false_alarm_seconds": 0.0, "confusion_seconds": 0.0, "total_seconds": 20.0}
+        if der
+        else None
+    )
+    end = {"event": "end", "seconds": 1.0}
+    output = {"rttm": RTTM, "distinct_outputs": 1, "speakers": speakers, "speech_seconds": 18.0, "finite": True, "der": parts}
+    of_stage: dict[str, list[Event]] = {
+        "launch": [{**end, "python": "3.12.1"}],
+        "import": [
+            {"event": "import", "name": "torch", "needed": True, "outcome": "trying"},
+            {"event": "import", "name": "torch", "needed": True, "outcome": "ok", "version": torch, "chain": []},
+            {"event": "import", "name": "pyannote.audio", "needed": True, "outcome": "trying"},
+            {"event": "import", "name": "pyannote.audio", "needed": True, "outcome": "ok", "version": "4.0.7", "chain": []},
+            {
+                **end,
+                "python": "3.12.1",
+                "torch": {"version": torch, "hip": hip, "cuda": cuda},
+                "packages": [f"torch=={torch}", "pyannote.audio==4.0.7"],
+            },
+        ],
+        "device": [{**end, "device": "cpu", "name": "x86_64", "threads": 2}],
+        "load": [{**end, "seconds": 0.7, "audio_seconds": 30.0, "pyannote": "4.0.7"}],
+        "cold": [{"event": "pass", "index": 0, "seconds": cold}, {**end, "peak_resident_bytes": 1 << 30}],
+        "warm": [
+            *({"event": "pass", "index": index, "seconds": seconds} for index, seconds in enumerate(warm)),
+            {**end, "peak_resident_bytes": 3 << 29, "peak_allocated_bytes": None, "peak_reserved_bytes": None},
+        ],
+        "verify": [{**end, **output, **verify}],
+    }
+    events: list[Event] = []
+    for stage in STAGES[: STAGES.index(last_stage) + 1]:
+        events += [{"event": "begin", "stage": stage}, *({"stage": stage, **event} for event in of_stage[stage])]
+    return _timed([*events, {"event": "done", "peak_resident_bytes": 3 << 29}])
+
+
+def failing_journal(stage: str, *chain: Link, **passing: Any) -> tuple[Event, ...]:
+    """What a guest writes in which a stage ends in an exception; ``chain`` is outermost first."""
+    return _timed(
+        [
+            *journal_until(stage, **passing),
+            {"event": "failed", "stage": stage, "seconds": 0.5, "chain": list(chain)},
+            {"event": "done", "peak_resident_bytes": 1 << 28},
+        ]
+    )
+
+
+def journal_until(stage: str, **passing: Any) -> tuple[Event, ...]:
+    """What a guest has written when a stage has just begun."""
+    events = passing_journal(**passing)
+    begun = next(number for number, event in enumerate(events) if event["event"] == "begin" and event["stage"] == stage)
+    return events[: begun + 1]
+
+
+def a_link(kind: str, message: str, *, where: str = "/opt/site-packages/thing.py:7 in load") -> Link:
+    """One exception of a chain."""
+    return {"type": kind, "message": message, "where": where, "traceback": f'  File "{where}"\n    thing()\n'}
+
+
+def write_journal(exchange: Path, events: Iterable[Event]) -> None:
+    """Write a journal as the guest does, one JSON object a line; NaN and infinity as Python writes them."""
+    (exchange / JOURNAL).write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+def a_tone(seconds: float = 2.0, *, rate: int = 16_000, hertz: float = 220.0, channels: int = 1) -> numpy.ndarray[Any, Any]:
+    """Samples of a tone at half of full scale, float64, frames x channels."""
+    import numpy
+
+    wave = 0.5 * numpy.sin(2 * numpy.pi * hertz * numpy.arange(round(seconds * rate)) / rate)
+    return numpy.repeat(wave[:, None], channels, axis=1)
+
+
+def write_audio(path: Path, samples: Any = None, *, rate: int = 16_000, **format_: Any) -> Path:
+    """A recording on disk; ``format_`` is soundfile's ``format`` and ``subtype``."""
+    import soundfile
+
+    soundfile.write(path, a_tone(rate=rate) if samples is None else samples, rate, **format_)
+    return path
+
+
+def write_rttm(path: Path, *turns: tuple[float, float, str], recording: str = "sample") -> Path:
+    """A reference on disk of (start, duration, speaker)."""
+    path.write_text("".join(f"SPEAKER {recording} 1 {s:.3f} {d:.3f} <NA> <NA> {who} <NA> <NA>\n" for s, d, who in turns))
+    return path
+
+
+def an_audio(folder: Path, **changes: Any) -> Audio:
+    """A recording that is prepared already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = write_audio(folder / "sample.wav")
+    return msgspec.structs.replace(Audio(name="sample-30s", path=path, seconds=30.0, sha256="a" * 64), **changes)
+
+
+def some_models(folder: Path) -> Models:
+    """A folder of models with nothing in it."""
+    return Models(folder=folder / "models", environment=())
+
+
+Guest = Callable[[Run], ExitRecord]
+"""What stands in for a container: writes into the exchange folder and tells how it ended."""
+
+
+class FakeEngine:
+    """A fake of `harness.engines.base.Engine`: no container and no process. A `Guest` writes what a guest would have."""
+
+    def __init__(
+        self,
+        guest: Guest | None = None,
+        *,
+        name: str = "podman",
+        has_image: bool = True,
+        build_failure: BuildFailed | EngineError | None = None,
+        refusal: EngineError | None = None,
+    ) -> None:
+        self.guest = guest or passes
+        self.runs: list[Run] = []
+        self.builds: list[Recipe] = []
+        self.is_closed = False
+        self.sweeps = 0
+        self._record = EngineRecord(name=name, version="fake")
+        self._has_image = has_image
+        self._build_failure = build_failure
+        self._refusal = refusal
+
+    @property
+    def record(self) -> EngineRecord:
+        return self._record
+
+    def find_built(self, recipe: Recipe) -> BuiltImage | None:
+        self._refuse()
+        return BuiltImage(id=f"sha256:{recipe.hash}") if self._has_image else None
+
+    def find_reference(self, reference: str) -> BuiltImage | None:
+        self._refuse()
+        return BuiltImage(id="sha256:" + "f" * 64, digests=(f"{reference}@sha256:1",)) if self._has_image else None
+
+    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
+        self.builds.append(recipe)
+        if self._build_failure is not None:
+            raise self._build_failure
+        return BuiltImage(id=f"sha256:{recipe.hash}")
+
+    def command(self, run: Run) -> tuple[str, ...]:
+        return ("fake-engine", "run", run.name, run.image, *run.argv)
+
+    def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
+        self.runs.append(run)
+        return self.guest(run)
+
+    def sweep(self) -> int:
+        self.sweeps += 1
+        return 0
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def _refuse(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+
+
+def passes(run: Run) -> ExitRecord:
+    """A guest that comes to its end."""
+    write_journal(run.exchange, passing_journal())
+    return ExitRecord(started=True, code=0)
+
+
+def fails_at_import(run: Run) -> ExitRecord:
+    """A guest in whose image pyannote does not import."""
+    link = a_link("builtins.OSError", "libc10_cuda.so: cannot open shared object file: No such file or directory")
+    write_journal(run.exchange, failing_journal("import", link))
+    return ExitRecord(started=True, code=1)
+
+
+def guest_of(events: Iterable[Event], *, code: int = 0) -> Guest:
+    """A guest that writes these events."""
+    kept = tuple(events)
+
+    def guest(run: Run) -> ExitRecord:
+        write_journal(run.exchange, kept)
+        return ExitRecord(started=True, code=code)
+
+    return guest
+
+
+def guest_that_raises(error: BaseException, *, after: str = "warm") -> Guest:
+    """An engine's run that is cut off by an exception while the guest is in a stage."""
+
+    def guest(run: Run) -> ExitRecord:
+        write_journal(run.exchange, journal_until(after))
+        raise error
+
+    return guest
+
+
+def in_turn(*guests: Guest) -> Guest:
+    """The first guest for the first launch, and so on; the last for all that follow."""
+    left = list(guests)
+    return lambda run: (left.pop(0) if len(left) > 1 else left[0])(run)
+
+
+def _timed(events: Sequence[Event]) -> tuple[Event, ...]:
+    """The events with the seconds at which they came."""
+    return tuple({"event": event["event"], "at": 1_795_299_739.0 + number, **event} for number, event in enumerate(events))
+
+
+def is_root() -> bool:
+    """Whether permissions do not bind this process."""
+    return os.getuid() == 0
