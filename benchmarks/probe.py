@@ -76,9 +76,14 @@ def torch_identity() -> dict[str, Any]:
 
 def installed_packages() -> list[str]:
     """``name==version`` of every distribution, sorted: what pip freeze would print, without needing pip."""
+    pairs = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pairs = {(d.metadata["Name"] or "?", d.version or "?") for d in importlib.metadata.distributions()}
+        for distribution in importlib.metadata.distributions():
+            try:
+                pairs.add((distribution.metadata["Name"] or "?", distribution.version or "?"))
+            except Exception:  # the damaged metadata of one package says nothing about the others
+                pairs.add(("?", "?"))
     return sorted((f"{name}=={version}" for name, version in pairs), key=str.lower)
 
 
@@ -114,7 +119,7 @@ def _try_import(module: str, attribute: str | None) -> tuple[str, list[dict[str,
             getattr(loaded, attribute)
     except Exception as error:  # whatever an image's package raises is what we are here to record
         # Not there at all, or there and lacking something of its own: only the first is "absent".
-        absent = isinstance(error, ModuleNotFoundError) and error.name is not None and module.startswith(error.name)
+        absent = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
         return ("absent" if absent else "failed"), exception_chain(error), error
     return "ok", [], None
 

@@ -21,13 +21,14 @@ def describe(hypotheses: list[Any], *, reference: str | None) -> dict[str, Any]:
     """
     texts = [to_rttm(hypothesis) for hypothesis in hypotheses]
     last = hypotheses[-1]
+    finite = all(math.isfinite(segment.start) and math.isfinite(segment.end) for segment in last.itersegments())
     return {
         "rttm": texts[-1],
         "distinct_outputs": len(set(texts)),
         "speakers": len(last.labels()),
-        "speech_seconds": float(last.get_timeline().support().duration()),
-        "finite": all(math.isfinite(segment.start) and math.isfinite(segment.end) for segment in last.itersegments()),
-        "der": None if reference is None else error_components(last, reference),
+        "speech_seconds": float(last.get_timeline().support().duration()) if finite else None,
+        "finite": finite,
+        "der": error_components(last, reference) if reference is not None and finite else None,
     }
 
 
@@ -59,7 +60,7 @@ def read_rttm(path: str) -> Any:
     from pyannote.core import Annotation, Segment
 
     annotation = Annotation()
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             fields = line.split()
             if not fields or fields[0] != "SPEAKER":
@@ -68,5 +69,7 @@ def read_rttm(path: str) -> Any:
                 start, duration, speaker = float(fields[3]), float(fields[4]), fields[7]
             except (IndexError, ValueError) as error:
                 raise BadReference(f"line {number} of the reference is not RTTM: {line.strip()[:80]!r}") from error
+            if not (math.isfinite(start) and math.isfinite(duration)):
+                raise BadReference(f"line {number} of the reference is not RTTM: {line.strip()[:80]!r}")
             annotation[Segment(start, start + duration), number] = speaker
     return annotation

@@ -42,6 +42,9 @@ JOURNAL = "journal.jsonl"
 MAX_TEXT_CHARACTERS = 16_000
 """Longer texts (a traceback, an exception's message) keep their end: that is where the cause stands."""
 
+MOST_EXCEPTIONS = 20
+"""Kept of one chain."""
+
 
 class ProtocolError(Exception):
     """The request is missing, damaged, or of another protocol."""
@@ -83,9 +86,12 @@ class Request:
         if not isinstance(fields, dict) or fields.get("protocol") != PROTOCOL:
             raise ProtocolError(f"{REQUEST} is not of protocol {PROTOCOL}")
         try:
-            return cls(**fields)
+            request = cls(**fields)
         except TypeError as error:
             raise ProtocolError(f"{REQUEST}: {error}") from error
+        if request.last_stage not in STAGES:
+            raise ProtocolError(f"{REQUEST}: no stage {request.last_stage!r}: there are {', '.join(STAGES)}")
+        return request
 
 
 class StageFailed(Exception):  # noqa: N818 - it tells what happened; the error itself is in the journal
@@ -98,14 +104,11 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         # Truncated, not appended to: a pasted `--dry-run` line may be run twice over the same folder.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+        self._cut_short = False
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event. Raises OSError when the disk is full."""
-        line = json.dumps({"event": event, "at": time.time(), **fields}, allow_nan=False) + "\n"
-        data = line.encode()
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-        os.fsync(self._descriptor)
+        """Append one event. Raises OSError when the disk is full, and ValueError or TypeError for what is no JSON."""
+        self._append(_line(event, fields))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
@@ -118,39 +121,69 @@ class Journal:
         begun = time.perf_counter()
         try:
             yield found
+            ended = _line("end", {"stage": name, "seconds": time.perf_counter() - begun, **found})
         except Exception as error:
             self.write("failed", stage=name, seconds=time.perf_counter() - begun, chain=exception_chain(error))
             raise StageFailed(name) from error
-        self.write("end", stage=name, seconds=time.perf_counter() - begun, **found)
+        self._append(ended)
+
+    def _append(self, line: str) -> None:
+        """Write a line and wait for the disk. One that a full disk cut short does not take the next one with it."""
+        data = (f"\n{line}" if self._cut_short else line).encode()
+        self._cut_short = True
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        self._cut_short = False
+        os.fsync(self._descriptor)
 
 
 def exception_chain(error: BaseException) -> list[dict[str, str]]:
-    """The exception and all that caused it, outermost first, root cause last.
+    """The exception and all that caused it, outermost first, root cause last; of a very long chain both ends.
 
     Each has ``type`` (qualified), ``message``, ``where`` (the deepest frame: ``file:line in function``) and
     ``traceback`` (its own frames, without those of its causes).
     """
-    chain: list[dict[str, str]] = []
+    chain: list[BaseException] = []
     seen: set[int] = set()
     current: BaseException | None = error
-    while current is not None and id(current) not in seen and len(chain) < 20:
+    while current is not None and id(current) not in seen:
         seen.add(id(current))
-        frames = traceback.extract_tb(current.__traceback__)
-        deepest = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
-        # A SyntaxError's place is in the exception, not in its frames.
-        if isinstance(current, SyntaxError) and current.filename:
-            deepest = f"{current.filename}:{current.lineno}"
-        kind = type(current)
-        chain.append(
-            {
-                "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
-                "message": str(current)[-MAX_TEXT_CHARACTERS:],
-                "where": deepest,
-                "traceback": "".join(traceback.format_list(frames))[-MAX_TEXT_CHARACTERS:],
-            }
-        )
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    return chain
+        chain.append(current)
+        cause = current.__cause__
+        current = cause if cause is not None or current.__suppress_context__ else current.__context__
+    if len(chain) > MOST_EXCEPTIONS:
+        chain = chain[: MOST_EXCEPTIONS // 2] + chain[-MOST_EXCEPTIONS // 2 :]
+    return [_described(link) for link in chain]
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    """One exception, in texts that can be encoded and are not too long."""
+    frames = traceback.extract_tb(error.__traceback__)
+    deepest = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+    # A SyntaxError's place is in the exception, not in its frames.
+    if isinstance(error, SyntaxError) and error.filename:
+        deepest = f"{error.filename}:{error.lineno}"
+    kind = type(error)
+    texts = {
+        "type": kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+        "message": _message(error),
+        "where": deepest,
+        "traceback": "".join(traceback.format_list(frames)),
+    }
+    return {name: text.encode("utf-8", "backslashreplace").decode()[-MAX_TEXT_CHARACTERS:] for name, text in texts.items()}
+
+
+def _message(error: BaseException) -> str:
+    """What it says, where it can say anything."""
+    try:
+        return str(error)
+    except Exception as failure:  # a library's own __str__ is as broken as the rest of it may be
+        return f"(its message cannot be printed: {type(failure).__name__})"
+
+
+def _line(event: str, fields: dict[str, Any]) -> str:
+    """One event as a line of the journal."""
+    return json.dumps({"event": event, "at": time.time(), **fields}, allow_nan=False) + "\n"
 
 
 def read_journal(text: str) -> list[dict[str, Any]]:
@@ -160,7 +193,7 @@ def read_journal(text: str) -> list[dict[str, Any]]:
     for line in text.split("\n"):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and isinstance(event.get("event"), str):
             events.append(event)

@@ -90,7 +90,7 @@ def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:
     """The speaker turns of an RTTM: recording, start and duration in seconds, speaker. Raises `AudioError`."""
     turns: list[tuple[str, float, float, str]] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise AudioError(f"reference {path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -17,6 +17,9 @@ from harness.engines.base import LOG
 
 MOST_JOURNAL_BYTES = 16 << 20
 MOST_LOG_BYTES = 64 << 10
+MOST_NESTING = 20
+LARGEST_NUMBER = 1 << 63
+"""What JSON readers everywhere take: larger integers and infinity are nothing that a guest has to say."""
 
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Terminal sequences and control characters other than tab and newline."""
@@ -49,17 +52,22 @@ def read_log_tail(folder: Path) -> str:
 
 def clean_text(text: str) -> str:
     """Text from a container without control characters, and without anything that looks like a token."""
-    return _SECRET.sub("hf_[removed]", _CONTROL.sub("", text))
+    encodable = text.encode("utf-8", "backslashreplace").decode()  # JSON can say half of a surrogate pair
+    return _SECRET.sub("hf_[removed]", _CONTROL.sub("", encodable))
 
 
-def _cleaned(value: Any) -> Any:
-    """An event with each of its texts cleaned."""
+def _cleaned(value: Any, depth: int = 0) -> Any:
+    """An event that can be stored: each of its texts cleaned, nothing nested without end, no number beyond a float's."""
+    if depth > MOST_NESTING:
+        return None
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, list):
-        return [_cleaned(item) for item in value]
+        return [_cleaned(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {clean_text(key): _cleaned(item) for key, item in value.items()}
+        return {clean_text(key): _cleaned(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) < LARGEST_NUMBER:
+        return None
     return value
 
 
@@ -70,10 +78,11 @@ def _read_plain_file(path: Path, most: int, *, from_end: bool) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return ""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        return ""
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return ""
         if from_end:
             stream.seek(max(0, status.st_size - most))
         return stream.read(most).decode(errors="replace")

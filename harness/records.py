@@ -7,6 +7,7 @@ Schema history (every old version stays readable):
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import Any, Literal
@@ -196,7 +197,7 @@ class Launch(Record, frozen=True, kw_only=True):
     def pass_seconds(self, stage: str) -> tuple[float, ...]:
         """Seconds of each ``cold`` or ``warm`` pass."""
         values = [e.get("seconds") for e in self.journal if e.get("event") == "pass" and e.get("stage") == stage]
-        return tuple(float(value) for value in values if isinstance(value, int | float))
+        return tuple(seconds for value in values if (seconds := number(value)) is not None)
 
     @property
     def load_seconds(self) -> float | None:
@@ -247,9 +248,12 @@ def der_of(output: dict[str, Any]) -> float | None:
 
 def number(value: Any) -> float | None:
     """A journal's value as a float; ``None`` where it is not a finite number: the journal may hold anything."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf"):
-        return float(value)
-    return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer too large for a float
+        return None
 
 
 def exception_chain(value: Any) -> tuple[ExceptionRecord, ...]:

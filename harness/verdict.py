@@ -124,7 +124,13 @@ def _judge_death(journal: Sequence[dict[str, Any]], stage: str, exit: ExitRecord
         return _fail("launch", "engine", f"the image could not run its Python (exit {code}): {_last_line(log_tail)}")
     if code == 2 and not journal:
         return _fail("launch", "error", _last_line(log_tail))
-    return _fail(stage, "error", f"ended with exit {code} in {where} without saying why: {_last_line(log_tail)}")
+    signature = recognise((), log_tail)
+    return _fail(
+        stage,
+        signature.cause if signature else "error",
+        f"ended with exit {code} in {where} without saying why: {_last_line(log_tail)}",
+        signature=signature.id if signature else None,
+    )
 
 
 def _signal_name(number: int) -> str | None:

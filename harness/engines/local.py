@@ -11,19 +11,18 @@ import contextlib
 import json
 import os
 import platform
-import resource
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 
 from harness import places
 from harness.engines.base import (
-    CAMPAIGN_LABEL,
     OWNER_LABEL,
     BuiltImage,
     Recipe,
@@ -42,6 +41,7 @@ COMPLETE = "strixbench.json"
 STEP_TIMEOUT_SECONDS = 3600.0
 
 OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
+NAME_VARIABLE = "IO_STRIXBENCH_NAME"
 
 
 class Local:
@@ -77,17 +77,15 @@ class Local:
 
     def command(self, run: Run) -> tuple[str, ...]:
         variables = [f"{name}={value}" for name, value in sorted(run.environment.items())]
-        wrapped = shell_wrapped(run.argv, str(run.exchange / "log"))
+        wrapped = _wrapped(run)
         return ("env", "-i", "-C", run.working_directory, *variables, *wrapped)
 
     def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
-        argv = shell_wrapped(run.argv, str(run.exchange / "log"))
-        environment = {**run.environment, OWNER_VARIABLE: run.labels.get(OWNER_LABEL, "")}
-        environment[CAMPAIGN_LABEL.replace(".", "_").upper()] = run.labels.get(CAMPAIGN_LABEL, "")
+        environment = {**run.environment, OWNER_VARIABLE: run.labels.get(OWNER_LABEL, ""), NAME_VARIABLE: run.name}
         if not Path(run.argv[0]).exists():
             return ExitRecord(started=False, message=f"no virtual environment at {Path(run.argv[0]).parent.parent}")
         process = subprocess.Popen(
-            argv,
+            _wrapped(run),
             cwd=run.working_directory,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -96,27 +94,16 @@ class Local:
             start_new_session=True,
         )
         try:
-            if run.memory_bytes is not None:
-                # Address space is all that a process without a cgroup of its own can be limited by.
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (run.memory_bytes, run.memory_bytes))
             code = process.wait(timeout=timeout_seconds)
         except subprocess.TimeoutExpired:
             return ExitRecord(started=True, timed_out=True, code=128 + signal.SIGKILL)
         finally:
             _kill_session(process)
+            _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
         return ExitRecord(started=True, code=128 - code if code < 0 else code)
 
     def sweep(self) -> int:
-        swept = 0
-        for process in psutil.process_iter():
-            try:
-                mark = process.environ().get(OWNER_VARIABLE)
-                if mark and owner_is_gone(mark):
-                    process.kill()
-                    swept += 1
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return swept
+        return _kill_marked(OWNER_VARIABLE, owner_is_gone)
 
     def close(self) -> None:
         """Nothing was started."""
@@ -178,6 +165,27 @@ def _steps(recipe: Recipe, folder: Path) -> tuple[tuple[str, ...], ...]:
         (*pip, *wheels, "--require-hashes", "--requirement", lock),
         (python, finish, arguments["FAMILY"], arguments["TORCH"]),
     )
+
+
+def _wrapped(run: Run) -> tuple[str, ...]:
+    """The guest under its shell. Address space is all that a process without a cgroup of its own can be limited by."""
+    shell, option, script, *words = shell_wrapped(run.argv, shlex.quote(str(run.exchange / "log")))
+    limit = f"ulimit -v {run.memory_bytes >> 10} && " if run.memory_bytes is not None else ""
+    return (shell, option, limit + script, *words)
+
+
+def _kill_marked(variable: str, is_meant: Callable[[str], bool]) -> int:
+    """Kill processes by a variable of their environment, which also one that left its session keeps; returns how many."""
+    killed = 0
+    for process in psutil.process_iter():
+        try:
+            mark = process.environ().get(variable)
+            if mark and is_meant(mark):
+                process.kill()
+                killed += 1
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return killed
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:

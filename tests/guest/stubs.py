@@ -381,6 +381,8 @@ class Pipeline:
             return None
         if SETTINGS["pyannote_audio"].startswith("4.") and checkpoint == "pyannote/speaker-diarization-3.1":
             raise RuntimeError("stub: pyannote.audio 4 would fetch the gated community-1 repository for its PLDA")
+        if isinstance(checkpoint, dict) and ("version" in checkpoint or "plda" not in checkpoint["pipeline"]["params"]):
+            raise RuntimeError("stub: pyannote.audio 4 would refuse this configuration")
         return SpeakerDiarization(segmentation=Model(), embedding=Model())
 '''
 

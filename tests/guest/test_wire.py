@@ -66,7 +66,7 @@ def test_a_request_is_ascii_so_that_no_locale_can_misread_it() -> None:
         ("[1]", f"not of protocol {PROTOCOL}"),
         ('{"protocol": 99}', f"not of protocol {PROTOCOL}"),
         (REQUEST.to_json().replace('"device"', '"devise"'), "devise"),
-        (f'{{"protocol": {PROTOCOL}}}', "launch"),
+        (REQUEST.to_json().replace('"launch"', '"lunch"'), "lunch"),
     ],
 )
 def test_a_request_that_is_not_one_is_refused_and_the_reason_named(text: str, named: str) -> None:
