@@ -69,7 +69,7 @@ def read_rttm(path: str) -> Any:
                 start, duration, speaker = float(fields[3]), float(fields[4]), fields[7]
             except (IndexError, ValueError) as error:
                 raise BadReference(f"line {number} of the reference is not RTTM: {line.strip()[:80]!r}") from error
-            if not (math.isfinite(start) and math.isfinite(duration)):
+            if not (0 <= start < math.inf and 0 <= duration < math.inf):
                 raise BadReference(f"line {number} of the reference is not RTTM: {line.strip()[:80]!r}")
             annotation[Segment(start, start + duration), number] = speaker
     return annotation

@@ -32,6 +32,9 @@ SILENCE_PEAK = 1e-4
 
 LONGEST_SECONDS = 24 * 3600
 
+OPEN_END = 0xFFFF_FFFF
+"""The length that a writer leaves in a header when it does not know it."""
+
 
 class Audio(msgspec.Struct, frozen=True):
     """One recording as a launch reads it."""
@@ -59,6 +62,7 @@ def prepare_audio(
         raise AudioError(f"--audio-seconds {seconds:g} is not between 1 and {LONGEST_SECONDS}")
     if reference is not None:
         check_reference(reference)
+        reference = reference.absolute()  # a container mounts it
     key = hashlib.sha256(f"{NORMALISATION}:{_hash_of(file)}:{seconds}".encode()).hexdigest()
     path = places.cache() / "audio" / f"{key[:32]}.wav"
     if not path.exists():
@@ -100,10 +104,12 @@ def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:
         if not fields or fields[0] != "SPEAKER":
             continue
         try:
-            start, duration = float(fields[3]), float(fields[4])
-            turns.append((fields[1], start, duration, fields[7]))
+            recording, start, duration, speaker = fields[1], float(fields[3]), float(fields[4]), fields[7]
         except (IndexError, ValueError):
             raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r}") from None
+        if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
+            raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r} has no turn that can be")
+        turns.append((recording, start, duration, speaker))
     return turns
 
 
@@ -139,20 +145,49 @@ def _read_samples(file: Path) -> numpy.ndarray[Any, Any]:
 def _refuse_truncated(file: Path, *, announced: int, read: int) -> None:
     """Raise `AudioError` where a header announces more than the file holds.
 
-    libsndfile itself shortens a WAV's announced length to the file's in silence, so a WAV's own header is read here.
+    libsndfile itself shortens an announced length to the file's in silence, so the headers are read here.
     """
     if read < announced:
         raise AudioError(f"{file} is truncated: its header announces {announced} frames, {read} are there")
+    promised = _promised_bytes(file)
+    size = file.stat().st_size
+    if promised is not None and promised > size:
+        raise AudioError(f"{file} is truncated: its header announces {promised} bytes, {size} are there")
+
+
+def _promised_bytes(file: Path) -> int | None:
+    """The file's size by its header; ``None`` where the format has none there, or a streaming writer left it open.
+
+    RIFF and RF64: EBU Tech 3306; AIFF: a FORM chunk; AU and Wave64: their headers.
+    """
     with file.open("rb") as stream:
         head = stream.read(1 << 16)
-    size = file.stat().st_size
-    data = head.find(b"data")
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE" and data > 0:
-        promised = int.from_bytes(head[data + 4 : data + 8], "little")
-        # 0 and the largest values are what streaming writers leave there.
-        if promised < 0xFFFF_0000 and data + 8 + promised > size:
-            missing = data + 8 + promised - size
-            raise AudioError(f"{file} is truncated: {missing} of the {promised} bytes that its header announces are missing")
+    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+        return _promised_of_wave(head)
+    if head[:4] == b"FORM":
+        return 8 + int.from_bytes(head[4:8], "big")
+    if head[:4] == b".snd":
+        size = int.from_bytes(head[8:12], "big")
+        return None if size == OPEN_END else int.from_bytes(head[4:8], "big") + size
+    if head[:4] == b"riff":
+        return int.from_bytes(head[16:24], "little")
+    return None
+
+
+def _promised_of_wave(head: bytes) -> int | None:
+    """Where the ``data`` chunk of a WAV ends, found by walking its chunks."""
+    at, large = 12, None
+    while at + 8 <= len(head):
+        name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
+        if name == b"ds64":
+            large = int.from_bytes(head[at + 16 : at + 24], "little")
+        if name == b"data":
+            if size == OPEN_END and large is not None:
+                size = large
+            # 0 and the largest values are what streaming writers leave there.
+            return None if size == 0 or OPEN_END - 0xFFFF <= size <= OPEN_END else at + 8 + size
+        at += 8 + size + size % 2
+    return None
 
 
 def _fitted(samples: numpy.ndarray[Any, Any], seconds: float | None, *, file: Path) -> numpy.ndarray[Any, Any]:

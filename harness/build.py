@@ -68,7 +68,7 @@ def _needed_by_container(image: Image) -> tuple[str, ...]:
 
 def _tag_name(name: str) -> str:
     """The image's name as a repository name may be written: lower case, no odd characters."""
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "image"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "image"
 
 
 def _wheels(image: Image) -> dict[str, Path]:

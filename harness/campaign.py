@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -80,6 +80,15 @@ class _Slot(msgspec.Struct, frozen=True):
     family: Family | None
 
 
+class _Obstacle(msgspec.Struct, frozen=True):
+    """Cells that cannot be launched, and how far it came with them."""
+
+    cells: tuple[Cell, ...]
+    engine: EngineRecord
+    stage: str = "launch"
+    family: Family | None = None
+
+
 class Campaign:
     """Runs one `Request`. Holds the lock, the engines and the store while it does."""
 
@@ -103,6 +112,8 @@ class Campaign:
 
         Raises `HostError` where another campaign runs or the store refuses.
         """
+        for image in self._request.images:
+            engine_name(image, self._request.engine)
         with campaign_lock():
             try:
                 self._recover()
@@ -117,40 +128,36 @@ class Campaign:
                 for engine in self._engines.values():
                     engine.close()
 
-    def _slots(self, image: Image) -> Iterator[_Slot]:
+    def _slots(self, image: Image) -> tuple[_Slot, ...]:
         """The image's cells, once it is built and its family is known; what stands in the way is stored."""
         variants = select_variants(self._catalog, image, self._request.gfx)
-        cells = [Cell(image, variant, self._request.pipeline, self._request.audio.name) for variant in variants]
+        cells = tuple(Cell(image, variant, self._request.pipeline, self._request.audio.name) for variant in variants)
+        obstacle = _Obstacle(cells, EngineRecord(name=engine_name(image, self._request.engine)))
         try:
             engine = self._engine(image)
+            obstacle = msgspec.structs.replace(obstacle, engine=engine.record)
+            built = self._built(image, engine)
+            if built is None:
+                message = f"no such image: {engine.record.name} has no {image.reference}"
+                self._store_unlaunched(obstacle, cause="engine", message=message)
+                return ()
+            family = image.family or self._probe_family(cells[0], engine, built)
         except EngineError as error:
             self.environment_error = error
-            self._store_unlaunched(cells, None, stage="launch", cause="engine", message=str(error))
-            return
-        try:
-            built = self._built(image, engine)
+            self._store_unlaunched(obstacle, cause="engine", message=str(error))
+            return ()
         except BuildFailed as error:
             message = f"the build failed: {error}"
-            self._store_unlaunched(
-                cells, engine.record, stage="launch", cause="build", message=message, log_tail=error.log_tail
-            )
-            return
-        if built is None:
-            message = f"no such image: {engine.record.name} has no {image.reference}"
-            self._store_unlaunched(cells, engine.record, stage="launch", cause="engine", message=message)
-            return
-        family = image.family
+            self._store_unlaunched(obstacle, cause="build", message=message, log_tail=error.log_tail)
+            return ()
         if family is None:
-            family = self._probe_family(cells[0], engine, built)
-            if family is None:
-                return
+            return ()
         missing = request_devices(family, engine.record).missing
         if missing:
-            self._store_unlaunched(
-                cells, engine.record, stage="device", cause="no device", message="; ".join(missing), family=family
-            )
-            return
-        yield from (_Slot(cell, engine, built, family) for cell in cells)
+            obstacle = msgspec.structs.replace(obstacle, stage="device", family=family)
+            self._store_unlaunched(obstacle, cause="no device", message="; ".join(missing))
+            return ()
+        return tuple(_Slot(cell, engine, built, family) for cell in cells)
 
     def _engine(self, image: Image) -> Engine:
         """The engine that runs an image, opened and swept at its first use."""
@@ -178,10 +185,14 @@ class Campaign:
         settings = msgspec.structs.replace(self._request.settings, last_stage="import")
         launch = execute(self._prepare(cell, engine, built, None, settings), engine)
         torch = launch.ends("import").get("torch")
-        if launch.verdict.status != "pass" or not isinstance(torch, dict):
+        if launch.verdict.status != "pass":
             self._keep(launch)
             return None
         forget(launch.id)
+        if not isinstance(torch, dict):
+            message = "its import stage passed without telling which torch it has"
+            self._keep(not_launched(launch.plan, stage="import", cause="error", message=message))
+            return None
         if torch.get("hip"):
             return "rocm"
         return "cuda" if torch.get("cuda") else "cpu"
@@ -194,11 +205,12 @@ class Campaign:
             launch = execute(prepared, slot.engine)
         except EngineError as error:
             self.environment_error = error
-            launch = not_launched(prepared.plan, stage="launch", cause="engine", message=str(error))
+            # What the guest wrote until then is kept with it.
+            launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)), begun=None)
         self._keep(launch)
 
     def _prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
-        return prepare_launch(
+        prepared = prepare_launch(
             cell,
             built,
             engine.record,
@@ -210,33 +222,25 @@ class Campaign:
             family=family,
             owned_by=owner(),
         )
+        plan = msgspec.structs.replace(prepared.plan, command=engine.command(prepared.run))
+        return msgspec.structs.replace(prepared, plan=plan)
 
-    def _store_unlaunched(
-        self,
-        cells: Sequence[Cell],
-        engine: EngineRecord | None,
-        *,
-        stage: str,
-        cause: Cause,
-        message: str,
-        log_tail: str = "",
-        family: Family | None = None,
-    ) -> None:
+    def _store_unlaunched(self, obstacle: _Obstacle, *, cause: Cause, message: str, log_tail: str = "") -> None:
         """One record a cell of why it could not be launched."""
-        for cell in cells:
+        for cell in obstacle.cells:
             prepared = prepare_launch(
                 cell,
                 None,
-                engine or EngineRecord(name=engine_name(cell.image, self._request.engine)),
+                obstacle.engine,
                 campaign=self.id,
                 audio=self._request.audio,
                 models=self._request.models,
                 settings=self._request.settings,
                 host=self._host,
-                family=family or cell.image.family,
+                family=obstacle.family or cell.image.family,
                 owned_by=owner(),
             )
-            self._keep(not_launched(prepared.plan, stage=stage, cause=cause, message=message, log_tail=log_tail))
+            self._keep(not_launched(prepared.plan, stage=obstacle.stage, cause=cause, message=message, log_tail=log_tail))
 
     def _keep(self, launch: Launch) -> None:
         """Into the store; only then is its folder removed."""
@@ -289,8 +293,7 @@ def read_leftovers(*, of_this_process: bool = False) -> list[Plan]:
             plan = msgspec.json.decode(path.read_bytes(), type=Plan)
         except (OSError, msgspec.DecodeError):
             continue
-        ours = plan.owner.startswith(f"{os.getpid()}:")
-        if ours if of_this_process else owner_is_gone(plan.owner):
+        if plan.owner == owner() if of_this_process else owner_is_gone(plan.owner):
             plans.append(plan)
     return plans
 
@@ -306,8 +309,12 @@ def remove_unplanned() -> None:
 def campaign_lock() -> Iterator[None]:
     """One campaign at a time: two would slow each other and both be wrong. Raises `HostError`."""
     path: Path = places.results() / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as stream:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+")
+    except OSError as error:
+        raise HostError(f"the results folder {path.parent} cannot be used: {error.strerror}") from error
+    with opened as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -20,6 +20,9 @@ from harness import places
 from harness.errors import CatalogError, UsageError
 
 Family = Literal["cpu", "rocm", "therock", "cuda"]
+PIPELINES = ("embedded", "3.1", "community-1")
+"""What `benchmarks.diarize` can load."""
+
 GPU_FAMILIES: tuple[Family, ...] = ("rocm", "therock", "cuda")
 
 
@@ -177,14 +180,18 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
             raise CatalogError(f"{path}:{_line(text, table)}: unknown table {table!r}{nearest(table, _TABLES)}")
         if not isinstance(rows, dict):
             raise CatalogError(f"{path}:{_line(text, table)}: {table!r} is not a table")
-        known = [field.name for field in msgspec.structs.fields(_TABLES[table]) if field.name != "name"]
+        types = {field.name: field.type for field in msgspec.structs.fields(_TABLES[table]) if field.name != "name"}
         for name, fields in rows.items():
             if not isinstance(fields, dict):
                 raise CatalogError(f"{path}:{_line(text, name)}: {table}.{name} is not a table")
-            for key in fields:
-                if key not in known:
-                    where = f"{path}:{_line(text, key, after=name)}"
-                    raise CatalogError(f"{where}: unknown key {key!r} in {table}.{name}{nearest(key, known)}")
+            for key, value in fields.items():
+                where = f"{path}:{_line(text, key, row=(table, name))}"
+                if key not in types:
+                    raise CatalogError(f"{where}: unknown key {key!r} in {table}.{name}{nearest(key, types)}")
+                try:
+                    msgspec.convert(value, types[key])
+                except msgspec.ValidationError as error:
+                    raise CatalogError(f"{where}: {table}.{name}.{key}: {error}") from error
     return document
 
 
@@ -199,6 +206,12 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
             except msgspec.ValidationError as error:
                 raise CatalogError(f"catalog row {table}.{name}: {error}") from error
     catalog = Catalog(**typed)
+    for pipeline in catalog.pipelines:
+        if pipeline not in PIPELINES:
+            raise CatalogError(
+                f"catalog row pipelines.{pipeline}: the guest has no such pipeline{nearest(pipeline, PIPELINES)}: "
+                f"there are {', '.join(PIPELINES)}"
+            )
     for image in catalog.images.values():
         for variant in image.variants:
             if variant not in catalog.variants:
@@ -208,12 +221,13 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
     return catalog
 
 
-def _line(text: str, key: str, *, after: str | None = None) -> int:
-    """The line on which a key stands, the first one behind its row's header where that is given."""
+def _line(text: str, key: str, *, row: tuple[str, str] | None = None) -> int:
+    """The line on which a key stands, behind its row's header where that is given."""
     lines = text.splitlines()
     start = 0
-    if after is not None:
-        header = re.compile(rf"""^\s*\[[^\]]*["']?{re.escape(after)}["']?\s*\]""")
+    if row is not None:
+        table, name = (re.escape(word) for word in row)
+        header = re.compile(rf"""^\s*\[\s*["']?{table}["']?\s*\.\s*["']?{name}["']?\s*\]""")
         start = next((number for number, line in enumerate(lines) if header.match(line)), 0)
     wanted = re.compile(rf"""^\s*\[*[^=#]*\b{re.escape(key)}\b""")
     return next((number + 1 for number, line in enumerate(lines) if number >= start and wanted.match(line)), start + 1)

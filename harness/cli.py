@@ -6,6 +6,7 @@ Imports nothing heavy at the top: `--help`, `list` and `--dry-run` answer at onc
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 import sys
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 DEFAULT_IMAGE = "local-cpu"
+MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
 
 app = typer.Typer(
     add_completion=False,
@@ -138,7 +140,8 @@ def list_cells(
     width = max(len(str(cell["cell"])) for cell in cells)
     for cell in cells:
         here = f"no: {'; '.join(cell['obstacles'])}" if cell["obstacles"] else "yes"
-        typer.echo(f"{cell['cell']:<{width}}  {cell['family']:<7} {cell['engine']:<9} torch {cell['torch']}  runs here: {here}")
+        family, torch = cell["family"] or "?", cell["torch"] or "?"
+        typer.echo(f"{cell['cell']:<{width}}  {family:<7} {cell['engine']:<9} torch {torch}  runs here: {here}")
 
 
 @models_app.command("fetch")
@@ -170,19 +173,20 @@ def build_images(
     from harness.campaign import engine_name
     from harness.errors import BuildFailed
 
+    preference = _engine_preference(engine)
     known = catalog.load_catalog(catalogs or ())
     chosen = _select(known, images or [DEFAULT_IMAGE], family=None)
     outcome: list[dict[str, Any]] = []
     progress = None if dry_run else _progress()
     for image in chosen:
         if image.reference is not None:
-            raise catalog.unknown_image(known, image.name)
+            raise UsageError(f"{image.reference} was built elsewhere: there is nothing to build, `strixbench bench` runs it")
         recipe = recipe_of(image)
         row: dict[str, Any] = {"image": image.name, "recipe": recipe.hash, "log": str(build_log(recipe))}
         if progress is None:
             row |= {"tag": recipe.tag, "arguments": dict(recipe.arguments), "files": sorted(recipe.files)}
         else:
-            runner = open_engine(engine_name(image, engine))
+            runner = open_engine(engine_name(image, preference))
             try:
                 row["id"] = ensure_built(image, runner, say=progress.say).id
             except BuildFailed as error:
@@ -217,7 +221,7 @@ def bench(
     engine: EngineOption = "auto",
     family: FamilyOption = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", min=1, help="Kill a launch after this long.", metavar="SECONDS")
+        float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
     ] = None,
     memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
     catalogs: Catalogs = None,
@@ -229,6 +233,7 @@ def bench(
     from harness.campaign import Request
     from harness.launch import Settings
 
+    preference, limit = _engine_preference(engine), _seconds(timeout)
     known = catalog.load_catalog(catalogs or ())
     chosen = _select(known, images or [DEFAULT_IMAGE], family=_family(family))
     row = catalog.select_pipeline(known, pipeline)
@@ -242,9 +247,9 @@ def bench(
         pipeline=row,
         audio=prepared_audio,
         models=found_models,
-        engine=_engine_preference(engine),
+        engine=preference,
         launches=launches,
-        settings=Settings(warm_passes=passes, label=label, timeout_seconds=timeout, memory_bytes=_bytes(memory)),
+        settings=Settings(warm_passes=passes, label=label, timeout_seconds=limit, memory_bytes=_bytes(memory)),
     )
     if dry_run:
         _print_commands(known, request)
@@ -264,6 +269,7 @@ def probe(
     from harness.campaign import Request
     from harness.launch import Settings
 
+    preference = _engine_preference(engine)
     known = catalog.load_catalog(catalogs or ())
     chosen = _select(known, images or [DEFAULT_IMAGE], family=_family(family))
     prepared_audio, found_models = _inputs(known, "embedded", "sample", None, None)
@@ -273,7 +279,7 @@ def probe(
         pipeline=known.pipelines["embedded"],
         audio=prepared_audio,
         models=found_models,
-        engine=_engine_preference(engine),
+        engine=preference,
         launches=1,
         settings=Settings(last_stage="device", timeout_seconds=600),
     )
@@ -401,7 +407,7 @@ def _print_commands(known: catalog.Catalog, request: Request) -> None:
                 host=describe_host(),
                 family=image.family,
                 owned_by="",
-                launch_id=DRY_RUN_PREFIX + cell.id.replace("/", "-").replace(":", "-"),
+                launch_id=DRY_RUN_PREFIX + re.sub(r"[^A-Za-z0-9_.-]+", "-", cell.id),
             )
             make_exchange(prepared.run.exchange, prepared.request)
             if engine.name == "local":
@@ -509,10 +515,15 @@ def _engine_preference(text: str) -> str:
     return text
 
 
+def _seconds(value: float | None) -> float | None:
+    """A time limit that ends."""
+    if value is not None and not 1 <= value <= MOST_TIMEOUT_SECONDS:
+        raise UsageError(f"--timeout {value:g} is not between 1 and {MOST_TIMEOUT_SECONDS} seconds")
+    return value
+
+
 def _bytes(text: str | None) -> int | None:
     """``512m``, ``8g``, ``8GiB`` or plain bytes."""
-    import re
-
     if text is None:
         return None
     match = re.fullmatch(r"(\d+)\s*([kmgt]?)(?:i?b)?", text.strip().lower())

@@ -24,7 +24,7 @@ LARGEST_NUMBER = 1 << 63
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Terminal sequences and control characters other than tab and newline."""
 
-_SECRET = re.compile(r"\bhf_[A-Za-z0-9]{10,}\b")
+_SECRET = re.compile(r"hf_[A-Za-z0-9]{10,}")
 """A Hugging Face token (https://huggingface.co/docs/hub/security-tokens)."""
 
 

@@ -17,7 +17,7 @@ from harness.build import recipe_of
 from harness.catalog import Cell, Family
 from harness.devices import DeviceRequest, request_devices
 from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Engine, Mount, Run
-from harness.exchange import make_exchange, read_events, read_log_tail
+from harness.exchange import clean_text, make_exchange, read_events, read_log_tail
 from harness.models import Models
 from harness.records import (
     Cause,
@@ -118,7 +118,7 @@ def prepare_launch(
 
 def execute(prepared: Prepared, engine: Engine) -> Launch:
     """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`."""
-    plan = msgspec.structs.replace(prepared.plan, command=engine.command(prepared.run))
+    plan = prepared.plan
     folder = launches_folder() / plan.id
     make_exchange(folder / EXCHANGE, prepared.request)
     # Written before the start, whole: with it the next start of a killed harness can say what was going on.
@@ -153,7 +153,8 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None) -> Lau
 
 
 def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail: str = "") -> Launch:
-    """A launch that could not even start, recorded like any other."""
+    """A launch that could not even start, recorded like any other. The message and the log may quote a build's output."""
+    message, log_tail = clean_text(message), clean_text(log_tail)
     return Launch(
         plan=plan,
         exit=ExitRecord(started=False, message=message),

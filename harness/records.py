@@ -265,5 +265,7 @@ def exception_chain(value: Any) -> tuple[ExceptionRecord, ...]:
 
 
 def new_id() -> str:
-    """A fresh id whose order is that of time: ``20261121T204530-1f0a9c``."""
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
+    """A fresh id whose order is that of time, to the microsecond: ``20261121T204530-123456-1f0a``."""
+    now_ns = time.time_ns()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ns // 10**9))
+    return f"{stamp}-{now_ns // 1000 % 10**6:06d}-{os.urandom(2).hex()}"

@@ -93,14 +93,18 @@ class Store:
 
 def store_exists(url: str) -> bool:
     """Whether there is a store to read; one that is not a file is taken to be there."""
-    database = make_url(url).database if url.startswith("sqlite") else None
-    return database is None or Path(database).exists()
+    with _explained(url):
+        parsed = make_url(url)
+    return parsed.get_backend_name() != "sqlite" or not parsed.database or Path(parsed.database).exists()
 
 
 def _decode(id: str, schema: int, record: str) -> Launch:  # noqa: A002 - the column's name
     if schema > SCHEMA:
         raise StoreError(f"launch {id} has schema {schema}; this strixbench knows up to {SCHEMA}: upgrade it")
-    return msgspec.json.decode(record, type=Launch)
+    try:
+        return msgspec.json.decode(record, type=Launch)
+    except msgspec.DecodeError as error:
+        raise StoreError(f"launch {id} in the store is damaged: {error}") from error
 
 
 def _write_ahead(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:

@@ -33,7 +33,7 @@ def judge(
     if exit.timed_out:
         return _fail(stage, "timeout", f"still in {stage} when the time was up; killed")
     if failed is not None:
-        return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
+        return _judge_exception(stage, exception_chain(failed.get("chain")))
     if _said_done(journal, last_stage) and exit.code in (0, None):
         return _judge_output(journal, last_stage, highest_der)
     if exit.interrupted:
@@ -68,9 +68,12 @@ def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str |
     )
 
 
-def _judge_exception(stage: str, chain: tuple[ExceptionRecord, ...], log_tail: str) -> Verdict:
-    """A stage ended in an exception: the root of the chain says why, a known signature says more."""
-    signature = recognise(chain, log_tail)
+def _judge_exception(stage: str, chain: tuple[ExceptionRecord, ...]) -> Verdict:
+    """A stage ended in an exception: the root of the chain says why, a known signature says more.
+
+    The log is not asked: what a package that nobody needs printed there must not be blamed.
+    """
+    signature = recognise(chain, "")
     root = chain[-1] if chain else ExceptionRecord(type="an exception that the journal does not name")
     cause: Cause = signature.cause if signature else _cause_of(stage, root)
     return _fail(stage, cause, f"{root.type}: {root.message}", signature=signature.id if signature else None)

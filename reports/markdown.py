@@ -42,6 +42,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
     environment.filters |= {
         "text": escape_text,
         "block": code_block,
+        "code": code_span,
         "seconds": format_seconds,
         "spread": format_spread,
         "factor": format_factor,
@@ -52,7 +53,8 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "marks": tables.stage_marks,
         "chain": chain_text,
         "broken": _broken_imports,
-        "shell": lambda word: re.sub(r"[\x00-\x20`]+", "_", shlex.quote(str(word))),
+        "shell": lambda word: shlex.quote(_one_line(word)),
+        "line": _one_line,
     }
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -80,6 +82,16 @@ def escape_text(value: object) -> str:
     escaped = "".join(_ENTITY_OF.get(sign, sign) for sign in line)
     # A bare address would become a link without any sign of Markdown's.
     return escaped.replace("://", ":&#47;/").replace("www.", "www&#46;")
+
+
+def code_span(value: object) -> str:
+    """Text as code inside a line or a table's cell."""
+    text = " ".join(str(value).split()).replace("|", "\N{BROKEN BAR}") or " "
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    if not longest:
+        return f"`{text}`"
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}"
 
 
 def code_block(value: object) -> str:
@@ -118,6 +130,11 @@ def format_percent(value: float | None) -> str:
 def format_gib(value: int | None) -> str:
     """``0.86 GiB``"""
     return "-" if value is None else f"{value / 2**30:.2f} GiB"
+
+
+def _one_line(value: object) -> str:
+    """Text that stays on its line of a fenced block, and opens no other."""
+    return re.sub(r"[\s`]+", " ", str(value)).strip()
 
 
 def chain_text(launch: Launch) -> str:

@@ -21,7 +21,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     """``pass``, ``wrong output``, or ``fail`` where at least one launch failed"""
     speaking: Launch
-    """The launch that stands for the row: the last that failed where one did, otherwise the last."""
+    """The launch that stands for the row: the last that failed, else the last with wrong output, else the last."""
     seconds: Estimate | None
     realtime: Estimate | None
     cold_seconds: float | None
@@ -121,8 +121,9 @@ def _latest_campaign(launches: Sequence[Launch]) -> tuple[Launch, ...]:
 
 
 def _row(launches: tuple[Launch, ...]) -> Row:
-    not_passed = [launch for launch in launches if launch.verdict.status != "pass"]
-    speaking = (not_passed or list(launches))[-1]
+    failed = [launch for launch in launches if launch.verdict.status == "fail"]
+    wrong = [launch for launch in launches if launch.verdict.status == "wrong output"]
+    speaking = (failed or wrong or launches)[-1]
     timed = [launch for launch in launches if launch_seconds(launch) is not None and launch.verdict.status != "fail"]
     cold = [seconds for launch in timed for seconds in launch.pass_seconds("cold")]
     loads = [launch.load_seconds for launch in timed if launch.load_seconds is not None]
@@ -130,14 +131,14 @@ def _row(launches: tuple[Launch, ...]) -> Row:
     speakers = last.output.get("speakers") if last else None
     return Row(
         launches=launches,
-        status="pass" if not not_passed else speaking.verdict.status,
+        status=speaking.verdict.status,
         speaking=speaking,
         seconds=estimate([seconds for launch in timed if (seconds := launch_seconds(launch)) is not None]),
         realtime=estimate([factor for launch in timed if (factor := realtime_factor(launch)) is not None]),
         cold_seconds=median(cold) if cold else None,
         load_seconds=median(loads) if loads else None,
         der=last.der if last else None,
-        speakers=speakers if isinstance(speakers, int) else None,
+        speakers=speakers if type(speakers) is int else None,
         peak_resident_bytes=max((p for x in timed if (p := x.peak_resident_bytes) is not None), default=None),
         peak_reserved_bytes=max((p for x in timed if (p := x.peak_reserved_bytes) is not None), default=None),
     )

@@ -23,7 +23,10 @@ def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **_: object) -> None:
         pytest.fail(f"a unit test tried to start a process: {arguments!r}")
 
-    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    def refuse_popen(_: object, *arguments: object, **__: object) -> None:
+        refuse(*arguments)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse_popen)
     for name in STARTERS:
         monkeypatch.setattr(os, name, refuse)
 

@@ -81,7 +81,9 @@ def test_every_known_text_belongs_to_a_signature() -> None:
     assert set(KNOWN) <= set(signatures())
 
 
-@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in KNOWN.items() for text in texts])
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, text) for name, texts in KNOWN.items() for text in texts], ids=lambda each: each[:40]
+)
 def test_a_known_text_is_recognised_in_an_exception_and_in_a_log(name: str, text: str) -> None:
     kind, _, message = text.partition(": ")
     in_chain = recognise((ExceptionRecord(type=kind, message=message),), "")

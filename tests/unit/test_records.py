@@ -39,11 +39,6 @@ def test_what_is_written_is_what_is_read() -> None:
         assert msgspec.json.decode(msgspec.json.encode(launch), type=Launch) == launch
 
 
-def test_a_launch_without_a_time_limit_is_read_back_as_well() -> None:
-    launch = a_launch(a_plan(timeout_seconds=float("inf")))
-    assert msgspec.json.decode(msgspec.json.encode(launch), type=Launch).id == launch.id
-
-
 def test_a_record_of_this_version_carries_this_schema() -> None:
     assert a_launch().schema == SCHEMA
 
@@ -118,7 +113,9 @@ def test_a_finite_number_is_a_number(value: float) -> None:
     assert number(value) == float(value)
 
 
-@pytest.mark.parametrize("value", [None, "1", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, "1", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400], ids=lambda each: repr(each)[:9]
+)
 def test_anything_else_is_no_number(value: object) -> None:
     assert number(value) is None
 

@@ -1,0 +1,137 @@
+"""The rules that the folders keep, read from the sources without running them."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+STARTERS = ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen", "exec", "spawn")
+"""What of `os` starts a process or becomes another; the last two are the beginnings of families."""
+
+FORBIDDEN: dict[str, tuple[str, ...]] = {
+    "benchmarks": ("harness", "reports", "tests"),
+    "harness": ("tests",),
+    "reports": ("harness.engines", "harness.campaign", "harness.launch", "harness.build", "benchmarks.probe", "tests"),
+}
+
+
+def sources(folder: Path) -> list[Path]:
+    found = sorted(folder.rglob("*.py"))
+    assert found, f"no source in {folder}"
+    return found
+
+
+def imports_of(path: Path, *, at_the_top_alone: bool = False) -> Iterator[str]:
+    """Modules that a file imports, in functions as well; relative imports count as what they are written as."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in top_of(tree) if at_the_top_alone else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def top_of(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that run when a module is imported, without those for type checkers."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        if isinstance(node, ast.If | ast.Try):
+            yield from node.body
+
+
+def belongs_to(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def importers(folder: Path, package: str) -> set[str]:
+    """Files below a folder that import a package, from the folder on."""
+    return {
+        str(path.relative_to(folder))
+        for path in sources(folder)
+        if any(belongs_to(module, package) for module in imports_of(path))
+    }
+
+
+@pytest.mark.parametrize(
+    ("folder", "package"), [(folder, package) for folder, packages in FORBIDDEN.items() for package in packages]
+)
+def test_a_folder_imports_nothing_of_the_other_side(repository: Path, folder: str, package: str) -> None:
+    assert importers(repository / folder, package) == set()
+
+
+def test_of_the_guest_the_host_and_the_reports_import_the_protocol_alone(repository: Path) -> None:
+    for folder in ("harness", "reports"):
+        for path in sources(repository / folder):
+            of_guest = {module for module in imports_of(path) if belongs_to(module, "benchmarks")}
+            assert all(belongs_to(module, "benchmarks.wire") for module in of_guest), path
+
+
+def test_the_protocol_needs_the_standard_library_alone(repository: Path) -> None:
+    for module in imports_of(repository / "benchmarks" / "wire.py"):
+        assert module.split(".")[0] in sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("package", ["subprocess", "docker", "multiprocessing", "pty"])
+def test_only_engines_start_processes_or_talk_to_an_engine(repository: Path, package: str) -> None:
+    assert importers(repository / "reports", package) == set()
+    assert {name for name in importers(repository / "harness", package) if not name.startswith("engines/")} == set()
+
+
+def test_nothing_but_an_engine_starts_a_process_by_way_of_os(repository: Path) -> None:
+    for folder in ("harness", "reports", "benchmarks"):
+        for path in sources(repository / folder):
+            if path.parent.name == "engines":
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+                    assert not node.attr.startswith(STARTERS), f"{path}:{node.lineno}"
+
+
+@pytest.mark.parametrize("module", ["numpy", "soundfile", "soxr", "scipy", "pandas", "matplotlib", "huggingface_hub", "docker"])
+def test_what_is_slow_to_import_is_not_imported_at_the_top(repository: Path, module: str) -> None:
+    for folder in ("harness", "reports"):
+        for path in sources(repository / folder):
+            if path.name == "container.py":  # itself imported where an engine is opened
+                continue
+            assert not any(belongs_to(found, module) for found in imports_of(path, at_the_top_alone=True)), path
+
+
+def test_only_the_store_knows_the_database(repository: Path) -> None:
+    assert importers(repository / "harness", "sqlalchemy") == {"store.py"}
+    assert importers(repository / "reports", "sqlalchemy") == set()
+
+
+def test_our_errors_are_caught_where_they_are_shown_and_nowhere_else(repository: Path) -> None:
+    """`StrixbenchError` as a whole: an engine's or a build's own error may well be a result to record."""
+    catchers = set()
+    for path in sources(repository / "harness"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ExceptHandler) and node.type is not None and "StrixbenchError" in ast.unparse(node.type):
+                catchers.add(path.name)
+    assert catchers == {"cli.py"}
+
+
+def test_every_error_of_ours_has_an_exit_code_of_the_documented_ones() -> None:
+    from harness import errors
+
+    ours = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.StrixbenchError)]
+    assert len(ours) > 5
+    assert {each.exit_code for each in ours} == {1, 2, 3, 4}
+
+
+def test_a_unit_test_cannot_start_a_process() -> None:
+    with pytest.raises(pytest.fail.Exception, match="tried to start a process"):
+        subprocess.run(["true"], check=False)
+    with pytest.raises(pytest.fail.Exception, match="tried to start a process"):
+        os.system("true")  # noqa: S605 - it is refused
+    with pytest.raises(pytest.fail.Exception, match="tried to start a process"):
+        os.fork()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.build import build_log, ensure_built, recipe_of
+from harness.catalog import Image, load_catalog
+from harness.errors import BuildFailed, CatalogError
+from tests.unit.samples import FakeEngine
+
+REFERENCE = re.compile(r"localhost/strixbench/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*:[\w.-]{1,128}")
+"""What an engine takes for a name: https://github.com/distribution/reference/blob/main/reference.go"""
+
+
+def an_image(**changes: Any) -> Image:
+    return msgspec.structs.replace(load_catalog().images["cpu"], **changes)
+
+
+def a_local_image(**changes: Any) -> Image:
+    return msgspec.structs.replace(load_catalog().images["local-cpu"], **changes)
+
+
+def a_wheel(folder: Path, name: str) -> str:
+    folder.mkdir(exist_ok=True)
+    (folder / name).touch()
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"torch": "2.10.0"},
+        {"torchaudio": "2.10.0"},
+        {"torch_index": None},
+        {"base": "localhost/other"},
+        {"family": "rocm"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_whatever_decides_what_an_image_holds_decides_its_recipe(changes: dict[str, Any]) -> None:
+    assert recipe_of(an_image(**changes)).hash != recipe_of(an_image()).hash
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"description": "other"}, {"variants": ("native",)}, {"user": "0:0"}, {"python": "python3.12"}, {"build_network": "host"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_does_not_decide_what_it_holds_does_not(changes: dict[str, Any]) -> None:
+    assert recipe_of(an_image(**changes)).hash == recipe_of(an_image()).hash
+
+
+def test_a_wheel_at_hand_belongs_to_the_recipe_by_its_name_and_not_by_its_folder(tmp_path: Path) -> None:
+    here = recipe_of(an_image(wheels=a_wheel(tmp_path / "a", "torch-2.13.0-cp312-none-any.whl")))
+    there = recipe_of(an_image(wheels=a_wheel(tmp_path / "b", "torch-2.13.0-cp312-none-any.whl")))
+    other = recipe_of(an_image(wheels=a_wheel(tmp_path / "c", "torch-2.13.1-cp312-none-any.whl")))
+    assert here.hash == there.hash
+    assert len({here.hash, other.hash, recipe_of(an_image()).hash}) == 3
+    assert "wheels/torch-2.13.0-cp312-none-any.whl" in here.files
+
+
+def test_a_container_s_recipe_has_its_containerfile_lock_and_base() -> None:
+    recipe = recipe_of(an_image())
+    assert "FROM" in recipe.containerfile
+    assert recipe.arguments["BASE"] == an_image().base
+    assert all(path.is_file() for path in recipe.files.values())
+    assert set(recipe.files) == {"lock.txt", "finish.py"}
+
+
+def test_an_environment_s_recipe_has_no_containerfile_and_needs_no_base() -> None:
+    recipe = recipe_of(a_local_image())
+    assert recipe.containerfile == ""
+    assert "BASE" not in recipe.arguments
+
+
+@pytest.mark.parametrize("name", ["family", "torch", "torchaudio", "lock", "containerfile", "base"])
+def test_an_image_that_lacks_a_field_is_refused_with_the_field(name: str) -> None:
+    with pytest.raises(CatalogError, match=rf"images\.cpu lacks {name}: it cannot be built"):
+        recipe_of(an_image(**{name: None}))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"lock": "none.txt"}, {"containerfile": "none.Containerfile"}], ids=["lock", "containerfile"]
+)
+def test_a_file_that_is_not_there_is_refused_with_its_row_and_path(changes: dict[str, str]) -> None:
+    with pytest.raises(CatalogError, match=r"images\.cpu: cannot read .*none\..*: No such file"):
+        recipe_of(an_image(**changes))
+
+
+def test_a_folder_of_wheels_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"wheels = .* is not a folder"):
+        recipe_of(an_image(wheels=str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize("name", ["cpu", "GPU Box", "Ünïcode", "..", "a..b", "a._b", "_x_", "日本", "a/b:c", "-", "x" * 60])
+def test_any_name_becomes_a_tag_that_an_engine_takes(name: str) -> None:
+    tag = recipe_of(an_image(name=name)).tag
+    assert REFERENCE.fullmatch(tag), tag
+
+
+def test_an_image_that_is_built_already_is_not_built_again() -> None:
+    engine = FakeEngine()
+    built = ensure_built(an_image(), engine, say=lambda _: None)
+    assert built.id == f"sha256:{recipe_of(an_image()).hash}"
+    assert engine.builds == []
+
+
+def test_an_image_that_is_not_built_yet_is_built() -> None:
+    engine = FakeEngine(has_image=False)
+    ensure_built(an_image(), engine, say=lambda _: None)
+    assert engine.builds == [recipe_of(an_image())]
+
+
+def test_a_build_that_fails_says_so_with_the_end_of_its_log() -> None:
+    engine = FakeEngine(has_image=False, build_failure=BuildFailed("exit 1", "no space left\n"))
+    with pytest.raises(BuildFailed) as caught:
+        ensure_built(an_image(), engine, say=lambda _: None)
+    assert caught.value.log_tail == "no space left\n"
+
+
+def test_two_recipes_of_one_image_have_logs_of_their_own(tmp_path: Path) -> None:
+    first, second = build_log(recipe_of(an_image())), build_log(recipe_of(an_image(torch="2.10.0")))
+    assert first != second
+    assert first.parent == second.parent == tmp_path / "results" / "builds"
