@@ -6,8 +6,6 @@ Imports nothing heavy at the top: `--help`, `list` and `--dry-run` answer at onc
 from __future__ import annotations
 
 import json
-import re
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -19,18 +17,12 @@ from harness import __version__, catalog, places
 from harness.errors import NothingMeasuredError, StrixbenchError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.audio import Audio
     from harness.campaign import Request
     from harness.engines.base import Engine
-    from harness.models import Models
     from harness.progress import Progress
-    from harness.records import Launch
 
 INTERRUPTED = 130
 DEFAULT_IMAGE = "local-cpu"
-MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
 
 app = typer.Typer(
     add_completion=False,
@@ -108,6 +100,8 @@ def list_cells(
     """Show the cells, image/variant/pipeline/audio, that could be run."""
     import fnmatch
 
+    from harness.devices import obstacles_to
+
     known = catalog.load_catalog(catalogs or ())
     cells = [
         {
@@ -120,7 +114,7 @@ def list_cells(
             "description": image.description,
             "obstacles": obstacles,
         }
-        for image, obstacles in ((image, _obstacles(image)) for image in known.images.values())
+        for image, obstacles in ((image, obstacles_to(image)) for image in known.images.values())
         for variant in catalog.select_variants(known, image, None)
         for pipeline in known.pipelines
         for audio in known.audio
@@ -151,12 +145,13 @@ def fetch_models(
 ) -> None:
     """Get and verify model files; with `build` the only step that uses the network."""
     from harness import models
+    from harness.inputs import show_licences
 
     fetched = models.fetch(profile, say=_talk)
     if as_json:
         _print_json([{"name": file.name, "sha256": file.sha256, "licence": file.licence} for file in models.EMBEDDED])
         return
-    _show_licences(fetched)
+    show_licences(fetched, say=_talk)
     typer.echo(f"{len(models.EMBEDDED)} files verified in {models.embedded_folder()}")
 
 
@@ -172,10 +167,11 @@ def build_images(
     from harness.build import build_log, ensure_built, recipe_of
     from harness.campaign import engine_name
     from harness.errors import BuildFailed
+    from harness.inputs import choose_images, parse_engine
 
-    preference = _engine_preference(engine)
+    preference = parse_engine(engine)
     known = catalog.load_catalog(catalogs or ())
-    chosen = _select(known, images or [DEFAULT_IMAGE], family=None)
+    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=None)
     outcome: list[dict[str, Any]] = []
     progress = None if dry_run else _progress()
     for image in chosen:
@@ -231,16 +227,27 @@ def bench(
 ) -> None:
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
     from harness.campaign import Request
+    from harness.inputs import (
+        choose_images,
+        fetch_inputs,
+        locate_inputs,
+        parse_engine,
+        parse_family,
+        parse_size,
+        parse_time_limit,
+    )
     from harness.launch import Settings
 
-    preference, limit = _engine_preference(engine), _seconds(timeout)
+    preference, limit = parse_engine(engine), parse_time_limit(timeout)
     known = catalog.load_catalog(catalogs or ())
-    chosen = _select(known, images or [DEFAULT_IMAGE], family=_family(family))
+    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family))
     row = catalog.select_pipeline(known, pipeline)
     for image in chosen:
         catalog.select_variants(known, image, gfx)
-    inputs = _inputs_as_they_lie if dry_run else _inputs
-    prepared_audio, found_models = inputs(known, row.name, audio, reference, audio_seconds)
+    if dry_run:
+        prepared_audio, found_models = locate_inputs(known, row.name, audio, reference, audio_seconds)
+    else:
+        prepared_audio, found_models = fetch_inputs(known, row.name, audio, reference, audio_seconds, say=_talk)
     request = Request(
         images=chosen,
         gfx=gfx,
@@ -249,10 +256,13 @@ def bench(
         models=found_models,
         engine=preference,
         launches=launches,
-        settings=Settings(warm_passes=passes, label=label, timeout_seconds=limit, memory_bytes=_bytes(memory)),
+        settings=Settings(warm_passes=passes, label=label, timeout_seconds=limit, memory_bytes=parse_size(memory)),
     )
     if dry_run:
-        _print_commands(known, request)
+        from harness.dry_run import dry_run_lines
+
+        for line in dry_run_lines(known, request):
+            typer.echo(line.text, err=line.is_remark)
         return
     _run(known, request, report_to or places.ROOT / "BENCHMARKS.md", as_json=as_json)
 
@@ -267,12 +277,13 @@ def probe(
 ) -> None:
     """Try the imports and the device of images, and nothing more."""
     from harness.campaign import Request
+    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
     from harness.launch import Settings
 
-    preference = _engine_preference(engine)
+    preference = parse_engine(engine)
     known = catalog.load_catalog(catalogs or ())
-    chosen = _select(known, images or [DEFAULT_IMAGE], family=_family(family))
-    prepared_audio, found_models = _inputs(known, "embedded", "sample", None, None)
+    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family))
+    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
     request = Request(
         images=chosen,
         gfx=None,
@@ -319,6 +330,7 @@ def show(
     import msgspec
 
     from harness.store import store_exists
+    from reports.terminal import print_launch
 
     found = _open_store().find(launch) if store_exists(places.store_url()) else ()
     if not found:
@@ -330,7 +342,7 @@ def show(
     if as_json:
         _print_json(msgspec.to_builtins(found[0]))
         return
-    _print_launch(found[0])
+    print_launch(found[0])
 
 
 def open_engine(name: str) -> Engine:
@@ -375,163 +387,6 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
         raise typer.Exit(1)
 
 
-def _print_commands(known: catalog.Catalog, request: Request) -> None:
-    """The line of each cell, fit to paste. What it reads is written into a folder of its own, so that it works."""
-    from harness.build import recipe_of
-    from harness.campaign import DRY_RUN_PREFIX, engine_name
-    from harness.catalog import Cell
-    from harness.engines.command import container_command
-    from harness.engines.find import find_engine, is_rootless
-    from harness.engines.local import Local, environment_folder
-    from harness.exchange import make_exchange
-    from harness.host import describe_host
-    from harness.launch import prepare_launch
-    from harness.records import EngineRecord
-
-    for image in request.images:
-        name = engine_name(image, request.engine)
-        engine = EngineRecord(name="local")
-        if name != "local":
-            found = find_engine(name)
-            engine = EngineRecord(name=found.name, rootless=found.name == "podman" and is_rootless())
-        for variant in catalog.select_variants(known, image, request.gfx):
-            cell = Cell(image, variant, request.pipeline, request.audio.name)
-            prepared = prepare_launch(
-                cell,
-                None,
-                engine,
-                campaign="dry-run",
-                audio=request.audio,
-                models=request.models,
-                settings=request.settings,
-                host=describe_host(),
-                family=image.family,
-                owned_by="",
-                launch_id=DRY_RUN_PREFIX + re.sub(r"[^A-Za-z0-9_.-]+", "-", cell.id),
-            )
-            make_exchange(prepared.run.exchange, prepared.request)
-            if engine.name == "local":
-                line = Local().command(prepared.run)
-                if not environment_folder(recipe_of(image)).exists():
-                    _talk(f"# not built yet: strixbench build {image.name}")
-            else:
-                line = container_command(found.name, prepared.run)
-                if image.reference is None:
-                    _talk(f"# if it is not built yet: strixbench build {image.name} --engine {engine.name}")
-            _talk(f"# its journal: {prepared.run.exchange / 'journal.jsonl'}")
-            typer.echo(shlex.join(line))
-
-
-def _obstacles(image: catalog.Image) -> list[str]:
-    """What this host lacks to run an image, as far as a glance tells: no engine is asked."""
-    from harness.devices import request_devices
-    from harness.engines.find import find_engine, is_rootless
-    from harness.errors import EngineError
-    from harness.records import EngineRecord
-
-    if image.engine == "local":
-        return []
-    try:
-        found = find_engine("auto")
-    except EngineError:
-        return ["neither Podman nor Docker is here"]
-    return list(request_devices(image.family, EngineRecord(name=found.name, rootless=is_rootless())).missing)
-
-
-def _select(known: catalog.Catalog, names: Sequence[str], *, family: catalog.Family | None) -> tuple[catalog.Image, ...]:
-    """The images of the command line, each once. Raises `UsageError` for a name that nothing answers to."""
-    chosen: dict[str, catalog.Image] = {}
-    for name in names:
-        matched = catalog.select_images(known, name)
-        if not matched:
-            if not catalog.looks_like_reference(name):
-                raise catalog.unknown_image(known, name)
-            matched = (catalog.foreign_image(name, family=family),)
-        chosen |= {image.name: image for image in matched}
-    return tuple(chosen.values())
-
-
-def _inputs(
-    known: catalog.Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
-) -> tuple[Audio, Models]:
-    """The recording and the models, verified; the embedded profile is fetched where it is missing."""
-    from harness import models
-
-    recording = known.audio.get(audio)
-    _refuse_no_recording(known, audio)
-    if pipeline == "embedded" or (recording is not None and recording.file is None):
-        _show_licences(models.fetch_embedded(say=_talk))
-    return _recording(recording, audio, reference, seconds), models.models_for(pipeline)
-
-
-def _inputs_as_they_lie(
-    known: catalog.Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
-) -> tuple[Audio, Models]:
-    """The same for `--dry-run`: nothing is fetched, and the weights are not read to verify them."""
-    from harness import models
-    from harness.errors import ModelsError
-
-    recording = known.audio.get(audio)
-    _refuse_no_recording(known, audio)
-    if recording is not None and recording.file is None and not (models.embedded_folder() / f"{recording.name}.wav").exists():
-        raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
-    return _recording(recording, audio, reference, seconds), models.locate_models(pipeline)
-
-
-def _refuse_no_recording(known: catalog.Catalog, audio: str) -> None:
-    """Raise `UsageError` for a word that can only be meant as a recording of the catalog and is none."""
-    if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
-        raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{catalog.nearest(audio, known.audio)}")
-
-
-def _recording(row: catalog.AudioRow | None, audio: str, reference: Path | None, seconds: float | None) -> Audio:
-    """The normalised recording of a catalog row, or of a file where there is none."""
-    from harness.audio import prepare_audio
-    from harness.models import embedded_folder
-
-    if row is None:
-        return prepare_audio(Path(audio), reference=reference, seconds=seconds)
-    folder = embedded_folder() if row.file is None else Path()
-    return prepare_audio(
-        folder / (row.file or f"{row.name}.wav"),
-        reference=reference or (folder / row.reference if row.reference else None),
-        seconds=seconds,
-        # Known for the whole recording with its own reference, not for a part of it or another's.
-        highest_der=row.highest_der if seconds is None and reference is None else None,
-    )
-
-
-def _family(text: str | None) -> catalog.Family | None:
-    families = (*catalog.GPU_FAMILIES, "cpu")
-    if text is not None and text not in families:
-        raise UsageError(f"--family {text!r}{catalog.nearest(text, families)}: there are {', '.join(families)}")
-    return text
-
-
-def _engine_preference(text: str) -> str:
-    names = ("auto", "podman", "docker", "local")
-    if text not in names:
-        raise UsageError(f"--engine {text!r}{catalog.nearest(text, names)}: there are {', '.join(names)}")
-    return text
-
-
-def _seconds(value: float | None) -> float | None:
-    """A time limit that ends."""
-    if value is not None and not 1 <= value <= MOST_TIMEOUT_SECONDS:
-        raise UsageError(f"--timeout {value:g} is not between 1 and {MOST_TIMEOUT_SECONDS} seconds")
-    return value
-
-
-def _bytes(text: str | None) -> int | None:
-    """``512m``, ``8g``, ``8GiB`` or plain bytes."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
-    if not match or int(match[1]) == 0:
-        raise UsageError(f"--memory {text!r} is not a size such as 512m or 8g")
-    return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
-
-
 def _open_store() -> Any:
     from harness.store import Store
 
@@ -544,39 +399,6 @@ def _progress() -> Progress:
     from harness.progress import Progress
 
     return Progress(Console(stderr=True, highlight=False))
-
-
-def _show_licences(files: Sequence[Any]) -> None:
-    """The licences of what was just fetched."""
-    for licence in dict.fromkeys(file.licence for file in files):
-        _talk(f"licence: {licence}")
-
-
-def _print_launch(launch: Launch) -> None:
-    """One launch for a person."""
-    from reports.markdown import format_percent, format_seconds
-    from reports.terminal import chain_text
-
-    verdict, plan = launch.verdict, launch.plan
-    lines = {
-        "launch": launch.id,
-        "cell": plan.cell,
-        "when": plan.planned_at,
-        "engine": f"{plan.engine.name} {plan.engine.version or ''}{' rootless' if plan.engine.rootless else ''}",
-        "image id": plan.image.id or "-",
-        "torch": launch.torch_version or "-",
-        "verdict": f"{verdict.status}{f': {verdict.cause}' if verdict.cause else ''} in {verdict.stage} {verdict.summary}",
-        "import": format_seconds(launch.import_seconds),
-        "load": format_seconds(launch.load_seconds),
-        "cold": ", ".join(map(format_seconds, launch.pass_seconds("cold"))) or "-",
-        "warm": ", ".join(map(format_seconds, launch.pass_seconds("warm"))) or "-",
-        "DER": format_percent(launch.der),
-        "command": shlex.join(plan.command) or "-",
-    }
-    for name, value in lines.items():
-        typer.echo(f"{name:<9} {value}")
-    if launch.chain:
-        typer.echo(chain_text(launch))
 
 
 def _print_json(value: Any) -> None:

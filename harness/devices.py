@@ -12,7 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.catalog import Family
+from harness.catalog import Family, Image
+from harness.engines.find import find_engine, is_rootless
+from harness.errors import EngineError
 from harness.records import EngineRecord
 
 
@@ -51,6 +53,17 @@ def request_devices(family: Family | None, engine: EngineRecord, *, root: Path =
     if family == "cuda":
         return _nvidia(root)
     return DeviceRequest(device="cpu")
+
+
+def obstacles_to(image: Image) -> tuple[str, ...]:
+    """What this host lacks to run an image, as far as a glance tells: no engine is asked."""
+    if image.engine == "local":
+        return ()
+    try:
+        found = find_engine("auto")
+    except EngineError:
+        return ("neither Podman nor Docker is here",)
+    return request_devices(image.family, EngineRecord(name=found.name, rootless=is_rootless())).missing
 
 
 def _amd(engine: EngineRecord, root: Path) -> DeviceRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -13,8 +14,6 @@ from rich.text import Text
 from harness.records import Launch
 from reports import tables
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
-
-__all__ = ["chain_text", "print_results"]
 
 _WIDE = 240
 """Columns where there is no terminal to fit into."""
@@ -49,6 +48,30 @@ def print_results(launches: Sequence[Launch]) -> None:
         for row in workload.rows:
             table.add_row(*(Text(cell) for cell in _cells(row)))
         console.print(table)
+
+
+def print_launch(launch: Launch) -> None:
+    """One launch for a person."""
+    verdict, plan = launch.verdict, launch.plan
+    lines = {
+        "launch": launch.id,
+        "cell": plan.cell,
+        "when": plan.planned_at,
+        "engine": f"{plan.engine.name} {plan.engine.version or ''}{' rootless' if plan.engine.rootless else ''}",
+        "image id": plan.image.id or "-",
+        "torch": launch.torch_version or "-",
+        "verdict": f"{verdict.status}{f': {verdict.cause}' if verdict.cause else ''} in {verdict.stage} {verdict.summary}",
+        "import": format_seconds(launch.import_seconds),
+        "load": format_seconds(launch.load_seconds),
+        "cold": ", ".join(map(format_seconds, launch.pass_seconds("cold"))) or "-",
+        "warm": ", ".join(map(format_seconds, launch.pass_seconds("warm"))) or "-",
+        "DER": format_percent(launch.der),
+        "command": shlex.join(plan.command) or "-",
+    }
+    for name, value in lines.items():
+        print(f"{name:<9} {value}")
+    if launch.chain:
+        print(chain_text(launch))
 
 
 def _cells(row: tables.Row) -> tuple[str, ...]:

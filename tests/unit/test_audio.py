@@ -171,11 +171,30 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
         prepare_audio(tmp_path / name)
 
 
-def test_a_wav_of_a_stream_whose_length_nobody_knew_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [0xFFFF_FFFF, 0x7FFF_F000, 0x7FFF_FF00], ids=["FFmpeg", "SoX", "arecord"])
+def test_a_wav_of_a_stream_whose_length_nobody_knew_is_read(tmp_path: Path, length: int) -> None:
+    """What these write into a pipe, where they cannot go back to fill in the length."""
     content = bytearray(write_audio(tmp_path / "stream.wav").read_bytes())
-    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    content[4:8] = min(length + 36, 0xFFFF_FFFF).to_bytes(4, "little")
+    content[40:44] = length.to_bytes(4, "little")
     (tmp_path / "stream.wav").write_bytes(content)
     assert prepare_audio(tmp_path / "stream.wav").seconds == 2.0
+
+
+@pytest.mark.parametrize(("name", "at", "width"), [("stream.au", 8, 4), ("stream.w64", 16, 8)])
+def test_another_format_s_stream_is_read_as_well(tmp_path: Path, name: str, at: int, width: int) -> None:
+    content = bytearray(write_audio(tmp_path / name).read_bytes())
+    content[at : at + width] = b"\xff" * width
+    (tmp_path / name).write_bytes(content)
+    assert prepare_audio(tmp_path / name).seconds == 2.0
+
+
+def test_a_wav_that_is_cut_behind_a_long_chunk_is_refused(tmp_path: Path) -> None:
+    chunk = b"JUNK" + (100_000).to_bytes(4, "little") + b"\0" * 100_000
+    file = wav_with_chunk_before_data(tmp_path / "cut.wav", chunk)
+    file.write_bytes(file.read_bytes()[:-20_000])
+    with pytest.raises(AudioError, match="truncated"):
+        prepare_audio(file)
 
 
 @pytest.mark.parametrize("comment", [b"a telephone call", b"field data, tape 7"])

@@ -31,7 +31,7 @@ from harness.campaign import (
 from harness.catalog import Catalog, Image, foreign_image, load_catalog
 from harness.devices import request_devices
 from harness.engines.base import IMAGE_LABEL, LOG, Engine, Run, owner, owner_is_gone
-from harness.errors import BuildFailed, EngineError, HostError, StoreError, UsageError
+from harness.errors import BuildFailed, CatalogError, EngineError, HostError, StoreError, UsageError
 from harness.launch import EXCHANGE, PLAN, Prepared, Settings, launches_folder
 from harness.records import EngineRecord, ExitRecord, Launch, Plan
 from harness.store import Store
@@ -371,12 +371,20 @@ def test_an_engine_that_stops_answering_during_a_probe_does_not_keep_the_others_
 
     campaign = bench.run(FakeEngine(guest), images=(foreign_image("softab:one", family=None), CPU))
     assert [outcome(launch)[::2] for launch in campaign.launches] == [("fail", "engine"), ("pass", None)]
+    assert bench.folders == []
 
 
 def test_images_and_engine_that_exclude_each_other_are_refused_before_anything_is_built(bench: Bench) -> None:
     engine = FakeEngine(has_image=False)
     with pytest.raises(UsageError, match="local-cpu is a virtual environment"):
         bench.run(engine, images=(CPU, CATALOG.images["local-cpu"]), preference="podman")
+    assert engine.builds == []
+
+
+def test_a_row_that_cannot_be_built_is_refused_before_anything_is_built(bench: Bench) -> None:
+    engine = FakeEngine(has_image=False)
+    with pytest.raises(CatalogError, match=r"images\.other: cannot read .*none\.txt"):
+        bench.run(engine, images=(CPU, msgspec.structs.replace(OTHER, lock="none.txt")))
     assert engine.builds == []
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from harness.records import SCHEMA, Launch, der_of, exception_chain, new_id, number
-from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, failing_journal, passing_journal
+from tests.unit.samples import a_failed_launch, a_launch, a_link, failing_journal, passing_journal
 
 FIRST_SCHEMA = """{
  "plan": {"id": "20261121T222219-fe35ec", "campaign": "20261121T222049-6cf437", "owner": "3270:228428:a368a0b3:4026531836",

@@ -179,13 +179,14 @@ def test_a_stage_that_is_not_known_any_more_counts_as_the_first() -> None:
 def test_rows_are_ordered_right_ones_by_speed_then_wrong_ones_then_failures() -> None:
     launches = [
         a_failed_launch(a_plan(1, image="a-broken")),
-        a_wrong_launch(a_plan(2, image="b-wrong"), warm=(0.1,)),
+        a_wrong_launch(a_plan(2, image="b-wrong"), warm=(5.0,)),
+        a_wrong_launch(a_plan(6, image="c-wrong"), warm=(0.1,)),
         a_launch(a_plan(3, image="c-slow"), journal=passing_journal(warm=(9.0,))),
         a_launch(a_plan(4, image="d-fast"), journal=passing_journal(warm=(1.0,))),
         a_failed_launch(a_plan(5, image="a-also-broken")),
     ]
     (workload,) = workloads_of(rows_of(launches))
-    assert [row.image for row in workload.rows] == ["d-fast", "c-slow", "b-wrong", "a-also-broken", "a-broken"]
+    assert [row.image for row in workload.rows] == ["d-fast", "c-slow", "b-wrong", "c-wrong", "a-also-broken", "a-broken"]
 
 
 def test_workloads_are_kept_apart_by_pipeline_and_by_what_was_heard() -> None:
@@ -199,6 +200,12 @@ def test_workloads_are_kept_apart_by_pipeline_and_by_what_was_heard() -> None:
     ]
     found = [(each.pipeline, each.audio, each.audio_seconds, len(each.rows)) for each in workloads_of(rows_of(launches))]
     assert found == [("3.1", "sample-30s", 30.0, 1), ("embedded", "sample-300s", 300.0, 1), ("embedded", "sample-30s", 30.0, 2)]
+
+
+def test_two_recordings_of_one_name_and_length_do_not_take_each_other_s_place() -> None:
+    another = msgspec.structs.replace(WORKLOAD, audio_sha256="d" * 64)
+    launches = [a_launch(a_plan(1, campaign=1)), a_launch(a_plan(1, campaign=2, workload=another))]
+    assert len(workloads_of(rows_of(launches))) == 2
 
 
 def test_the_order_in_which_launches_are_given_does_not_matter() -> None:
@@ -222,3 +229,12 @@ def test_the_table_on_the_terminal_takes_no_name_for_markup(monkeypatch: pytest.
     monkeypatch.setattr(sys, "stdout", out)
     print_results([a_launch(a_plan(image="[red]name[/red]:1"))])
     assert "[red]name[/red]:1" in out.getvalue()
+
+
+def test_a_table_that_is_piped_on_is_markdown_whatever_an_image_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    print_results([a_launch(a_plan(1, image="a|b:1")), a_launch(a_plan(2, image="c"))])
+    lines = [line for line in out.getvalue().splitlines() if line.startswith("|")]
+    assert len(lines) == 4
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1

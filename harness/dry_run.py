@@ -1,0 +1,68 @@
+"""What `bench --dry-run` prints: each cell's command line, from the same values that would be executed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import msgspec
+
+from harness.build import recipe_of
+from harness.campaign import DRY_RUN_PREFIX, Request, engine_name
+from harness.catalog import Catalog, Cell, select_variants
+from harness.engines.command import container_command
+from harness.engines.find import find_engine, is_rootless
+from harness.engines.local import Local, environment_folder
+from harness.exchange import make_exchange
+from harness.host import describe_host
+from harness.launch import prepare_launch
+from harness.records import EngineRecord
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A line to print; a remark is not part of what is pasted."""
+
+    text: str
+    is_remark: bool = False
+
+
+def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
+    """The line of each cell, fit to paste. What it reads is written into a folder of its own, so that it works.
+
+    Raises `EngineError` where no engine is here.
+    """
+    for image in request.images:
+        name = engine_name(image, request.engine)
+        engine = EngineRecord(name="local")
+        if name != "local":
+            found = find_engine(name)
+            engine = EngineRecord(name=found.name, rootless=found.name == "podman" and is_rootless())
+        for variant in select_variants(known, image, request.gfx):
+            cell = Cell(image, variant, request.pipeline, request.audio.name)
+            prepared = prepare_launch(
+                cell,
+                None,
+                engine,
+                campaign="dry-run",
+                audio=request.audio,
+                models=request.models,
+                settings=request.settings,
+                host=describe_host(),
+                family=image.family,
+                owned_by="",
+                launch_id=DRY_RUN_PREFIX + re.sub(r"[^A-Za-z0-9_.-]+", "-", cell.id),
+            )
+            make_exchange(prepared.run.exchange, prepared.request)
+            if engine.name == "local":
+                line = Local().command(prepared.run)
+                if not environment_folder(recipe_of(image)).exists():
+                    yield Line(f"# not built yet: strixbench build {image.name}", is_remark=True)
+            else:
+                line = container_command(found.name, prepared.run)
+                if image.reference is None:
+                    yield Line(
+                        f"# if it is not built yet: strixbench build {image.name} --engine {engine.name}", is_remark=True
+                    )
+            yield Line(f"# its journal: {prepared.run.exchange / 'journal.jsonl'}", is_remark=True)
+            yield Line(shlex.join(line))

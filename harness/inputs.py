@@ -1,0 +1,127 @@
+"""The words of a command line -> images, recording, models, limits; what cannot be is refused with the nearest that can.
+
+Imports nothing heavy: `--dry-run` comes through here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import models
+from harness.audio import Audio, prepare_audio
+from harness.catalog import (
+    GPU_FAMILIES,
+    AudioRow,
+    Catalog,
+    Family,
+    Image,
+    foreign_image,
+    looks_like_reference,
+    nearest,
+    select_images,
+    unknown_image,
+)
+from harness.engines.base import Say
+from harness.errors import ModelsError, UsageError
+from harness.models import ModelFile, Models
+
+MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
+
+
+def choose_images(known: Catalog, names: Sequence[str], *, family: Family | None) -> tuple[Image, ...]:
+    """The images of the command line, each once. Raises `UsageError` for a name that nothing answers to."""
+    chosen: dict[str, Image] = {}
+    for name in names:
+        matched = select_images(known, name)
+        if not matched:
+            if not looks_like_reference(name):
+                raise unknown_image(known, name)
+            matched = (foreign_image(name, family=family),)
+        chosen |= {image.name: image for image in matched}
+    return tuple(chosen.values())
+
+
+def fetch_inputs(
+    known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None, *, say: Say
+) -> tuple[Audio, Models]:
+    """The recording and the models, verified; the embedded profile is fetched where it is missing.
+
+    Raises `UsageError`, `AudioError` or `ModelsError`.
+    """
+    recording = known.audio.get(audio)
+    _refuse_no_recording(known, audio)
+    if pipeline == "embedded" or (recording is not None and recording.file is None):
+        show_licences(models.fetch_embedded(say=say), say=say)
+    return _recording(recording, audio, reference, seconds), models.models_for(pipeline)
+
+
+def locate_inputs(
+    known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
+) -> tuple[Audio, Models]:
+    """The same for `--dry-run`: nothing is fetched, and the weights are not read to verify them."""
+    recording = known.audio.get(audio)
+    _refuse_no_recording(known, audio)
+    if recording is not None and recording.file is None and not (models.embedded_folder() / f"{recording.name}.wav").exists():
+        raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
+    return _recording(recording, audio, reference, seconds), models.locate_models(pipeline)
+
+
+def _refuse_no_recording(known: Catalog, audio: str) -> None:
+    """Raise `UsageError` for a word that can only be meant as a recording of the catalog and is none."""
+    if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
+        raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{nearest(audio, known.audio)}")
+
+
+def _recording(row: AudioRow | None, audio: str, reference: Path | None, seconds: float | None) -> Audio:
+    """The normalised recording of a catalog row, or of a file where there is none."""
+    if row is None:
+        return prepare_audio(Path(audio), reference=reference, seconds=seconds)
+    folder = models.embedded_folder() if row.file is None else Path()
+    return prepare_audio(
+        folder / (row.file or f"{row.name}.wav"),
+        reference=reference or (folder / row.reference if row.reference else None),
+        seconds=seconds,
+        # Known for the whole recording with its own reference, not for a part of it or another's.
+        highest_der=row.highest_der if seconds is None and reference is None else None,
+    )
+
+
+def parse_family(text: str | None) -> Family | None:
+    """``--family``; raises `UsageError` with the nearest."""
+    families = (*GPU_FAMILIES, "cpu")
+    if text is not None and text not in families:
+        raise UsageError(f"--family {text!r}{nearest(text, families)}: there are {', '.join(families)}")
+    return text
+
+
+def parse_engine(text: str) -> str:
+    """``--engine``; raises `UsageError` with the nearest."""
+    names = ("auto", "podman", "docker", "local")
+    if text not in names:
+        raise UsageError(f"--engine {text!r}{nearest(text, names)}: there are {', '.join(names)}")
+    return text
+
+
+def parse_time_limit(value: float | None) -> float | None:
+    """``--timeout``: a time limit that ends. Raises `UsageError`."""
+    if value is not None and not 1 <= value <= MOST_TIMEOUT_SECONDS:
+        raise UsageError(f"--timeout {value:g} is not between 1 and {MOST_TIMEOUT_SECONDS} seconds")
+    return value
+
+
+def parse_size(text: str | None) -> int | None:
+    """``--memory``: ``512m``, ``8g``, ``8GiB`` or plain bytes, as bytes. Raises `UsageError`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    if not match or int(match[1]) == 0:
+        raise UsageError(f"--memory {text!r} is not a size such as 512m or 8g")
+    return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
+
+
+def show_licences(files: Sequence[ModelFile], *, say: Say) -> None:
+    """The licences of what was just fetched, each once."""
+    for licence in dict.fromkeys(file.licence for file in files):
+        say(f"licence: {licence}")
