@@ -12,7 +12,7 @@ import re
 import tempfile
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
@@ -32,8 +32,8 @@ SILENCE_PEAK = 1e-4
 
 LONGEST_SECONDS = 24 * 3600
 
-OPEN_END = 0xFFFF_FFFF
-"""The length that a writer leaves in a header when it does not know it."""
+OPEN_END = 0x7FFF_0000
+"""From here on a length in a header says that its writer did not know it: sox and arecord leave such ones in a pipe."""
 
 
 class Audio(msgspec.Struct, frozen=True):
@@ -161,33 +161,37 @@ def _promised_bytes(file: Path) -> int | None:
     RIFF and RF64: EBU Tech 3306; AIFF: a FORM chunk; AU and Wave64: their headers.
     """
     with file.open("rb") as stream:
-        head = stream.read(1 << 16)
-    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-        return _promised_of_wave(head)
+        head = stream.read(24)
+        if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+            return _promised_of_wave(stream)
     if head[:4] == b"FORM":
-        return 8 + int.from_bytes(head[4:8], "big")
+        size = int.from_bytes(head[4:8], "big")
+        return None if size >= OPEN_END else 8 + size
     if head[:4] == b".snd":
         size = int.from_bytes(head[8:12], "big")
-        return None if size == OPEN_END else int.from_bytes(head[4:8], "big") + size
+        return None if size >= OPEN_END else int.from_bytes(head[4:8], "big") + size
     if head[:4] == b"riff":
-        return int.from_bytes(head[16:24], "little")
+        size = int.from_bytes(head[16:24], "little")
+        return None if size >= OPEN_END << 32 else size
     return None
 
 
-def _promised_of_wave(head: bytes) -> int | None:
+def _promised_of_wave(stream: BinaryIO) -> int | None:
     """Where the ``data`` chunk of a WAV ends, found by walking its chunks."""
     at, large = 12, None
-    while at + 8 <= len(head):
-        name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
+    while True:
+        stream.seek(at)
+        chunk = stream.read(24)
+        if len(chunk) < 8:
+            return None
+        name, size = chunk[:4], int.from_bytes(chunk[4:8], "little")
         if name == b"ds64":
-            large = int.from_bytes(head[at + 16 : at + 24], "little")
+            large = int.from_bytes(chunk[16:24], "little")
         if name == b"data":
-            if size == OPEN_END and large is not None:
-                size = large
-            # 0 and the largest values are what streaming writers leave there.
-            return None if size == 0 or OPEN_END - 0xFFFF <= size <= OPEN_END else at + 8 + size
+            if size == 0xFFFF_FFFF and large is not None:
+                return at + 8 + large
+            return None if size == 0 or size >= OPEN_END else at + 8 + size
         at += 8 + size + size % 2
-    return None
 
 
 def _fitted(samples: numpy.ndarray[Any, Any], seconds: float | None, *, file: Path) -> numpy.ndarray[Any, Any]:

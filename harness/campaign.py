@@ -22,6 +22,7 @@ from harness.catalog import Catalog, Cell, Family, Image, PipelineRow, select_va
 from harness.devices import request_devices
 from harness.engines.base import BuiltImage, Engine, owner, owner_is_gone
 from harness.errors import BuildFailed, EngineError, HostError, UsageError
+from harness.exchange import without_home
 from harness.host import describe_host
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
@@ -110,10 +111,13 @@ class Campaign:
     def run(self) -> None:
         """Recover, build, launch, store. What fails is in ``launches`` like what passes.
 
-        Raises `HostError` where another campaign runs or the store refuses.
+        Raises `UsageError` before anything is done where an image cannot be built or run so, and `HostError` where
+        another campaign runs or the store refuses.
         """
         for image in self._request.images:
             engine_name(image, self._request.engine)
+            if image.reference is None:
+                recipe_of(image)
         with campaign_lock():
             try:
                 self._recover()
@@ -183,7 +187,12 @@ class Campaign:
         """What torch in the image was built for; ``None`` where that could not be found out, which is stored."""
         self._observer.say(f"probing {cell.image.name} for its family")
         settings = msgspec.structs.replace(self._request.settings, last_stage="import")
-        launch = execute(self._prepare(cell, engine, built, None, settings), engine)
+        prepared = self._prepare(cell, engine, built, None, settings)
+        try:
+            launch = execute(prepared, engine)
+        except EngineError:
+            forget(prepared.plan.id)
+            raise
         torch = launch.ends("import").get("torch")
         if launch.verdict.status != "pass":
             self._keep(launch)
@@ -222,7 +231,8 @@ class Campaign:
             family=family,
             owned_by=owner(),
         )
-        plan = msgspec.structs.replace(prepared.plan, command=engine.command(prepared.run))
+        command = tuple(without_home(word) for word in engine.command(prepared.run))
+        plan = msgspec.structs.replace(prepared.plan, command=command)
         return msgspec.structs.replace(prepared, plan=plan)
 
     def _store_unlaunched(self, obstacle: _Obstacle, *, cause: Cause, message: str, log_tail: str = "") -> None:

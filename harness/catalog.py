@@ -73,6 +73,8 @@ class AudioRow(_Row, frozen=True, kw_only=True):
     file: str | None = None
     """Path; ``None``: comes with a model profile."""
     reference: str | None = None
+    seconds: float | None = None
+    """Its length, for `list` to name its cells by; a launch measures it."""
     highest_der: float | None = None
     """Above this the output counts as wrong; ``None``: not known what is right."""
 

@@ -105,7 +105,7 @@ def list_cells(
     known = catalog.load_catalog(catalogs or ())
     cells = [
         {
-            "cell": f"{image.name}/{variant.name}/{pipeline}/{audio}",
+            "cell": f"{image.name}/{variant.name}/{pipeline}/{audio.name}{f'-{audio.seconds:.0f}s' if audio.seconds else ''}",
             "image": image.name,
             "family": image.family,
             "engine": image.engine,
@@ -117,7 +117,7 @@ def list_cells(
         for image, obstacles in ((image, obstacles_to(image)) for image in known.images.values())
         for variant in catalog.select_variants(known, image, None)
         for pipeline in known.pipelines
-        for audio in known.audio
+        for audio in known.audio.values()
     ]
     if patterns:
         cells = [

@@ -51,9 +51,15 @@ def read_log_tail(folder: Path) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Text from a container without control characters, and without anything that looks like a token."""
+    """Text from a container without control characters, the user's name, and anything that looks like a token."""
     encodable = text.encode("utf-8", "backslashreplace").decode()  # JSON can say half of a surrogate pair
-    return _SECRET.sub("hf_[removed]", _CONTROL.sub("", encodable))
+    return without_home(_SECRET.sub("hf_[removed]", _CONTROL.sub("", encodable)))
+
+
+def without_home(text: str) -> str:
+    """Paths below the caller's home begin with ``~``: a user's name is nobody's business."""
+    home = os.path.expanduser("~")
+    return text.replace(home, "~") if len(home) > 1 else text
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:

@@ -25,7 +25,7 @@ def judge(
     """The verdict on one launch. ``family`` is what the image claims to be, ``None`` where that is not known."""
     stage = reached_stage(journal)
     if not exit.started:
-        return _fail("launch", "engine", exit.message or "the engine did not start it")
+        return _fail(stage, "engine", exit.message or "the engine did not start it")
     failed = next((event for event in journal if event.get("event") == "failed"), None)
     wrong_torch = _wrong_torch(journal, family)
     if wrong_torch is not None:

@@ -69,12 +69,14 @@ class StageMark(msgspec.Struct, frozen=True):
 
 def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
     """One row a cell and engine, of its latest campaign. A probe that passed says nothing about a whole run."""
-    groups: dict[tuple[str, str, bool], list[Launch]] = {}
+    groups: dict[tuple[str, str, str, bool], list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         if launch.plan.last_stage != STAGES[-1] and launch.verdict.status == "pass":
             continue
-        engine = launch.plan.engine
-        groups.setdefault((launch.plan.cell, engine.name, engine.rootless), []).append(launch)
+        plan = launch.plan
+        # Two recordings may have one name and length.
+        key = (plan.cell, plan.workload.audio_sha256, plan.engine.name, plan.engine.rootless)
+        groups.setdefault(key, []).append(launch)
     return tuple(_row(_latest_campaign(group)) for group in groups.values())
 
 

@@ -46,7 +46,7 @@ def print_results(launches: Sequence[Launch]) -> None:
             table.add_column(column, no_wrap=column in ("Time", "Realtime"))
         table.add_column("Status", overflow="fold")
         for row in workload.rows:
-            table.add_row(*(Text(cell) for cell in _cells(row)))
+            table.add_row(*(Text(cell if terminal else cell.replace("|", "\\|")) for cell in _cells(row)))
         console.print(table)
 
 

@@ -135,7 +135,9 @@ def owner_is_gone(text: str) -> bool:
             # Another boot of this machine: nothing of it lives on.
             return place.split(":")[0] != _place().split(":")[0]
         return not psutil.pid_exists(int(pid)) or _started(int(pid)) != started
-    except (ValueError, psutil.NoSuchProcess):
+    except PermissionError:  # a /proc that hides other users' processes
+        return False
+    except (ValueError, FileNotFoundError, ProcessLookupError):
         return True
 
 

@@ -28,7 +28,7 @@ def container_command(engine: EngineName, run: Run) -> tuple[str, ...]:
         f"--shm-size={run.shm_bytes}",
         *(f"--env={name}={value}" for name, value in sorted(run.environment.items())),
         *(
-            f"--mount=type=bind,source={mount.source},target={mount.target}{'' if mount.writable else ',readonly'}"
+            f"--mount=type=bind,{_field('source', mount.source)},target={mount.target}{'' if mount.writable else ',readonly'}"
             for mount in run.mounts
         ),
         f"--workdir={run.working_directory}",
@@ -42,6 +42,12 @@ def container_command(engine: EngineName, run: Run) -> tuple[str, ...]:
 def wrapped_argv(run: Run) -> tuple[str, ...]:
     """What process 1 of the container is."""
     return shell_wrapped(run.argv, f"/exchange/{LOG}")
+
+
+def _field(key: str, value: str) -> str:
+    """A field of `--mount`, which is read as a line of CSV."""
+    doubled = value.replace('"', '""')
+    return f'"{key}={doubled}"' if any(sign in value for sign in ',"\n') else f"{key}={value}"
 
 
 def tmpfs_options(run: Run) -> str:

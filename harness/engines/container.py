@@ -56,10 +56,14 @@ class ContainerEngine:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection: docker.DockerClient | None = None
         socket = self._connect(found.socket)
-        with self._explained("introducing itself"):
-            version = self._client.version()
-            # Only Docker says so here; a Podman service that we reach as a user is that user's.
-            options = self._client.info().get("SecurityOptions") or []
+        try:
+            with self._explained("introducing itself"):
+                version = self._client.version()
+                # Only Docker says so here; a Podman service that we reach as a user is that user's.
+                options = self._client.info().get("SecurityOptions") or []
+        except EngineError:
+            self.close()
+            raise
         rootless = any("rootless" in str(option) for option in options) or (
             found.name == "podman" and os.stat(socket).st_uid != 0
         )

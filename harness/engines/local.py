@@ -69,7 +69,10 @@ class Local:
                 say(" ".join(step))
                 stream.write(f"$ {' '.join(step)}\n")
                 stream.flush()
-                code = run_process(step, stdout=stream.fileno(), timeout_seconds=STEP_TIMEOUT_SECONDS)
+                try:
+                    code = run_process(step, stdout=stream.fileno(), timeout_seconds=STEP_TIMEOUT_SECONDS)
+                except HostError as error:
+                    raise BuildFailed(str(error), tail_of(log)) from error
                 if code != 0:
                     raise BuildFailed(f"`{' '.join(step[:6])} ...` ended with exit {code}", tail_of(log))
         (folder / COMPLETE).write_text(json.dumps({"recipe": recipe.hash, "arguments": dict(recipe.arguments)}) + "\n")

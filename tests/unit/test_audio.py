@@ -189,9 +189,12 @@ def test_another_format_s_stream_is_read_as_well(tmp_path: Path, name: str, at: 
     assert prepare_audio(tmp_path / name).seconds == 2.0
 
 
-def test_a_wav_that_is_cut_behind_a_long_chunk_is_refused(tmp_path: Path) -> None:
-    chunk = b"JUNK" + (100_000).to_bytes(4, "little") + b"\0" * 100_000
+@pytest.mark.parametrize("size", [5, 100_000], ids=["odd", "long"])
+def test_a_wav_that_is_cut_behind_another_chunk_is_refused(tmp_path: Path, size: int) -> None:
+    """A chunk of an odd length is followed by a byte that its length does not count."""
+    chunk = b"JUNK" + size.to_bytes(4, "little") + b"\0" * (size + size % 2)
     file = wav_with_chunk_before_data(tmp_path / "cut.wav", chunk)
+    assert soundfile.info(file).frames == 32_000
     file.write_bytes(file.read_bytes()[:-20_000])
     with pytest.raises(AudioError, match="truncated"):
         prepare_audio(file)

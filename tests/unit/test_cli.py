@@ -169,7 +169,7 @@ def test_list_shows_every_cell_of_the_catalog(strixbench: Strixbench) -> None:
         f"{image.name}/{variant.name}" for image in known.images.values() for variant in select_variants(known, image, None)
     ]
     assert shown == [f"{each}/{pipeline}/{audio}" for each in variants for pipeline in known.pipelines for audio in known.audio]
-    assert "local-cpu/cpu/embedded/sample" in shown
+    assert "local-cpu/cpu/embedded/sample-30s" in shown
 
 
 def test_list_takes_patterns_on_images_and_on_cells(strixbench: Strixbench) -> None:
@@ -178,14 +178,14 @@ def test_list_takes_patterns_on_images_and_on_cells(strixbench: Strixbench) -> N
 
     assert {cell.split("/")[0] for cell in cells("cpu")} == {"cpu"}
     assert {cell.split("/")[2] for cell in cells("*/3.1/*")} == {"3.1"}
-    assert cells("*/3.1/*") >= {"local-cpu/cpu/3.1/sample", "cpu/cpu/3.1/sample"}
-    both = cells("cpu/*/3.1/sample", "local-cpu/*/embedded/sample")
-    assert both == {"local-cpu/cpu/embedded/sample", "cpu/cpu/3.1/sample"}
+    assert cells("*/3.1/*") >= {"local-cpu/cpu/3.1/sample-30s", "cpu/cpu/3.1/sample-30s"}
+    both = cells("cpu/*/3.1/sample-30s", "local-cpu/*/embedded/sample-30s")
+    assert both == {"local-cpu/cpu/embedded/sample-30s", "cpu/cpu/3.1/sample-30s"}
 
 
 def test_list_as_json_has_what_a_script_needs(strixbench: Strixbench) -> None:
     cells = json.loads(strixbench("list", "local-cpu", "--json").out)
-    assert cells[0]["cell"] == "local-cpu/cpu/embedded/sample"
+    assert cells[0]["cell"] == "local-cpu/cpu/embedded/sample-30s"
     assert (cells[0]["family"], cells[0]["engine"]) == ("cpu", "local")
 
 
@@ -193,7 +193,7 @@ def test_list_shows_an_image_of_an_overlay_that_somebody_else_built(strixbench: 
     path = overlay(tmp_path, '[images.softab]\nreference = "softab:rocm62"\n')
     outcome = strixbench("list", "softab", "--catalog", path)
     assert outcome.code == 0
-    assert outcome.out.startswith("softab/native/embedded/sample ")
+    assert outcome.out.startswith("softab/native/embedded/sample-30s ")
     assert "None" not in outcome.out
 
 

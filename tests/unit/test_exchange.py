@@ -45,7 +45,7 @@ NASTY: dict[str, Any] = {
     "infinity": float("inf"),
     "beyond 64 bits": 2**70,
     "beyond a float": 10**400,
-    "nested": json.loads("[" * 200 + "]" * 200),
+    "nested": json.loads("[" * 480 + "]" * 480),
     "deeply nested": DEEP,
     "half a character": "\ud800",
     "undecodable file name": "caf\udce9.wav",
