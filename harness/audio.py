@@ -31,6 +31,7 @@ SILENCE_PEAK = 1e-4
 """-80 dBFS: under this the loudest sample of a recording is not speech."""
 
 LONGEST_SECONDS = 24 * 3600
+LOWEST_RATE_HERTZ, HIGHEST_RATE_HERTZ = 1_000, 768_000
 
 OPEN_END = 0x7FFF_0000
 """From here on a length in a header says that its writer did not know it: sox and arecord leave such ones in a pipe."""
@@ -62,7 +63,7 @@ def prepare_audio(
         raise AudioError(f"--audio-seconds {seconds:g} is not between 1 and {LONGEST_SECONDS}")
     if reference is not None:
         check_reference(reference)
-        reference = reference.absolute()  # a container mounts it
+        reference = _kept_reference(reference)
     key = hashlib.sha256(f"{NORMALISATION}:{_hash_of(file)}:{seconds}".encode()).hexdigest()
     path = places.cache() / "audio" / f"{key[:32]}.wav"
     if not path.exists():
@@ -93,6 +94,8 @@ def check_reference(path: Path) -> None:
 def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:
     """The speaker turns of an RTTM: recording, start and duration in seconds, speaker. Raises `AudioError`."""
     turns: list[tuple[str, float, float, str]] = []
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise AudioError(f"reference {path} is no plain file")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -122,6 +125,10 @@ def _read_samples(file: Path) -> numpy.ndarray[Any, Any]:
     try:
         with soundfile.SoundFile(file) as source:
             rate, announced = source.samplerate, source.frames
+            if not LOWEST_RATE_HERTZ <= rate <= HIGHEST_RATE_HERTZ:
+                raise AudioError(f"{file} has a sample rate of {rate} Hz: that is no recording of speech")
+            if announced > LONGEST_SECONDS * rate:
+                raise AudioError(f"{file} is longer than a day; cut it first")
             samples = source.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(
@@ -244,8 +251,25 @@ def _fitted_reference(reference: Path, *, original: float, seconds: float, key: 
     if not lines:
         raise AudioError(f"reference {reference} has no speech in the first {seconds:g} s")
     path = places.cache() / "audio" / f"{key[:32]}-{_hash_of(reference)[:12]}.rttm"
-    path.write_text("".join(lines))
+    _write_whole(path, "".join(lines).encode())
     return path
+
+
+def _kept_reference(reference: Path) -> Path:
+    """The reference under a plain name that a container's user may read, as the audio is."""
+    kept = places.cache() / "audio" / f"{_hash_of(reference)[:32]}.rttm"
+    if not kept.exists():
+        _write_whole(kept, reference.read_bytes())
+    return kept
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, readable by all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
+        stream.write(data)
+    os.chmod(stream.name, 0o644)
+    os.replace(stream.name, path)
 
 
 def _name(file: Path, seconds: float, *, fitted: bool) -> str:
@@ -256,6 +280,8 @@ def _name(file: Path, seconds: float, *, fitted: bool) -> str:
 
 def _hash_of(file: Path) -> str:
     """SHA-256 of a file's content; raises `AudioError` where there is none to read."""
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise AudioError(f"{file} is no plain file; a pipe must be written to a file first")
     try:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -180,7 +180,7 @@ class Campaign:
             return engine.find_reference(image.reference)
         log = build_log(recipe_of(image))
         if engine.find_built(recipe_of(image)) is None:
-            self._observer.announce(f"building {image.name} with {engine.record.name}; log: {log}")
+            self._observer.announce(f"building {image.name} with {engine.record.name}, which takes minutes; log: {log}")
         return ensure_built(image, engine, say=self._observer.say)
 
     def _probe_family(self, cell: Cell, engine: Engine, built: BuiltImage) -> Family | None:
@@ -215,7 +215,7 @@ class Campaign:
         except EngineError as error:
             self.environment_error = error
             # What the guest wrote until then is kept with it.
-            launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)), begun=None)
+            launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
         self._keep(launch)
 
     def _prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
@@ -269,7 +269,7 @@ class Campaign:
             except EngineError as error:
                 self._observer.announce(f"cannot sweep what a killed strixbench left in {name}: {error}")
         for plan in leftovers:
-            launch = conclude(plan, ExitRecord(started=True, interrupted=True), begun=None)
+            launch = conclude(plan, ExitRecord(started=True, interrupted=True))
             self._store.add(launch)
             forget(plan.id)
             self._observer.announce(
@@ -280,7 +280,7 @@ class Campaign:
     def _record_interrupted(self) -> None:
         """Store the launch that an interruption of this very process ended. The engine has removed its container."""
         for plan in read_leftovers(of_this_process=True):
-            self._store.add(conclude(plan, ExitRecord(started=True, interrupted=True), begun=None))
+            self._store.add(conclude(plan, ExitRecord(started=True, interrupted=True)))
             forget(plan.id)
 
 

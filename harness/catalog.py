@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -24,6 +24,14 @@ PIPELINES = ("embedded", "3.1", "community-1")
 """What `benchmarks.diarize` can load."""
 
 GPU_FAMILIES: tuple[Family, ...] = ("rocm", "therock", "cuda")
+
+
+REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$"
+"""What an image reference may look like; none can be taken for an option."""
+
+BatchSize = Annotated[int, msgspec.Meta(ge=1)]
+VariableName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +46,7 @@ class Image(_Row, frozen=True, kw_only=True):
     """``None``: found by probing the image."""
     engine: Literal["container", "local"] = "container"
     variants: tuple[str, ...] = ()
-    reference: str | None = None
+    reference: Annotated[str, msgspec.Meta(pattern=REFERENCE)] | None = None
     """An image to run as it is; ``None``: we build it."""
     containerfile: str | None = None
     base: str | None = None
@@ -57,14 +65,14 @@ class Image(_Row, frozen=True, kw_only=True):
 class Variant(_Row, frozen=True, kw_only=True):
     """How an image is run."""
 
-    environment: dict[str, str] = {}
+    environment: dict[VariableName, VariableValue] = {}
 
 
 class PipelineRow(_Row, frozen=True, kw_only=True):
     """One pipeline with its settings."""
 
-    segmentation_batch_size: int
-    embedding_batch_size: int
+    segmentation_batch_size: BatchSize
+    embedding_batch_size: BatchSize
 
 
 class AudioRow(_Row, frozen=True, kw_only=True):
@@ -75,7 +83,7 @@ class AudioRow(_Row, frozen=True, kw_only=True):
     reference: str | None = None
     seconds: float | None = None
     """Its length, for `list` to name its cells by; a launch measures it."""
-    highest_der: float | None = None
+    highest_der: Annotated[float, msgspec.Meta(ge=0)] | None = None
     """Above this the output counts as wrong; ``None``: not known what is right."""
 
 
@@ -127,7 +135,7 @@ def select_images(catalog: Catalog, pattern: str) -> tuple[Image, ...]:
 
 def looks_like_reference(text: str) -> bool:
     """Whether a name that the catalog lacks is written as an image reference: with a tag, a registry or a digest."""
-    return any(sign in text for sign in ":/@") and not any(sign in text for sign in "*?[")
+    return any(sign in text for sign in ":/@") and re.fullmatch(REFERENCE, text) is not None
 
 
 def foreign_image(reference: str, *, family: Family | None) -> Image:
@@ -170,6 +178,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     """One file's tables, their keys checked against the types; raises `CatalogError`."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise CatalogError(f"catalog {path} is no plain file")
     try:
         text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)

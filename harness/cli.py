@@ -5,7 +5,10 @@ Imports nothing heavy at the top: `--help`, `list` and `--dry-run` answer at onc
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from harness import __version__, catalog, places
-from harness.errors import NothingMeasuredError, StrixbenchError, UsageError
+from harness.errors import HostError, NothingMeasuredError, StrixbenchError, UsageError
 
 if TYPE_CHECKING:
     from harness.campaign import Request
@@ -22,6 +25,18 @@ if TYPE_CHECKING:
     from harness.progress import Progress
 
 INTERRUPTED = 130
+_HOSTS_DOING = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
+"""Errors of the host's files and disks, not ours."""
+
 DEFAULT_IMAGE = "local-cpu"
 
 app = typer.Typer(
@@ -52,17 +67,25 @@ Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or
 def main() -> NoReturn:
     """Entry point of the ``strixbench`` command."""
     signal.signal(signal.SIGTERM, _interrupt)
+    os.umask(0o022)  # a container's user reads what we write for it; launch folders are closed by their own mode
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows only ASCII is no reason to fail
     try:
         status = app(standalone_mode=False)
     except StrixbenchError as error:
         print(f"strixbench: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        print("strixbench: interrupted; every finished launch is in the store", file=sys.stderr)  # noqa: T201
-        sys.exit(INTERRUPTED)
+        status = INTERRUPTED
     except BrokenPipeError:  # `strixbench list | head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _HOSTS_DOING:
+            raise
+        print(f"strixbench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        sys.exit(HostError.exit_code)
     except Exception as error:
         # Typer's own errors of usage; anything else is a bug and keeps its traceback.
         show = getattr(error, "show", None)
@@ -70,6 +93,8 @@ def main() -> NoReturn:
             raise
         show()
         sys.exit(2)
+    if status == INTERRUPTED:  # Typer turns Ctrl-C into this status
+        print("strixbench: interrupted; every finished launch is in the store", file=sys.stderr)  # noqa: T201
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -363,8 +388,10 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
 
     from harness.campaign import Campaign
     from reports.markdown import render_benchmarks, write_page
-    from reports.terminal import print_results
+    from reports.terminal import print_probes, print_results
 
+    if report_to is not None and report_to.is_dir():
+        raise UsageError(f"--report {report_to} is a folder; name a file")
     progress = _progress()
     store = _open_store()
     campaign = Campaign(request, known, store, open_engine=open_engine, observer=progress)
@@ -374,6 +401,8 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
         progress.stop()
     if as_json:
         _print_json(msgspec.to_builtins(campaign.launches))
+    elif report_to is None:
+        print_probes(campaign.launches)
     else:
         print_results(campaign.launches)
     if report_to is not None:

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.wire import JOURNAL, REQUEST, Request, read_journal
 from harness.engines.base import LOG
 
-MOST_JOURNAL_BYTES = 16 << 20
+MOST_JOURNAL_BYTES = 4 << 20
 MOST_LOG_BYTES = 64 << 10
 MOST_NESTING = 20
 LARGEST_NUMBER = 1 << 63
@@ -37,6 +37,23 @@ def make_exchange(folder: Path, request: Request) -> None:
     path = folder / REQUEST
     path.write_text(request.to_json())
     path.chmod(0o644)
+
+
+def trim_exchange(folder: Path) -> None:
+    """Free what a launch left beside its journal and log, and all of the log but its end: a container may have filled the
+    disk, and the store needs room for its record."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    kept = {
+        JOURNAL: _read_plain_file(folder / JOURNAL, MOST_JOURNAL_BYTES, from_end=False),
+        LOG: _read_plain_file(folder / LOG, MOST_LOG_BYTES, from_end=True),
+    }
+    for path in folder.iterdir():
+        if path.is_symlink() or not path.is_dir():  # a folder goes later, with the whole exchange
+            path.unlink(missing_ok=True)
+    for name, text in kept.items():
+        if text and not (folder / name).exists():
+            (folder / name).write_text(text, encoding="utf-8", errors="replace")
 
 
 def read_events(folder: Path) -> tuple[dict[str, Any], ...]:

@@ -17,9 +17,11 @@ from harness.build import recipe_of
 from harness.catalog import Cell, Family
 from harness.devices import DeviceRequest, request_devices
 from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Engine, Mount, Run
-from harness.exchange import clean_text, make_exchange, read_events, read_log_tail
+from harness.engines.local import clean_environment, environment_python, remove_tree
+from harness.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
 from harness.models import Models
 from harness.records import (
+    DEFAULT_WARM_PASSES,
     Cause,
     EngineRecord,
     ExitRecord,
@@ -41,7 +43,7 @@ EXCHANGE = "exchange"
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the user may set of every launch."""
 
-    warm_passes: int = 3
+    warm_passes: int = DEFAULT_WARM_PASSES
     label: str | None = None
     timeout_seconds: float | None = None
     """``None``: ten times the audio's length for each pass, at least ten minutes."""
@@ -130,10 +132,11 @@ def execute(prepared: Prepared, engine: Engine) -> Launch:
     return conclude(plan, exit_record, begun=begun)
 
 
-def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None) -> Launch:
-    """The launch from what its folder holds."""
+def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None) -> Launch:
+    """The launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: nobody looked."""
     exchange = launches_folder() / plan.id / EXCHANGE
     journal, log_tail = read_events(exchange), read_log_tail(exchange)
+    trim_exchange(exchange)
     first = number(journal[0].get("at")) if journal else None
     return Launch(
         plan=plan,
@@ -144,6 +147,7 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None) -> Lau
             family=plan.image.family,
             last_stage=plan.last_stage,
             highest_der=plan.workload.highest_der,
+            warm_passes=plan.workload.warm_passes,
             log_tail=log_tail,
         ),
         start_seconds=first - begun if first is not None and begun is not None else None,
@@ -165,7 +169,11 @@ def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail
 
 def forget(launch_id: str) -> None:
     """Remove a launch's folder: it is in the store."""
-    shutil.rmtree(launches_folder() / launch_id, ignore_errors=True)
+    folder = launches_folder() / launch_id
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # folders in folders without end, left by the container
+        remove_tree(folder)
 
 
 def launches_folder() -> Path:
@@ -208,8 +216,6 @@ def _environment(cell: Cell, models: Models, inside: Mapping[str, str]) -> dict[
 
 
 def _local_run(cell: Cell, plan: Plan, exchange: Path, environment: Mapping[str, str]) -> Run:
-    from harness.engines.local import clean_environment, environment_python
-
     python = str(environment_python(recipe_of(cell.image)))
     return Run(
         name=f"strixbench-{plan.id}",

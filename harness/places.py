@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: strixbench is used from one, since ``containers/`` and ``benchmarks/`` are data that it reads."""
@@ -25,7 +26,7 @@ def cache() -> Path:
 
 def store_url() -> str:
     """SQLAlchemy's URL of the store; ``STRIXBENCH_STORE`` names another, such as ``postgresql+psycopg://...``."""
-    return os.environ.get("STRIXBENCH_STORE") or f"sqlite:///{results() / 'strixbench.db'}"
+    return os.environ.get("STRIXBENCH_STORE") or f"sqlite:///{quote(str(results() / 'strixbench.db'))}"
 
 
 def hub_cache() -> Path:

@@ -16,6 +16,8 @@ import msgspec
 
 SCHEMA = 1
 
+DEFAULT_WARM_PASSES = 3
+
 Status = Literal["pass", "wrong output", "fail"]
 Cause = Literal[
     "build",
@@ -116,6 +118,8 @@ class ExitRecord(Record, frozen=True, kw_only=True):
     timed_out: bool = False
     out_of_memory: bool = False
     interrupted: bool = False
+    run_seconds: float | None = None
+    """From its start to its end by the host's clock; ``None``: nobody looked."""
     message: str = ""
     """Why it never started."""
 
@@ -192,7 +196,8 @@ class Launch(Record, frozen=True, kw_only=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(str(e.get("text")) for e in self.journal if e.get("event") == "note")
+        """The first of them: a guest has a handful to say."""
+        return tuple(str(e.get("text")) for e in self.journal if e.get("event") == "note")[:20]
 
     def pass_seconds(self, stage: str) -> tuple[float, ...]:
         """Seconds of each ``cold`` or ``warm`` pass."""

@@ -8,9 +8,12 @@ from typing import Any
 
 from benchmarks.wire import STAGES
 from harness.failures import recognise
-from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain
+from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain, number
 
 MOST_SUMMARY_CHARACTERS = 300
+
+SHORTEST_PASS_SECONDS = 1e-6
+"""No pipeline has looked at a recording in less."""
 
 
 def judge(
@@ -20,9 +23,14 @@ def judge(
     family: str | None,
     last_stage: str,
     highest_der: float | None = None,
+    warm_passes: int | None = None,
     log_tail: str = "",
 ) -> Verdict:
-    """The verdict on one launch. ``family`` is what the image claims to be, ``None`` where that is not known."""
+    """The verdict on one launch.
+
+    ``family`` is what the image claims to be, ``warm_passes`` what was asked for; ``None`` where that is not known, and then
+    nothing is held against it.
+    """
     stage = reached_stage(journal)
     if not exit.started:
         return _fail(stage, "engine", exit.message or "the engine did not start it")
@@ -35,6 +43,9 @@ def judge(
     if failed is not None:
         return _judge_exception(stage, exception_chain(failed.get("chain")))
     if _said_done(journal, last_stage) and exit.code in (0, None):
+        lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
+        if lie is not None:
+            return _fail(stage, "error", f"the journal cannot be true: {lie}")
         return _judge_output(journal, last_stage, highest_der)
     if exit.interrupted:
         return _fail(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
@@ -52,6 +63,33 @@ def _said_done(journal: Sequence[dict[str, Any]], last_stage: str) -> bool:
     """Whether the guest ended the stage it was asked to reach, and then itself."""
     ended = any(event.get("event") == "end" and event.get("stage") == last_stage for event in journal)
     return ended and any(event.get("event") == "done" for event in journal)
+
+
+def _impossible(
+    journal: Sequence[dict[str, Any]], last_stage: str, warm_passes: int | None, run_seconds: float | None
+) -> str | None:
+    """What in a finished journal cannot have happened; ``None``: nothing. The image wrote it, and may write anything."""
+    ended = [event.get("stage") for event in journal if event.get("event") == "end"]
+    missing = [stage for stage in STAGES[: STAGES.index(last_stage) + 1] if stage not in ended]
+    if missing:
+        return f"it ends without the stage {missing[0]}"
+    if last_stage != STAGES[-1]:
+        return None
+    passes = [event for event in journal if event.get("event") == "pass"]
+    seconds = [number(event.get("seconds")) for event in passes]
+    counts = [sum(event.get("stage") == stage for event in passes) for stage in ("cold", "warm")]
+    if warm_passes is not None and counts != [1, warm_passes]:
+        return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {warm_passes} were asked for"
+    if any(value is None or value < SHORTEST_PASS_SECONDS for value in seconds):
+        return "a pass took no time"
+    if run_seconds is not None and sum(value or 0.0 for value in seconds) > run_seconds:
+        return f"its passes took longer than the {run_seconds:.1f} s that it ran"
+    output = next(event for event in journal if event.get("event") == "end" and event.get("stage") == "verify")
+    speakers, parts = output.get("speakers"), output.get("der")
+    values = list(parts.values()) if isinstance(parts, dict) else []
+    if type(speakers) is not int or speakers < 0 or any((number(value) or 0.0) < 0 for value in values):
+        return "speakers or errors below zero"
+    return None
 
 
 def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 from benchmarks.wire import STAGES
-from harness.records import Launch
+from harness.records import DEFAULT_WARM_PASSES, Launch
 from harness.stats import Estimate
 from reports import tables
 
@@ -53,8 +53,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "marks": tables.stage_marks,
         "chain": chain_text,
         "broken": _broken_imports,
-        "shell": lambda word: shlex.quote(_one_line(word)),
-        "line": _one_line,
+        "reproduction": reproduction,
     }
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -68,7 +67,11 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page whole or not at all."""
+    """Write a page whole or not at all; a link is followed, and what is no plain file, such as a pipe, written into."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as stream:
         stream.write(text)
@@ -130,6 +133,26 @@ def format_percent(value: float | None) -> str:
 def format_gib(value: int | None) -> str:
     """``0.86 GiB``"""
     return "-" if value is None else f"{value / 2**30:.2f} GiB"
+
+
+def reproduction(row: tables.Row) -> str:
+    """The command that runs a row again; a recording of the user's own is named by its hash."""
+    plan, workload = row.speaking.plan, row.speaking.plan.workload
+    options: list[str] = []
+    if workload.pipeline != "embedded":
+        options += ["--pipeline", workload.pipeline]
+    if workload.warm_passes != DEFAULT_WARM_PASSES:
+        options += ["--passes", str(workload.warm_passes)]
+    if plan.memory_limit_bytes is not None:
+        options += ["--memory", str(plan.memory_limit_bytes)]
+    if workload.audio.startswith("sample-fitted-"):
+        options += ["--audio-seconds", f"{workload.audio_seconds:g}"]
+    elif not workload.audio.startswith("sample-"):
+        options += ["--audio", f"FILE-{workload.audio_sha256[:12]}"]
+        options += ["--reference", f"FILE-{workload.reference_sha256[:12]}"] if workload.reference_sha256 else []
+    words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
+    words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
+    return f"make bench {' '.join(words)}  # {_one_line(plan.cell)}"
 
 
 def _one_line(value: object) -> str:

@@ -75,7 +75,8 @@ def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
             continue
         plan = launch.plan
         # Two recordings may have one name and length.
-        key = (plan.cell, plan.workload.audio_sha256, plan.engine.name, plan.engine.rootless)
+        audio = f"{plan.workload.audio_sha256}/{plan.workload.reference_sha256}"
+        key = (plan.cell, audio, plan.engine.name, plan.engine.rootless)
         groups.setdefault(key, []).append(launch)
     return tuple(_row(_latest_campaign(group)) for group in groups.values())
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,39 +16,64 @@ from harness.records import Launch
 from reports import tables
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
 
-_WIDE = 240
+_WIDE = 400
 """Columns where there is no terminal to fit into."""
+
+_RESULTS = ("Image", "Engine", "PyTorch", "GFX", "Time", "Realtime", "n", "Cold", "Load", "Speakers", "DER", "Memory", "Status")
+
+_DISPENSABLE = ("Memory", "Load", "Cold", "PyTorch", "Speakers", "GFX")
+"""Left out, in this order, of a terminal that is too narrow for all."""
 
 
 def print_results(launches: Sequence[Launch]) -> None:
     """The results table of some launches, to stdout."""
+    for workload in tables.workloads_of(tables.rows_of(launches)):
+        title = f"{workload.pipeline} on {workload.audio}: {workload.audio_seconds:.1f} s of audio"
+        _print_table(title, _RESULTS, [_cells(row) for row in workload.rows])
+
+
+def print_probes(launches: Sequence[Launch]) -> None:
+    """What probes found in each image, to stdout."""
+    columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")
+    _print_table("probe: imports and device", columns, [_found(launch) for launch in launches])
+
+
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table that fits the terminal; Markdown's own without trailing blanks where there is none."""
     terminal = sys.stdout.isatty()
     console = Console(highlight=False, width=None if terminal else _WIDE)
-    for workload in tables.workloads_of(tables.rows_of(launches)):
-        table = Table(
-            title=f"{workload.pipeline} on {workload.audio}: {workload.audio_seconds:.1f} s of audio",
-            box=box.ROUNDED if terminal else box.MARKDOWN,
-            title_justify="left",
-        )
-        for column in (
-            "Image",
-            "Engine",
-            "PyTorch",
-            "GFX",
-            "Time",
-            "Realtime",
-            "n",
-            "Cold",
-            "Load",
-            "Speakers",
-            "DER",
-            "Memory",
-        ):
-            table.add_column(column, no_wrap=column in ("Time", "Realtime"))
-        table.add_column("Status", overflow="fold")
-        for row in workload.rows:
-            table.add_row(*(Text(cell if terminal else cell.replace("|", "\\|")) for cell in _cells(row)))
+    left_out: list[str] = []
+    while True:
+        shown = [number for number, column in enumerate(columns) if column not in left_out]
+        table = Table(box=box.ROUNDED if terminal else box.MARKDOWN)
+        for number in shown:
+            table.add_column(columns[number], overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(row[number] if terminal else row[number].replace("|", "\\|")) for number in shown))
+        dispensable = [column for column in _DISPENSABLE if column in columns and column not in left_out]
+        if not dispensable or Measurement.get(console, console.options.update(width=_WIDE), table).maximum <= console.width:
+            break
+        left_out.append(dispensable[0])
+    with console.capture() as captured:
         console.print(table)
+    print(f"{title}\n")
+    print("\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()))
+
+
+def _found(launch: Launch) -> tuple[str, ...]:
+    """One probe's row."""
+    imported = launch.ends("import")
+    found = imported.get("torch")
+    torch = found if isinstance(found, dict) else {}
+    engine, verdict = launch.plan.engine, launch.verdict
+    return (
+        launch.image,
+        f"{engine.name} rootless" if engine.rootless else engine.name,
+        *(str(value or "-") for value in (imported.get("python"), torch.get("version"), torch.get("hip"), torch.get("cuda"))),
+        str(launch.imports.get("pyannote.audio", {}).get("version") or "-"),
+        str(launch.ends("device").get("name") or "-"),
+        "PASS" if verdict.status == "pass" else f"FAIL in {verdict.stage}: {verdict.cause}",
+    )
 
 
 def print_launch(launch: Launch) -> None:

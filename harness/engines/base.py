@@ -17,6 +17,9 @@ OWNER_LABEL = "io.strixbench.owner"
 RECIPE_LABEL = "io.strixbench.recipe"
 IMAGE_LABEL = "io.strixbench.image"
 
+LARGEST_FILE_BLOCKS = 1 << 21
+"""Of 512 bytes: 1 GiB. What prints without end meets this limit before it fills the disk."""
+
 LOG = "log"
 """The libraries' stdout and stderr, in the exchange folder."""
 
@@ -173,4 +176,5 @@ def shell_wrapped(argv: Sequence[str], log: str) -> tuple[str, ...]:
     Python as process 1 misreports its own death: the kernel drops a signal that process 1 sends itself and has no
     handler for, so an abort would end as something else. The shell turns it into 128 + signal.
     """
-    return ("sh", "-c", f'"$@" >{log} 2>&1; exit $?', "sh", *argv)
+    limit = f"ulimit -f {LARGEST_FILE_BLOCKS} 2>/dev/null; "
+    return ("sh", "-c", f'{limit}"$@" >{log} 2>&1; exit $?', "sh", *argv)

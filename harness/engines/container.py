@@ -139,8 +139,13 @@ class ContainerEngine:
             return ExitRecord(started=False, message=f"{self._name} refused to create the container: {error.explanation}")
         except requests.exceptions.RequestException as error:
             raise EngineError(f"{self._name} stopped answering: {error}") from error
+        except KeyboardInterrupt:
+            self._remove_soon(run.name)
+            raise
         try:
             return self._run_to_its_end(container, run, timeout_seconds)
+        except docker.errors.APIError as error:
+            return ExitRecord(started=False, message=f"{self._name} could not run it: {error.explanation}")
         except requests.exceptions.RequestException as error:
             raise EngineError(f"{self._name} stopped answering: {error}") from error
         finally:
@@ -249,6 +254,7 @@ class ContainerEngine:
             labels=dict(run.labels),
             name=run.name,
             host_config=host_config,
+            use_config_proxy=False,  # the caller's proxies, with their passwords, are nothing for an image
         )
         return str(created["Id"])
 
@@ -265,7 +271,9 @@ class ContainerEngine:
                 api.start(container)
             except docker.errors.APIError as error:
                 return ExitRecord(started=False, message=f"{self._name} could not start it: {error.explanation}")
+            begun = time.monotonic()
             said, timed_out = _read_to_end(stream, timeout_seconds)
+            run_seconds = time.monotonic() - begun
         if timed_out:
             # It may end between the question and the shot.
             with contextlib.suppress(docker.errors.APIError):
@@ -277,6 +285,7 @@ class ContainerEngine:
             code=128 + signal.SIGKILL if timed_out else int(state["ExitCode"]),
             timed_out=timed_out,
             out_of_memory=bool(state.get("OOMKilled")),
+            run_seconds=run_seconds,
         )
 
     def _ended_state(self, container: str) -> dict[str, Any]:
@@ -300,6 +309,15 @@ class ContainerEngine:
                 if error.status_code not in (404, 500):
                     raise
         return list(self._client.api.containers(all=True, filters={"label": OWNER_LABEL}))
+
+    def _remove_soon(self, name: str) -> None:
+        """Remove a container that the engine may be about to make: we left while it was at it."""
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            if self._client.api.containers(all=True, filters={"name": name}):
+                self._remove(name)
+                return
+            time.sleep(0.05)
 
     def _remove(self, container: str) -> None:
         """Remove a container in whatever state; one that is gone is as it should be."""

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from harness.engines.base import (
     Recipe,
     Run,
     Say,
+    owner,
     owner_is_gone,
     shell_wrapped,
     tail_of,
@@ -52,8 +54,8 @@ class Local:
         return EngineRecord(name="local", version=platform.python_version())
 
     def find_built(self, recipe: Recipe) -> BuiltImage | None:
-        complete = environment_folder(recipe) / COMPLETE
-        return BuiltImage(id=f"recipe:{recipe.hash}") if complete.exists() else None
+        is_whole = (environment_folder(recipe) / COMPLETE).exists() and environment_python(recipe).exists()
+        return BuiltImage(id=f"recipe:{recipe.hash}") if is_whole else None
 
     def find_reference(self, reference: str) -> BuiltImage | None:
         """None: there are no images here."""
@@ -87,6 +89,7 @@ class Local:
         environment = {**run.environment, OWNER_VARIABLE: run.labels.get(OWNER_LABEL, ""), NAME_VARIABLE: run.name}
         if not Path(run.argv[0]).exists():
             return ExitRecord(started=False, message=f"no virtual environment at {Path(run.argv[0]).parent.parent}")
+        begun = time.monotonic()
         process = subprocess.Popen(
             _wrapped(run),
             cwd=run.working_directory,
@@ -99,11 +102,12 @@ class Local:
         try:
             code = process.wait(timeout=timeout_seconds)
         except subprocess.TimeoutExpired:
-            return ExitRecord(started=True, timed_out=True, code=128 + signal.SIGKILL)
+            seconds = time.monotonic() - begun
+            return ExitRecord(started=True, timed_out=True, code=128 + signal.SIGKILL, run_seconds=seconds)
         finally:
             _kill_session(process)
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
-        return ExitRecord(started=True, code=128 - code if code < 0 else code)
+        return ExitRecord(started=True, code=128 - code if code < 0 else code, run_seconds=time.monotonic() - begun)
 
     def sweep(self) -> int:
         return _kill_marked(OWNER_VARIABLE, owner_is_gone)
@@ -127,13 +131,25 @@ def run_process(argv: tuple[str, ...], *, stdout: int, timeout_seconds: float) -
 
     Raises `HostError` where it does not end in time.
     """
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT, start_new_session=True)
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, OWNER_VARIABLE: owner()},  # a killed harness's pip is swept like its guests
+    )
     try:
         return process.wait(timeout=timeout_seconds)
     except subprocess.TimeoutExpired:
         raise HostError(f"`{argv[0]}` did not end within {timeout_seconds:.0f} s and was killed") from None
     finally:
         _kill_session(process)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder however deep: Python's own removal calls itself for each level, `rm` does not."""
+    run_process(("rm", "-rf", "--", str(folder)), stdout=subprocess.DEVNULL, timeout_seconds=300)
 
 
 def download_wheel(requirement: str, *, into: Path, log: Path) -> Path:

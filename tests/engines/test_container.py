@@ -10,6 +10,7 @@ import pytest
 
 from harness.engines.base import CAMPAIGN_LABEL, LOG, OWNER_LABEL, BuiltImage, Mount, Recipe, Run, owner
 from harness.engines.container import ContainerEngine
+from harness.engines.find import find_engine
 from harness.errors import BuildFailed
 from harness.launch import container_user
 
@@ -209,6 +210,20 @@ def test_a_podman_service_of_ours_that_ended_is_started_again(
     engine._service.terminate()
     engine._service.wait(timeout=30)
     assert engine.find_built(recipe) == cpu_image
+
+
+def test_the_caller_s_proxies_with_their_passwords_are_not_handed_in(
+    engine_name: str, cpu_image: BuiltImage, exchange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text('{"proxies": {"default": {"httpProxy": "http://user:s3cret@proxy:1"}}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    proxied = ContainerEngine(find_engine(engine_name))
+    try:
+        code = python("import os; open('/exchange/environment', 'w').write(str(dict(os.environ)))")
+        assert proxied.run(run_of(proxied, cpu_image, exchange, *code), timeout_seconds=60).code == 0
+    finally:
+        proxied.close()
+    assert "s3cret" not in (exchange / "environment").read_text()
 
 
 def test_an_image_is_found_by_its_recipe_and_not_by_its_tag(

@@ -266,7 +266,32 @@ def test_a_length_that_cannot_be_is_refused(tmp_path: Path, seconds: float) -> N
 
 def test_a_reference_is_kept_as_it_is_without_a_length(tmp_path: Path) -> None:
     reference = write_rttm(tmp_path / "sample.rttm", (0.0, 1.0, "a"))
-    assert prepare_audio(write_audio(tmp_path / "sample.wav"), reference=reference).reference == reference
+    kept = prepare_audio(write_audio(tmp_path / "sample.wav"), reference=reference).reference
+    assert kept is not None
+    assert kept.read_bytes() == reference.read_bytes()
+    assert kept.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_reference_is_kept_under_a_name_that_no_mount_option_can_hide_in(tmp_path: Path) -> None:
+    reference = write_rttm(tmp_path / "a,target=b.rttm", (0.0, 1.0, "a"))
+    kept = prepare_audio(write_audio(tmp_path / "sample.wav"), reference=reference).reference
+    assert kept is not None
+    assert kept.stem.isalnum()
+
+
+@pytest.mark.parametrize("what", ["audio", "reference"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, what: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    refuse = prepare_audio if what == "audio" else check_reference
+    with pytest.raises(AudioError, match="no plain file"):
+        refuse(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("rate", [1, 10_000_000])
+def test_a_sample_rate_that_is_no_recording_s_is_refused(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "odd.wav", numpy.full(rate + 10 if rate < 10 else 1000, 0.5), rate)
+    with pytest.raises(AudioError, match=f"sample rate of {rate} Hz"):
+        prepare_audio(tmp_path / "odd.wav")
 
 
 def test_a_reference_is_repeated_as_its_recording_is(tmp_path: Path) -> None:

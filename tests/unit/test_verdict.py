@@ -279,3 +279,37 @@ def test_every_cause_but_the_build_s_is_one_that_a_judge_can_give() -> None:
         judged_exception("ValueError").cause,
     }
     assert given == set(get_args(Cause)) - {"build"}
+
+
+def _told(journal: tuple[Event, ...], **known: Any) -> Verdict:
+    return judge(journal, ExitRecord(started=True, code=0, **known), family="cpu", last_stage="verify", warm_passes=3)
+
+
+def _with_passes(*seconds: float) -> tuple[Event, ...]:
+    values = iter(seconds)
+    return tuple({**e, "seconds": next(values)} if e["event"] == "pass" else e for e in passing_journal())
+
+
+@pytest.mark.parametrize(
+    ("journal", "said"),
+    [
+        (_with_passes(3.0, 2.0, 0.0, 2.0), "took no time"),
+        (_with_passes(3.0, 2.0, -5.0, 2.0), "took no time"),
+        (_with_passes(3.0, 1e-9, 1e-9, 1e-9), "took no time"),
+        (passing_journal(warm=(2.0,)), "1 cold and 1 warm passes; 1 and 3 were asked for"),
+        (passing_journal(warm=()), "1 cold and 0 warm passes"),
+        (passing_journal(speakers=-7), "below zero"),
+        (passing_journal(der=-0.5), "below zero"),
+        (tuple(e for e in passing_journal() if e.get("stage") != "device"), "without the stage device"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_journal_that_cannot_be_true_is_no_pass(journal: tuple[Event, ...], said: str) -> None:
+    verdict = _told(journal)
+    assert (verdict.status, verdict.cause) == ("fail", "error")
+    assert said in verdict.summary
+
+
+def test_passes_that_took_longer_than_the_container_ran_are_no_pass() -> None:
+    assert "longer than the 4.0 s that it ran" in _told(passing_journal(), run_seconds=4.0).summary
+    assert _told(passing_journal(), run_seconds=60.0).status == "pass"
