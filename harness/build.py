@@ -55,10 +55,13 @@ def build_log(recipe: Recipe) -> Path:
 
 def ensure_built(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
     """The built image, built now where it was not. Raises `BuildFailed` with the log's end."""
+    found = engine.find_built(recipe_of(image))
+    return found if found is not None else rebuild(image, engine, say=say)
+
+
+def rebuild(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
+    """The image, built now whether it was or not: for one that was damaged. Raises `BuildFailed` with the log's end."""
     recipe = recipe_of(image)
-    found = engine.find_built(recipe)
-    if found is not None:
-        return found
     return engine.build(recipe, log=build_log(recipe), say=say)
 
 

@@ -186,10 +186,11 @@ def build_images(
     engine: EngineOption = "auto",
     catalogs: Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be built.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Build also what is built already.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build images; one that is already built of the same recipe is left alone."""
-    from harness.build import build_log, ensure_built, recipe_of
+    from harness.build import build_log, ensure_built, rebuild, recipe_of
     from harness.campaign import engine_name
     from harness.errors import BuildFailed
     from harness.inputs import choose_images, parse_engine
@@ -209,7 +210,8 @@ def build_images(
         else:
             runner = open_engine(engine_name(image, preference))
             try:
-                row["id"] = ensure_built(image, runner, say=progress.say).id
+                build = rebuild if again else ensure_built
+                row["id"] = build(image, runner, say=progress.say).id
             except BuildFailed as error:
                 row["error"] = str(error)
                 progress.announce(f"{image.name}: the build failed: {error}\n{error.log_tail[-1500:]}")

@@ -18,6 +18,15 @@ from harness.errors import EngineError
 EngineName = Literal["podman", "docker"]
 
 
+_INSTALL_PODMAN = "install it (`apt install podman`, `dnf install podman`)"
+_START_DOCKER = "its daemon does not listen on DOCKER_HOST, $XDG_RUNTIME_DIR/docker.sock or /var/run/docker.sock"
+_ADVICE = {
+    "podman": f"Podman is not to be found: {_INSTALL_PODMAN}",
+    "docker": f"Docker is not to be found: {_START_DOCKER}",
+    "auto": f"neither Podman nor Docker is to be found: {_INSTALL_PODMAN}; `make bench` alone needs no engine",
+}
+
+
 class Found(msgspec.Struct, frozen=True):
     """An engine that could be used."""
 
@@ -36,11 +45,7 @@ def find_engine(preference: str, *, environment: Mapping[str, str] | None = None
     for name in ("podman", "docker") if preference == "auto" else (preference,):
         if (engine := found[name]) is not None:
             return engine
-    wanted = "neither Podman nor Docker is" if preference == "auto" else f"{preference.capitalize()} is not"
-    raise EngineError(
-        f"{wanted} to be found: install it (`apt install podman`, `dnf install podman`) or, for Docker, start its daemon; "
-        "`make bench` alone needs no engine"
-    )
+    raise EngineError(_ADVICE[preference])
 
 
 def is_rootless() -> bool:

@@ -94,6 +94,7 @@ def test_an_interrupted_bench_leaves_a_whole_store_and_no_process(workplace: Wor
     finally:
         process.kill()
     causes = [launch.verdict.cause for launch in workplace.stored()]
+    assert "interrupted; every finished launch is in the store" in workplace.talk.read_text()
     assert causes[:2] == [None, None]
     assert causes[-1] == "interrupted"
     assert workplace.journals() == []
