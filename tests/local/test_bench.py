@@ -126,11 +126,11 @@ def test_a_launch_that_takes_too_long_is_killed_and_recorded(workplace: Workplac
 
 
 def test_a_memory_limit_ends_in_its_own_verdict(workplace: Workplace) -> None:
-    done = workplace.bench(*ONE, "--memory", "700m")
+    # Enough address space for the imports: with less, some libraries try for ever to start their threads.
+    done = workplace.bench(*ONE, "--memory", "1300m", "--timeout", "120")
     assert done.code == 1
     (launch,) = workplace.stored()
-    assert launch.verdict.status == "fail"
-    assert launch.verdict.cause in ("out of memory", "crash", "import")
+    assert (launch.verdict.status, launch.verdict.cause) == ("fail", "out of memory")
 
 
 def test_a_dry_run_line_pasted_into_a_shell_does_the_same_run(workplace: Workplace) -> None:

@@ -33,6 +33,12 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "huggingface_hub.errors.GatedRepoError: 403 Client Error. Cannot access gated repo for url https://huggingface.co/pyannote/x",
         "HTTPError: Access to model pyannote/segmentation-3.0 is restricted. Cannot access gated repo.",
     ),
+    "host-out-of-memory": (
+        "RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+        "allocate 107352000 bytes. Error code 12 (Cannot allocate memory)",
+        "ImportError: pandas/_libs/pandas_parser.cpython-311-x86_64-linux-gnu.so: failed to map segment from shared object",
+        "OSError: [Errno 12] Cannot allocate memory",
+    ),
     "gpu-out-of-memory": (
         "torch.OutOfMemoryError: HIP out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 62.47 GiB",
         "RuntimeError: CUDA out of memory. Tried to allocate 20.00 MiB",
