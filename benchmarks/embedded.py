@@ -53,7 +53,7 @@ class CampPlus(Model):
     ``(items, 192)``. The frames under the mask are cut out and put end to end, as speaker verification does it.
     pyannote sends each chunk of audio once a speaker, and one item at a time would run CAM++ at batch size 1, so:
     features are computed once a chunk; speech is repeated cyclically up to the next whole second, and speech of one
-    length goes through as one batch. On the sample, two processor cores, that is 1.7 times as fast as the loop, at
+    length goes through as one batch. On the sample, two processor cores, that is 1.8 times as fast as the loop, at
     the same DER (`make perf` prints both); it also leaves ten shapes to a GPU's kernel search in place of a thousand.
     """
 
