@@ -26,10 +26,11 @@ test: .venv/dev  ## Unit tests, the guest as a process, and real diarization in 
 test-engines: .venv/dev  ## The same launches in real Podman and Docker.
 	@$(BIN)/pytest -m engines $(ARGS)
 
-check: .venv/dev  ## ruff, mypy --strict, and generated files that are stale.
+check: .venv/dev  ## ruff, mypy --strict, hadolint, and generated files that are stale.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint containers/*.Containerfile tests/engines/*.Containerfile
 	@$(BIN)/python -m tests.generated --check
 	@$(BIN)/strixbench report --check
 
@@ -39,9 +40,10 @@ perf: .venv/dev  ## Benchmarks of strixbench itself.
 lock: .venv/dev  ## Renew the locks of the host and of the images; look at the difference before you commit it.
 	@$(BIN)/uv pip compile -q pyproject.toml --extra build $(LOCK_OPTIONS) -o locks/host.txt
 	@$(BIN)/uv pip compile -q pyproject.toml --extra build --extra dev $(LOCK_OPTIONS) -o locks/dev.txt
-	@$(BIN)/uv pip compile -q containers/locks/cpu.in --override containers/locks/left-out.txt \
+	@$(foreach lock,$(wildcard containers/locks/*.in),$(BIN)/uv pip compile -q $(lock) \
+	    --override containers/locks/left-out.txt \
 	    $(foreach package,torch torchaudio torchcodec torchvision,--no-emit-package $(package)) \
-	    $(LOCK_OPTIONS) -o containers/locks/cpu.txt
+	    $(LOCK_OPTIONS) -o $(lock:.in=.txt) &&) true
 
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 

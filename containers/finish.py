@@ -1,28 +1,102 @@
-"""Run at the end of every build, by the Python of the environment that was built.
+"""Run at the end of every build, by the Python of the image that was built.
 
-Asserts that torch is the one that the build began with, and of the family that the image claims; takes out what cannot
-work beside it. Usage: ``finish.py FAMILY TORCH_VERSION``.
+Asserts that torch is the one that the build began with, of the family and the ROCm or CUDA version that the image claims,
+and from the wheel that was first seen under its name; takes out what cannot work beside it.
+Usage: ``finish.py FAMILY TORCH_VERSION [EXPECTED]``, in the folder with pip's report.
 """
 
 import glob
+import importlib.metadata
 import importlib.util
+import json
 import os
 import sys
 
+MALWARE = {"lightning": ("2.6.2", "2.6.3"), "pytorch-lightning": ("2.6.2", "2.6.3")}
+"""Releases that steal credentials when they are imported: GHSA-w37p-236h-pfx3."""
 
-def main(family, version):
+REPORT = "torch.json"
+"""What pip installed in the first step: https://pip.pypa.io/en/stable/reference/installation-report/."""
+
+KNOWN = "known-wheels.txt"
+
+
+def main(family, version, expected=""):
+    refuse_malware()
+    wheels = wheels_of_report()
+    refuse_replaced(wheels)
+    refuse_changed(wheels)
+
     import torch
 
-    if torch.__version__.split("+")[0] != version.split("+")[0]:
+    if family == "portable":
+        # Any build of the same release, for any device.
+        if torch.__version__.split("+")[0] != version.split("+")[0]:
+            sys.exit(f"torch {torch.__version__} is installed; the build began with {version}")
+    elif ("+" in version and torch.__version__ != version) or torch.__version__.split("+")[0] != version.split("+")[0]:
         sys.exit(f"torch {torch.__version__} is installed; the build began with {version}")
-    if family == "cpu" and (torch.version.cuda or torch.version.hip):
+    hip, cuda = getattr(torch.version, "hip", None), torch.version.cuda
+    if family == "cpu" and (cuda or hip):
         sys.exit(f"torch {torch.__version__} is a GPU build in a CPU image: name a CPU wheel index in torch_index")
-    if family in ("rocm", "therock") and not torch.version.hip:
+    if family in ("rocm", "therock") and not hip:
         sys.exit(f"torch {torch.__version__} has no HIP in a {family} image")
-    if family == "cuda" and not torch.version.cuda:
+    if family == "cuda" and not cuda:
         sys.exit(f"torch {torch.__version__} has no CUDA in a cuda image")
-    if family == "cpu":
-        drop_torchaudio_extension()
+    found = hip or cuda or ""
+    if expected and found != expected and not found.startswith(f"{expected}."):
+        sys.exit(f"torch {torch.__version__} was built for {found}; this image is meant to have {expected}")
+    drop_torchaudio_extension()
+    print(f"torch {torch.__version__}, hip {hip}, cuda {cuda}")
+
+
+def refuse_malware():
+    """Look at the versions alone: these releases act when they are imported."""
+    for name, versions in MALWARE.items():
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if found in versions:
+            sys.exit(f"{name} {found} is malware (GHSA-w37p-236h-pfx3): this image must not be used")
+
+
+def wheels_of_report():
+    """(distribution, version, file name, SHA-256) of all that the torch step installed; none where the base brought it."""
+    try:
+        with open(REPORT) as stream:
+            installed = json.load(stream)["install"]
+    except FileNotFoundError:
+        return []
+    return [
+        (
+            each["metadata"]["name"],
+            each["metadata"]["version"],
+            each["download_info"]["url"].rsplit("/", 1)[-1].replace("%2B", "+"),
+            each["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256", ""),
+        )
+        for each in installed
+    ]
+
+
+def refuse_replaced(wheels):
+    """torch and what it brought for its device are still what they were; plain Python packages the lock may settle."""
+    devices = ("torch", "triton", "pytorch-triton", "nvidia-", "rocm", "amd-torch")
+    for name, version, _, _ in wheels:
+        if name.lower().replace("_", "-").startswith(devices) and importlib.metadata.version(name) != version:
+            sys.exit(f"{name} {importlib.metadata.version(name)} is installed; the build began with {version}")
+
+
+def refuse_changed(wheels):
+    """Print each wheel's hash for the build to remember, and refuse one that was another when it was first seen."""
+    known = {}
+    if os.path.exists(KNOWN):
+        with open(KNOWN) as stream:
+            known = dict(line.split() for line in stream if line.strip())
+    for _, _, file, digest in wheels:
+        if file in known and known[file] != digest:
+            sys.exit(f"{file} has SHA-256 {digest}; when it was first seen it had {known[file]}")
+        if digest:
+            print(f"strixbench wheel: {file} {digest}")
 
 
 def drop_torchaudio_extension():
@@ -36,7 +110,7 @@ def drop_torchaudio_extension():
         return
     try:
         import torchaudio  # noqa: F401
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         print(f"torchaudio's extension is taken out: {error}")
         for folder in specification.submodule_search_locations:
             for library in glob.glob(os.path.join(folder, "lib", "*.so")):
@@ -44,4 +118,4 @@ def drop_torchaudio_extension():
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

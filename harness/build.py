@@ -3,49 +3,174 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import queue
 import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from harness import places
 from harness.catalog import Image
-from harness.engines.base import BuiltImage, Engine, Recipe, Say
-from harness.errors import CatalogError
+from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
+from harness.errors import BuildFailed, CatalogError, EngineError
+from harness.records import EngineRecord
 
-NEEDED = ("family", "torch", "torchaudio", "lock")
+NEEDED = ("family", "torch")
+
+KNOWN_WHEELS = "known-wheels.txt"
+"""In the build context and in our cache: file name and SHA-256 of each torch wheel that a build ever installed."""
+
+_OPTIONS = {
+    "index": "--index-url {index}",
+    "index and default": "--extra-index-url {index}",
+    "links": "--find-links {index}",
+}
 
 
 def recipe_of(image: Image) -> Recipe:
     """What the image is made of, hashed. Raises `CatalogError` where a field or a file is missing."""
-    lacking = [name for name in (*NEEDED, *_needed_by_container(image)) if getattr(image, name) is None]
+    lacking = [name for name in (*NEEDED, *_needed_besides(image)) if getattr(image, name) is None]
     if lacking:
         raise CatalogError(f"catalog row images.{image.name} lacks {', '.join(lacking)}: it cannot be built")
     local = image.engine == "local"
     containerfile = "" if local else _text(places.CONTAINERS / str(image.containerfile), image)
-    files = {"lock.txt": places.CONTAINERS / "locks" / str(image.lock), "finish.py": places.CONTAINERS / "finish.py"}
     wheels = _wheels(image)
+    files = _files(image)
     arguments = {
-        "FAMILY": str(image.family),
+        "FAMILY": "portable" if image.portable_of else str(image.family),
+        "EXPECTED": image.expected or "",
         "TORCH": str(image.torch),
-        "TORCHAUDIO": str(image.torchaudio),
-        "TORCH_INDEX": image.torch_index or "",
+        "TORCH_EXTRA": image.torch_extra or "",
+        "TORCHAUDIO": image.torchaudio or "",
+        "TORCH_OPTIONS": torch_options(image),
     }
     # A folder of this host decides where wheels come from, not what is installed: only the names are hashed.
     digest = hashlib.sha256()
     for part in (containerfile, *(_text(path, image) for path in files.values()), *wheels):
         digest.update(part.encode() + b"\0")
-    arguments_of_engine = {"WHEELS": image.wheels or ""} if local else {"BASE": str(image.base)}
+    arguments_of_engine = (
+        {"WHEELS": image.wheels or ""} if local else {"BASE": str(image.base), "PACKAGES": " ".join(image.packages)}
+    )
     for name, value in sorted((arguments | ({} if local else arguments_of_engine)).items()):
         digest.update(f"{name}={value}\0".encode())
     if not local:
         files |= {f"wheels/{path.name}": path for path in wheels.values()}
+        if known_wheels().exists():
+            files[KNOWN_WHEELS] = known_wheels()
     return Recipe(
         image=_tag_name(image.name),
         hash=digest.hexdigest(),
         containerfile=containerfile,
         arguments=arguments | arguments_of_engine,
         files=files,
+        labels=_labels(image),
         network=image.build_network,
     )
+
+
+def torch_options(image: Image) -> str:
+    """pip's options for the step that installs torch; empty where the base brings it."""
+    if image.torch_from == "base":
+        return ""
+    source = _OPTIONS[image.torch_from].format(index=image.torch_index) if image.torch_index else ""
+    return " ".join(filter(None, (source, "" if image.torch_dependencies else "--no-deps"))) or "--no-deps"
+
+
+def known_wheels() -> Path:
+    """Where the hashes of torch wheels are kept: indexes of ROCm builds publish none that could be pinned beforehand."""
+    return places.cache() / KNOWN_WHEELS
+
+
+def remember_wheels(log: Path) -> None:
+    """Keep the hashes that a build printed, so that the next one refuses another wheel of the same name."""
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        found = {match[1]: match[2] for line in lines if (match := _WHEEL.match(line))}
+    known = dict(line.split() for line in known_wheels().read_text().splitlines()) if known_wheels().exists() else {}
+    if found.keys() - known.keys():
+        known_wheels().parent.mkdir(parents=True, exist_ok=True)
+        part = known_wheels().with_suffix(".part")
+        part.write_text("".join(f"{name} {digest}\n" for name, digest in sorted((found | known).items())))
+        os.replace(part, known_wheels())
+
+
+_WHEEL = re.compile(r"strixbench wheel: ([\w.+-]{1,300}\.whl) ([0-9a-f]{64})$")
+
+
+class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build came to."""
+
+    image: Image
+    engine: EngineRecord
+    log: Path
+    built: BuiltImage | None = None
+    """``None``: it failed"""
+    cause: Literal["build", "engine"] | None = None
+    message: str = ""
+    log_tail: str = ""
+
+
+def build_all(
+    images: Sequence[Image], *, open_engine: Callable[[Image], Engine], again: bool, jobs: int, say: Say
+) -> Iterator[BuildOutcome]:
+    """Build images, several at once where ``jobs`` says so; yields each outcome as it comes, in no order.
+
+    Threads, since a build is waiting for the engine; daemons, since a Ctrl-C must not wait for a build: the engine ends
+    it when our connection goes.
+    """
+
+    def build_one(image: Image) -> BuildOutcome:
+        return _build_one(image, open_engine=open_engine, build=rebuild if again else ensure_built, say=say)
+
+    if jobs == 1:
+        yield from map(build_one, images)
+        return
+    waiting: queue.SimpleQueue[Image] = queue.SimpleQueue()
+    done: queue.SimpleQueue[BuildOutcome | Exception] = queue.SimpleQueue()
+    for image in images:
+        waiting.put(image)
+
+    def work() -> None:
+        while True:
+            try:
+                image = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put(build_one(image))
+            except Exception as error:  # a bug of ours: raised where somebody sees it
+                done.put(error)
+
+    for _ in range(min(jobs, len(images))):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in images:
+        outcome = done.get()
+        if isinstance(outcome, Exception):
+            raise outcome
+        yield outcome
+
+
+def _build_one(
+    image: Image, *, open_engine: Callable[[Image], Engine], build: Callable[..., BuiltImage], say: Say
+) -> BuildOutcome:
+    """One image, and what became of it."""
+    log = build_log(recipe_of(image))
+    record = EngineRecord(name="local" if image.engine == "local" else "container")
+    try:
+        engine = open_engine(image)
+        try:
+            record = engine.record
+            built = build(image, engine, say=say)
+        finally:
+            engine.close()
+    except BuildFailed as error:
+        return BuildOutcome(image=image, engine=record, log=log, cause="build", message=str(error), log_tail=error.log_tail)
+    except EngineError as error:
+        return BuildOutcome(image=image, engine=record, log=log, cause="engine", message=str(error))
+    return BuildOutcome(image=image, engine=record, log=log, built=built)
 
 
 def build_log(recipe: Recipe) -> Path:
@@ -62,11 +187,38 @@ def ensure_built(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
 def rebuild(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
     """The image, built now whether it was or not: for one that was damaged. Raises `BuildFailed` with the log's end."""
     recipe = recipe_of(image)
-    return engine.build(recipe, log=build_log(recipe), say=say)
+    built = engine.build(recipe, log=build_log(recipe), say=say)
+    remember_wheels(build_log(recipe))
+    return built
 
 
-def _needed_by_container(image: Image) -> tuple[str, ...]:
-    return () if image.engine == "local" else ("containerfile", "base")
+def _needed_besides(image: Image) -> tuple[str, ...]:
+    """What such an image cannot be built without."""
+    if image.script is not None:
+        return ("containerfile", "base")
+    return ("torchaudio", "lock", *(() if image.engine == "local" else ("containerfile", "base")))
+
+
+def _files(image: Image) -> dict[str, Path]:
+    """What the build reads, by its name there."""
+    if image.script is not None:
+        return {"recipe.sh": places.CONTAINERS / image.script}
+    return {"lock.txt": places.CONTAINERS / "locks" / str(image.lock), "finish.py": places.CONTAINERS / "finish.py"}
+
+
+def _labels(image: Image) -> dict[str, str]:
+    """What the image says of itself: https://github.com/opencontainers/image-spec/blob/main/annotations.md."""
+    base, _, digest = str(image.base).partition("@")
+    labels = {
+        IMAGE_LABEL: image.name,
+        "org.opencontainers.image.title": f"strixbench {image.name}",
+        "org.opencontainers.image.description": image.description,
+        "org.opencontainers.image.base.name": base,
+        "org.opencontainers.image.base.digest": digest,
+        LOCK_LABEL: hashlib.sha256(_text(_files(image)["lock.txt"], image).encode()).hexdigest() if image.lock else "",
+        PORTABLE_LABEL: image.portable_of or "",
+    }
+    return {name: value for name, value in labels.items() if value}
 
 
 def _tag_name(name: str) -> str:

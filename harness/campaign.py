@@ -17,7 +17,7 @@ import msgspec
 
 from harness import places
 from harness.audio import Audio
-from harness.build import build_log, ensure_built, recipe_of
+from harness.build import BuildOutcome, build_log, ensure_built, recipe_of
 from harness.catalog import Catalog, Cell, Family, Image, PipelineRow, select_variants
 from harness.devices import request_devices
 from harness.engines.base import BuiltImage, Engine, owner, owner_is_gone
@@ -132,10 +132,30 @@ class Campaign:
                 for engine in self._engines.values():
                     engine.close()
 
+    def build(self, outcomes: Iterator[BuildOutcome]) -> tuple[BuildOutcome, ...]:
+        """Take what builds come to, one after the other, and store those that failed; returns all.
+
+        Raises `HostError` where another campaign runs or the store refuses.
+        """
+        with campaign_lock():
+            taken = []
+            for outcome in outcomes:
+                taken.append(outcome)
+                if outcome.cause is None:
+                    continue
+                cells = self._cells(outcome.image)
+                obstacle = _Obstacle(cells, outcome.engine)
+                message = f"the build failed: {outcome.message}"
+                self._store_unlaunched(obstacle, cause=outcome.cause, message=message, log_tail=outcome.log_tail)
+            return tuple(taken)
+
+    def _cells(self, image: Image) -> tuple[Cell, ...]:
+        variants = select_variants(self._catalog, image, self._request.gfx)
+        return tuple(Cell(image, variant, self._request.pipeline, self._request.audio.name) for variant in variants)
+
     def _slots(self, image: Image) -> tuple[_Slot, ...]:
         """The image's cells, once it is built and its family is known; what stands in the way is stored."""
-        variants = select_variants(self._catalog, image, self._request.gfx)
-        cells = tuple(Cell(image, variant, self._request.pipeline, self._request.audio.name) for variant in variants)
+        cells = self._cells(image)
         obstacle = _Obstacle(cells, EngineRecord(name=engine_name(image, self._request.engine)))
         try:
             engine = self._engine(image)

@@ -30,6 +30,7 @@ REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$"
 """What an image reference may look like; none can be taken for an option."""
 
 BatchSize = Annotated[int, msgspec.Meta(ge=1)]
+PackageName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.+-]*$")]
 VariableName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
@@ -50,16 +51,42 @@ class Image(_Row, frozen=True, kw_only=True):
     """An image to run as it is; ``None``: we build it."""
     containerfile: str | None = None
     base: str | None = None
+    packages: tuple[PackageName, ...] = ()
+    """Debian packages that the base lacks."""
+    script: str | None = None
+    """What a seed's image installs after torch, in place of a lock."""
     torch: str | None = None
+    """Exact, with its local part: ``2.9.1+rocm6.4``. The base's own where ``torch_from`` is ``base``."""
+    torch_extra: Annotated[str, msgspec.Meta(pattern=r"^\[[a-z0-9-]+\]$")] | None = None
     torchaudio: str | None = None
-    torch_index: str | None = None
+    torch_index: Annotated[str, msgspec.Meta(pattern=r"^\S+$")] | None = None
+    torch_from: Literal["index", "index and default", "links", "base"] = "index"
+    """Where torch comes from: ``torch_index`` alone; it and pip's default index; a page of links; the base image."""
+    torch_dependencies: bool = False
+    """Whether torch's dependencies come from its index too: CUDA's and TheRock's libraries are packages of their own."""
+    expected: str | None = None
+    """The beginning of ``torch.version.hip`` or ``.cuda``; ``None``: not held to one."""
+    native: bool | None = None
+    """Whether the wheels carry kernels of gfx1151; ``None``: not known, or no AMD image."""
+    pyannote: str | None = None
     lock: str | None = None
+    not_portable: str | None = None
+    """Why there is no CPU build of the same versions; ``None``: there is one."""
+    portable_of: str | None = None
+    """The image whose dependency set this is, on a plain base with a torch for any machine; ``None``: itself."""
     wheels: str | None = None
     """A folder of wheels on this host that the build looks into first."""
     build_network: Literal["default", "host"] = "default"
     user: str | None = None
     """``uid:gid`` inside the container; ``None``: the caller's, or an unprivileged one where that is root."""
     python: str = "python3"
+
+    @property
+    def todo(self) -> tuple[str, ...]:
+        """What is open about its pins, in sentences; none where nothing is."""
+        if self.engine == "local" or self.reference is not None or (self.base or "").startswith("localhost/"):
+            return ()
+        return () if "@sha256:" in (self.base or "") else (f"TODO digest: {self.base} is a tag, which may move",)
 
 
 class Variant(_Row, frozen=True, kw_only=True):
@@ -111,6 +138,9 @@ class Cell(msgspec.Struct, frozen=True):
         return "/".join((self.image.name, self.variant.name, self.pipeline.name, self.audio))
 
 
+_OURS = ("name", "portable_of")
+"""Fields that no catalog file may set."""
+
 _TABLES: dict[str, type[_Row]] = {"images": Image, "variants": Variant, "pipelines": PipelineRow, "audio": AudioRow}
 
 
@@ -125,7 +155,52 @@ def load_catalog(overlays: Iterable[Path] = ()) -> Catalog:
         for table, rows in _read(path).items():
             for name, fields in rows.items():
                 merged[table].setdefault(name, {"name": name}).update(fields)
+    merged["images"] = {name: _with_model(name, merged["images"]) for name in merged["images"]}
     return _typed(merged)
+
+
+def portable(image: Image, catalog: Catalog) -> Image:
+    """The same dependency set on the `cpu` image's base, with the CPU build, or PyPI's, of the same torch release.
+
+    It proves anywhere that the set resolves, imports and diarizes, and says nothing about a GPU: another name, family and
+    variant, so that nothing of it can be taken for the image's own result. Raises `UsageError` where there is none.
+    """
+    if image.not_portable is not None:
+        raise UsageError(f"image {image.name} has no portable build: {image.not_portable}")
+    if not is_portable(image):
+        raise UsageError(f"image {image.name} has no portable build: it is not built from a Containerfile of the catalog")
+    plain = catalog.images["cpu"]
+    return msgspec.structs.replace(
+        image,
+        name=f"{image.name}-portable",
+        portable_of=image.name,
+        description=f"{image.name}'s dependency set with a torch for any machine",
+        family="cpu",
+        variants=("cpu",),
+        base=plain.base,
+        packages=plain.packages,
+        wheels=image.wheels or plain.wheels,
+        build_network=plain.build_network,
+        torch=_release(image.torch),
+        torchaudio=_release(image.torchaudio),
+        torch_extra=None,
+        torch_index=plain.torch_index,
+        torch_from="index and default",
+        torch_dependencies=True,
+        expected=None,
+        native=None,
+        python=plain.python,
+    )
+
+
+def is_portable(image: Image) -> bool:
+    """Whether `portable` gives something."""
+    return image.not_portable is None and image.engine == "container" and image.reference is None
+
+
+def _release(version: str | None) -> str | None:
+    """A version without its local part, and no finer than a release of PyTorch's: ``2.11.0.2+rocm10.0.0`` -> ``2.11.0``."""
+    return None if version is None else ".".join(version.split("+")[0].split(".")[:3])
 
 
 def select_images(catalog: Catalog, pattern: str) -> tuple[Image, ...]:
@@ -192,7 +267,7 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
             raise CatalogError(f"{path}:{_line(text, table)}: unknown table {table!r}{nearest(table, _TABLES)}")
         if not isinstance(rows, dict):
             raise CatalogError(f"{path}:{_line(text, table)}: {table!r} is not a table")
-        types = {field.name: field.type for field in msgspec.structs.fields(_TABLES[table]) if field.name != "name"}
+        types = _types_of(table)
         for name, fields in rows.items():
             if not isinstance(fields, dict):
                 raise CatalogError(f"{path}:{_line(text, name)}: {table}.{name} is not a table")
@@ -205,6 +280,24 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
                 except msgspec.ValidationError as error:
                     raise CatalogError(f"{where}: {table}.{name}.{key}: {error}") from error
     return document
+
+
+def _types_of(table: str) -> dict[str, Any]:
+    """The keys that a row of this table may have."""
+    types = {field.name: field.type for field in msgspec.structs.fields(_TABLES[table]) if field.name not in _OURS}
+    return types | ({"like": str} if table == "images" else {})
+
+
+def _with_model(name: str, rows: Mapping[str, Mapping[str, Any]], *, followed: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A row's fields over those of the row that it is ``like``; raises `CatalogError` where that leads nowhere."""
+    fields = dict(rows[name])
+    model = fields.pop("like", None)
+    if model is None:
+        return fields
+    if model not in rows or model in (name, *followed):
+        why = "there is no such row" if model not in rows else "it leads back to itself"
+        raise CatalogError(f"catalog row images.{name}: like = {model!r}: {why}{nearest(model, rows)}")
+    return _with_model(model, rows, followed=(name, *followed)) | fields
 
 
 def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:

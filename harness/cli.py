@@ -61,6 +61,12 @@ FamilyOption = Annotated[
     str | None,
     typer.Option("--family", help="cpu, rocm, therock or cuda, for an image that is not in the catalog.", metavar="NAME"),
 ]
+PortableOption = Annotated[
+    bool,
+    typer.Option(
+        "--portable", help="The same dependency set on a plain base with a torch for any machine: no result of the image."
+    ),
+]
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 
@@ -117,50 +123,28 @@ def _options(
 
 
 @app.command("list")
-def list_cells(
-    patterns: Annotated[list[str] | None, typer.Argument(help="Globs on cells or images.", metavar="PATTERN")] = None,
+def list_images(
+    patterns: Annotated[
+        list[str] | None, typer.Argument(help="Globs on images, or with a / on cells.", metavar="PATTERN")
+    ] = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the cells, image/variant/pipeline/audio, that could be run."""
-    import fnmatch
-
-    from harness.devices import obstacles_to
+    """Show the images and what they are pinned to; with a pattern that has a /, the cells image/variant/pipeline/audio."""
+    from harness.listing import cell_rows, image_rows, select_rows, write_cells, write_images
 
     known = catalog.load_catalog(catalogs or ())
-    cells = [
-        {
-            "cell": f"{image.name}/{variant.name}/{pipeline}/{audio.name}{f'-{audio.seconds:.0f}s' if audio.seconds else ''}",
-            "image": image.name,
-            "family": image.family,
-            "engine": image.engine,
-            "torch": image.torch,
-            "base": image.base,
-            "description": image.description,
-            "obstacles": obstacles,
-        }
-        for image, obstacles in ((image, obstacles_to(image)) for image in known.images.values())
-        for variant in catalog.select_variants(known, image, None)
-        for pipeline in known.pipelines
-        for audio in known.audio.values()
-    ]
-    if patterns:
-        cells = [
-            cell
-            for cell in cells
-            if any(fnmatch.fnmatchcase(str(cell[key]), pattern) for pattern in patterns for key in ("cell", "image"))
-        ]
-        if not cells:
-            words = {str(cell_image) for cell_image in known.images}
-            raise UsageError(f"no cell matches {' '.join(patterns)}{catalog.nearest(patterns[0], words)}")
+    if patterns and any("/" in pattern for pattern in patterns):
+        cells = select_rows(cell_rows(known), patterns, known)
+        lines = [] if as_json else write_cells(cells)
+        rows: list[dict[str, Any]] = cells
+    else:
+        rows = select_rows(image_rows(known), patterns, known) if patterns else image_rows(known)
+        lines = [] if as_json else write_images(rows)
     if as_json:
-        _print_json(cells)
-        return
-    width = max(len(str(cell["cell"])) for cell in cells)
-    for cell in cells:
-        here = f"no: {'; '.join(cell['obstacles'])}" if cell["obstacles"] else "yes"
-        family, torch = cell["family"] or "?", cell["torch"] or "?"
-        typer.echo(f"{cell['cell']:<{width}}  {family:<7} {cell['engine']:<9} torch {torch}  runs here: {here}")
+        _print_json(rows)
+    for line in lines:
+        typer.echo(line)
 
 
 @models_app.command("fetch")
@@ -184,41 +168,42 @@ def fetch_models(
 def build_images(
     images: Images = None,
     engine: EngineOption = "auto",
+    portable: PortableOption = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Build so many at once.", metavar="N")] = 1,
+    wheelhouse: Annotated[
+        Path | None, typer.Option("--wheelhouse", help="A folder of wheels to look into first.", metavar="DIR")
+    ] = None,
     catalogs: Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be built.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Build also what is built already.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Then remove images of recipes that are no longer current.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build images; one that is already built of the same recipe is left alone."""
-    from harness.build import build_log, ensure_built, rebuild, recipe_of
+    """Build images; one that is already built of the same recipe is left alone, and a failure does not stop the others."""
+    from harness.build import build_log, recipe_of
     from harness.campaign import engine_name
-    from harness.errors import BuildFailed
-    from harness.inputs import choose_images, parse_engine
+    from harness.inputs import choose_images, parse_engine, with_wheelhouse
 
     preference = parse_engine(engine)
     known = catalog.load_catalog(catalogs or ())
-    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=None)
-    outcome: list[dict[str, Any]] = []
-    progress = None if dry_run else _progress()
+    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=None, as_portable=portable)
+    chosen = with_wheelhouse(chosen, wheelhouse)
     for image in chosen:
         if image.reference is not None:
             raise UsageError(f"{image.reference} was built elsewhere: there is nothing to build, `strixbench bench` runs it")
-        recipe = recipe_of(image)
-        row: dict[str, Any] = {"image": image.name, "recipe": recipe.hash, "log": str(build_log(recipe))}
-        if progress is None:
-            row |= {"tag": recipe.tag, "arguments": dict(recipe.arguments), "files": sorted(recipe.files)}
-        else:
-            runner = open_engine(engine_name(image, preference))
-            try:
-                build = rebuild if again else ensure_built
-                row["id"] = build(image, runner, say=progress.say).id
-            except BuildFailed as error:
-                row["error"] = str(error)
-                progress.announce(f"{image.name}: the build failed: {error}\n{error.log_tail[-1500:]}")
-            finally:
-                progress.stop()
-                runner.close()
-        outcome.append(row)
+        engine_name(image, preference)
+    recipes = {image.name: recipe_of(image) for image in chosen}
+    outcome: list[dict[str, Any]] = [
+        {"image": name, "recipe": recipe.hash, "tag": recipe.tag, "log": str(build_log(recipe))}
+        for name, recipe in recipes.items()
+    ]
+    if dry_run:
+        for row, recipe in zip(outcome, recipes.values(), strict=True):
+            row |= {"arguments": dict(recipe.arguments), "files": sorted(recipe.files)}
+    else:
+        _build(known, chosen, preference, outcome, again=again, jobs=jobs)
+        if prune:
+            _prune(known, {engine_name(image, preference) for image in chosen})
     if as_json:
         _print_json(outcome)
     else:
@@ -226,6 +211,62 @@ def build_images(
             typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
     if any("error" in row for row in outcome):
         raise typer.Exit(1)
+
+
+def _build(
+    known: catalog.Catalog, chosen: tuple[catalog.Image, ...], preference: str, rows: list[dict[str, Any]], **how: Any
+) -> None:
+    """Build them, add to each row what became of it, and store what failed."""
+    from harness.build import build_all
+    from harness.campaign import Campaign, Request, engine_name
+    from harness.inputs import fetch_inputs
+    from harness.launch import Settings
+
+    audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
+    progress = _progress()
+    campaign = Campaign(
+        Request(
+            images=chosen,
+            gfx=None,
+            pipeline=known.pipelines["embedded"],
+            audio=audio,
+            models=found_models,
+            engine=preference,
+            launches=0,
+            settings=Settings(),
+        ),
+        known,
+        _open_store(),
+        open_engine=open_engine,
+        observer=progress,
+    )
+    outcomes = build_all(chosen, open_engine=lambda image: open_engine(engine_name(image, preference)), say=progress.say, **how)
+    try:
+        for outcome in campaign.build(outcomes):
+            row = next(row for row in rows if row["image"] == outcome.image.name)
+            if outcome.built is not None:
+                row["id"] = outcome.built.id
+            else:
+                row["error"] = outcome.message
+                progress.announce(f"{outcome.image.name}: the build failed: {outcome.message}\n{outcome.log_tail[-1500:]}")
+    finally:
+        progress.stop()
+
+
+def _prune(known: catalog.Catalog, engines: set[str]) -> None:
+    """Remove what was built of recipes that the catalog does not have, from these engines."""
+    from harness.build import recipe_of
+
+    images = [image for image in known.images.values() if image.reference is None]
+    portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
+    keep = {recipe_of(image).hash for image in (*images, *portable)}
+    for name in sorted(engines):
+        engine = open_engine(name)
+        try:
+            removed = engine.remove_built(keep)
+        finally:
+            engine.close()
+        _talk(f"removed from {name}: {', '.join(removed) or 'nothing'}")
 
 
 @app.command()
@@ -243,6 +284,7 @@ def bench(
     label: Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")] = None,
     engine: EngineOption = "auto",
     family: FamilyOption = None,
+    portable: PortableOption = False,
     timeout: Annotated[
         float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
     ] = None,
@@ -267,7 +309,7 @@ def bench(
 
     preference, limit = parse_engine(engine), parse_time_limit(timeout)
     known = catalog.load_catalog(catalogs or ())
-    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family))
+    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
     row = catalog.select_pipeline(known, pipeline)
     for image in chosen:
         catalog.select_variants(known, image, gfx)
@@ -299,6 +341,7 @@ def probe(
     images: Images = None,
     engine: EngineOption = "auto",
     family: FamilyOption = None,
+    portable: PortableOption = False,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -309,7 +352,7 @@ def probe(
 
     preference = parse_engine(engine)
     known = catalog.load_catalog(catalogs or ())
-    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family))
+    chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
     prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
     request = Request(
         images=chosen,

@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from harness import models
 from harness.audio import Audio, prepare_audio
 from harness.catalog import (
@@ -18,8 +20,10 @@ from harness.catalog import (
     Family,
     Image,
     foreign_image,
+    is_portable,
     looks_like_reference,
     nearest,
+    portable,
     select_images,
     unknown_image,
 )
@@ -30,8 +34,13 @@ from harness.models import ModelFile, Models
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
 
 
-def choose_images(known: Catalog, names: Sequence[str], *, family: Family | None) -> tuple[Image, ...]:
-    """The images of the command line, each once. Raises `UsageError` for a name that nothing answers to."""
+def choose_images(
+    known: Catalog, names: Sequence[str], *, family: Family | None, as_portable: bool = False
+) -> tuple[Image, ...]:
+    """The images of the command line, each once, or their portable forms; a glob passes over those that have none.
+
+    Raises `UsageError` for a name that nothing answers to.
+    """
     chosen: dict[str, Image] = {}
     for name in names:
         matched = select_images(known, name)
@@ -39,8 +48,20 @@ def choose_images(known: Catalog, names: Sequence[str], *, family: Family | None
             if not looks_like_reference(name):
                 raise unknown_image(known, name)
             matched = (foreign_image(name, family=family),)
+        if as_portable:
+            possible = tuple(image for image in matched if is_portable(image)) or matched[:1]
+            matched = tuple(portable(image, known) for image in possible)
         chosen |= {image.name: image for image in matched}
     return tuple(chosen.values())
+
+
+def with_wheelhouse(images: tuple[Image, ...], folder: Path | None) -> tuple[Image, ...]:
+    """The images with a folder of wheels to look into first. Raises `UsageError` where there is no such folder."""
+    if folder is None:
+        return images
+    if not folder.is_dir():
+        raise UsageError(f"--wheelhouse {folder} is not a folder")
+    return tuple(msgspec.structs.replace(image, wheels=str(folder.resolve())) for image in images)
 
 
 def fetch_inputs(

@@ -73,6 +73,8 @@ class ImageRecord(Record, frozen=True, kw_only=True):
     """Of a registry; none for an image built here."""
     recipe: str | None = None
     """``None``: built elsewhere."""
+    portable_of: str | None = None
+    """The image whose dependency set this is, with a torch for any machine: no result of that image. ``None``: itself."""
 
 
 class EngineRecord(Record, frozen=True, kw_only=True):

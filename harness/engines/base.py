@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,8 @@ CAMPAIGN_LABEL = "io.strixbench.campaign"
 OWNER_LABEL = "io.strixbench.owner"
 RECIPE_LABEL = "io.strixbench.recipe"
 IMAGE_LABEL = "io.strixbench.image"
+LOCK_LABEL = "io.strixbench.lock"
+PORTABLE_LABEL = "io.strixbench.portable-of"
 
 LARGEST_FILE_BLOCKS = 1 << 21
 """Of 512 bytes: 1 GiB. What prints without end meets this limit before it fills the disk."""
@@ -74,6 +76,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     arguments: Mapping[str, str]
     files: Mapping[str, Path]
     """Path in the build context -> file on this host."""
+    labels: Mapping[str, str] = {}
+    """What the image says of itself, besides its recipe."""
     network: str = "default"
 
     @property
@@ -104,6 +108,10 @@ class Engine(Protocol):
 
     def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
         """Build it, the whole output into ``log``. Raises `BuildFailed`, or `EngineError` where the engine is at fault."""
+        ...
+
+    def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
+        """Remove the images that were built here of other recipes than these; returns their tags."""
         ...
 
     def command(self, run: Run) -> tuple[str, ...]:

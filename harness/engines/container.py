@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class ContainerEngine:
                     dockerfile="Containerfile",
                     tag=recipe.tag,
                     buildargs=dict(recipe.arguments),
-                    labels={RECIPE_LABEL: recipe.hash},
+                    labels={RECIPE_LABEL: recipe.hash, **recipe.labels},
                     network_mode=None if recipe.network == "default" else recipe.network,
                     rm=True,
                     forcerm=True,
@@ -124,6 +124,18 @@ class ContainerEngine:
         if failure is None and (built := self.find_built(recipe)) is not None:
             return built
         raise BuildFailed(failure or "the engine reported success and has no such image", tail_of(log))
+
+    def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
+        removed = []
+        with self._explained("removing old images"):
+            for image in self._client.api.images(filters={"label": RECIPE_LABEL}):
+                # An untagged one is a stage of a build, whose layers the next build may want.
+                if image["Labels"][RECIPE_LABEL] in keep or not image.get("RepoTags"):
+                    continue
+                for tag in image["RepoTags"]:
+                    self._client.api.remove_image(tag)
+                    removed.append(str(tag))
+        return tuple(removed)
 
     def command(self, run: Run) -> tuple[str, ...]:
         return container_command(self._name, run)
@@ -384,6 +396,9 @@ def _context(recipe: Recipe) -> Iterator[Any]:
             member = tarfile.TarInfo("Containerfile")
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text))
+            folder = tarfile.TarInfo("wheels")  # also where there are none: COPY wants it
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(folder)
             for name, path in recipe.files.items():
                 member = tarfile.TarInfo(name)
                 member.size = path.stat().st_size

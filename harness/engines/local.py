@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from harness import places
@@ -77,6 +77,14 @@ class Local:
                     raise BuildFailed(f"`{' '.join(step[:6])} ...` ended with exit {code}", tail_of(log))
         (folder / COMPLETE).write_text(json.dumps({"recipe": recipe.hash, "arguments": dict(recipe.arguments)}) + "\n")
         return BuiltImage(id=f"recipe:{recipe.hash}")
+
+    def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
+        removed = []
+        for complete in (places.cache() / "environments").glob(f"*/{COMPLETE}"):
+            if json.loads(complete.read_text())["recipe"] not in keep:
+                remove_tree(complete.parent)
+                removed.append(complete.parent.name)
+        return tuple(removed)
 
     def command(self, run: Run) -> tuple[str, ...]:
         variables = [f"{name}={value}" for name, value in sorted(run.environment.items())]
@@ -171,16 +179,16 @@ def _steps(recipe: Recipe, folder: Path) -> tuple[tuple[str, ...], ...]:
     """The commands that make the environment: the same as in the Containerfile."""
     python = str(folder / "bin" / "python")
     arguments = recipe.arguments
-    pip = (python, "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "--progress-bar", "off")
+    pip = (python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off")
     wheels = ("--find-links", arguments["WHEELS"]) if arguments.get("WHEELS") else ()
-    index = ("--extra-index-url", arguments["TORCH_INDEX"]) if arguments.get("TORCH_INDEX") else ()
+    options = shlex.split(arguments["TORCH_OPTIONS"])
     torch = (f"torch=={arguments['TORCH']}", f"torchaudio=={arguments['TORCHAUDIO']}")
     lock, finish = str(recipe.files["lock.txt"]), str(recipe.files["finish.py"])
     return (
         (sys.executable, "-m", "venv", str(folder)),
-        (*pip, *wheels, *index, *torch),
-        (*pip, *wheels, "--require-hashes", "--requirement", lock),
-        (python, finish, arguments["FAMILY"], arguments["TORCH"]),
+        (*pip, *wheels, *options, *torch),
+        (*pip, "--no-deps", *wheels, "--require-hashes", "--requirement", lock),
+        (python, finish, arguments["FAMILY"], arguments["TORCH"], arguments["EXPECTED"]),
     )
 
 

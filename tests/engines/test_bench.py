@@ -69,7 +69,7 @@ containerfile = "{REPOSITORY}/tests/engines/broken-torchaudio.Containerfile"
 base = "{recipe.tag}"
 torch = "2.13.0"
 torchaudio = "2.11.0"
-lock = "cpu.txt"
+lock = "pyannote4.txt"
 """
     )
     done = workplace.bench("broken-torchaudio", "cpu", "--catalog", str(overlay), "--engine", engine_name, *ONE)
@@ -95,7 +95,7 @@ def test_a_build_that_fails_is_recorded_and_the_others_are_measured(
     overlay = tmp_path / "bad.toml"
     overlay.write_text(
         f'[images.bad]\nfamily = "cpu"\nvariants = ["cpu"]\ncontainerfile = "{tmp_path}/bad.Containerfile"\n'
-        f'base = "{cpu_image.id.removeprefix("sha256:")}"\ntorch = "0"\ntorchaudio = "0"\nlock = "cpu.txt"\n'
+        f'base = "{cpu_image.id.removeprefix("sha256:")}"\ntorch = "0"\ntorchaudio = "0"\nlock = "pyannote4.txt"\n'
     )
     done = workplace.bench("bad", "cpu", "--catalog", str(overlay), "--engine", engine_name, *ONE)
     assert done.code == 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -270,6 +270,8 @@ class FakeEngine:
         self.guest = guest or passes
         self.runs: list[Run] = []
         self.builds: list[Recipe] = []
+        self.build_log = ""
+        self.kept: frozenset[str] = frozenset()
         self.is_closed = False
         self.sweeps = 0
         self._record = EngineRecord(name=name, version="fake")
@@ -293,7 +295,13 @@ class FakeEngine:
         self.builds.append(recipe)
         if self._build_failure is not None:
             raise self._build_failure
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(self.build_log)
         return BuiltImage(id=f"sha256:{recipe.hash}")
+
+    def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
+        self.kept = frozenset(keep)
+        return ("localhost/strixbench/old:0",)
 
     def command(self, run: Run) -> tuple[str, ...]:
         return ("fake-engine", "run", run.name, run.image, *run.argv)

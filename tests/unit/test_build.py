@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.build import build_log, ensure_built, recipe_of
-from harness.catalog import Image, load_catalog
-from harness.errors import BuildFailed, CatalogError
+from harness import places
+from harness.build import build_all, build_log, ensure_built, known_wheels, rebuild, recipe_of, torch_options
+from harness.catalog import Image, is_portable, load_catalog, portable
+from harness.errors import BuildFailed, CatalogError, EngineError
 from tests.unit.samples import FakeEngine
 
 REFERENCE = re.compile(r"localhost/strixbench/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*:[\w.-]{1,128}")
@@ -38,6 +40,13 @@ def a_wheel(folder: Path, name: str) -> str:
         {"torch_index": None},
         {"base": "localhost/other"},
         {"family": "rocm"},
+        {"torch_extra": "[device-gfx1151]"},
+        {"torch_from": "links"},
+        {"torch_dependencies": True},
+        {"expected": "7.2"},
+        {"packages": ("python3-venv",)},
+        {"lock": "pyannote3.txt"},
+        {"portable_of": "cpu"},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -126,3 +135,81 @@ def test_two_recipes_of_one_image_have_logs_of_their_own(tmp_path: Path) -> None
     first, second = build_log(recipe_of(an_image())), build_log(recipe_of(an_image(torch="2.10.0")))
     assert first != second
     assert first.parent == second.parent == tmp_path / "results" / "builds"
+
+
+@pytest.mark.parametrize(
+    ("image", "options"),
+    [
+        ("cpu", "--extra-index-url https://download.pytorch.org/whl/cpu --no-deps"),
+        ("rocm62", "--index-url https://download.pytorch.org/whl/rocm6.2 --no-deps"),
+        ("rocm714", "--index-url https://repo.amd.com/rocm/whl-multi-arch/"),
+        ("rocm72-amd", "--find-links https://repo.radeon.com/rocm/manylinux/rocm-rel-7.2/ --no-deps"),
+        ("rocm72", ""),
+    ],
+)
+def test_torch_comes_from_where_the_row_says(image: str, options: str) -> None:
+    assert torch_options(load_catalog().images[image]) == options
+
+
+def test_every_image_of_the_catalog_and_its_portable_form_has_a_recipe_of_its_own() -> None:
+    known = load_catalog()
+    images = list(known.images.values())
+    hashes = {image.name: recipe_of(image).hash for image in images}
+    assert len(set(hashes.values())) == len(images)
+    for image in filter(is_portable, images):
+        assert recipe_of(portable(image, known)).hash not in hashes.values()
+
+
+def test_an_image_says_what_it_is_made_of() -> None:
+    known = load_catalog()
+    labels = recipe_of(known.images["rocm62"]).labels
+    assert labels["org.opencontainers.image.base.name"] == "docker.io/library/python:3.12-slim-bookworm"
+    assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
+    lock = (places.CONTAINERS / "locks" / "pyannote4-torch25.txt").read_bytes()
+    assert labels["io.strixbench.lock"] == hashlib.sha256(lock).hexdigest()
+    assert "io.strixbench.portable-of" not in labels
+    assert recipe_of(portable(known.images["rocm62"], known)).labels["io.strixbench.portable-of"] == "rocm62"
+    assert "org.opencontainers.image.base.digest" not in recipe_of(known.images["rocm72-amd"]).labels
+
+
+def test_a_wheel_that_was_seen_once_is_known_to_the_next_build() -> None:
+    engine = FakeEngine(has_image=False)
+    engine.build_log = (
+        f"STEP 9\nstrixbench wheel: torch-2.5.1+rocm6.2-cp312-linux_x86_64.whl {'a' * 64}\nnot strixbench wheel: x\n"
+    )
+    assert "known-wheels.txt" not in recipe_of(an_image()).files
+    before = recipe_of(an_image()).hash
+    ensure_built(an_image(), engine, say=print)
+    assert known_wheels().read_text() == f"torch-2.5.1+rocm6.2-cp312-linux_x86_64.whl {'a' * 64}\n"
+    recipe = recipe_of(an_image())
+    assert recipe.files["known-wheels.txt"] == known_wheels()
+    assert recipe.hash == before
+    # What was seen first stays: finish.py is the one that refuses another.
+    engine.build_log = f"strixbench wheel: torch-2.5.1+rocm6.2-cp312-linux_x86_64.whl {'b' * 64}\n"
+    rebuild(an_image(), engine, say=print)
+    assert "b" * 64 not in known_wheels().read_text()
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_build_that_fails_stops_no_other(jobs: int) -> None:
+    engines = {
+        "cpu": FakeEngine(has_image=False),
+        "rocm62": FakeEngine(has_image=False, build_failure=BuildFailed("exit 1", "no such wheel\n")),
+        "rocm64": FakeEngine(has_image=False, refusal=EngineError("podman stopped answering")),
+    }
+    images = [load_catalog().images[name] for name in engines]
+    outcomes = build_all(images, open_engine=lambda image: engines[image.name], again=False, jobs=jobs, say=lambda text: None)
+    found = {outcome.image.name: outcome for outcome in outcomes}
+    assert found["cpu"].built is not None
+    assert (found["rocm62"].cause, found["rocm62"].log_tail) == ("build", "no such wheel\n")
+    assert found["rocm64"].cause == "engine"
+    assert all(engine.is_closed for engine in engines.values())
+
+
+def test_a_bug_in_a_build_s_thread_is_not_swallowed() -> None:
+    def broken(image: Image) -> FakeEngine:
+        raise ZeroDivisionError
+
+    images = [load_catalog().images["cpu"]] * 2
+    with pytest.raises(ZeroDivisionError):
+        list(build_all(images, open_engine=broken, again=False, jobs=2, say=print))

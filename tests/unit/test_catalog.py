@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from harness import catalog
-from harness.catalog import Cell, load_catalog, select_images, select_pipeline, select_variants
+from harness import catalog, places
+from harness.catalog import Cell, is_portable, load_catalog, portable, select_images, select_pipeline, select_variants
 from harness.errors import CatalogError, UsageError
 
 GPU_IMAGE = """
@@ -16,7 +17,7 @@ containerfile = "cpu.Containerfile"
 base = "localhost/base"
 torch = "2.9.1"
 torchaudio = "2.9.1"
-lock = "cpu.txt"
+lock = "pyannote4.txt"
 """
 
 
@@ -33,10 +34,110 @@ def test_the_shipped_catalog_has_the_default_image_and_its_variants() -> None:
         assert select_variants(known, image, None)
 
 
-def test_every_container_image_that_is_shipped_pins_its_base_by_digest() -> None:
-    bases = [image.base for image in load_catalog().images.values() if image.engine == "container" and image.reference is None]
-    assert bases
-    assert all(base is not None and "@sha256:" in base for base in bases)
+def test_a_base_without_a_digest_is_marked_and_no_other() -> None:
+    for image in load_catalog().images.values():
+        unpinned = image.engine == "container" and "@sha256:" not in str(image.base)
+        assert bool(image.todo) == unpinned, image.name
+        assert all(text.startswith("TODO digest: ") and str(image.base) in text for text in image.todo)
+
+
+def test_the_matrix_has_every_stack_that_the_readme_names() -> None:
+    images = load_catalog().images
+    ours = {
+        "rocm62",
+        "rocm64",
+        "rocm64-amd",
+        "rocm72",
+        "rocm72-amd",
+        "rocm714",
+        "therock",
+        "rocm10",
+        "cuda",
+        "cpu",
+        "local-cpu",
+    }
+    seeds = {"seed-rocm62", "seed-rocm62-working", "seed-rocm644", "seed-rocm72-amd", "seed-therock"}
+    assert images.keys() >= ours | seeds
+    # One pyannote on all of ours: a verdict is about ROCm, not about pip.
+    assert {images[name].pyannote for name in ours} == {"4.0.7"}
+    assert {images[f"{name}-pyannote3"].pyannote for name in ("rocm62", "rocm64", "rocm72", "cuda", "cpu")} == {"3.4.0"}
+
+
+def test_wheels_without_gfx1151_are_served_by_gfx1100_and_others_run_native_first() -> None:
+    for image in load_catalog().images.values():
+        if image.family in ("rocm", "therock") and image.script is None:
+            assert image.variants == (("native", "gfx1100") if image.native else ("gfx1100",)), image.name
+    values = [variant.environment.get("HSA_OVERRIDE_GFX_VERSION") for variant in load_catalog().variants.values()]
+    assert "11.0.0" in values
+    assert not {"11.5.0", "11.5.1"} & set(values)
+
+
+def test_an_image_is_held_to_the_rocm_that_its_torch_names() -> None:
+    for image in load_catalog().images.values():
+        local = str(image.torch).partition("+")[2]
+        if match := re.match(r"rocm(6|7)\.(\d+)", local):
+            assert image.expected == ".".join(match.groups()), image.name
+
+
+@pytest.mark.parametrize("lock", sorted((places.CONTAINERS / "locks").glob("*.txt")), ids=lambda path: path.stem)
+def test_a_lock_has_a_hash_for_every_package_and_neither_torch_nor_malware(lock: Path) -> None:
+    if lock.stem == "left-out":
+        return
+    text = lock.read_text()
+    pins = re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE)
+    blocks = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(pins) > 50
+    assert all("--hash=sha256:" in block for block in blocks)
+    names = dict(pins)
+    assert not {"torch", "torchaudio", "torchvision", "torchcodec", "librosa"} & names.keys()
+    assert names["lightning"] == names["pytorch-lightning"] == "2.5.6"
+
+
+def test_a_row_is_like_another_but_for_what_it_says(tmp_path: Path) -> None:
+    text = '[images.mine]\nlike = "other"\nlock = "l.txt"\n[images.other]\nlike = "cpu"\ntorch = "1.0"\n'
+    images = load_catalog([overlay(tmp_path, text)]).images
+    assert (images["mine"].torch, images["mine"].lock, images["mine"].base) == ("1.0", "l.txt", images["cpu"].base)
+    assert images["mine"].name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[images.a]\nlike = "cqu"\n', r"images\.a: like = 'cqu': there is no such row \(did you mean"),
+        ('[images.a]\nlike = "b"\n[images.b]\nlike = "a"\n', "it leads back to itself"),
+        ('[images.a]\nlike = "a"\n', "it leads back to itself"),
+        ('[images.a]\nportable_of = "cpu"\n', "unknown key 'portable_of'"),
+        ('[variants.a]\nlike = "cpu"\n', "unknown key 'like' in variants"),
+        ('[images.a]\ntorch_index = "https://x --trusted-host y"\n', "torch_index"),
+        ('[images.a]\npackages = ["x; rm -rf /"]\n', "packages"),
+    ],
+)
+def test_a_row_that_leads_nowhere_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(CatalogError, match=said):
+        load_catalog([overlay(tmp_path, text)])
+
+
+def test_a_portable_image_can_be_taken_for_no_result_of_the_image() -> None:
+    known = load_catalog()
+    for image in known.images.values():
+        if not is_portable(image):
+            continue
+        plain = portable(image, known)
+        assert (plain.name, plain.portable_of, plain.family) == (f"{image.name}-portable", image.name, "cpu")
+        assert [variant.name for variant in select_variants(known, plain, None)] == ["cpu"]
+        assert plain.base == known.images["cpu"].base
+        # The same release of torch, and the same set of everything else.
+        assert str(image.torch).startswith(str(plain.torch))
+        assert "+" not in str(plain.torch)
+        assert (plain.lock, plain.script, plain.containerfile) == (image.lock, image.script, image.containerfile)
+
+
+@pytest.mark.parametrize("name", ["local-cpu", "seed-therock"])
+def test_an_image_without_a_portable_form_says_why(name: str) -> None:
+    known = load_catalog()
+    assert not is_portable(known.images[name])
+    with pytest.raises(UsageError, match=f"image {name} has no portable build: "):
+        portable(known.images[name], known)
 
 
 def test_an_overlay_changes_one_field_and_keeps_the_others(tmp_path: Path) -> None:
@@ -63,7 +164,7 @@ def test_the_overlays_of_the_environment_come_before_those_of_the_command_line(
 
 
 def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_key(tmp_path: Path) -> None:
-    path = overlay(tmp_path, '# mine\n[images.cpu]\nlock = "cpu.txt"\ntorhc = "2.10.0"\n')
+    path = overlay(tmp_path, '# mine\n[images.cpu]\nlock = "pyannote4.txt"\ntorhc = "2.10.0"\n')
     with pytest.raises(CatalogError, match=r"overlay\.toml:4: unknown key 'torhc' in images\.cpu \(did you mean 'torch'\?\)"):
         load_catalog([path])
 

@@ -108,13 +108,17 @@ def test_the_version_is_printed(strixbench: Strixbench) -> None:
         (("probe", "x:1", "--family", "amd"), "--family 'amd'"),
         (("bench", "cpu", "--gfx", "gfx1100"), "image cpu has no variant that matches 'gfx1100': it has cpu"),
         (("bench", "--audio", "sampel"), "'sampel' is neither a file nor a recording of the catalog (did you mean 'sample'?)"),
-        (("list", "zzz"), "no cell matches zzz"),
+        (("list", "zzz"), "no image matches zzz"),
+        (("list", "zzz/*"), "no cell matches zzz/*"),
         (("list", "local-cup"), "(did you mean 'local-cpu'?)"),
         (("models", "fetch", "embeded"), "no model profile 'embeded'"),
         (("models", "fetch", "3.1"), "hf download pyannote/speaker-diarization-3.1"),
         (("show", "2026"), "no launch '2026' in the store"),
         (("build", "softab:rocm62"), "softab:rocm62"),
         (("build", "local-cpu", "--engine", "docker"), "local-cpu is a virtual environment"),
+        (("build", "local-cpu", "--portable"), "image local-cpu has no portable build"),
+        (("bench", "seed-therock", "--portable"), "image seed-therock has no portable build: torch 2.7.0a0"),
+        (("build", "cpu", "--wheelhouse", "/nowhere"), "--wheelhouse /nowhere is not a folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -156,15 +160,25 @@ def test_wrong_options_are_refused_with_exit_2(strixbench: Strixbench, arguments
 
 
 def test_an_unknown_key_of_an_overlay_is_refused_with_its_line_and_the_nearest(strixbench: Strixbench, tmp_path: Path) -> None:
-    path = overlay(tmp_path, '[images.cpu]\nlock = "cpu.txt"\ntorhc = "2"\n')
+    path = overlay(tmp_path, '[images.cpu]\nlock = "pyannote4.txt"\ntorhc = "2"\n')
     outcome = strixbench("list", "--catalog", path)
     assert outcome.code == 2
     assert outcome.err == f"strixbench: {path}:3: unknown key 'torhc' in images.cpu (did you mean 'torch'?)\n"
 
 
+def test_list_shows_every_image_with_its_pins(strixbench: Strixbench) -> None:
+    title, *lines = strixbench("list").out.splitlines()
+    assert title.split()[:5] == ["IMAGE", "FAMILY", "TORCH", "PYANNOTE", "GFX"]
+    assert [line.split()[0] for line in lines] == list(load_catalog().images)
+    (rocm62,) = (line for line in lines if line.startswith("rocm62 "))
+    assert re.search(r"rocm +2\.5\.1\+rocm6\.2 +4\.0\.7 +gfx1100 +no +pinned", rocm62)
+    (amd,) = (line for line in lines if line.startswith("rocm72-amd "))
+    assert re.search(r"native gfx1100 +yes +TODO", amd)
+
+
 def test_list_shows_every_cell_of_the_catalog(strixbench: Strixbench) -> None:
     known = load_catalog()
-    shown = [line.split()[0] for line in strixbench("list").out.splitlines()]
+    shown = [line.split()[0] for line in strixbench("list", "*/*").out.splitlines()]
     variants = [
         f"{image.name}/{variant.name}" for image in known.images.values() for variant in select_variants(known, image, None)
     ]
@@ -173,27 +187,36 @@ def test_list_shows_every_cell_of_the_catalog(strixbench: Strixbench) -> None:
 
 
 def test_list_takes_patterns_on_images_and_on_cells(strixbench: Strixbench) -> None:
-    def cells(*patterns: str) -> set[str]:
+    def shown(*patterns: str) -> set[str]:
         return {line.split()[0] for line in strixbench("list", *patterns).out.splitlines()}
 
-    assert {cell.split("/")[0] for cell in cells("cpu")} == {"cpu"}
-    assert {cell.split("/")[2] for cell in cells("*/3.1/*")} == {"3.1"}
-    assert cells("*/3.1/*") >= {"local-cpu/cpu/3.1/sample-30s", "cpu/cpu/3.1/sample-30s"}
-    both = cells("cpu/*/3.1/sample-30s", "local-cpu/*/embedded/sample-30s")
+    assert shown("rocm6*") == {"IMAGE", "rocm62", "rocm64", "rocm64-amd", "rocm62-pyannote3", "rocm64-pyannote3"}
+    assert {cell.split("/")[2] for cell in shown("*/3.1/*")} == {"3.1"}
+    assert shown("*/3.1/*") >= {"local-cpu/cpu/3.1/sample-30s", "cpu/cpu/3.1/sample-30s"}
+    both = shown("cpu/*/3.1/sample-30s", "local-cpu/*/embedded/sample-30s")
     assert both == {"local-cpu/cpu/embedded/sample-30s", "cpu/cpu/3.1/sample-30s"}
 
 
 def test_list_as_json_has_what_a_script_needs(strixbench: Strixbench) -> None:
-    cells = json.loads(strixbench("list", "local-cpu", "--json").out)
+    (image,) = json.loads(strixbench("list", "rocm714", "--json").out)
+    assert (image["family"], image["expected"], image["variants"]) == ("therock", "7.14", ["native", "gfx1100"])
+    cells = json.loads(strixbench("list", "local-cpu/*", "--json").out)
     assert cells[0]["cell"] == "local-cpu/cpu/embedded/sample-30s"
     assert (cells[0]["family"], cells[0]["engine"]) == ("cpu", "local")
+
+
+def test_a_portable_build_can_be_looked_at(strixbench: Strixbench) -> None:
+    rows = json.loads(strixbench("build", "rocm7*", "--portable", "--dry-run", "--json").out)
+    assert {row["image"] for row in rows} == {f"rocm{name}-portable" for name in ("72", "72-amd", "714", "72-pyannote3")}
+    assert {row["arguments"]["FAMILY"] for row in rows} == {"portable"}
+    assert {row["arguments"]["TORCH"] for row in rows} == {"2.7.1", "2.9.1", "2.12.0"}
 
 
 def test_list_shows_an_image_of_an_overlay_that_somebody_else_built(strixbench: Strixbench, tmp_path: Path) -> None:
     path = overlay(tmp_path, '[images.softab]\nreference = "softab:rocm62"\n')
     outcome = strixbench("list", "softab", "--catalog", path)
     assert outcome.code == 0
-    assert outcome.out.startswith("softab/native/embedded/sample-30s ")
+    assert "\nsoftab " in outcome.out
     assert "None" not in outcome.out
 
 
