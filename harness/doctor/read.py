@@ -48,7 +48,7 @@ def read_facts(
     distribution = f"{system.get('ID', '')} {system.get('ID_LIKE', '')}".replace('"', "").split()
     groups = _groups(read_file(root / "etc/group").text or "")
     release = read_file(root / "proc/sys/kernel/osrelease").text
-    devices = sorted((root / "sys/class/drm").glob("card[0-9]"))
+    cards = [path for path in sorted((root / "sys/class/drm").glob("card*")) if path.name[4:].isdigit()]
     pci = _pci_gpus(root)
     return HostFacts(
         distribution=tuple(distribution),
@@ -73,7 +73,7 @@ def read_facts(
         nvidia=_node(root, "dev/nvidia0"),
         nvidia_driver=read_file(root / "proc/driver/nvidia/version"),
         cdi=tuple(sorted(path.name for folder in ("etc/cdi", "var/run/cdi") for path in (root / folder).glob("*.*"))),
-        cards=tuple(_card(folder / "device") for folder in devices if _line(folder / "device/vendor") == "0x1002"),
+        cards=tuple(_card(folder / "device") for folder in cards if _line(folder / "device/vendor") == "0x1002"),
         kfd_nodes=tuple(_kfd_nodes(root)),
         amdgpu_is_loaded=os.path.isdir(root / "sys/module/amdgpu"),
         amdgpu_version=read_file(root / "sys/module/amdgpu/version"),
@@ -154,8 +154,7 @@ def _runtime_directory(environment: Mapping[str, str]) -> str | None:
 
 
 def _on_path(program: str, environment: Mapping[str, str]) -> bool:
-    """Also where only administrators look: Debian keeps some of it in /usr/sbin."""
-    return shutil.which(program, path=f"{environment.get('PATH', '')}:/usr/sbin:/sbin:/usr/libexec") is not None
+    return shutil.which(program, path=environment.get("PATH", "")) is not None
 
 
 def _node(root: Path, name: str) -> DeviceNode | None:
