@@ -71,7 +71,13 @@ def this_host(images: Iterable[Image]) -> HostFacts:
     return read_facts(
         engines=ask_engines(os.environ),
         images=tuple(
-            ImageFacts(name=image.name, family=image.family, obstacles=obstacles_to(image), todo=open_points(image))
+            ImageFacts(
+                name=image.name,
+                family=image.family,
+                needs_engine=image.engine != "local",
+                obstacles=obstacles_to(image),
+                todo=open_points(image),
+            )
             for image in images
         ),
         gated=[name for names in GATED.values() for name in names],

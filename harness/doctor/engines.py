@@ -10,6 +10,9 @@ from harness.engines.about import EngineFacts
 
 _SUBJECT = "engines"
 
+_FIRST_ID, _IDS = 100_000, 65_536
+"""What useradd gives: https://man7.org/linux/man-pages/man5/login.defs.5.html (SUB_UID_MIN, SUB_UID_COUNT)."""
+
 _INSTALL = (
     (("fedora", "rhel", "centos"), "sudo dnf install -y {}"),
     (("debian", "ubuntu"), "sudo apt update && sudo apt install -y {}"),
@@ -39,11 +42,10 @@ def check_engines(facts: HostFacts) -> tuple[Finding, ...]:
                 fix=install_command(facts, "podman"),
             ),
         )
-    answers = any(engine.error is None for engine in facts.engines)
-    return tuple(_engine(engine, facts, answers=answers) for engine in facts.engines)
+    return tuple(_engine(engine, facts) for engine in facts.engines)
 
 
-def _engine(engine: EngineFacts, facts: HostFacts, *, answers: bool) -> Finding:
+def _engine(engine: EngineFacts, facts: HostFacts) -> Finding:
     if engine.error is None:
         words = [f"{engine.name} {engine.version or 'of unknown version'}", "rootless" if engine.rootless else "rootful"]
         words += [engine.runtime] if engine.runtime else []
@@ -57,9 +59,9 @@ def _engine(engine: EngineFacts, facts: HostFacts, *, answers: bool) -> Finding:
     return Finding(
         subject=_SUBJECT,
         check="engine",
-        status="note" if answers else "problem",
+        status="note" if facts.has_engine else "problem",
         found=f"{engine.name}: {engine.error}",
-        why="the other engine answers" if answers else "no engine answers: every image but local-cpu runs in one",
+        why="the other engine answers" if facts.has_engine else "no engine answers: every image but local-cpu runs in one",
         fix=fix,
     )
 
@@ -137,7 +139,8 @@ def check_subordinate_ids(facts: HostFacts) -> tuple[Finding, ...]:
         else:
             status = "problem" if _needs_ids(facts) else "note"
             text = f"/etc/{name} has no range for this user"
-            fix = f"sudo usermod --add-{name}s 100000-165535 $USER && podman system migrate"
+            first = _first_free(reading)
+            fix = f"sudo usermod --add-{name}s {first}-{first + _IDS - 1} $USER && podman system migrate"
         why = "" if status == "ok" else "rootless Podman maps a container's users to these ids"
         found.append(Finding(subject="rootless", check=name, status=status, found=text, why=why, fix=fix))
     if not facts.has_newuidmap:
@@ -192,6 +195,12 @@ def _podman(facts: HostFacts) -> EngineFacts | None:
 def _needs_ids(facts: HostFacts) -> bool:
     """Whether Podman is what would be used: Docker's daemon maps nothing for its callers."""
     return any(engine.name == "podman" for engine in facts.engines)
+
+
+def _first_free(reading: Reading) -> int:
+    """Behind all ranges that were given away: two users with the same ids could reach into each other's containers."""
+    ranges = re.findall(r"^[^:\n]+:(\d{1,10}):(\d{1,10})$", reading.text or "", re.MULTILINE)
+    return max([_FIRST_ID, *(int(first) + int(count) for first, count in ranges)])
 
 
 def _has_range(reading: Reading, facts: HostFacts) -> bool:

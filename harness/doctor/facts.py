@@ -76,7 +76,8 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     free_bytes: int | None
     """``None``: it did not say in time."""
-    device: int | None = None
+    writable: bool = True
+    """Whether this user may write there; what an engine keeps is the engine's to write."""
 
 
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +85,7 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     family: str | None
+    needs_engine: bool = True
     obstacles: tuple[str, ...] = ()
     """What this host lacks for it."""
     todo: tuple[str, ...] = ()
@@ -158,6 +160,10 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_strix_halo(self) -> bool:
         return any(gpu.device == STRIX_HALO for gpu in self.amd)
+
+    @property
+    def has_engine(self) -> bool:
+        return any(engine.error is None for engine in self.engines)
 
     @property
     def is_rootless(self) -> bool:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import msgspec
+
 from harness import places
 from harness.doctor.facts import ABSENT, Card, DeviceNode, Disk, HostFacts, ImageFacts, KfdNode, PciGpu, Reading, User
 from harness.doctor.packages import read_packages
@@ -86,7 +88,7 @@ def read_facts(
         iommu_types=_iommu_types(root, pci),
         tuned=read_file(root / "etc/tuned/active_profile"),
         platform_profile=read_file(root / "sys/firmware/acpi/platform_profile"),
-        disks=_disks(engines, root),
+        disks=_disks(engines),
         token=_token(environment),
         cached=tuple(name for name in gated if _is_cached(name)),
         embedded_missing=tuple(path.name for path in embedded if not os.path.isfile(path)),
@@ -230,25 +232,25 @@ def _iommu_types(root: Path, pci: Iterable[PciGpu]) -> tuple[str, ...]:
     return tuple(sorted(types - {""}))
 
 
-def _disks(engines: Iterable[EngineFacts], root: Path) -> tuple[Disk, ...]:
-    wanted = [(f"{engine.name} images", Path(engine.storage)) for engine in engines if engine.storage]
-    wanted += [("results", places.results()), ("cache", places.cache())]
-    return tuple(_disk(what, path) for what, path in wanted)
+def _disks(engines: Iterable[EngineFacts]) -> tuple[Disk, ...]:
+    stores = [_disk(f"{engine.name} images", Path(engine.storage)) for engine in engines if engine.storage]
+    stores = [msgspec.structs.replace(disk, writable=True) for disk in stores]
+    return (*stores, _disk("results", places.results()), _disk("cache", places.cache()))
 
 
 def _disk(what: str, path: Path) -> Disk:
-    """Free bytes of the nearest folder that exists."""
+    """Free bytes of the nearest folder that exists, and whether we may write there."""
 
-    def look() -> tuple[int, int]:
+    def look() -> tuple[int, bool]:
         there = next(folder for folder in (path, *path.parents) if os.path.exists(folder))
         status = os.statvfs(there)
-        return status.f_bavail * status.f_frsize, os.stat(there).st_dev
+        return status.f_bavail * status.f_frsize, os.access(there, os.W_OK | os.X_OK)
 
     try:
         told = within(FILE_TIMEOUT_SECONDS, look)
     except OSError:
         told = None
-    return Disk(what=what, path=str(path), free_bytes=told[0] if told else None, device=told[1] if told else None)
+    return Disk(what=what, path=str(path), free_bytes=told[0] if told else None, writable=told[1] if told else True)
 
 
 def _token(environment: Mapping[str, str]) -> Literal["variable", "file"] | None:

@@ -19,6 +19,11 @@ ENVIRONMENT_BYTES = 2 * _GIB
 
 RESULTS_BYTES = _GIB // 10
 
+_USES = {
+    "results": "launches keep their logs and records there",
+    "cache": "the local environment and the models lie there",
+}
+
 
 def check_disks(facts: HostFacts) -> tuple[Finding, ...]:
     """Room for images, results and the cache."""
@@ -29,6 +34,15 @@ def _disk(disk: Disk, facts: HostFacts) -> Finding:
     if disk.free_bytes is None:
         text = f"{disk.what}: free room in {disk.path} cannot be found out"
         return Finding(subject="disk", check=disk.what, status="unknown", found=text, fix="df -h")
+    if not disk.writable:
+        return Finding(
+            subject="disk",
+            check=disk.what,
+            status="problem",
+            found=f"{disk.what}: {disk.path} cannot be written by this user",
+            why=_USES[disk.what],
+            fix=f"export STRIXBENCH_{disk.what.upper()}=~/strixbench-{disk.what}",
+        )
     wanted, least = _need(disk, facts)
     status: Status = "problem" if disk.free_bytes < least else "warning" if disk.free_bytes < wanted else "ok"
     engine = disk.what.partition(" ")[0]
@@ -52,8 +66,7 @@ def _need(disk: Disk, facts: HostFacts) -> tuple[int, int]:
 
 
 def _wish(what: str, wanted: int) -> str:
-    needs = {"results": "a launch keeps its log and record there", "cache": "the local environment and the models lie there"}
-    return f"{needs.get(what, 'one image needs about that much')}: {wanted / _GIB:.1f} GiB are enough"
+    return f"{_USES.get(what, 'one image needs about that much')}: {wanted / _GIB:.1f} GiB are enough"
 
 
 def check_models(facts: HostFacts, gated: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
@@ -95,7 +108,7 @@ def _embedded(facts: HostFacts) -> Finding:
         subject="models",
         check="embedded",
         status="note" if missing else "ok",
-        found=f"embedded: not fetched yet: {', '.join(missing)}" if missing else "embedded: fetched",
+        found=f"embedded: not fetched yet: {', '.join(missing)}" if missing else "embedded: fetched; each bench verifies it",
         why="the first bench fetches it; it needs no token" if missing else "",
         fix="strixbench models fetch embedded" if missing else "",
     )
@@ -105,7 +118,8 @@ def check_images(facts: HostFacts) -> tuple[Finding, ...]:
     """What each image of the catalog still needs: of this host, those with the same lack together; of its row, each."""
     by_lack: dict[tuple[str, ...], list[ImageFacts]] = {}
     for image in facts.images:
-        by_lack.setdefault(image.obstacles, []).append(image)
+        silent = ("no engine answers",) if facts.engines and not facts.has_engine and image.needs_engine else ()
+        by_lack.setdefault(silent + image.obstacles, []).append(image)
     here = [
         Finding(
             subject="images",

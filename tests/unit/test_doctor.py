@@ -156,7 +156,10 @@ def test_a_user_without_subordinate_ids_gets_the_command(tmp_path: Path) -> None
     for check in ("subuid", "subgid"):
         found = the(facts, check)
         assert found.status == "problem"
-        assert found.fix == f"sudo usermod --add-{check}s 100000-165535 $USER && podman system migrate"
+        # Behind alice's range: the same ids for two users would be a hole between their containers.
+        assert found.fix == f"sudo usermod --add-{check}s 165536-231071 $USER && podman system migrate"
+    nobody = changed(facts, subuid=Reading(""))
+    assert "--add-subuids 100000-165535 " in the(nobody, "subuid").fix
     assert statuses(changed(facts, engines=(DOCKER,)), "subuid") == ["note"]
     assert statuses(changed(facts, user=ALICE), "subuid") == ["ok"]
     assert statuses(changed(facts, user=User(0, "root", (0,))), "subuid") == []
@@ -451,6 +454,13 @@ def test_room_on_a_disk_is_held_against_what_is_kept_there(fedora: HostFacts, wh
     assert bool(found.fix) == (status != "ok")
 
 
+@pytest.mark.parametrize("what", ["results", "cache"])
+def test_a_folder_that_cannot_be_written_is_a_problem(plain: HostFacts, what: str) -> None:
+    disk = Disk(what=what, path="/somewhere", free_bytes=100 << 30, writable=False)
+    found = the(changed(plain, disks=(disk,)), what)
+    assert (found.status, found.fix) == ("problem", f"export STRIXBENCH_{what.upper()}=~/strixbench-{what}")
+
+
 def test_a_disk_that_does_not_answer_is_unknown(plain: HostFacts) -> None:
     assert statuses(changed(plain, disks=(Disk(what="cache", path="/nfs", free_bytes=None),)), "cache") == ["unknown"]
 
@@ -510,6 +520,13 @@ def test_images_are_grouped_by_what_they_lack(plain: HostFacts) -> None:
     facts = changed(plain, images=images)
     assert [finding.found for finding in of(facts, "here")] == ["cpu: can run here", "rocm62, rocm72: not here: no /dev/kfd"]
     assert [finding.found for finding in of(facts, "catalog")] == ["rocm72: TODO digest: base is not pinned by digest"]
+
+
+def test_no_image_but_a_local_one_runs_where_no_engine_answers(plain: HostFacts) -> None:
+    images = (ImageFacts(name="local-cpu", family="cpu", needs_engine=False), ImageFacts(name="cpu", family="cpu"))
+    silent = changed(plain, images=images, engines=(EngineFacts(name="podman", error="`podman info` failed"),))
+    assert [finding.found for finding in of(silent, "here")] == ["local-cpu: can run here", "cpu: not here: no engine answers"]
+    assert [finding.found for finding in of(changed(plain, images=images), "here")] == ["local-cpu, cpu: can run here"]
 
 
 def test_open_points_of_the_catalogs_images_are_sentences() -> None:
