@@ -46,7 +46,7 @@ def _gfx_target(properties: Path) -> str | None:
 
 def gfx_name(version: str) -> str | None:
     """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
-    if not version.isdigit() or int(version) == 0:
+    if not _is_number(version) or int(version) == 0:
         return None
     number = int(version)
     return f"gfx{number // 10000}{number // 100 % 100:x}{number % 100:x}"
@@ -55,7 +55,12 @@ def gfx_name(version: str) -> str | None:
 def memory_bytes(meminfo: Path) -> int | None:
     """The machine's memory; ``None`` where the file does not say."""
     total = _field(meminfo, "MemTotal", ":")
-    return int(total.split()[0]) * 1024 if total else None
+    words = (total or "").split()
+    return int(words[0]) * 1024 if words and _is_number(words[0]) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
 
 
 def _field(path: Path, key: str, separator: str) -> str | None:

@@ -199,14 +199,14 @@ def _needs_ids(facts: HostFacts) -> bool:
 
 def _first_free(reading: Reading) -> int:
     """Behind all ranges that were given away: two users with the same ids could reach into each other's containers."""
-    ranges = re.findall(r"^[^:\n]+:(\d{1,10}):(\d{1,10})$", reading.text or "", re.MULTILINE)
+    ranges = re.findall(r"^[^:\n]+:([0-9]{1,10}):([0-9]{1,10})$", reading.text or "", re.MULTILINE)
     return max([_FIRST_ID, *(int(first) + int(count) for first, count in ranges)])
 
 
 def _has_range(reading: Reading, facts: HostFacts) -> bool:
     """Lines of subuid(5): name or id, first, count."""
     for line in (reading.text or "").splitlines():
-        match = re.fullmatch(r"([^:]+):(\d+):(\d+)", line.strip())
+        match = re.fullmatch(r"([^:]+):([0-9]{1,10}):([0-9]{1,10})", line.strip())
         if match and match[1] in (facts.user.name, str(facts.user.id)) and int(match[3]) > 0:
             return True
     return False

@@ -166,6 +166,12 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
         return any(engine.error is None for engine in self.engines)
 
     @property
+    def opens_nodes_as_user(self) -> bool:
+        """Whether the engine that `auto` takes has no more rights than its user; a daemon of root's hands on any node."""
+        used = next((engine for engine in self.engines if engine.error is None), None)
+        return used is None or used.rootless is not False
+
+    @property
     def is_rootless(self) -> bool:
         return self.user.id != 0
 

@@ -85,9 +85,11 @@ def _access(check: str, node: DeviceNode, facts: HostFacts) -> Finding:
     return Finding(
         subject=_SUBJECT,
         check=check,
-        status="problem",
+        status="problem" if facts.opens_nodes_as_user else "note",
         found=f"{text}, not open to this user",
-        why="a rootless container can open what its user can, and no more",
+        why="a rootless container can open what its user can, and no more"
+        if facts.opens_nodes_as_user
+        else "the engine runs as root and hands it on all the same",
         fix=f"ls -l {node.path}" if group in ("root", "another group") else _join((group,)),
     )
 
@@ -101,7 +103,7 @@ def check_groups(facts: HostFacts) -> tuple[Finding, ...]:
         return (Finding(subject=_SUBJECT, check="groups", status="ok", found="this user is in render and video"),)
     nodes = [node for node in (facts.kfd, *facts.render_nodes) if node is not None]
     # Logind's ACL or a wider mode can open the nodes to whoever sits at the machine; a login by ssh has none.
-    harmless = bool(nodes) and all(node.openable for node in nodes)
+    harmless = not facts.opens_nodes_as_user or (bool(nodes) and all(node.openable for node in nodes))
     given = all(name in facts.listed_in for name in lacking)
     return (
         Finding(
@@ -109,7 +111,8 @@ def check_groups(facts: HostFacts) -> tuple[Finding, ...]:
             check="groups",
             status="note" if harmless else "problem",
             found=f"this session is not in {' and '.join(lacking)}" + (", though the user is" if given else ""),
-            why="the nodes are open all the same: by their mode, or by an ACL of this login that ssh would not have"
+            why="the nodes are open all the same: by their mode, by an ACL of this login that ssh would not have, or to an "
+            "engine that runs as root"
             if harmless
             else "log out and in again for a new group to count"
             if given

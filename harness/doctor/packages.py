@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +26,7 @@ def read_packages(root: Path) -> dict[str, str] | None:
     except OSError:
         return None
     databases = ("usr/lib/sysimage/rpm", "var/lib/rpm")
-    return rpm_versions(FIRMWARE) if any((root / folder).is_dir() for folder in databases) else None
+    return rpm_versions(FIRMWARE) if any(os.path.isdir(root / folder) for folder in databases) else None
 
 
 def dpkg_versions(status: str) -> dict[str, str]:

@@ -141,13 +141,17 @@ def _line(path: Path) -> str:
 
 def _number(path: Path) -> int | None:
     text = _line(path)
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if re.fullmatch(r"[0-9]{1,19}", text) else None
 
 
 def _groups(text: str) -> dict[str, tuple[int, tuple[str, ...]]]:
     """/etc/group: name -> id and members (group(5))."""
     rows = [line.split(":") for line in text.splitlines()]
-    return {row[0]: (int(row[2]), tuple(row[3].split(","))) for row in rows if len(row) == 4 and row[2].isdigit()}
+    return {
+        row[0]: (int(row[2]), tuple(row[3].split(",")))
+        for row in rows
+        if len(row) == 4 and re.fullmatch(r"[0-9]{1,10}", row[2])
+    }
 
 
 def _runtime_directory(environment: Mapping[str, str]) -> str | None:
@@ -200,7 +204,7 @@ def _card(folder: Path) -> Card:
 def _kfd_nodes(root: Path) -> Iterable[KfdNode]:
     for path in sorted((root / "sys/class/kfd/kfd/topology/nodes").glob("*/properties")):
         rows = dict(line.partition(" ")[::2] for line in (read_file(path).text or "").splitlines())
-        target = gfx_name(rows.get("gfx_target_version", ""))
+        target = gfx_name(rows.get("gfx_target_version", "").strip())
         if target is not None:
             yield KfdNode(target, rows.get("cwsr_size", "0").strip() not in ("", "0"))
 

@@ -145,6 +145,15 @@ def test_files_that_cannot_be_read_are_unknown_and_no_error(tmp_path: Path) -> N
     assert "not a plain file" in the(facts, "subuid").found
 
 
+@pytest.mark.parametrize("text", ["", "\0", "\u00b2 \u0663\n", "9" * 5000, "a:b:c:d\n=\n:\n", "\n\n", "-1 kB", "MemTotal: x\n"])
+def test_files_with_nonsense_in_them_are_no_error(tmp_path: Path, text: str) -> None:
+    kept = ("vendor", "class", "device")
+    files = {name: content if name.endswith(kept) else text for name, content in {**FEDORA, **UBUNTU, **NVIDIA}.items()}
+    facts = facts_of(a_tree(tmp_path / "host", files))
+    assert the(facts, "kernel").status == "unknown"
+    print_findings(examine(facts))
+
+
 def test_an_empty_tree_is_described_without_an_error(tmp_path: Path) -> None:
     facts = facts_of(a_tree(tmp_path, {}), engines=())
     assert the(facts, "engine").status == "problem"
@@ -242,6 +251,13 @@ def test_a_node_that_this_user_may_not_open_is_a_problem_with_its_group(fedora: 
     assert the(fedora, "kfd").status == "ok"
     odd = msgspec.structs.replace(CLOSED, group=4242)
     assert the(changed(fedora, kfd=odd), "kfd").fix == "ls -l /dev/kfd"
+
+
+def test_a_closed_node_is_no_problem_where_the_engine_runs_as_root(fedora: HostFacts) -> None:
+    shut = changed(fedora, kfd=CLOSED, user=STRANGER, listed_in=(), engines=(DOCKER,))
+    assert (statuses(shut, "kfd"), statuses(shut, "groups")) == (["note"], ["note"])
+    both = changed(shut, engines=(ROOTLESS_PODMAN, DOCKER))  # `auto` takes Podman
+    assert (statuses(both, "kfd"), statuses(both, "groups")) == (["problem"], ["problem"])
 
 
 def test_missing_nodes_are_problems_that_name_the_driver(fedora: HostFacts) -> None:
