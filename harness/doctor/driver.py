@@ -13,7 +13,8 @@ from harness.doctor.known import KernelRow, judge_kernel, judge_mes, judge_packa
 _SUBJECT = "kernel and firmware"
 
 _OLD_ROCM = "images with ROCm 6.3 to 7.1 may fault; rocm62 with HSA_OVERRIDE_GFX_VERSION=11.0.0 should work"
-_OLD_ROCM_WHY = "they reserve a smaller save area than this kernel demands; read from their sources, not measured here"
+_OLD_ROCM_WHY = "they reserve a smaller save area than this kernel demands; read from their sources, not measured here. Fedora's own 6.4 was reported to work"
+_OLD_ROCM_SOURCE = "https://github.com/ROCm/legacy-rocm-build/issues/5853"
 _CWSR_SOURCE = "https://github.com/ROCm/TheRock/issues/2991"
 
 
@@ -39,7 +40,7 @@ def check_kernel(facts: HostFacts) -> tuple[Finding, ...]:
     if exports or any(row.topic == "save area" and row.status == "ok" for row in rows):
         found.append(
             Finding(
-                subject=_SUBJECT, check="older ROCm", status="note", found=_OLD_ROCM, why=_OLD_ROCM_WHY, source=_CWSR_SOURCE
+                subject=_SUBJECT, check="older ROCm", status="note", found=_OLD_ROCM, why=_OLD_ROCM_WHY, source=_OLD_ROCM_SOURCE
             )
         )
     return tuple(found)
@@ -86,7 +87,8 @@ def _loaded(facts: HostFacts) -> Finding:
             status="unknown",
             found="the version of the MES firmware that is loaded" + (f" cannot be read: {refused}" if refused else ""),
             why="MES 0x83 hangs gfx1151, 0x80 is good; needs root where the driver does not show it to all",
-            fix="sudo grep -w MES /sys/kernel/debug/dri/*/amdgpu_firmware_info",
+            # In root's shell: the folder is closed to this user's, which could not expand the star.
+            fix="sudo sh -c 'grep -w MES /sys/kernel/debug/dri/*/amdgpu_firmware_info'",
             source="https://github.com/ROCm/legacy-rocm-build/issues/5724",
         )
     row = judge_mes(version)

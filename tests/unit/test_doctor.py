@@ -84,7 +84,7 @@ def test_a_strix_halo_on_fedora_with_bad_firmware_gets_its_lines(fedora: HostFac
     assert "installed is not loaded" in installed.why
     assert "dracut --force" in installed.fix
     assert loaded.status == "unknown"
-    assert loaded.fix == "sudo grep -w MES /sys/kernel/debug/dri/*/amdgpu_firmware_info"
+    assert loaded.fix == "sudo sh -c 'grep -w MES /sys/kernel/debug/dri/*/amdgpu_firmware_info'"
     selinux = the(fedora, "selinux")
     assert (selinux.status, selinux.fix) == ("warning", "sudo setsebool -P container_use_devices=on")
     assert the(fedora, "gpu").found.startswith("0000:c6:00.0: Strix Halo (gfx1151), 0x1002:0x1586, driver amdgpu")
