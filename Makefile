@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help bench build report test test-engines check perf lock clean
+.PHONY: help bench build doctor report test test-engines check perf lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -16,6 +16,9 @@ bench: .venv/host  ## Run an image (IMAGE=..., ENGINE=..., ARGS="--launches 6 ..
 
 build: .venv/host  ## Build an image without running it.
 	@$(BIN)/strixbench build $(foreach image,$(IMAGE),'$(image)') --engine '$(ENGINE)' $(ARGS)
+
+doctor: .venv/host  ## Say what this host lacks for a bench, and the command that mends it.
+	@$(BIN)/strixbench doctor $(ARGS)
 
 report: .venv/host  ## Write BENCHMARKS.md from the store.
 	@$(BIN)/strixbench report $(ARGS)

@@ -164,6 +164,24 @@ def fetch_models(
     typer.echo(f"{len(models.EMBEDDED)} files verified in {models.embedded_folder()}")
 
 
+@app.command()
+def doctor(catalogs: Catalogs = None, as_json: AsJson = False) -> None:
+    """Say what this host lacks for a bench, with the command that mends it. Changes nothing; exit 1: a problem."""
+    from harness.doctor import examine, this_host
+
+    findings = examine(this_host(catalog.load_catalog(catalogs or ()).images.values()))
+    if as_json:
+        import msgspec
+
+        _print_json(msgspec.to_builtins(findings))
+    else:
+        from reports.terminal import print_findings
+
+        print_findings(findings)
+    if any(finding.status == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
 @app.command("build")
 def build_images(
     images: Images = None,

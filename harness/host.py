@@ -19,7 +19,7 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
         distribution=_field(root / "etc/os-release", "PRETTY_NAME", "="),
         processor=_field(root / "proc/cpuinfo", "model name", ":"),
         processors=os.cpu_count(),
-        memory_bytes=_memory_bytes(root / "proc/meminfo"),
+        memory_bytes=memory_bytes(root / "proc/meminfo"),
         gpus=_gpus(root),
     )
 
@@ -41,16 +41,26 @@ def _gpus(root: Path) -> tuple[str, ...]:
 def _gfx_target(properties: Path) -> str | None:
     """``gfx1151`` of ``gfx_target_version 110501``: major, minor and stepping are two decimal digits each, the last
     printed in hexadecimal (drivers/gpu/drm/amd/amdkfd/kfd_device.c). 0 is a CPU node."""
-    version = _field(properties, "gfx_target_version", " ")
-    if version is None or not version.isdigit() or int(version) == 0:
+    return gfx_name(_field(properties, "gfx_target_version", " ") or "")
+
+
+def gfx_name(version: str) -> str | None:
+    """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
+    if not _is_number(version) or int(version) == 0:
         return None
     number = int(version)
     return f"gfx{number // 10000}{number // 100 % 100:x}{number % 100:x}"
 
 
-def _memory_bytes(meminfo: Path) -> int | None:
+def memory_bytes(meminfo: Path) -> int | None:
+    """The machine's memory; ``None`` where the file does not say."""
     total = _field(meminfo, "MemTotal", ":")
-    return int(total.split()[0]) * 1024 if total else None
+    words = (total or "").split()
+    return int(words[0]) * 1024 if words and _is_number(words[0]) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
 
 
 def _field(path: Path, key: str, separator: str) -> str | None:

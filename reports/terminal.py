@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -15,6 +16,9 @@ from rich.text import Text
 from harness.records import Launch
 from reports import tables
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
+
+if TYPE_CHECKING:
+    from harness.doctor.finding import Finding
 
 _WIDE = 400
 """Columns where there is no terminal to fit into."""
@@ -116,3 +120,29 @@ def _cells(row: tables.Row) -> tuple[str, ...]:
         format_gib(row.peak_resident_bytes),
         tables.status_text(row),
     )
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """What `doctor` found, by subject, to stdout. What needs nobody's care is one line."""
+    subject = None
+    for finding in findings:
+        if finding.subject != subject:
+            print(f"{'' if subject is None else chr(10)}{finding.subject}")
+            subject = finding.subject
+        print(f"  {finding.status:<8} {_printable(finding.found)}")
+        if finding.status == "ok":
+            continue
+        for name, text in (("why", finding.why), ("fix", finding.fix), ("see", finding.source)):
+            if text:
+                print(f"           {name}: {_printable(text)}")
+    counts = {status: sum(finding.status == status for finding in findings) for status in _COUNTED}
+    said = ", ".join(f"{count} {status if count == 1 else _COUNTED[status]}" for status, count in counts.items() if count)
+    print(f"\n{said or 'all well'}")
+
+
+_COUNTED = {"problem": "problems", "warning": "warnings", "unknown": "unknown", "note": "notes"}
+
+
+def _printable(text: str) -> str:
+    """Text on its line: what came out of a file may hold signs that command a terminal or turn its direction."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

@@ -1,0 +1,101 @@
+"""What this host lacks for a bench, and the command that mends it: facts -> findings.
+
+`read.py` reads, the checks decide; a check is a function of `HostFacts` and can be tried on a made-up host.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from harness.catalog import Image
+from harness.doctor import driver, engines, gpus, settings, supplies
+from harness.doctor.facts import HostFacts, ImageFacts, User
+from harness.doctor.finding import Finding
+
+Check = Callable[[HostFacts], tuple[Finding, ...]]
+
+
+def _check_models(facts: HostFacts) -> tuple[Finding, ...]:
+    from harness.models import GATED
+
+    return supplies.check_models(facts, GATED)
+
+
+CHECKS: tuple[Check, ...] = (
+    engines.check_engines,
+    engines.check_runtime,
+    engines.check_memory_limits,
+    engines.check_subordinate_ids,
+    engines.check_session,
+    gpus.check_gpus,
+    gpus.check_amd_nodes,
+    gpus.check_groups,
+    gpus.check_nvidia,
+    gpus.check_amd_cdi,
+    driver.check_kernel,
+    driver.check_firmware,
+    driver.check_module,
+    settings.check_gpu_memory,
+    settings.check_selinux,
+    settings.check_iommu,
+    settings.check_power,
+    supplies.check_disks,
+    _check_models,
+    supplies.check_images,
+)
+
+
+def examine(facts: HostFacts) -> tuple[Finding, ...]:
+    """All findings, in the order of the checks."""
+    return tuple(shortened(finding) for check in CHECKS for finding in check(facts))
+
+
+def shortened(finding: Finding) -> Finding:
+    """The home folder as ``~``: what is printed gets pasted into public places."""
+    home = os.path.expanduser("~").rstrip("/")
+    if not home:
+        return finding
+    return msgspec.structs.replace(finding, found=finding.found.replace(f"{home}/", "~/"))
+
+
+def this_host(images: Iterable[Image]) -> HostFacts:
+    """The facts of the machine that we run on."""
+    from harness.devices import obstacles_to
+    from harness.doctor.read import read_facts
+    from harness.engines.about import ask_engines
+    from harness.models import EMBEDDED, GATED, embedded_folder
+
+    return read_facts(
+        engines=ask_engines(os.environ),
+        images=tuple(
+            ImageFacts(
+                name=image.name,
+                family=image.family,
+                needs_engine=image.engine != "local",
+                obstacles=obstacles_to(image),
+                todo=open_points(image),
+            )
+            for image in images
+        ),
+        gated=[name for names in GATED.values() for name in names],
+        embedded=[embedded_folder() / file.name for file in EMBEDDED],
+        environment=os.environ,
+        user=User(id=os.getuid(), name=_user_name(), groups=tuple(os.getgroups())),
+    )
+
+
+def open_points(image: Image) -> tuple[str, ...]:
+    """What an image's row still lacks, such as the digest of its base."""
+    return tuple(getattr(image, "todo", ()))
+
+
+def _user_name() -> str | None:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return None

@@ -1,0 +1,180 @@
+"""What the checks look at: this host as a value, so that a check is a pure function and a test can make up a host."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from harness.engines.about import EngineFacts
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one file said. Both ``None``: there is no such file."""
+
+    text: str | None = None
+    refused: str | None = None
+    """Why a file that is there could not be read."""
+
+
+ABSENT = Reading()
+
+
+class User(msgspec.Struct, frozen=True):
+    """Who asks."""
+
+    id: int
+    name: str | None
+    groups: tuple[int, ...]
+    """Of this session: a group that was given since then is not among them."""
+
+
+class DeviceNode(msgspec.Struct, frozen=True):
+    """A file in ``/dev``."""
+
+    path: str
+    openable: bool
+    """Whether this user may read and write it."""
+    group: int
+    mode: int
+
+
+class PciGpu(msgspec.Struct, frozen=True):
+    """A display or compute device on the PCI bus, with or without a driver."""
+
+    address: str
+    vendor: str
+    device: str
+    driver: str | None
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What the amdgpu driver tells of one GPU."""
+
+    address: str
+    device: str
+    vram_bytes: int | None = None
+    gtt_bytes: int | None = None
+    mes: Reading = ABSENT
+    """Version of the scheduler firmware that is loaded, in hexadecimal."""
+    performance_level: Reading = ABSENT
+
+
+class KfdNode(msgspec.Struct, frozen=True):
+    """One GPU of the compute driver."""
+
+    target: str
+    """``gfx1151``"""
+    tells_cwsr_size: bool
+    """Whether the kernel says how large the context save area is."""
+
+
+class Disk(msgspec.Struct, frozen=True, kw_only=True):
+    """Where something is kept, or will be."""
+
+    what: str
+    path: str
+    free_bytes: int | None
+    """``None``: it did not say in time."""
+    writable: bool = True
+    """Whether this user may write there; what an engine keeps is the engine's to write."""
+
+
+class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the catalog."""
+
+    name: str
+    family: str | None
+    needs_engine: bool = True
+    obstacles: tuple[str, ...] = ()
+    """What this host lacks for it."""
+    todo: tuple[str, ...] = ()
+    """What its row lacks."""
+
+
+class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    distribution: tuple[str, ...] = ()
+    """``ID`` and ``ID_LIKE`` of os-release."""
+    kernel: str | None = None
+    ubuntu_signature: Reading = ABSENT
+    command_line: Reading = ABSENT
+    memory_bytes: int | None = None
+    user: User
+    group_ids: dict[str, int] = {}
+    """Of ``render`` and ``video``, where the host has them."""
+    listed_in: tuple[str, ...] = ()
+    """Groups that name the user in /etc/group."""
+
+    engines: tuple[EngineFacts, ...] = ()
+    subuid: Reading = ABSENT
+    subgid: Reading = ABSENT
+    runtime_directory: str | None = None
+    """``XDG_RUNTIME_DIR``; ``None``: not set, or not a folder of this user's."""
+    tun: DeviceNode | None = None
+    has_newuidmap: bool = False
+    has_crun: bool = False
+    has_cgroup2: bool = False
+
+    pci: tuple[PciGpu, ...] = ()
+    kfd: DeviceNode | None = None
+    render_nodes: tuple[DeviceNode, ...] = ()
+    nvidia: DeviceNode | None = None
+    nvidia_driver: Reading = ABSENT
+    cdi: tuple[str, ...] = ()
+    """Specifications by file name."""
+    cards: tuple[Card, ...] = ()
+    kfd_nodes: tuple[KfdNode, ...] = ()
+
+    amdgpu_is_loaded: bool = False
+    amdgpu_version: Reading = ABSENT
+    """Only a module from outside the kernel's tree (DKMS) has one."""
+    parameters: dict[str, Reading] = {}
+    """``module.parameter`` -> its value."""
+    debug_firmware: Reading = ABSENT
+    packages: dict[str, str] | None = None
+    """Of firmware, with their versions; ``None``: no package database was understood."""
+
+    selinux_enforce: Reading = ABSENT
+    selinux_booleans: dict[str, Reading] = {}
+    iommu_units: tuple[str, ...] = ()
+    iommu_types: tuple[str, ...] = ()
+    """Of the groups that hold a GPU: ``DMA``, ``DMA-FQ`` or ``identity``."""
+    tuned: Reading = ABSENT
+    platform_profile: Reading = ABSENT
+
+    disks: tuple[Disk, ...] = ()
+    token: Literal["variable", "file"] | None = None
+    """Where a Hugging Face token is configured; its value is looked at by nothing here."""
+    cached: tuple[str, ...] = ()
+    """Gated repositories that are in the Hugging Face cache."""
+    embedded_missing: tuple[str, ...] = ()
+    """Files of the embedded profile that are not here."""
+    images: tuple[ImageFacts, ...] = ()
+
+    @property
+    def amd(self) -> tuple[PciGpu, ...]:
+        return tuple(gpu for gpu in self.pci if gpu.vendor == "0x1002")
+
+    @property
+    def has_strix_halo(self) -> bool:
+        return any(gpu.device == STRIX_HALO for gpu in self.amd)
+
+    @property
+    def has_engine(self) -> bool:
+        return any(engine.error is None for engine in self.engines)
+
+    @property
+    def opens_nodes_as_user(self) -> bool:
+        """Whether the engine that `auto` takes has no more rights than its user; a daemon of root's hands on any node."""
+        used = next((engine for engine in self.engines if engine.error is None), None)
+        return used is None or used.rootless is not False
+
+    @property
+    def is_rootless(self) -> bool:
+        return self.user.id != 0
+
+
+STRIX_HALO = "0x1586"
+"""PCI device id of gfx1151."""

@@ -1,0 +1,131 @@
+"""Kernels and firmware that are known good or bad, from ``known_hosts.toml``. Pure but for reading that file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from harness.doctor.finding import Status
+
+
+class Kernel(msgspec.Struct, frozen=True):
+    """A running kernel's version."""
+
+    upstream: tuple[int, int, int]
+    """Patch level -1 for a release candidate."""
+    abi: int | None = None
+    """Ubuntu's upload number: 1018 of 6.14.0-1018-oem."""
+    flavour: str | None = None
+    """Ubuntu's: ``generic``, ``oem``, ``lowlatency`` ...; ``None``: another distribution's kernel."""
+    guessed: bool = False
+    """Whether the upstream patch level is not known: Ubuntu's releases all say 0."""
+
+
+class KernelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    """What is known of some kernels."""
+
+    id: str
+    topic: str
+    since: str = "0.0"
+    before: str | None = None
+    flavour: str | None = None
+    from_abi: int = 0
+    before_abi: int = 1 << 30
+    guessed: bool = False
+    status: Status
+    says: str
+    why: str = ""
+    fix: str = ""
+    wants_newer: bool = False
+    """Whether a newer kernel is what helps."""
+    source: str
+
+
+class FirmwareRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of a loaded scheduler firmware."""
+
+    mes: int
+    status: Status
+    says: str
+    source: str
+
+
+class PackageRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    """What is known of linux-firmware of some dates, ``yyyymmdd``."""
+
+    since: int
+    before: int = 99999999
+    status: Status
+    says: str
+    source: str
+
+
+class KnownHosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    kernel: tuple[KernelRow, ...]
+    firmware: tuple[FirmwareRow, ...]
+    package: tuple[PackageRow, ...]
+
+
+@cache
+def known_hosts() -> KnownHosts:
+    """The shipped table."""
+    text = (Path(__file__).parent / "known_hosts.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), KnownHosts)
+
+
+def parse_kernel(release: str, ubuntu_signature: str | None = None) -> Kernel | None:
+    """``6.18.5-200.fc43.x86_64``, ``6.17.0-14-generic``; ``None`` for what is no version.
+
+    Ubuntu says 0 as patch level of every kernel; the one it was made of is the last word of /proc/version_signature.
+    """
+    match = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", release)
+    if match is None:
+        return None
+    major, minor, patch = int(match[1]), int(match[2]), int(match[3] or 0)
+    ubuntu = re.fullmatch(r"\d+\.\d+\.\d+-(\d{1,6})-([a-z][a-z0-9-]*)", release)
+    if re.search(r"-rc\d", release):
+        return Kernel((major, minor, -1))
+    if ubuntu is None:
+        return Kernel((major, minor, patch))
+    signed = re.search(r"\s(\d{1,4})\.(\d{1,4})\.(\d{1,4})\s*$", ubuntu_signature or "")
+    if signed is not None:
+        return Kernel((int(signed[1]), int(signed[2]), int(signed[3])), int(ubuntu[1]), ubuntu[2])
+    return Kernel((major, minor, patch), int(ubuntu[1]), ubuntu[2], guessed=True)
+
+
+def judge_kernel(kernel: Kernel, topic: str) -> KernelRow | None:
+    """The first row of a topic that fits."""
+    return next((row for row in known_hosts().kernel if row.topic == topic and _fits(row, kernel)), None)
+
+
+def _fits(row: KernelRow, kernel: Kernel) -> bool:
+    if row.guessed and not kernel.guessed:
+        return False
+    if row.flavour is not None and (row.flavour != kernel.flavour or not row.from_abi <= (kernel.abi or 0) < row.before_abi):
+        return False
+    return _bound(row.since) <= kernel.upstream and (row.before is None or kernel.upstream < _bound(row.before))
+
+
+def _bound(version: str) -> tuple[int, int, int]:
+    """A version's first kernel: release candidates of 6.18 are not before 6.18's own rows, but are before 6.18.0."""
+    parts = [int(part) for part in version.split(".")]
+    return (parts[0], parts[1], parts[2] if len(parts) > 2 else -1)
+
+
+def judge_mes(version: int) -> FirmwareRow | None:
+    """What is known of a loaded firmware."""
+    return next((row for row in known_hosts().firmware if row.mes == version), None)
+
+
+def judge_package(version: str) -> PackageRow | None:
+    """What is known of a package's version, by the date that it begins with."""
+    match = re.match(r"(?:\d+:)?(20\d{6})(?!\d)", version)
+    if match is None:
+        return None
+    return next((row for row in known_hosts().package if row.since <= int(match[1]) < row.before), None)

@@ -1,0 +1,138 @@
+"""Checks of what a bench uses up or takes in: room on the disks, gated models, the catalog's images. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness.doctor.facts import Disk, HostFacts, ImageFacts
+from harness.doctor.finding import Finding, Status
+
+_GIB = 1 << 30
+
+GPU_IMAGE_BYTES = 20 * _GIB
+"""About what one ROCm image takes: rocm/pytorch's are the largest."""
+
+CPU_IMAGE_BYTES = 3 * _GIB
+
+ENVIRONMENT_BYTES = 2 * _GIB
+"""The `local-cpu` environment with torch, and the models."""
+
+RESULTS_BYTES = _GIB // 10
+
+_USES = {
+    "results": "launches keep their logs and records there",
+    "cache": "the local environment and the models lie there",
+}
+
+
+def check_disks(facts: HostFacts) -> tuple[Finding, ...]:
+    """Room for images, results and the cache."""
+    return tuple(_disk(disk, facts) for disk in facts.disks)
+
+
+def _disk(disk: Disk, facts: HostFacts) -> Finding:
+    if disk.free_bytes is None:
+        text = f"{disk.what}: free room in {disk.path} cannot be found out"
+        return Finding(subject="disk", check=disk.what, status="unknown", found=text, fix="df -h")
+    if not disk.writable:
+        return Finding(
+            subject="disk",
+            check=disk.what,
+            status="problem",
+            found=f"{disk.what}: {disk.path} cannot be written by this user",
+            why=_USES[disk.what],
+            fix=f"export STRIXBENCH_{disk.what.upper()}=~/strixbench-{disk.what}",
+        )
+    wanted, least = _need(disk, facts)
+    status: Status = "problem" if disk.free_bytes < least else "warning" if disk.free_bytes < wanted else "ok"
+    engine = disk.what.partition(" ")[0]
+    return Finding(
+        subject="disk",
+        check=disk.what,
+        status=status,
+        found=f"{disk.what}: {disk.free_bytes / _GIB:.1f} GiB free in {disk.path}",
+        why="" if status == "ok" else _wish(disk.what, wanted),
+        fix="" if status == "ok" else f"{engine} system df" if disk.what.endswith(" images") else "df -h",
+    )
+
+
+def _need(disk: Disk, facts: HostFacts) -> tuple[int, int]:
+    """(enough, the least) free bytes."""
+    if disk.what == "results":
+        return RESULTS_BYTES, RESULTS_BYTES // 10
+    if disk.what == "cache":
+        return ENVIRONMENT_BYTES, RESULTS_BYTES
+    return (GPU_IMAGE_BYTES if facts.pci else CPU_IMAGE_BYTES), CPU_IMAGE_BYTES
+
+
+def _wish(what: str, wanted: int) -> str:
+    return f"{_USES.get(what, 'one image needs about that much')}: {wanted / _GIB:.1f} GiB are enough"
+
+
+def check_models(facts: HostFacts, gated: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
+    """Token and gated repositories. That there is a token is all that is known of it."""
+    lacking = {name: [each for each in repositories if each not in facts.cached] for name, repositories in gated.items()}
+    if facts.token is not None:
+        text = f"a Hugging Face token is configured in a {facts.token}"
+        token = Finding(subject="models", check="token", status="ok", found=text)
+    else:
+        needed = any(lacking.values())
+        token = Finding(
+            subject="models",
+            check="token",
+            status="note" if needed else "ok",
+            found="no Hugging Face token is configured",
+            why="the embedded pipeline needs none; the gated ones do to be fetched" if needed else "",
+            fix="hf auth login" if needed else "",
+        )
+    rows = (
+        Finding(
+            subject="models",
+            check=name,
+            status="note" if missing else "ok",
+            found=f"{name}: not in the cache: {', '.join(missing)}" if missing else f"{name}: in the cache",
+            why="accept the conditions, where there are any, of "
+            + " and ".join(f"https://huggingface.co/{each}" for each in missing)
+            if missing
+            else "",
+            fix=f"strixbench models fetch {name}" if missing else "",
+        )
+        for name, missing in lacking.items()
+    )
+    return (_embedded(facts), token, *rows)
+
+
+def _embedded(facts: HostFacts) -> Finding:
+    missing = facts.embedded_missing
+    return Finding(
+        subject="models",
+        check="embedded",
+        status="note" if missing else "ok",
+        found=f"embedded: not fetched yet: {', '.join(missing)}" if missing else "embedded: fetched; each bench verifies it",
+        why="the first bench fetches it; it needs no token" if missing else "",
+        fix="strixbench models fetch embedded" if missing else "",
+    )
+
+
+def check_images(facts: HostFacts) -> tuple[Finding, ...]:
+    """What each image of the catalog still needs: of this host, those with the same lack together; of its row, each."""
+    by_lack: dict[tuple[str, ...], list[ImageFacts]] = {}
+    for image in facts.images:
+        silent = ("no engine answers",) if facts.engines and not facts.has_engine and image.needs_engine else ()
+        by_lack.setdefault(silent + image.obstacles, []).append(image)
+    here = [
+        Finding(
+            subject="images",
+            check="here",
+            status="note" if obstacles else "ok",
+            found=f"{', '.join(image.name for image in images)}: "
+            + (f"not here: {'; '.join(obstacles)}" if obstacles else "can run here"),
+        )
+        for obstacles, images in by_lack.items()
+    ]
+    todo = [
+        Finding(subject="images", check="catalog", status="note", found=f"{image.name}: {'; '.join(image.todo)}")
+        for image in facts.images
+        if image.todo
+    ]
+    return (*here, *todo)

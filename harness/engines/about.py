@@ -1,0 +1,175 @@
+"""What an engine says of itself, for `doctor`: version and settings, asked once, each question with a time limit.
+
+Nothing is started that stays: no service, no container. An engine that does not answer is described by that.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.engines.find import EngineName, find_engine
+from harness.errors import EngineError
+
+ANSWER_TIMEOUT_SECONDS = 3.0
+
+_MOST_ANSWER_BYTES = 4 << 20
+
+
+class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One engine. Fields are ``None`` where it did not say."""
+
+    name: EngineName
+    version: str | None = None
+    error: str | None = None
+    """Why it did not answer; ``None``: it did."""
+    rootless: bool | None = None
+    runtime: str | None = None
+    """Of containers: ``crun`` or ``runc``."""
+    cgroup_version: str | None = None
+    """``1`` or ``2``."""
+    controllers: tuple[str, ...] | None = None
+    """What of a container it can limit; Docker does not say."""
+    storage: str | None = None
+    """Where it keeps images."""
+
+
+def ask_engines(environment: Mapping[str, str]) -> tuple[EngineFacts, ...]:
+    """Podman and Docker, as far as they are here; both are asked at the same time."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        asked = (pool.submit(_ask_podman, environment), pool.submit(_ask_docker, environment))
+        return tuple(facts for facts in (each.result() for each in asked) if facts is not None)
+
+
+def rpm_versions(names: Sequence[str]) -> dict[str, str]:
+    """Installed versions of packages by name, from rpm's database: no text file holds them. Empty where rpm fails."""
+    if shutil.which("rpm") is None:
+        return {}
+    query = ("rpm", "--query", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n", *names)
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=ANSWER_TIMEOUT_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    # A package that is not installed is a sentence on stdout.
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return {row[0]: row[1] for row in rows if len(row) == 2 and row[0] in names}
+
+
+def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
+    if shutil.which("podman") is None:
+        try:
+            found = find_engine("podman", environment=environment)
+        except EngineError:
+            return None
+        return _over_socket("podman", str(found.socket))
+    try:
+        done = subprocess.run(
+            ("podman", "info", "--format", "json"),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_TIMEOUT_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return EngineFacts(name="podman", error=f"`podman info` did not answer within {ANSWER_TIMEOUT_SECONDS:.0f} s")
+    except OSError as error:
+        return EngineFacts(name="podman", error=f"`podman info` cannot be started: {error.strerror}")
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return EngineFacts(name="podman", error=f"`podman info` failed: {last[:300]}")
+    return podman_facts(done.stdout)
+
+
+def podman_facts(answer: str) -> EngineFacts:
+    """What `podman info --format json` printed."""
+    try:
+        told = json.loads(answer)
+        host, controllers = told["host"], told["host"].get("cgroupControllers")
+        return EngineFacts(
+            name="podman",
+            version=_text(told["version"]["Version"]),
+            rootless=bool(host["security"]["rootless"]),
+            runtime=_text(host["ociRuntime"]["name"]),
+            cgroup_version=_text(host["cgroupVersion"]).removeprefix("v"),
+            controllers=None if controllers is None else tuple(map(_text, controllers)),
+            storage=_text(told["store"]["graphRoot"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return EngineFacts(name="podman", error=f"`podman info` printed what is not understood ({type(error).__name__})")
+
+
+def docker_facts(name: EngineName, told: Mapping[str, Any]) -> EngineFacts:
+    """What an engine answered to ``GET /info`` of Docker's API."""
+    version = told.get("CgroupVersion")
+    return EngineFacts(
+        name=name,
+        version=_text(told.get("ServerVersion") or "") or None,
+        rootless=any("rootless" in str(option) for option in told.get("SecurityOptions") or ()),
+        runtime=_text(told.get("DefaultRuntime") or "") or None,
+        cgroup_version=_text(version) if version else None,
+        storage=_text(told.get("DockerRootDir") or "") or None,
+    )
+
+
+def _ask_docker(environment: Mapping[str, str]) -> EngineFacts | None:
+    try:
+        found = find_engine("docker", environment=environment)
+    except EngineError:
+        return _silent_docker(environment)
+    return _over_socket("docker", str(found.socket))
+
+
+def _silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
+    """A Docker that is installed and cannot be reached, with the reason; ``None`` where there is none."""
+    named = environment.get("DOCKER_HOST", "")
+    if named and not named.startswith("unix://"):
+        return EngineFacts(name="docker", error="DOCKER_HOST names no Unix socket, and strixbench uses nothing else")
+    path = named.removeprefix("unix://") or "/var/run/docker.sock"
+    if Path(path).exists():
+        refused = not os.access(path, os.R_OK | os.W_OK)
+        return EngineFacts(name="docker", error=f"{'permission denied' if refused else 'nobody listens'} on {path}")
+    return EngineFacts(name="docker", error="its daemon does not run") if shutil.which("dockerd") else None
+
+
+def _over_socket(name: EngineName, path: str) -> EngineFacts:
+    connection = _UnixConnection(path)
+    try:
+        connection.request("GET", "/info", headers={"Host": "engine"})
+        answer = connection.getresponse()
+        told = json.loads(answer.read(_MOST_ANSWER_BYTES))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return EngineFacts(name=name, error=f"no answer on {path}: {error}")
+    finally:
+        connection.close()
+    if answer.status != 200 or not isinstance(told, dict):
+        return EngineFacts(name=name, error=f"answered {answer.status} on {path}")
+    return docker_facts(name, told)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP on a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("engine", timeout=ANSWER_TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _text(value: Any) -> str:
+    return str(value)[:300]

@@ -1,0 +1,140 @@
+"""Trees of files that look like hosts. All are made up after the kernel's and the distributions' documentation and
+after bug reports: none is a copy of a machine, and no check was tried on such hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from harness.doctor.facts import HostFacts, User
+from harness.doctor.read import read_facts
+from harness.engines.about import EngineFacts
+
+ALICE = User(1000, "alice", (1000, 39, 105))
+STRANGER = User(1001, "bob", (1001,))
+
+ROOTLESS_PODMAN = EngineFacts(
+    name="podman",
+    version="5.6.2",
+    rootless=True,
+    runtime="crun",
+    cgroup_version="2",
+    controllers=("cpu", "io", "memory", "pids"),
+)
+DOCKER = EngineFacts(name="docker", version="28.3.3", rootless=False, runtime="runc", cgroup_version="2")
+
+_GPU = "sys/bus/pci/devices/0000:c6:00.0"
+
+COMMON = {
+    "etc/subuid": "alice:100000:65536\n",
+    "etc/subgid": "alice:100000:65536\n",
+    "dev/net/tun": "",
+    "sys/fs/cgroup/cgroup.controllers": "cpu io memory pids\n",
+    "proc/meminfo": "MemTotal:       131072000 kB\nMemFree:         1000000 kB\n",
+}
+
+STRIX_HALO = {
+    f"{_GPU}/vendor": "0x1002\n",
+    f"{_GPU}/device": "0x1586\n",
+    f"{_GPU}/class": "0x038000\n",
+    f"{_GPU}/iommu_group/type": "DMA-FQ\n",
+    f"{_GPU}/mem_info_vram_total": "536870912\n",
+    f"{_GPU}/mem_info_gtt_total": "67108864000\n",
+    f"{_GPU}/power_dpm_force_performance_level": "auto\n",
+    "sys/class/iommu/ivhd0/name": "",
+    "sys/class/kfd/kfd/topology/nodes/0/properties": "cpu_cores_count 32\ngfx_target_version 0\n",
+    "sys/class/kfd/kfd/topology/nodes/1/properties": "simd_count 80\ngfx_target_version 110501\n",
+    "sys/module/amdgpu/parameters/cwsr_enable": "1\n",
+    "dev/kfd": "",
+    "dev/dri/renderD128": "",
+}
+
+FEDORA = {
+    **COMMON,
+    **STRIX_HALO,
+    "etc/os-release": 'NAME="Fedora Linux"\nVERSION_ID=43\nID=fedora\nPRETTY_NAME="Fedora Linux 43 (Server Edition)"\n',
+    "etc/group": "root:x:0:\nvideo:x:39:alice\nrender:x:105:alice\nalice:x:1000:\n",
+    "proc/sys/kernel/osrelease": "6.18.5-200.fc43.x86_64\n",
+    "proc/cmdline": "BOOT_IMAGE=(hd0,gpt2)/vmlinuz root=UUID=0 ro rhgb quiet\n",
+    "sys/fs/selinux/enforce": "1",
+    "sys/fs/selinux/booleans/container_use_devices": "0 0",
+    "sys/fs/selinux/booleans/container_use_dri_devices": "0 0",
+    "etc/tuned/active_profile": "balanced\n",
+}
+
+UBUNTU = {
+    **COMMON,
+    **STRIX_HALO,
+    "etc/os-release": 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n',
+    "etc/group": "root:x:0:\nvideo:x:44:alice\nrender:x:992:alice\nalice:x:1000:\n",
+    "proc/sys/kernel/osrelease": "6.14.0-1018-oem\n",
+    "proc/version_signature": "Ubuntu 6.14.0-1018.18-oem 6.14.11\n",
+    "proc/cmdline": "BOOT_IMAGE=/vmlinuz-6.14.0-1018-oem root=UUID=0 ro amd_iommu=off\n",
+    "var/lib/dpkg/status": "Package: bash\nStatus: install ok installed\nVersion: 5.2.21-2ubuntu4\n\n"
+    "Package: linux-firmware\nStatus: install ok installed\nVersion: 20240318.git3b128b60-0ubuntu2.19\n\n",
+}
+
+NVIDIA = {
+    **COMMON,
+    "etc/os-release": "ID=debian\nVERSION_ID=12\n",
+    "etc/group": "root:x:0:\nvideo:x:44:alice\nrender:x:105:\n",
+    "proc/sys/kernel/osrelease": "6.1.0-37-amd64\n",
+    "proc/cmdline": "root=UUID=0 ro\n",
+    "sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de\n",
+    "sys/bus/pci/devices/0000:01:00.0/device": "0x2684\n",
+    "sys/bus/pci/devices/0000:01:00.0/class": "0x030000\n",
+    "dev/nvidia0": "",
+    "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024\n"
+    "GCC version:  gcc version 12.2.0\n",
+}
+
+NO_GPU = {
+    **COMMON,
+    "etc/os-release": "ID=debian\nVERSION_ID=12\n",
+    "proc/sys/kernel/osrelease": "6.18.44-fc-v657\n",
+    "proc/cmdline": "console=ttyS0 quiet\n",
+}
+
+
+def a_tree(root: Path, files: Mapping[str, str]) -> Path:
+    """The files below a folder, and the links that the kernel would make between them."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for gpu in (root / "sys/bus/pci/devices").glob("*"):
+        driver = {"0x1002": "amdgpu", "0x10de": "nvidia"}[(gpu / "vendor").read_text().strip()]
+        (root / f"sys/bus/pci/drivers/{driver}").mkdir(parents=True, exist_ok=True)
+        (gpu / "driver").symlink_to(root / f"sys/bus/pci/drivers/{driver}")
+        if driver == "amdgpu":
+            (root / "sys/class/drm/card1").mkdir(parents=True)
+            (root / "sys/class/drm/card1/device").symlink_to(gpu)
+    return root
+
+
+def facts_of(
+    root: Path,
+    *,
+    user: User = ALICE,
+    engines: tuple[EngineFacts, ...] = (ROOTLESS_PODMAN,),
+    packages: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> HostFacts:
+    """What is read of a tree; ``packages`` stand for what rpm would have answered."""
+    (root / "bin").mkdir(exist_ok=True)
+    for program in ("newuidmap", "crun"):
+        (root / "bin" / program).write_text("#!/bin/false\n")
+        (root / "bin" / program).chmod(0o755)
+    (root / "run").mkdir(exist_ok=True)
+    facts = read_facts(
+        engines=engines,
+        images=(),
+        gated=("a/gated", "b/gated"),
+        embedded=(root / "embedded.bin",),
+        environment={"PATH": str(root / "bin"), "XDG_RUNTIME_DIR": str(root / "run"), **(environment or {})},
+        user=user,
+        root=root,
+    )
+    return facts if packages is None else msgspec.structs.replace(facts, packages=dict(packages))
