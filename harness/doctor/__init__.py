@@ -76,7 +76,7 @@ def this_host(images: Iterable[Image]) -> HostFacts:
                 family=image.family,
                 needs_engine=image.engine != "local",
                 obstacles=obstacles_to(image),
-                todo=open_points(image),
+                todo=image.todo,
             )
             for image in images
         ),
@@ -85,11 +85,6 @@ def this_host(images: Iterable[Image]) -> HostFacts:
         environment=os.environ,
         user=User(id=os.getuid(), name=_user_name(), groups=tuple(os.getgroups())),
     )
-
-
-def open_points(image: Image) -> tuple[str, ...]:
-    """What an image's row still lacks, such as the digest of its base."""
-    return tuple(getattr(image, "todo", ()))
 
 
 def _user_name() -> str | None:

@@ -11,8 +11,7 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.catalog import Image, load_catalog
-from harness.doctor import CHECKS, examine, open_points
+from harness.doctor import CHECKS, examine
 from harness.doctor.facts import ABSENT, Card, DeviceNode, Disk, HostFacts, ImageFacts, KfdNode, Reading, User
 from harness.doctor.finding import STATUSES, Finding
 from harness.doctor.packages import dpkg_versions, pacman_versions
@@ -543,18 +542,6 @@ def test_no_image_but_a_local_one_runs_where_no_engine_answers(plain: HostFacts)
     silent = changed(plain, images=images, engines=(EngineFacts(name="podman", error="`podman info` failed"),))
     assert [finding.found for finding in of(silent, "here")] == ["local-cpu: can run here", "cpu: not here: no engine answers"]
     assert [finding.found for finding in of(changed(plain, images=images), "here")] == ["local-cpu, cpu: can run here"]
-
-
-def test_open_points_of_the_catalogs_images_are_sentences() -> None:
-    class WithTodo:
-        todo = ("TODO digest: ...",)
-
-    assert all(isinstance(point, str) for image in load_catalog().images.values() for point in open_points(image))
-    assert open_points(Image(name="x")) == ()
-    assert open_points(WithTodo()) == ("TODO digest: ...",)  # type: ignore[arg-type]
-
-
-# Reading and printing.
 
 
 def test_a_call_that_takes_too_long_is_left_behind() -> None:
