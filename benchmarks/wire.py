@@ -56,7 +56,7 @@ class Request:
 
     launch: str
     pipeline: str
-    """``embedded``, ``3.1`` or ``community-1``"""
+    """``embedded``, ``synthetic``, ``3.1`` or ``community-1``"""
     device: str
     """``cpu`` or ``cuda`` (ROCm's torch answers to that name too)"""
     last_stage: str
