@@ -65,6 +65,7 @@ class Request:
     reference: str | None
     """An RTTM; ``None``: this audio has none."""
     models: str
+    """A folder; empty where the pipeline needs no files."""
     warm_passes: int
     segmentation_batch_size: int
     embedding_batch_size: int

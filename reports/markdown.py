@@ -61,6 +61,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,
+        no_accuracy=tables.NO_ACCURACY,
         latest=max((launch.plan.planned_at for launch in launches), default=None),
         launches=len(launches),
     )

@@ -9,7 +9,7 @@ import msgspec
 
 from benchmarks.wire import STAGES
 from harness.failures import Signature, signatures
-from harness.records import Launch
+from harness.records import WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
 
 
@@ -28,6 +28,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     load_seconds: float | None
     der: float | None
     speakers: int | None
+    """``None``: not known, or made of random weights."""
     peak_resident_bytes: int | None
     peak_reserved_bytes: int | None
 
@@ -51,6 +52,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return signatures().get(self.speaking.verdict.signature or "")
 
 
+NO_ACCURACY = "random weights, no accuracy"
+"""What every page says of a pipeline whose output means nothing."""
+
+
 class Workload(msgspec.Struct, frozen=True):
     """One pipeline on one recording, with the rows that ran it, the fastest first."""
 
@@ -58,6 +63,16 @@ class Workload(msgspec.Struct, frozen=True):
     audio: str
     audio_seconds: float
     rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """What it is, and that it says nothing about being right where that is so."""
+        remark = "" if self.has_accuracy else f"; {NO_ACCURACY}"
+        return f"{self.pipeline} on {self.audio}: {self.audio_seconds:.1f} s of audio{remark}"
+
+    @property
+    def has_accuracy(self) -> bool:
+        return self.pipeline not in WITHOUT_ACCURACY
 
 
 class StageMark(msgspec.Struct, frozen=True):
@@ -131,7 +146,7 @@ def _row(launches: tuple[Launch, ...]) -> Row:
     cold = [seconds for launch in timed for seconds in launch.pass_seconds("cold")]
     loads = [launch.load_seconds for launch in timed if launch.load_seconds is not None]
     last = timed[-1] if timed else None
-    speakers = last.output.get("speakers") if last else None
+    speakers = last.output.get("speakers") if last and last.plan.workload.has_accuracy else None
     return Row(
         launches=launches,
         status=speaking.verdict.status,

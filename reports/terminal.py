@@ -28,8 +28,7 @@ _DISPENSABLE = ("Memory", "Load", "Cold", "PyTorch", "Speakers", "GFX")
 def print_results(launches: Sequence[Launch]) -> None:
     """The results table of some launches, to stdout."""
     for workload in tables.workloads_of(tables.rows_of(launches)):
-        title = f"{workload.pipeline} on {workload.audio}: {workload.audio_seconds:.1f} s of audio"
-        _print_table(title, _RESULTS, [_cells(row) for row in workload.rows])
+        _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
 
 
 def print_probes(launches: Sequence[Launch]) -> None:
@@ -91,7 +90,7 @@ def print_launch(launch: Launch) -> None:
         "load": format_seconds(launch.load_seconds),
         "cold": ", ".join(map(format_seconds, launch.pass_seconds("cold"))) or "-",
         "warm": ", ".join(map(format_seconds, launch.pass_seconds("warm"))) or "-",
-        "DER": format_percent(launch.der),
+        "DER": format_percent(launch.der) if plan.workload.has_accuracy else tables.NO_ACCURACY,
         "command": shlex.join(plan.command) or "-",
     }
     for name, value in lines.items():
