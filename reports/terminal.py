@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from harness.fingerprints import fingerprint_of
 from harness.records import Launch
 from reports import tables
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
@@ -93,6 +94,12 @@ def print_launch(launch: Launch) -> None:
         "DER": format_percent(launch.der) if plan.workload.has_accuracy else tables.NO_ACCURACY,
         "command": shlex.join(plan.command) or "-",
     }
+    fingerprint = fingerprint_of(launch)
+    if fingerprint is not None:
+        lines["numbers"] = (
+            f"segmentation {fingerprint.segmentation.short}, embedding {fingerprint.embedding.short} on {fingerprint.device}"
+            f"{f', {fingerprint.cpu_capability}' if fingerprint.cpu_capability else ''}"
+        )
     for name, value in lines.items():
         print(f"{name:<9} {value}")
     if launch.chain:
