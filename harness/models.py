@@ -110,7 +110,9 @@ def models_for(pipeline: str) -> Models:
     if pipeline == "synthetic":
         return locate_models(pipeline)
     if pipeline not in GATED:
-        raise UsageError(f"no models are known for the pipeline {pipeline!r}: there are embedded, synthetic, {', '.join(GATED)}")
+        raise UsageError(
+            f"no models are known for the pipeline {pipeline!r}: there are embedded, synthetic, {', '.join(GATED)}"
+        )
     cache = places.hub_cache()
     lacking = [name for name in GATED[pipeline] if not (cache / f"models--{name.replace('/', '--')}").is_dir()]
     if lacking:
