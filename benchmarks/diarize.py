@@ -116,6 +116,7 @@ class Diarization:
             segmentation, embedding = self._pipeline._segmentation.model, self._pipeline._embedding.model_
             taken = fingerprint.take(segmentation, embedding, device=self._request.device)
             found["fingerprint"] = taken
+            # NaN embeddings are left out by the clustering in silence: here they are an error.
             found["finite"] = found["finite"] and not any(taken[name]["not_finite"] for name in fingerprint.OUTPUTS)
         return found
 
