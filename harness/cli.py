@@ -291,7 +291,9 @@ def _prune(known: catalog.Catalog, engines: set[str]) -> None:
 def bench(
     images: Images = None,
     gfx: Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")] = None,
-    pipeline: Annotated[str, typer.Option("--pipeline", help="embedded, 3.1 or community-1.", metavar="NAME")] = "embedded",
+    pipeline: Annotated[
+        str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")
+    ] = "embedded",
     audio: Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")] = "sample",
     reference: Annotated[Path | None, typer.Option("--reference", help="RTTM of the audio file.", metavar="FILE")] = None,
     audio_seconds: Annotated[

@@ -137,7 +137,8 @@ def _judge_output(journal: Sequence[dict[str, Any]], last_stage: str, highest_de
     der = der_of(output)
     wrong: str | None = None
     if output.get("finite") is not True:
-        wrong = "a speaker turn has no finite start or end"
+        turns = output.get("speech_seconds") is None  # not summed where a turn is not finite
+        wrong = "a speaker turn has no finite start or end" if turns else "a network put out values that are not finite"
     elif output.get("distinct_outputs") != 1:
         wrong = f"the passes of one launch gave {output.get('distinct_outputs')} different outputs for the same audio"
     elif highest_der is not None and (der is None or der > highest_der):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import wave
 from collections.abc import Collection, Mapping, Sequence
@@ -163,7 +164,7 @@ def start_guest(
     exchange = exchange_of(folder)
     exchange.mkdir(exist_ok=True)
     run = Run(
-        name="stub",
+        name=f"stub-{os.getpid()}",  # the engine kills what bears the name: not the guests of a suite beside this one
         image="stub",
         # -S: without this environment's own packages, only the stubs are there.
         argv=(sys.executable, "-S", "-m", "benchmarks", str(exchange)),

