@@ -9,9 +9,6 @@ from harness.records import ExceptionRecord, Launch
 from harness.traceback_text import read_chain
 from harness.verdict import under_way
 
-MOST_BYTES = 10_000_000
-"""Read of a file, from its end: no traceback is longer, and where a log is, its end says why."""
-
 MOST_SEARCHED_CHARACTERS = 1_000_000
 """Of a text that is searched for all signatures, from its end."""
 
@@ -28,6 +25,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Where the launch failed; ``None``: a text does not say."""
     failed: bool = True
     """Whether there is a failure at all: a launch may have passed."""
+    verdict: str = ""
+    """On a launch; empty for a text."""
 
     @property
     def root(self) -> ExceptionRecord | None:
@@ -55,14 +54,15 @@ def explain_launch(launch: Launch) -> Explanation:
     failed = launch.verdict.status == "fail"
     code = launch.exit.code
     match = None
-    if failed:
+    if launch.verdict.cause == "wrong torch":  # which explains the exception that came of it
+        match = find_match((), launch.verdict.summary)
+    elif failed:
         match = find_match(launch.chain, launch.log_tail, exit_code=code, during=under_way(launch.journal))
-        if match is None and launch.verdict.cause == "wrong torch":
-            match = find_match((), launch.verdict.summary)
     return Explanation(
         chain=launch.chain,
         match=match,
         warnings=recognise_warnings(launch.log_tail, *launch.notes),
         stage=launch.verdict.stage,
         failed=failed,
+        verdict=f"{launch.verdict.status}{f': {launch.verdict.summary}' if launch.verdict.summary else ''}",
     )

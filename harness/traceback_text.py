@@ -65,6 +65,8 @@ def read_chain(text: str) -> tuple[ExceptionRecord, ...]:
         else:
             chains.append([record])
             ignored.append(link == "ignored")
+        if len(chains[-1]) > 2 * MOST_EXCEPTIONS:
+            del chains[-1][MOST_EXCEPTIONS // 2 : -MOST_EXCEPTIONS // 2]
     told = [chain for chain, unheard in zip(chains, ignored, strict=True) if not unheard] or chains
     if not told:
         return _last_bare_exception(lines)
@@ -170,7 +172,7 @@ def _without_prefix(line: str, prefix: str, *, in_group: bool) -> str:
     """
     if prefix and _shape(line[: len(prefix)]) == _shape(prefix):
         line = line[len(prefix) :]
-    elif prefix and not line.strip() and not prefix.strip():
+    elif prefix and _shape(line.strip()) == _shape(prefix.strip()):
         return ""
     elif in_group:
         line = _GROUP_MARGIN.sub("", line)

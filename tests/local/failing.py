@@ -271,6 +271,26 @@ def _() -> None:
         sys.modules.update(forgotten)
 
 
+@failure("lightning-stubbed")
+def _() -> None:
+    """A module without the name stands in for lightning's, as a test double or a half-installed package does."""
+    import types
+
+    for name in ("lightning", "lightning.pytorch", "lightning.pytorch.utilities", "lightning.pytorch.utilities.memory"):
+        sys.modules[name] = types.ModuleType(name)
+    import pyannote.audio  # noqa: F401
+
+
+@failure("hip-out-of-memory")
+def _() -> None:
+    """torch's own class with the words of ROCm, as lightning sees it; there is no GPU to run out of memory here."""
+    import torch
+    from lightning.pytorch.utilities.memory import is_oom_error
+
+    said = "HIP out of memory. Tried to allocate 2.00 GiB. Set PYTORCH_HIP_ALLOC_CONF to avoid fragmentation."
+    raise torch.OutOfMemoryError(f"{said} (is_oom_error says {is_oom_error(torch.OutOfMemoryError(said))})")
+
+
 @failure("gated")
 def _() -> None:
     _from_hub("pyannote/segmentation-3.0", 403, "GatedRepo", "Access to this model is restricted.")
