@@ -1,11 +1,12 @@
-"""Produces real failures, several in one interpreter, and prints each as a line of JSON: ``id``, ``chain``, ``text``.
+"""Produces real failures, several in one interpreter, and prints each as a line of JSON: ``id``, ``chain``, ``text``, ``printed``.
 
 ``python -m tests.local.failing ID ...`` in an environment that has torch and pyannote.audio. ``chain`` is what the guest
-would have journaled, ``text`` what Python would have printed. Standard library, torch and pyannote alone.
+would have journaled, ``text`` what Python would have printed, ``printed`` what the libraries did print. Standard library, torch and pyannote alone.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -334,6 +335,55 @@ def _() -> None:
     hf_hub_download("pyannote/segmentation-3.0", "config.yaml", use_auth_token=None)
 
 
+@failure("weights-only-argument")
+def _() -> None:
+    import torch
+    from pyannote.audio import Model
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.ckpt"
+        torch.save({"state_dict": {}}, path)
+        Model.from_pretrained(path)
+
+
+@failure("pipeline-token")
+def _() -> None:
+    _give_torchaudio_back_what_it_lost()
+    from pyannote.audio import Pipeline
+
+    Pipeline.from_pretrained("pyannote/speaker-diarization-3.1", token="no-token")
+
+
+@failure("plda-argument")
+def _() -> None:
+    _give_torchaudio_back_what_it_lost()
+    from pyannote.audio.pipelines import SpeakerDiarization
+
+    SpeakerDiarization(plda="pyannote/speaker-diarization-community-1")
+
+
+@failure("gated-none")
+def _() -> None:
+    """First of its interpreter: the hub's address is read once."""
+    del os.environ["HF_HUB_OFFLINE"]
+    with _hub(403, "GatedRepo", "Access to this model is restricted.") as address:
+        os.environ["HF_ENDPOINT"] = address
+        _give_torchaudio_back_what_it_lost()
+        from pyannote.audio import Pipeline
+
+        with tempfile.TemporaryDirectory() as folder:
+            pipeline = Pipeline.from_pretrained("pyannote/speaker-diarization-3.1", cache_dir=folder)
+        pipeline.to("cpu")
+
+
+def _give_torchaudio_back_what_it_lost() -> None:
+    """The three names that pyannote.audio 3.4 wants of torchaudio when it is imported."""
+    import torchaudio
+
+    torchaudio.AudioMetaData, torchaudio.info = type("AudioMetaData", (), {}), None
+    torchaudio.list_audio_backends = lambda: ["soundfile"]
+
+
 def _from_hub(repository: str, status: int, code: str, message: str) -> None:
     """Asks a server on this machine, which answers as the hub does, for a file of a repository."""
     import huggingface_hub.constants
@@ -383,14 +433,16 @@ def _hub(status: int, code: str, message: str) -> Iterator[str]:
 def main() -> None:
     """One line for each id that was asked for; one that does not fail says so."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    answers, sys.stdout = sys.stdout, sys.stderr  # pyannote prints
     for name in sys.argv[1:]:
         told: dict[str, Any] = {"id": name, "chain": [], "text": ""}
+        printed = io.StringIO()
         try:
-            told["text"] = FAILURES[name]() or ""
+            with redirect_stdout(printed):
+                told["text"] = FAILURES[name]() or ""
         except BaseException as error:
             told["chain"], told["text"] = exception_chain(error), traceback.format_exc()
-        print(json.dumps(told), file=answers, flush=True)
+        told["printed"] = printed.getvalue()
+        print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Failed(msgspec.Struct, frozen=True):
     id: str
     chain: tuple[ExceptionRecord, ...]
     text: str
-    """What Python would have printed, or a warning's text."""
+    """What the libraries printed and then Python would have, or a warning's text."""
 
 
 def local_python() -> Path:
@@ -79,4 +79,4 @@ def produce(python: Path, names: Sequence[str], *, over: Sequence[Path] = (), ba
     )
     assert done.returncode == 0, done.stderr[-2000:]
     told: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
-    return {each["id"]: Failed(each["id"], exception_chain(each["chain"]), each["text"]) for each in told}
+    return {each["id"]: Failed(each["id"], exception_chain(each["chain"]), each["printed"] + each["text"]) for each in told}
