@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.campaign import Request
     from harness.engines.base import Engine
     from harness.progress import Progress
+    from harness.records import Launch
 
 INTERRUPTED = 130
 _HOSTS_DOING = {
@@ -419,20 +420,38 @@ def show(
     """Show one launch as it was recorded."""
     import msgspec
 
-    from harness.store import store_exists
     from reports.terminal import print_launch
 
-    found = _open_store().find(launch) if store_exists(places.store_url()) else ()
-    if not found:
-        raise UsageError(f"no launch {launch!r} in the store")
-    if len(found) > 1:
-        raise UsageError(
-            f"{launch!r} is the beginning of {len(found)} launches: {', '.join(each.id for each in found[:5])} ..."
-        )
+    found = _find_launch(launch)
     if as_json:
-        _print_json(msgspec.to_builtins(found[0]))
+        _print_json(msgspec.to_builtins(found))
         return
-    print_launch(found[0])
+    print_launch(found)
+
+
+@app.command()
+def explain(
+    failure: Annotated[
+        str, typer.Argument(help="A launch's id, a file with a traceback or a log, or - for stdin.", metavar="LAUNCH|FILE|-")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Say what is known of a failure: its true cause, and what to do. Exit code 1 where nothing known fits."""
+    from harness.explain import explain_launch, explain_text
+    from harness.inputs import read_pasted
+    from reports.explanation import explanation_data, explanation_lines
+
+    if failure == "-" or Path(failure).exists():
+        explanation = explain_text(read_pasted(failure, say=_talk))
+    else:
+        explanation = explain_launch(_find_launch(failure, or_else=" and no such file"))
+    if as_json:
+        _print_json(explanation_data(explanation))
+    else:
+        for line in explanation_lines(explanation):
+            typer.echo(line)
+    if explanation.failed and explanation.match is None:
+        raise typer.Exit(1)
 
 
 def open_engine(name: str) -> Engine:
@@ -479,6 +498,20 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
         raise NothingMeasuredError("nothing was launched")
     if any(launch.verdict.status != "pass" for launch in campaign.launches):
         raise typer.Exit(1)
+
+
+def _find_launch(launch: str, *, or_else: str = "") -> Launch:
+    """The launch of an id or of the beginning of one; raises `UsageError`, which ends in ``or_else``."""
+    from harness.store import store_exists
+
+    found: tuple[Launch, ...] = _open_store().find(launch) if store_exists(places.store_url()) else ()
+    if not found:
+        raise UsageError(f"no launch {launch!r} in the store{or_else}")
+    if len(found) > 1:
+        raise UsageError(
+            f"{launch!r} is the beginning of {len(found)} launches: {', '.join(each.id for each in found[:5])} ..."
+        )
+    return found[0]
 
 
 def _open_store() -> Any:

@@ -5,9 +5,12 @@ Imports nothing heavy: `--dry-run` comes through here.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -33,6 +36,9 @@ from harness.models import ModelFile, Models
 from harness.records import WITHOUT_ACCURACY
 
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
+
+MOST_PASTED_BYTES = 10_000_000
+"""Read of a log, from its end: no traceback is longer, and a log says at its end why it ends."""
 
 
 def choose_images(
@@ -155,3 +161,36 @@ def show_licences(files: Sequence[ModelFile], *, say: Say) -> None:
     """The licences of what was just fetched, each once."""
     for licence in dict.fromkeys(file.licence for file in files):
         say(f"licence: {licence}")
+
+
+def read_pasted(name: str, *, say: Say) -> str:
+    """The text of a file, or of stdin for ``-``; of a long one its end. Raises `UsageError` where it is no text."""
+    if name == "-":
+        if sys.stdin.isatty():
+            say("paste the traceback or the log, then press Ctrl-D")
+        data = _last_bytes(sys.stdin.buffer)
+    elif Path(name).is_dir():
+        raise UsageError(f"{name} is a folder; name the file with the traceback")
+    else:
+        with Path(name).open("rb") as file:
+            if file.seekable():
+                file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_PASTED_BYTES - 1))
+            data = _last_bytes(file)
+    if len(data) > MOST_PASTED_BYTES:
+        say(f"{name} is long: only its last {MOST_PASTED_BYTES // 10**6} MB are read")
+    if b"\0" in data:
+        raise UsageError(f"{name} is not text; save the traceback or the log as UTF-8")
+    text = data.decode("utf-8", "replace")
+    if not text.strip():
+        raise UsageError(f"{name} is empty; pass a traceback, a log, or a launch's id")
+    return text
+
+
+def _last_bytes(stream: BinaryIO) -> bytes:
+    """The end of a stream, one byte more than is read where it was longer; stops at once where it is no text."""
+    kept = b""
+    while data := stream.read(1 << 20):
+        kept = (kept + data)[-MOST_PASTED_BYTES - 1 :]
+        if b"\0" in data:
+            break
+    return kept

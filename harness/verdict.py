@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.wire import STAGES
-from harness.failures import recognise
+from harness.failures import find_match, recognise
 from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain, number
 
 MOST_SUMMARY_CHARACTERS = 300
@@ -37,11 +37,12 @@ def judge(
     failed = next((event for event in journal if event.get("event") == "failed"), None)
     wrong_torch = _wrong_torch(journal, family)
     if wrong_torch is not None:
-        return _fail("import", "wrong torch", wrong_torch)
+        signature = recognise((), wrong_torch)
+        return _fail("import", "wrong torch", wrong_torch, signature=signature.id if signature else None)
     if exit.timed_out:
         return _fail(stage, "timeout", f"still in {stage} when the time was up; killed")
     if failed is not None:
-        return _judge_exception(stage, exception_chain(failed.get("chain")))
+        return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
     if _said_done(journal, last_stage) and exit.code in (0, None):
         lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
         if lie is not None:
@@ -57,6 +58,13 @@ def reached_stage(journal: Sequence[dict[str, Any]]) -> str:
     begun = [event.get("stage") for event in journal if event.get("event") == "begin"]
     known = [stage for stage in begun if stage in STAGES]
     return str(known[-1]) if known else STAGES[0]
+
+
+def under_way(journal: Sequence[dict[str, Any]]) -> str:
+    """What the guest was at when its journal ends: ``import, importing torchcodec``, ``cold``."""
+    stage = reached_stage(journal)
+    trying = [event for event in journal if event.get("event") == "import"]
+    return f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
 
 
 def _said_done(journal: Sequence[dict[str, Any]], last_stage: str) -> bool:
@@ -106,12 +114,14 @@ def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str |
     )
 
 
-def _judge_exception(stage: str, chain: tuple[ExceptionRecord, ...]) -> Verdict:
+def _judge_exception(stage: str, chain: tuple[ExceptionRecord, ...], log_tail: str) -> Verdict:
     """A stage ended in an exception: the root of the chain says why, a known signature says more.
 
-    The log is not asked: what a package that nobody needs printed there must not be blamed.
+    The log may tell apart what looks the same in the chain, but is not blamed by itself: what a package that nobody
+    needs printed there is no cause.
     """
-    signature = recognise(chain, "")
+    match = find_match(chain, log_tail) if chain else None
+    signature = match.signature if match and match.found_in == "exception" else None
     root = chain[-1] if chain else ExceptionRecord(type="an exception that the journal does not name")
     cause: Cause = signature.cause if signature else _cause_of(stage, root)
     return _fail(stage, cause, f"{root.type}: {root.message}", signature=signature.id if signature else None)
@@ -154,19 +164,18 @@ def _judge_death(journal: Sequence[dict[str, Any]], stage: str, exit: ExitRecord
     code = exit.code
     if exit.out_of_memory:
         return _fail(stage, "out of memory", f"killed by the kernel in {stage}: the memory limit was reached")
+    where = under_way(journal)
+    signature = recognise((), log_tail, exit_code=code, during=where)
     if code == 128 + signal.SIGKILL:
-        return _fail(stage, "out of memory", f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory")
-    trying = [e for e in journal if e.get("event") == "import"]
-    where = f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
+        said = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
+        return _fail(stage, "out of memory", said, signature="killed-for-memory")
     if code is not None and code > 128 and (name := _signal_name(code - 128)):
-        signature = recognise((), log_tail)
         cause: Cause = signature.cause if signature and signature.cause == "gpu fault" else "crash"
         return _fail(stage, cause, f"died of {name} in {where}", signature=signature.id if signature else None)
     if code in (126, 127) and not journal:
         return _fail("launch", "engine", f"the image could not run its Python (exit {code}): {_last_line(log_tail)}")
     if code == 2 and not journal:
         return _fail("launch", "error", _last_line(log_tail))
-    signature = recognise((), log_tail)
     return _fail(
         stage,
         signature.cause if signature else "error",

@@ -59,7 +59,7 @@ def test_a_command_that_should_answer_at_once_loads_nothing_heavy(
 def test_help_lists_every_verb_and_the_exit_codes(workplace: Workplace) -> None:
     done = workplace.run("--help")
     assert (done.code, done.stderr) == (0, "")
-    for word in ("list", "models", "build", "bench", "probe", "report", "show", "Exit codes: 0 all passed"):
+    for word in ("list", "models", "build", "bench", "probe", "report", "show", "explain", "Exit codes: 0 all passed"):
         assert word in done.stdout
 
 

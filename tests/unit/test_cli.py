@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -505,3 +506,60 @@ def test_doctor_says_what_it_found_and_ends_by_its_problems(
     assert told.code == done.code
     assert "a Hugging Face token is configured in a variable" in told.out
     assert "hf_never_shown" not in done.out + done.err + told.out + told.err
+
+
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "/app/x.py", line 3, in <module>\n    import pyannote.audio\n'
+    "RuntimeError: operator torchvision::nms does not exist\n"
+)
+
+
+def test_explain_knows_a_pasted_traceback(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "traceback.txt"
+    file.write_text(TRACEBACK)
+    from_file = strixbench("explain", file)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TRACEBACK.encode())))
+    from_stdin = strixbench("explain", "-")
+    assert (from_file.code, from_stdin.code) == (0, 0)
+    assert from_file.out == from_stdin.out
+    assert "torchvision-mismatch" in from_file.out
+    assert json.loads(strixbench("explain", file, "--json").out)["signature"]["id"] == "torchvision-mismatch"
+
+
+def test_explain_knows_a_launch_of_the_store(strixbench: Strixbench) -> None:
+    launch = a_failed_launch(chain=[a_link("OSError", "[Errno 28] No space left on device")])
+    stored(launch)
+    outcome = strixbench("explain", launch.id)
+    assert outcome.code == 0
+    assert "disk-full" in outcome.out
+
+
+def test_explain_ends_with_1_where_nothing_known_fits(strixbench: Strixbench, tmp_path: Path) -> None:
+    file = tmp_path / "traceback.txt"
+    file.write_text("KeyError: 'new'\n")
+    outcome = strixbench("explain", file)
+    assert outcome.code == 1
+    assert "nothing known fits" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"\x7fELF\0\0", "is not text"), (b" \n", "is empty"), (None, "no launch"), ("folder", "is a folder")]
+)
+def test_explain_refuses_what_is_no_text(content: object, said: str, strixbench: Strixbench, tmp_path: Path) -> None:
+    path = tmp_path / "shown"
+    if content == "folder":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    outcome = strixbench("explain", path)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_explain_reads_the_end_of_a_long_log(strixbench: Strixbench, tmp_path: Path) -> None:
+    file = tmp_path / "long.log"
+    file.write_text("a line of a log\n" * 700_000 + TRACEBACK)
+    outcome = strixbench("explain", file)
+    assert outcome.code == 0
+    assert "only its last 10 MB" in outcome.err

@@ -146,6 +146,24 @@ def test_a_failure_is_not_blamed_on_what_a_package_that_is_not_needed_printed() 
     assert (verdict.cause, verdict.signature) == ("error", None)
 
 
+def test_the_log_tells_apart_what_looks_the_same_in_the_exception() -> None:
+    log = "MIOpenDropoutHIP.cpp:10:10: fatal error: 'hiprand/hiprand_xorwow.h' file not found\n"
+    with_log = judged_exception("RuntimeError", "miopenStatusUnknownError", stage="cold", log_tail=log)
+    without = judged_exception("RuntimeError", "miopenStatusUnknownError", stage="cold")
+    assert (with_log.signature, without.signature) == ("miopen-dropout-header", "miopen-failed")
+
+
+def test_a_torch_that_was_replaced_and_a_kill_without_a_word_are_known_failures() -> None:
+    assert judged(passing_journal(torch="2.8.0+x", cuda="12.8"), family="rocm").signature == "torch-replaced"
+    assert judged(journal_until("warm"), ExitRecord(started=True, code=137)).signature == "killed-for-memory"
+
+
+def test_a_native_death_in_an_import_is_known_by_its_exit_code_and_by_what_was_imported() -> None:
+    journal = (*journal_until("import"), {"event": "import", "name": "torchcodec", "outcome": "trying"})
+    assert judged(journal, ExitRecord(started=True, code=139)).signature == "torchcodec-crash"
+    assert judged(journal_until("device"), ExitRecord(started=True, code=139)).signature == "segfault-at-device"
+
+
 @pytest.mark.parametrize(
     ("family", "hip", "cuda"), [("rocm", None, None), ("rocm", None, "12.8"), ("therock", None, "12.8"), ("cuda", "6.2", None)]
 )

@@ -1,0 +1,68 @@
+"""What is known of a failure that somebody shows: a launch of the store, a traceback, a log. Pure; `harness.cli` reads."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.failures import Match, Signature, deepest_frame, find_match, recognise_warnings
+from harness.records import ExceptionRecord, Launch
+from harness.traceback_text import read_chain
+from harness.verdict import under_way
+
+MOST_SEARCHED_CHARACTERS = 1_000_000
+"""Of a text that is searched for all signatures, from its end."""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about one failure."""
+
+    chain: tuple[ExceptionRecord, ...] = ()
+    """Outermost first; empty where there is no exception."""
+    match: Match | None = None
+    """``None``: nothing known fits."""
+    warnings: tuple[Signature, ...] = ()
+    stage: str | None = None
+    """Where the launch failed; ``None``: a text does not say."""
+    failed: bool = True
+    """Whether there is a failure at all: a launch may have passed."""
+    verdict: str = ""
+    """On a launch; empty for a text."""
+
+    @property
+    def root(self) -> ExceptionRecord | None:
+        """The exception that all others came of."""
+        return self.chain[-1] if self.chain else None
+
+    @property
+    def deepest(self) -> str:
+        """The root's deepest frame outside pyannote; empty where there is none."""
+        return deepest_frame(self.root) if self.root else ""
+
+
+def explain_text(text: str) -> Explanation:
+    """A traceback or a log that somebody pasted; it may be the kernel's."""
+    chain = read_chain(text)
+    return Explanation(
+        chain=chain,
+        match=find_match(chain, text, kernel_log=text, most_characters=MOST_SEARCHED_CHARACTERS),
+        warnings=recognise_warnings(text, most_characters=MOST_SEARCHED_CHARACTERS),
+    )
+
+
+def explain_launch(launch: Launch) -> Explanation:
+    """A launch of the store, judged by the signatures of today rather than by those of its day."""
+    failed = launch.verdict.status == "fail"
+    code = launch.exit.code
+    match = None
+    if launch.verdict.cause == "wrong torch":  # which explains the exception that came of it
+        match = find_match((), launch.verdict.summary)
+    elif failed:
+        match = find_match(launch.chain, launch.log_tail, exit_code=code, during=under_way(launch.journal))
+    return Explanation(
+        chain=launch.chain,
+        match=match,
+        warnings=recognise_warnings(launch.log_tail, *launch.notes),
+        stage=launch.verdict.stage,
+        failed=failed,
+        verdict=f"{launch.verdict.status}{f': {launch.verdict.summary}' if launch.verdict.summary else ''}",
+    )

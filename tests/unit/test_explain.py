@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.explain import explain_launch, explain_text
+from harness.records import ExitRecord
+from reports.explanation import explanation_data, explanation_lines, printable
+from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, journal_until, passing_journal
+
+TORCHVISION = """
+Attempting to use hipBLASLt on an unsupported architecture! Overriding blas backend to hipblas
+Traceback (most recent call last):
+  File "/opt/site-packages/pyannote/audio/core/inference.py", line 32, in <module>
+    from lightning.pytorch.utilities.memory import is_oom_error
+  File "/opt/site-packages/torch/library.py", line 148, in _check
+    raise RuntimeError(message)
+RuntimeError: operator torchvision::nms does not exist
+"""
+
+
+def said_of(text: str) -> dict[str, str]:
+    """The lines for a person, by their first word."""
+    return {line[:10].strip(): line[11:] for line in explanation_lines(explain_text(text))}
+
+
+def test_a_known_failure_is_told_with_its_cause_its_fix_and_where_that_is_from() -> None:
+    said = said_of(TORCHVISION)
+    assert said["known as"] == "torchvision-mismatch (found in the exception)"
+    assert (said["step"], said["cause"]) == ("import", "import")
+    assert said["fix"].startswith("uninstall torchvision")
+    assert said["source"].startswith("https://")
+    assert said["reproduced"].startswith("yes")
+    assert said["root"] == "RuntimeError: operator torchvision::nms does not exist"
+    assert said["raised at"] == "/opt/site-packages/torch/library.py:148 in _check"
+    assert said["warning"].startswith("hipblaslt-unsupported")
+    assert "to add it" not in said
+
+
+def test_an_unknown_failure_is_told_with_its_root_and_how_to_make_it_known() -> None:
+    said = said_of("ValueError: nobody has seen this")
+    assert said["known as"] == "nothing known fits"
+    assert said["root"] == "ValueError: nobody has seen this"
+    assert "CONTRIBUTING.md" in said["to add it"]
+
+
+def test_an_automatic_fix_is_named() -> None:
+    assert said_of("RuntimeError: miopenStatusUnknownError")["works with"].startswith("miopen-off")
+
+
+def test_the_kernel_s_log_is_known_too() -> None:
+    said = said_of("[ 9.1] amdgpu: MES failed to respond to msg=REMOVE_QUEUE")
+    assert said["known as"] == "kernel-mes-unresponsive (found in the kernel's log)"
+
+
+def test_a_launch_is_explained_with_its_stage() -> None:
+    launch = a_failed_launch(chain=[a_link("OSError", "[Errno 28] No space left on device")], stage="load")
+    explanation = explain_launch(launch)
+    assert explanation.match is not None
+    assert explanation.match.signature.id == "disk-full"
+    assert (explanation.stage, explanation.failed) == ("load", True)
+
+
+def test_a_launch_that_passed_has_no_failure_but_may_have_warnings() -> None:
+    explanation = explain_launch(a_launch(log_tail="std(): degrees of freedom is <= 0"))
+    assert (explanation.failed, explanation.match) == (False, None)
+    assert [each.id for each in explanation.warnings] == ["std-of-one-frame"]
+    assert explanation_lines(explanation)[0] == "failure    none: this launch came to its end in verify"
+
+
+def test_a_silent_death_is_explained_by_its_exit_code_and_says_so() -> None:
+    explanation = explain_launch(a_launch(journal=journal_until("warm"), exit=ExitRecord(started=True, code=137)))
+    assert explanation.match is not None
+    assert (explanation.match.signature.id, explanation.match.found_in) == ("killed-for-memory", "exit code")
+    assert "without a word of evidence" in explanation_lines(explanation)[0]
+
+
+def test_a_torch_that_was_replaced_is_explained() -> None:
+    launch = a_launch(a_plan(family="rocm"), journal=passing_journal(torch="2.8.0+cu128", hip=None, cuda="12.8"))
+    assert launch.verdict.signature == "torch-replaced"
+    explanation = explain_launch(launch)
+    assert explanation.match is not None
+    assert explanation.match.signature.id == "torch-replaced"
+
+
+def test_what_a_terminal_would_obey_is_spelled_out() -> None:
+    assert printable("a\x1b[2Jb\x07\u202ec\n  d") == "a\\x1b[2Jb\\x07\\u202ec d"
+    lines = explanation_lines(
+        explain_text('Traceback (most recent call last):\n  File "/x\u202e.py", line 1, in f\nKeyError: \x9b2J\n')
+    )
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("text", [TORCHVISION, "ValueError: new", "just a log"])
+def test_the_data_is_json_and_says_the_same(text: str) -> None:
+    explanation = explain_text(text)
+    data = json.loads(json.dumps(explanation_data(explanation)))
+    match = explanation.match
+    assert (data["signature"] and data["signature"]["id"]) == (match and match.signature.id)
+    assert len(data["chain"]) == len(explanation.chain)
