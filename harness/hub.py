@@ -81,6 +81,7 @@ def _library() -> Any:
     """huggingface_hub, told before its import to send no telemetry and to draw no bars."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else it also fetches a registry of programs to name in its user agent
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # else it prints what servers put into a header
     os.environ.pop("HF_DEBUG", None)  # logs each request as a curl line
     import huggingface_hub
 
@@ -177,10 +178,8 @@ def _download(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], N
         blob.parent.mkdir(parents=True, exist_ok=True)
         part = blob.with_name(f"{file.etag}.incomplete")
         with part.open("ab") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ModelsError(f"another command is fetching {file.pin.repository} {file.name}: wait for it") from None
+            if not _is_ours(stream, part):
+                raise ModelsError(f"another command is fetching {file.pin.repository} {file.name}: wait for it")
             _fill(stream, file, part, token, show=show)
             for known in (file.etag, sha256):
                 if known and not hub_cache.content_matches(part, known):
@@ -192,6 +191,15 @@ def _download(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], N
             os.replace(part, blob)
     hub_cache.place_link(hub, file.pin, file.name, etag=file.etag)
     return not is_there
+
+
+def _is_ours(stream: BinaryIO, part: Path) -> bool:
+    """Whether no other command writes this file, nor finished it since it was opened."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(stream.fileno()), part.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _fill(stream: BinaryIO, file: _Wanted, part: Path, token: Token, *, show: Callable[[str], None]) -> None:

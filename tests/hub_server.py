@@ -52,6 +52,8 @@ class FakeHub:
         """The next downloads end after so many bytes, without the rest."""
         self.damaged: set[str] = set()
         """Files that arrive with a wrong first byte."""
+        self.holds: threading.Event | None = None
+        """A download of a large file stops half way until this is set; ``None``: it does not."""
         self.status: int | None = None
         """What every request is answered with; ``None``: as it should be."""
         self.echoes_the_token = False
@@ -167,6 +169,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if may_be_cut and self.hub.cuts:
             body = body[: self.hub.cuts.pop(0)]
+        if may_be_cut and self.name == "storage" and self.hub.holds is not None:
+            half = len(body) // 2
+            self.wfile.write(body[:half])
+            self.hub.holds.wait(timeout=60)
+            body = body[half:]
         self.wfile.write(body)
 
 

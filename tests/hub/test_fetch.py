@@ -3,12 +3,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pty
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from harness.models import GATED
+from tests.commands import REPOSITORY, STRIXBENCH
 from tests.hub.conftest import COMMITS, Fetcher, write_pins
 
 SEGMENTATION = "pyannote/segmentation-3.0"
@@ -143,6 +146,38 @@ def test_two_fetches_at_once_do_not_write_the_same_file(fetcher: Fetcher) -> Non
         done = fetcher.fetch()
     assert done.code == 3
     assert f"another command is fetching {SEGMENTATION} pytorch_model.bin" in done.stderr
+
+
+def test_a_terminal_is_shown_how_far_a_download_is(fetcher: Fetcher) -> None:
+    fetcher.hub.holds = threading.Event()
+    terminal, other_end = pty.openpty()
+    shown = b""
+    environment = {**fetcher.workplace.environment, "TERM": "xterm", "COLUMNS": "120", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        (*STRIXBENCH, "models", "fetch", "community-1"),
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=other_end,
+    ) as process:
+        os.close(other_end)
+        try:
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+                if b"segmentation/pytorch_model.bin: 0.5 of 1.0 MB" in shown:
+                    fetcher.hub.holds.set()
+        except OSError:  # how a terminal says that its other end is closed
+            pass
+        fetcher.hub.holds.set()
+        assert process.wait(timeout=60) == 0
+    os.close(terminal)
+    assert b"segmentation/pytorch_model.bin: 0.5 of 1.0 MB" in shown
+
+
+def test_what_is_no_terminal_gets_a_line_a_file_and_no_bars(fetcher: Fetcher) -> None:
+    done = fetcher.fetch()
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("licence: ")]
+    assert lines == [f"fetched {name} {file}" for name in GATED["3.1"] for file in fetcher.hub.repositories[name].files]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

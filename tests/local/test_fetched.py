@@ -96,11 +96,9 @@ def watching(needle: str) -> Iterator[Watch]:
 
 def files_with(folder: Path, needle: str) -> list[Path]:
     """Every file below a folder that holds the bytes, or has them in its name."""
-    found = []
-    for path in folder.rglob("*"):
-        if needle in path.name or (path.is_file() and needle.encode() in path.read_bytes()):
-            found.append(path)
-    return found
+    return [
+        path for path in folder.rglob("*") if needle in path.name or (path.is_file() and needle.encode() in path.read_bytes())
+    ]
 
 
 def test_a_fetched_pipeline_runs_and_the_token_is_found_nowhere(fetcher: Fetcher) -> None:
@@ -142,6 +140,7 @@ def test_a_bench_that_is_under_way_keeps_no_token_on_disk(fetcher: Fetcher) -> N
         if process.poll() is None:
             os.killpg(process.pid, 9)
         process.wait(timeout=60)
+    assert process.returncode == 0, workplace.talk.read_text()
     assert {"plan.json", "journal.jsonl", "request.json"} <= seen
     assert token not in workplace.talk.read_text()
 
