@@ -26,7 +26,7 @@ def token(workplace: Workplace) -> str:
 def test_a_running_container_has_no_token(workplace: Workplace, engine_name: str, cpu_image: BuiltImage, token: str) -> None:
     process = workplace.start_bench("cpu", "--engine", engine_name, "--launches", "1", "--passes", "1")
     try:
-        wait_until(lambda: any('"import"' in journal.read_text() for journal in workplace.journals()), what="a guest that runs")
+        wait_until(lambda: a_guest_runs(workplace, process), what="a guest that runs")
         running = subprocess.run(
             (engine_name, "ps", "-q"), check=True, capture_output=True, text=True, timeout=60
         ).stdout.split()
@@ -78,10 +78,12 @@ def test_an_image_that_is_built_with_a_token_in_sight_holds_none(
             said = subprocess.run((engine_name, *command), check=True, capture_output=True, text=True, timeout=120).stdout
             assert said
             assert token not in said
-        last = top_layer(engine_name, image, tmp_path)
-        assert b"PATH=" in last["seen-by-the-build"]
-        for content in last.values():
-            assert token.encode() not in content
+        archive = tmp_path / "image.tar"
+        subprocess.run((engine_name, "save", "-o", str(archive), image), check=True, capture_output=True, timeout=600)
+        assert archive.stat().st_size > 1 << 28, "all layers, those of the image `cpu` too"
+        assert found_in(archive, token.encode(), b"HF_TOKEN=hf_") == []
+        assert b"PATH=" in top_layer(archive)["seen-by-the-build"]
+        assert found_in(archive, b"/seen-by-the-build") != [], "what is in an image is found"
     finally:
         subprocess.run((engine_name, "rmi", "-f", image), check=False, capture_output=True, timeout=120)
     assert token not in done.stdout + done.stderr
@@ -89,34 +91,31 @@ def test_an_image_that_is_built_with_a_token_in_sight_holds_none(
         assert token.encode() not in path.read_bytes(), path
 
 
-def test_the_saved_image_holds_no_token_in_any_layer(
-    workplace: Workplace, engine_name: str, cpu_image: BuiltImage, token: str
-) -> None:
-    assert workplace.run("build", "cpu", "--engine", engine_name).code == 0
-    with subprocess.Popen((engine_name, "save", cpu_image.id), stdout=subprocess.PIPE) as saving:
-        assert saving.stdout is not None
-        size, kept, needles = 0, b"", (token.encode(), b"HF_TOKEN=hf_", b"HUGGING_FACE_HUB_TOKEN=hf_")
-        while chunk := saving.stdout.read(1 << 22):
-            size += len(chunk)
+def a_guest_runs(workplace: Workplace, process: subprocess.Popen[str]) -> bool:
+    """Whether a launch is past its first import; fails where the bench ended without one."""
+    assert process.poll() is None, workplace.talk.read_text()
+    return any('"import"' in journal.read_text() for journal in workplace.journals())
+
+
+def found_in(file: Path, *needles: bytes) -> list[bytes]:
+    """Which of these bytes a file holds, however large it is."""
+    found: set[bytes] = set()
+    kept = b""
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 22):
             text = kept + chunk
-            assert not any(needle in text for needle in needles)
-            kept = chunk[-64:]
-    assert saving.returncode == 0
-    assert size > 1 << 28, "layers and all"
+            found |= {needle for needle in needles if needle in text}
+            kept = chunk[-100:]
+    return sorted(found)
 
 
-def top_layer(engine_name: str, image: str, folder: Path) -> dict[str, bytes]:
-    """Every file of an image's last layer, and the image's own records of itself, by name."""
-    archive = folder / "image.tar"
-    subprocess.run((engine_name, "save", "-o", str(archive), image), check=True, capture_output=True, timeout=600)
+def top_layer(archive: Path) -> dict[str, bytes]:
+    """Every file of a saved image's last layer, by name."""
     found: dict[str, bytes] = {}
     with tarfile.open(archive) as outer:
         manifest = json.loads(outer.extractfile("manifest.json").read())  # type: ignore[union-attr]
-        for name in (manifest[0]["Config"], "manifest.json"):
-            found[name] = outer.extractfile(name).read()  # type: ignore[union-attr]
         with tarfile.open(fileobj=outer.extractfile(manifest[0]["Layers"][-1])) as layer:
             for member in layer:
                 if member.isfile():
                     found[member.name.removeprefix("./")] = layer.extractfile(member).read()  # type: ignore[union-attr]
-    archive.unlink()
     return found
