@@ -157,12 +157,22 @@ def fetch_models(
     from harness import models
     from harness.inputs import show_licences
 
-    fetched = models.fetch(profile, say=_talk)
+    progress = _progress()
+    try:
+        fetched = models.fetch(profile, say=progress.announce, show=progress.say)
+    finally:
+        progress.stop()
     if as_json:
-        _print_json([{"name": file.name, "sha256": file.sha256, "licence": file.licence} for file in models.EMBEDDED])
+        rows = [
+            {"name": f.name, "repository": f.repository, "revision": f.revision, "sha256": f.sha256, "licence": f.licence}
+            for f in fetched.files
+        ]
+        _print_json(rows)
         return
-    show_licences(fetched, say=_talk)
-    typer.echo(f"{len(models.EMBEDDED)} files verified in {models.embedded_folder()}")
+    show_licences(fetched.new_files, say=_talk)
+    for revision in dict.fromkeys(f"{file.repository}@{file.revision}" for file in fetched.files if file.repository):
+        typer.echo(revision)
+    typer.echo(f"{len(fetched.files)} files verified in {fetched.folder}")
 
 
 @app.command()

@@ -32,7 +32,7 @@ from harness.catalog import (
 )
 from harness.engines.base import Say
 from harness.errors import ModelsError, UsageError
-from harness.models import ModelFile, Models
+from harness.models import FetchedFile, ModelFile, Models
 from harness.records import WITHOUT_ACCURACY
 
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
@@ -157,7 +157,7 @@ def parse_size(text: str | None) -> int | None:
     return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
 
 
-def show_licences(files: Sequence[ModelFile], *, say: Say) -> None:
+def show_licences(files: Sequence[ModelFile | FetchedFile], *, say: Say) -> None:
     """The licences of what was just fetched, each once."""
     for licence in dict.fromkeys(file.licence for file in files):
         say(f"licence: {licence}")

@@ -104,7 +104,7 @@ def prepare_launch(
         image=_image_record(cell, built, family),
         variant=cell.variant.name,
         environment=cell.variant.environment,
-        workload=_workload_record(cell, audio, settings),
+        workload=_workload_record(cell, audio, models, settings),
         engine=engine,
         host=host,
         device=devices.device,
@@ -298,7 +298,7 @@ def _image_record(cell: Cell, built: BuiltImage | None, family: Family | None) -
     )
 
 
-def _workload_record(cell: Cell, audio: Audio, settings: Settings) -> WorkloadRecord:
+def _workload_record(cell: Cell, audio: Audio, models: Models, settings: Settings) -> WorkloadRecord:
     import hashlib
 
     reference = hashlib.sha256(audio.reference.read_bytes()).hexdigest() if audio.reference else None
@@ -314,4 +314,5 @@ def _workload_record(cell: Cell, audio: Audio, settings: Settings) -> WorkloadRe
         segmentation_batch_size=cell.pipeline.segmentation_batch_size,
         embedding_batch_size=cell.pipeline.embedding_batch_size,
         warm_passes=settings.warm_passes,
+        models=models.revisions,
     )

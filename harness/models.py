@@ -1,7 +1,6 @@
 """Model files: what a pipeline needs, fetched, verified by hash, and shown with their licences.
 
-The only module whose work needs the network. The Hugging Face token is huggingface_hub's business and is read by
-nothing here.
+The embedded profile comes out of pinned packages, the gated ones from the Hugging Face hub: see `harness.hub`.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
-from harness import places
+from harness import hub_cache, places
 from harness.engines.base import Say
 from harness.engines.local import download_wheel
 from harness.errors import ModelsError, UsageError
@@ -91,6 +91,32 @@ class Models(msgspec.Struct, frozen=True):
     """``None``: the pipeline needs no files, and nothing is mounted."""
     environment: tuple[str, ...]
     """Names of variables that point to the folder inside the image."""
+    revisions: tuple[str, ...] = ()
+    """``repository@commit`` of each, as the cache has them; none for the embedded profile, and where nobody looked."""
+
+
+class FetchedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a profile, verified."""
+
+    name: str
+    sha256: str
+    licence: str
+    is_new: bool
+    repository: str | None = None
+    """Of the hub; ``None``: it came out of a package."""
+    revision: str | None = None
+
+
+class Fetched(msgspec.Struct, frozen=True, kw_only=True):
+    """A profile that is there, whole."""
+
+    folder: Path
+    files: tuple[FetchedFile, ...]
+
+    @property
+    def new_files(self) -> tuple[FetchedFile, ...]:
+        """What this command downloaded."""
+        return tuple(file for file in self.files if file.is_new)
 
 
 def embedded_folder() -> Path:
@@ -113,14 +139,28 @@ def models_for(pipeline: str) -> Models:
         raise UsageError(
             f"no models are known for the pipeline {pipeline!r}: there are embedded, synthetic, {', '.join(GATED)}"
         )
-    cache = places.hub_cache()
-    lacking = [name for name in GATED[pipeline] if not (cache / f"models--{name.replace('/', '--')}").is_dir()]
+    hub = places.hub_cache()
+    pins = _pins_of(pipeline)
+    lacking = [
+        pin for pin in pins if (commit := hub_cache.main_commit(hub, pin.repository)) is None or not _is_there(hub, pin, commit)
+    ]
     if lacking:
+        pages = ", ".join(pin.page for pin in lacking if pin.gated)
+        accept = f"accept the conditions at {pages}, then " if pages else ""
         raise ModelsError(
-            f"the {pipeline} pipeline needs {', '.join(lacking)} in {cache}: accept the conditions at "
-            f"https://huggingface.co/{lacking[0]} and download with `hf download`"
+            f"the {pipeline} pipeline needs {', '.join(pin.repository for pin in lacking)} in {hub}: {accept}"
+            f"run `strixbench models fetch {pipeline}`"
         )
-    return locate_models(pipeline)
+    commits = {pin.repository: hub_cache.main_commit(hub, pin.repository) for pin in pins}
+    altered = [
+        f"{pin.repository} {name}" for pin in pins for name in hub_cache.wrong_files(hub, pin, commit=commits[pin.repository])
+    ]
+    if altered:
+        raise ModelsError(
+            f"model files were altered or are not the pinned ones ({', '.join(altered)}): run `strixbench models fetch {pipeline}`"
+        )
+    found = locate_models(pipeline)
+    return msgspec.structs.replace(found, revisions=tuple(f"{name}@{commit}" for name, commit in commits.items()))
 
 
 def locate_models(pipeline: str) -> Models:
@@ -151,16 +191,50 @@ def fetch_embedded(*, say: Say) -> tuple[ModelFile, ...]:
     return tuple(missing)
 
 
-def fetch(profile: str, *, say: Say) -> tuple[ModelFile, ...]:
-    """Fetch a profile. Raises `UsageError` for one that strixbench does not fetch."""
+def fetch(profile: str, *, say: Say, show: Callable[[str], None]) -> Fetched:
+    """Fetch what is missing of a profile and verify all of it; ``show`` gets how far a download is, often.
+
+    Raises `UsageError` for a profile that there is not, and `ModelsError`.
+    """
     if profile == "embedded":
-        return fetch_embedded(say=say)
-    if profile in GATED:
-        repositories = " && ".join(f"hf download {name}" for name in GATED[profile])
-        raise UsageError(
-            f"strixbench does not fetch the gated {profile} profile yet; with an account that accepted the conditions: {repositories}"
-        )
-    raise UsageError(f"no model profile {profile!r}: there are embedded, {', '.join(GATED)}")
+        new = {file.name for file in fetch_embedded(say=say)}
+        files = tuple(FetchedFile(name=f.name, sha256=f.sha256, licence=f.licence, is_new=f.name in new) for f in EMBEDDED)
+        return Fetched(folder=embedded_folder(), files=files)
+    if profile not in GATED:
+        raise UsageError(f"no model profile {profile!r}: there are embedded, {', '.join(GATED)}")
+    from harness import hub
+
+    cache_folder, pins = places.hub_cache(), _pins_of(profile)
+    fetched = hub.fetch_pins(pins, cache_folder, say=say, show=show)
+    return Fetched(
+        folder=cache_folder,
+        files=tuple(
+            FetchedFile(
+                name=name,
+                sha256=_hash_of(hub_cache.snapshot_file(cache_folder, pin, name)) or "",
+                licence=f"{pin.repository}: {pin.licence} ({pin.page})",
+                is_new=(pin.repository, name) in fetched,
+                repository=pin.repository,
+                revision=pin.revision,
+            )
+            for pin in pins
+            for name in pin.files
+        ),
+    )
+
+
+def _pins_of(profile: str) -> list[hub_cache.Pin]:
+    """The pins of a gated profile. Raises `ModelsError` where a file of pins lacks one."""
+    known = hub_cache.pins()
+    lacking = [name for name in GATED[profile] if name not in known]
+    if lacking:
+        raise ModelsError(f"the model pins of {hub_cache.PINS_VARIABLE} lack {', '.join(lacking)}")
+    return [known[name] for name in GATED[profile]]
+
+
+def _is_there(hub: Path, pin: hub_cache.Pin, commit: str) -> bool:
+    """Whether a snapshot has all of a pin's files."""
+    return all(hub_cache.snapshot_file(hub, pin, name, commit=commit).is_file() for name in pin.files)
 
 
 def unverified(folder: Path) -> list[str]:

@@ -101,6 +101,8 @@ class WorkloadRecord(Record, frozen=True, kw_only=True):
     segmentation_batch_size: int
     embedding_batch_size: int
     warm_passes: int
+    models: tuple[str, ...] = ()
+    """``repository@commit`` of the hub's models; none: the embedded profile's, whose hashes are strixbench's own."""
 
     @property
     def has_accuracy(self) -> bool:

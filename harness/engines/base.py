@@ -187,3 +187,12 @@ def shell_wrapped(argv: Sequence[str], log: str) -> tuple[str, ...]:
     """
     limit = f"ulimit -f {LARGEST_FILE_BLOCKS} 2>/dev/null; "
     return ("sh", "-c", f'{limit}"$@" >{log} 2>&1; exit $?', "sh", *argv)
+
+
+TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+"""Where huggingface_hub of any version looks for a token."""
+
+
+def without_tokens() -> dict[str, str]:
+    """The caller's environment for a program of ours: none of them has use for a Hugging Face token."""
+    return {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}

@@ -24,7 +24,18 @@ import docker.errors
 import docker.types
 import requests
 
-from harness.engines.base import LOG, OWNER_LABEL, RECIPE_LABEL, BuiltImage, Recipe, Run, Say, owner_is_gone, tail_of
+from harness.engines.base import (
+    LOG,
+    OWNER_LABEL,
+    RECIPE_LABEL,
+    BuiltImage,
+    Recipe,
+    Run,
+    Say,
+    owner_is_gone,
+    tail_of,
+    without_tokens,
+)
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
 from harness.engines.find import EngineName, Found
 from harness.errors import BuildFailed, EngineError
@@ -223,6 +234,7 @@ class ContainerEngine:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
+                env=without_tokens(),
                 start_new_session=True,  # a Ctrl-C at the terminal is ours to act on
                 cwd=self._folder.name,  # conmon leaves a file `oom` in the folder that the service was started in
             )

@@ -31,6 +31,7 @@ from harness.engines.base import (
     owner_is_gone,
     shell_wrapped,
     tail_of,
+    without_tokens,
 )
 from harness.errors import BuildFailed, HostError
 from harness.records import EngineRecord, ExitRecord
@@ -143,7 +144,7 @@ def run_process(argv: tuple[str, ...], *, stdout: int, timeout_seconds: float) -
         stdout=stdout,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        env={**os.environ, OWNER_VARIABLE: owner()},  # a killed harness's pip is swept like its guests
+        env={**without_tokens(), OWNER_VARIABLE: owner()},  # a killed harness's pip is swept like its guests
     )
     try:
         return process.wait(timeout=timeout_seconds)

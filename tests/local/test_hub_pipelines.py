@@ -52,13 +52,29 @@ def test_a_cache_that_lacks_a_model_says_which_and_starts_nothing(tmp_path: Path
     assert not (tmp_path / "strixbench.db").exists()
 
 
-def test_a_file_that_the_cache_lacks_is_a_failure_of_model_access(tmp_path: Path, hub: Path) -> None:
-    broken = tmp_path / "hub"
-    subprocess.run(["cp", "-r", str(hub), str(broken)], check=True)
+def test_a_file_that_the_cache_lacks_is_missed_before_anything_starts(tmp_path: Path, hub: Path) -> None:
+    broken = copied(hub, tmp_path)
     for checkpoint in broken.glob("models--pyannote--segmentation-3.0/snapshots/*/pytorch_model.bin"):
         checkpoint.unlink()
+    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(broken)})
+    done = workplace.bench(*SHORT, "--pipeline", "3.1")
+    assert done.code == 3
+    assert "needs pyannote/segmentation-3.0 in" in done.stderr
+    assert "`strixbench models fetch 3.1`" in done.stderr
+
+
+def test_a_model_that_only_the_pipeline_knows_of_is_a_failure_of_model_access(tmp_path: Path, hub: Path) -> None:
+    broken = copied(hub, tmp_path)
+    (config,) = broken.glob("models--pyannote--speaker-diarization-3.1/snapshots/*/config.yaml")
+    config.write_text(config.read_text().replace("pyannote/segmentation-3.0", "pyannote/segmentation-9.9"))
     workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(broken)})
     done = workplace.bench(*SHORT, "--pipeline", "3.1")
     assert done.code == 1
     (launch,) = workplace.stored()
     assert (launch.verdict.stage, launch.verdict.cause) == ("load", "model access")
+
+
+def copied(hub: Path, folder: Path) -> Path:
+    """A cache of the test's own to break."""
+    subprocess.run(["cp", "-r", str(hub), str(folder / "hub")], check=True)
+    return folder / "hub"

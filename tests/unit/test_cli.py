@@ -113,7 +113,6 @@ def test_the_version_is_printed(strixbench: Strixbench) -> None:
         (("list", "zzz/*"), "no cell matches zzz/*"),
         (("list", "local-cup"), "(did you mean 'local-cpu'?)"),
         (("models", "fetch", "embeded"), "no model profile 'embeded'"),
-        (("models", "fetch", "3.1"), "hf download pyannote/speaker-diarization-3.1"),
         (("show", "2026"), "no launch '2026' in the store"),
         (("build", "softab:rocm62"), "softab:rocm62"),
         (("build", "local-cpu", "--engine", "docker"), "local-cpu is a virtual environment"),

@@ -67,6 +67,11 @@ def test_preparing_starts_and_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+def test_the_commits_of_the_models_are_recorded(tmp_path: Path) -> None:
+    models = msgspec.structs.replace(some_models(tmp_path), revisions=("pyannote/segmentation-3.0@" + "5" * 40,))
+    assert prepared(tmp_path, models=models).plan.workload.models == models.revisions
+
+
 def test_a_launch_runs_offline_unprivileged_and_by_the_image_s_id(tmp_path: Path) -> None:
     run = prepared(tmp_path).run
     assert run.network == "none"

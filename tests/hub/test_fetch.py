@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from harness.models import GATED
+from tests.commands import REPOSITORY, STRIXBENCH
+from tests.hub.conftest import COMMITS, Fetcher, write_pins
+
+SEGMENTATION = "pyannote/segmentation-3.0"
+
+
+def test_a_profile_is_fetched_whole_into_the_layout_that_both_pyannotes_read(fetcher: Fetcher) -> None:
+    done = fetcher.fetch()
+    assert done.code == 0, done.stderr
+    assert f"3 files verified in {fetcher.cache}" in done.stdout
+    for name in GATED["3.1"]:
+        assert f"{name}@{COMMITS[name]}" in done.stdout
+        folder = fetcher.cache / f"models--{name.replace('/', '--')}"
+        assert (folder / "refs" / "main").read_text() == COMMITS[name]
+        for file, content in fetcher.hub.repositories[name].files.items():
+            path = folder / "snapshots" / COMMITS[name] / file
+            assert path.read_bytes() == content
+            assert path.is_symlink()
+    assert not [name for name in fetcher.blobs() if name.endswith(".incomplete")]
+
+
+def test_the_cache_is_one_that_huggingface_hub_itself_finds_offline(fetcher: Fetcher) -> None:
+    assert fetcher.fetch("community-1").code == 0
+    script = (
+        "from huggingface_hub import hf_hub_download as get\n"
+        "print(open(get('pyannote/speaker-diarization-community-1', 'plda.npz', subfolder='plda'), 'rb').read())"
+    )
+    environment = {**fetcher.workplace.environment, "HF_HUB_OFFLINE": "1"}
+    found = subprocess.run(
+        (sys.executable, "-c", script), env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert found.stdout.strip() == "b'plda'"
+
+
+def test_a_second_fetch_asks_the_hub_nothing(fetcher: Fetcher) -> None:
+    fetcher.fetch()
+    fetcher.hub.seen.clear()
+    done = fetcher.fetch("3.1", "--json", HF_TOKEN="not even a token")
+    assert done.code == 0, done.stderr
+    assert fetcher.hub.seen == []
+    rows = json.loads(done.stdout)
+    assert {row["repository"] for row in rows} == set(GATED["3.1"])
+    assert {row["revision"] for row in rows} == {COMMITS[name] for name in GATED["3.1"]}
+
+
+def test_only_the_pinned_files_are_asked_for_and_nothing_else(fetcher: Fetcher) -> None:
+    fetcher.fetch()
+    of_hub = {each.path for each in fetcher.hub.seen if each.server == "hub"}
+    assert of_hub == {f"/{n}/resolve/{COMMITS[n]}/{f}" for n in GATED["3.1"] for f in fetcher.hub.repositories[n].files}
+
+
+def test_a_redirect_to_another_host_goes_without_the_token(fetcher: Fetcher) -> None:
+    assert fetcher.fetch().code == 0
+    at_storage = [each for each in fetcher.hub.seen if each.server == "storage"]
+    assert len(at_storage) == 2
+    assert {each.authorization for each in at_storage} == {None}
+    assert {each.authorization for each in fetcher.hub.seen if each.server == "hub"} == {f"Bearer {fetcher.token}"}
+
+
+def test_a_connection_that_is_cut_is_gone_on_with_where_it_broke(fetcher: Fetcher) -> None:
+    fetcher.hub.cuts = [100_000, 10**9, 10**9]
+    del fetcher.hub.repositories["pyannote/speaker-diarization-3.1"].files["config.yaml"]
+    fetcher.workplace.environment["STRIXBENCH_PINS"] = str(write_pins(fetcher.folder / "pins.toml", fetcher.hub))
+    assert fetcher.fetch().code == 0
+    ranges = [each.range for each in fetcher.hub.seen if each.server == "storage"]
+    assert ranges[:2] == [None, "bytes=100000-"]
+
+
+def test_what_a_command_left_half_done_is_gone_on_with_by_the_next(fetcher: Fetcher) -> None:
+    fetcher.hub.cuts = [10**9, 300_000, 0, 0, 0, 0, 0]
+    first = fetcher.fetch()
+    assert first.code == 3
+    assert "is not reached" in first.stderr
+    assert "what is downloaded already is kept" in first.stderr
+    assert [name for name in fetcher.blobs() if name.endswith(".incomplete")]
+    fetcher.hub.cuts = []
+    fetcher.hub.seen.clear()
+    assert fetcher.fetch().code == 0
+    assert "bytes=300000-" in [each.range for each in fetcher.hub.seen]
+
+
+def test_a_file_that_was_damaged_on_its_way_is_not_kept(fetcher: Fetcher) -> None:
+    fetcher.hub.damaged = {f"{SEGMENTATION}/pytorch_model.bin"}
+    done = fetcher.fetch()
+    assert done.code == 3
+    assert f"{SEGMENTATION} pytorch_model.bin was damaged on its way" in done.stderr
+    assert not any(path.is_file() for path in fetcher.cache.glob("models--pyannote--segmentation-3.0/**/*"))
+    assert not list(fetcher.cache.glob("models--*/refs/main")), "a name means the pinned commit only once all is there"
+
+
+def test_a_small_file_is_checked_by_git_s_hash(fetcher: Fetcher) -> None:
+    fetcher.hub.damaged = {"pyannote/speaker-diarization-3.1/config.yaml"}
+    done = fetcher.fetch()
+    assert done.code == 3
+    assert "config.yaml was damaged on its way" in done.stderr
+
+
+def test_another_file_than_the_pinned_one_is_refused_before_it_is_downloaded(fetcher: Fetcher) -> None:
+    write_pins(fetcher.folder / "pins.toml", fetcher.hub, sha256="a" * 64)
+    done = fetcher.fetch()
+    assert done.code == 3
+    assert "is not the pinned file" in done.stderr
+    assert fetcher.hub.downloads() == []
+
+
+def test_a_file_that_was_altered_in_the_cache_is_fetched_again(fetcher: Fetcher) -> None:
+    fetcher.fetch()
+    (blob,) = fetcher.cache.glob("models--pyannote--segmentation-3.0/blobs/*")
+    blob.write_bytes(b"altered" + blob.read_bytes()[7:])
+    done = fetcher.fetch()
+    assert done.code == 0, done.stderr
+    assert blob.name == hashlib.sha256(blob.read_bytes()).hexdigest()
+    assert len([each for each in fetcher.hub.seen if each.server == "storage"]) == 3
+
+
+def test_a_name_that_meant_another_commit_is_moved_and_that_is_said(fetcher: Fetcher) -> None:
+    ref = fetcher.cache / "models--pyannote--segmentation-3.0" / "refs" / "main"
+    ref.parent.mkdir(parents=True)
+    ref.write_text("9" * 40)
+    done = fetcher.fetch()
+    assert f"meant commit {'9' * 40} and now means {COMMITS[SEGMENTATION]}" in done.stderr
+    assert ref.read_text() == COMMITS[SEGMENTATION]
+
+
+def test_two_fetches_at_once_do_not_write_the_same_file(fetcher: Fetcher) -> None:
+    import fcntl
+
+    content = fetcher.hub.repositories[SEGMENTATION].files["pytorch_model.bin"]
+    part = fetcher.cache / "models--pyannote--segmentation-3.0" / "blobs" / f"{hashlib.sha256(content).hexdigest()}.incomplete"
+    part.parent.mkdir(parents=True)
+    with part.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        done = fetcher.fetch()
+    assert done.code == 3
+    assert f"another command is fetching {SEGMENTATION} pytorch_model.bin" in done.stderr
+
+
+def test_a_terminal_is_shown_how_far_a_download_is(fetcher: Fetcher) -> None:
+    fetcher.hub.holds = threading.Event()
+    terminal, other_end = pty.openpty()
+    shown = b""
+    environment = {**fetcher.workplace.environment, "TERM": "xterm", "COLUMNS": "120", "NO_COLOR": "1"}
+    with subprocess.Popen(
+        (*STRIXBENCH, "models", "fetch", "community-1"),
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=other_end,
+    ) as process:
+        os.close(other_end)
+        try:
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+                if b"segmentation/pytorch_model.bin: 0.5 of 1.0 MB" in shown:
+                    fetcher.hub.holds.set()
+        except OSError:  # how a terminal says that its other end is closed
+            pass
+        fetcher.hub.holds.set()
+        assert process.wait(timeout=60) == 0
+    os.close(terminal)
+    assert b"segmentation/pytorch_model.bin: 0.5 of 1.0 MB" in shown
+
+
+def test_what_is_no_terminal_gets_a_line_a_file_and_no_bars(fetcher: Fetcher) -> None:
+    done = fetcher.fetch()
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("licence: ")]
+    assert lines == [f"fetched {name} {file}" for name in GATED["3.1"] for file in fetcher.hub.repositories[name].files]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_said_before_anything_is_downloaded(fetcher: Fetcher) -> None:
+    fetcher.cache.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(fetcher.cache)], check=True)
+    try:
+        done = fetcher.fetch()
+    finally:
+        subprocess.run(["umount", str(fetcher.cache)], check=True)
+    assert done.code == 3
+    assert "MB are free" in done.stderr
+    assert fetcher.hub.downloads() == []
