@@ -61,6 +61,15 @@ FamilyOption = Annotated[
     str | None,
     typer.Option("--family", help="cpu, rocm, therock or cuda, for an image that is not in the catalog.", metavar="NAME"),
 ]
+FlagsOption = Annotated[
+    str,
+    typer.Option(
+        "--flags", help="least privilege, compat (what most recipes ask for), or some of its relaxations.", metavar="FLAGS"
+    ),
+]
+GpuOption = Annotated[
+    str | None, typer.Option("--gpu", help="Its number or PCI address, on a host with several.", metavar="GPU")
+]
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 
@@ -247,6 +256,8 @@ def bench(
         float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
     ] = None,
     memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
+    flags: FlagsOption = "least",
+    gpu: GpuOption = None,
     catalogs: Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
     report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
@@ -254,6 +265,7 @@ def bench(
 ) -> None:
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
     from harness.campaign import Request
+    from harness.devices import parse_flags
     from harness.inputs import (
         choose_images,
         fetch_inputs,
@@ -265,7 +277,7 @@ def bench(
     )
     from harness.launch import Settings
 
-    preference, limit = parse_engine(engine), parse_time_limit(timeout)
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family))
     row = catalog.select_pipeline(known, pipeline)
@@ -283,7 +295,14 @@ def bench(
         models=found_models,
         engine=preference,
         launches=launches,
-        settings=Settings(warm_passes=passes, label=label, timeout_seconds=limit, memory_bytes=parse_size(memory)),
+        settings=Settings(
+            warm_passes=passes,
+            label=label,
+            timeout_seconds=limit,
+            memory_bytes=parse_size(memory),
+            flags=relaxed,
+            gpu=gpu,
+        ),
     )
     if dry_run:
         from harness.dry_run import dry_run_lines
@@ -299,15 +318,18 @@ def probe(
     images: Images = None,
     engine: EngineOption = "auto",
     family: FamilyOption = None,
+    flags: FlagsOption = "least",
+    gpu: GpuOption = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
     """Try the imports and the device of images, and nothing more."""
     from harness.campaign import Request
+    from harness.devices import parse_flags
     from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
     from harness.launch import Settings
 
-    preference = parse_engine(engine)
+    preference, relaxed = parse_engine(engine), parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family))
     prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
@@ -319,7 +341,7 @@ def probe(
         models=found_models,
         engine=preference,
         launches=1,
-        settings=Settings(last_stage="device", timeout_seconds=600),
+        settings=Settings(last_stage="device", timeout_seconds=600, flags=relaxed, gpu=gpu),
     )
     _run(known, request, None, as_json=as_json)
 
