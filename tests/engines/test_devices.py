@@ -11,7 +11,6 @@ import json
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from harness.catalog import load_catalog
@@ -301,7 +301,7 @@ class RootlessService:
     """A rootless Podman service of another user, who is in the stand-ins' groups, with crun for its runtime.
 
     crun refuses hosts that mount both generations of cgroups; the service runs in a mount namespace of its own without
-    the second. Its storage reads the images of the user's own.
+    the second, and in a pid namespace, so that nothing of it outlives it. Its storage reads the images of the user's own.
     """
 
     def __init__(self, home: Path) -> None:
@@ -326,14 +326,14 @@ class RootlessService:
             "mount --make-rprivate / && { umount /sys/fs/cgroup/unified 2>/dev/null || true; } && "
             f"cd {home} && exec setpriv {ids} {environment} podman system service --time=60 unix://{self.socket}"
         )
-        self.process = subprocess.Popen(("unshare", "--mount", "sh", "-c", script), stdin=subprocess.DEVNULL)
+        namespaces = ("unshare", "--mount", "--pid", "--fork", "--mount-proc")
+        self.process = subprocess.Popen((*namespaces, "sh", "-c", script), stdin=subprocess.DEVNULL)
 
     def end(self) -> None:
-        self.process.terminate()
+        """End it with all that it left at work: the first process of the namespace ends after all others."""
+        for started in psutil.Process(self.process.pid).children():
+            started.kill()
         self.process.wait(timeout=30)
-        for path in self._runtime.rglob("pause.pid"):  # keeps the user namespace
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(path.read_text()), signal.SIGKILL)
 
 
 @pytest.fixture

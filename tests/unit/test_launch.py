@@ -265,3 +265,18 @@ def test_what_could_not_start_is_recorded_like_any_other(tmp_path: Path) -> None
     assert launch.plan == plan
     assert (launch.verdict.status, launch.verdict.cause, launch.verdict.summary) == ("fail", "build", "exit 1")
     assert (launch.exit.started, launch.log_tail) == (False, "no space\n")
+
+
+def test_the_flags_and_their_relaxations_are_recorded(tmp_path: Path) -> None:
+    found = prepared(tmp_path, settings=Settings(flags=("ipc=host", "seccomp=unconfined")))
+    assert (found.run.ipc, found.run.shm_bytes) == ("host", None)
+    assert found.run.security_options == ("no-new-privileges", "seccomp=unconfined")
+    assert found.plan.flags == "ipc=host,seccomp=unconfined"
+    assert [text.partition(":")[0] for text in found.plan.relaxations] == ["ipc=host", "seccomp=unconfined"]
+    assert prepared(tmp_path).plan.flags == "least"
+
+
+def test_a_process_of_this_host_has_no_flags(tmp_path: Path) -> None:
+    cell = a_cell(load_catalog().images["local-cpu"])
+    plan = prepared(tmp_path, cell, engine=EngineRecord(name="local"), settings=Settings(flags=("ipc=host",))).plan
+    assert (plan.flags, plan.relaxations) == ("", ())
