@@ -346,6 +346,68 @@ def probe(
     _run(known, request, None, as_json=as_json)
 
 
+@app.command("flags")
+def try_flags(
+    image: Annotated[str, typer.Argument(help="A catalog id, or an image reference.", metavar="IMAGE")],
+    gfx: Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")] = None,
+    engine: EngineOption = "auto",
+    family: FamilyOption = None,
+    gpu: GpuOption = None,
+    catalogs: Catalogs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find out which relaxations of `--flags compat` an image needs to reach its device, one at a time."""
+    import msgspec
+
+    from harness.campaign import Campaign, Request
+    from harness.devices import flags_text
+    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
+    from harness.launch import Settings
+    from harness.trials import arrangements, judge_flags
+    from reports.terminal import print_findings
+
+    preference = parse_engine(engine)
+    known = catalog.load_catalog(catalogs or ())
+    chosen = choose_images(known, [image], family=parse_family(family))
+    if len(chosen) != 1:
+        raise UsageError(f"{image!r} matches {len(chosen)} images: name one")
+    (row,) = chosen
+    if "local" in (row.engine, preference):
+        raise UsageError(f"image {row.name} runs as a process of this host, which has no isolation that could be relaxed")
+    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
+    store, found = _open_store(), {}
+    for flags in arrangements():
+        _talk(f"{row.name} with --flags {flags_text(flags)}")
+        progress = _progress()
+        request = Request(
+            images=(row,),
+            gfx=gfx,
+            pipeline=known.pipelines["embedded"],
+            audio=prepared_audio,
+            models=found_models,
+            engine=preference,
+            launches=1,
+            settings=Settings(last_stage="device", timeout_seconds=600, flags=flags, gpu=gpu),
+        )
+        campaign = Campaign(request, known, store, open_engine=open_engine, observer=progress)
+        try:
+            campaign.run()
+        finally:
+            progress.stop()
+        if campaign.environment_error is not None:
+            raise campaign.environment_error
+        found[flags] = campaign.launches
+        # What the first launch found out need not be found out again.
+        row = msgspec.structs.replace(row, family=row.family or campaign.launches[0].plan.image.family)
+    findings = judge_flags(found)
+    if as_json:
+        _print_json(msgspec.to_builtins(findings))
+    else:
+        print_findings(row.name, findings)
+    if all(finding.need == "fails even with all" for finding in findings):
+        raise typer.Exit(1)
+
+
 @app.command()
 def report(
     output: Annotated[Path | None, typer.Option("--output", help="Where it goes.", metavar="FILE")] = None,

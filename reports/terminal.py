@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -15,6 +16,9 @@ from rich.text import Text
 from harness.records import Launch
 from reports import tables
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
+
+if TYPE_CHECKING:
+    from harness.trials import Finding
 
 _WIDE = 400
 """Columns where there is no terminal to fit into."""
@@ -36,6 +40,12 @@ def print_probes(launches: Sequence[Launch]) -> None:
     """What probes found in each image, to stdout."""
     columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")
     _print_table("probe: imports and device", columns, [_found(launch) for launch in launches])
+
+
+def print_findings(image: str, findings: Sequence[Finding]) -> None:
+    """Which relaxations an image needs, to stdout."""
+    rows = [(found.flags, found.need, found.because) for found in findings]
+    _print_table(f"{image}: each relaxation left out alone, and the least alone", ("Left out", "Result", "Because"), rows)
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -24,7 +24,7 @@ import pytest
 
 from harness.catalog import load_catalog
 from harness.cdi import declared_devices
-from harness.devices import DeviceRequest, parse_flags, request_devices
+from harness.devices import COMPAT, DeviceRequest, parse_flags, request_devices
 from harness.engines.base import LOG, OWNER_LABEL, BuiltImage, Mount, Run, owner
 from harness.engines.container import ContainerEngine
 from harness.engines.find import Found
@@ -383,3 +383,17 @@ def test_rootless_podman_with_crun_opens_what_the_caller_s_groups_alone_may_open
 def test_rootless_podman_with_runc_is_an_obstacle_before_the_start(stand_ins: Path) -> None:
     runc = EngineRecord(name="podman", version="4.3.1", rootless=True, runtime="runc")
     assert "crun" in request_devices("rocm", runc, root=stand_ins).missing[0]
+
+
+def test_an_image_without_a_gpu_needs_no_relaxation_and_every_launch_is_stored(
+    engine: ContainerEngine, cpu_image: BuiltImage, workplace: Workplace
+) -> None:
+    done = workplace.run("flags", cpu_image.id, "--family", "cpu", "--engine", engine.record.name, "--json")
+    findings = {finding["flags"]: finding for finding in json.loads(done.stdout)}
+    assert done.code == 0
+    needs = {name: finding["need"] for name, finding in findings.items()}
+    assert needs == {**dict.fromkeys(COMPAT, "not needed"), "/dev/dri": "does not apply", "least": "passes"}
+    stored = {launch.id: launch for launch in workplace.stored()}
+    assert len(stored) == len(COMPAT) + 2
+    assert {launch.plan.last_stage for launch in stored.values()} == {"device"}
+    assert stored[findings["least"]["launches"][0]].plan.flags == "least"
