@@ -107,12 +107,21 @@ _LABEL_DISABLED = Relaxation(
     "from the GPU's nodes (`setsebool -P container_use_devices on` makes this needless)",
     source="https://github.com/containers/container-selinux",
 )
+_FILES_CLOSED = Relaxation(
+    what="label=disable",
+    reason="SELinux is enforcing here and keeps a confined container from files that are not labelled for containers, as "
+    "those in a home folder are not: the guest, the recording, the models and the exchange folder are mounted",
+    source="https://docs.podman.io/en/latest/markdown/podman-run.1.html#volume-v-source-volume-host-dir-container-dir-options",
+)
 _CDI_OF_AMD = Relaxation(
     what="amd.com/gpu=all",
     reason="this host has a CDI specification for AMD GPUs: all that it lists is handed in, which may be more than the "
     "render node (`--gpu` hands in one node alone)",
     source="https://instinct.docs.amd.com/projects/container-toolkit/en/latest/container-runtime/cdi-guide.html",
 )
+
+_TYPES_FOR_CONTAINERS = ("container_file_t", "svirt_sandbox_file_t")
+"""Of files that a confined container may read and write; the second is the first's old name."""
 
 
 def request_devices(
@@ -121,11 +130,13 @@ def request_devices(
     *,
     flags: tuple[str, ...] = (),
     gpu: str | None = None,
+    files: tuple[Path, ...] = (),
     root: Path = Path("/"),
 ) -> DeviceRequest:
     """What to ask the engine for. An unknown family is probed without any device.
 
-    ``flags`` are names of `COMPAT`, ``gpu`` is a number or a PCI address. Raises `UsageError` where no such GPU is here.
+    ``flags`` are names of `COMPAT`, ``gpu`` is a number or a PCI address, ``files`` will be mounted. Raises `UsageError`
+    where no such GPU is here.
     """
     if engine.name == "local":
         return DeviceRequest(device="cpu" if family in ("cpu", None) else "cuda")
@@ -135,8 +146,11 @@ def request_devices(
         request = _nvidia(engine, gpu=gpu, root=root)
     else:
         request = DeviceRequest(device="cpu")
-    if request.device != "cpu" and "label=disable" not in flags and _keeps_containers_from_devices(root):
-        request = _relaxed(request, _LABEL_DISABLED)
+    if "label=disable" not in flags and _read(root / "sys/fs/selinux/enforce") == "1":
+        if request.device != "cpu" and not _may_use_devices(root):
+            request = _relaxed(request, _LABEL_DISABLED)
+        elif any(_selinux_type(path) not in _TYPES_FOR_CONTAINERS for path in files):
+            request = _relaxed(request, _FILES_CLOSED)
     for name in flags:
         if name != "/dev/dri" or family in ("rocm", "therock"):
             request = _relaxed(request, COMPAT[name])
@@ -305,12 +319,20 @@ def _relaxed(request: DeviceRequest, relaxation: Relaxation) -> DeviceRequest:
     return request
 
 
-def _keeps_containers_from_devices(root: Path) -> bool:
-    """Whether SELinux is enforcing and no boolean is known to let containers use devices."""
-    if _read(root / "sys/fs/selinux/enforce") != "1":
-        return False
-    # "1 1": what it is and what it will be.
-    return not _read(root / "sys/fs/selinux/booleans/container_use_devices").startswith("1")
+def _may_use_devices(root: Path) -> bool:
+    """Whether SELinux is known to let containers use devices. The file holds what the boolean is and what it will be."""
+    return _read(root / "sys/fs/selinux/booleans/container_use_devices").startswith("1")
+
+
+def _selinux_type(path: Path) -> str | None:
+    """``user_home_t`` of a file, or of the nearest folder above one that is not there yet; ``None``: it has no label."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        label = os.getxattr(path, "security.selinux").decode(errors="replace")
+    except OSError:
+        return None
+    return label.rstrip("\0").split(":")[2] if label.count(":") >= 2 else None
 
 
 def _read(path: Path) -> str:

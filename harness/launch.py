@@ -81,7 +81,8 @@ def prepare_launch(
     launch_id = launch_id or new_id()
     exchange = launches_folder() / launch_id / EXCHANGE
     local = engine.name == "local"
-    devices = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu)
+    mounted = (places.GUEST, audio.path, models.folder, exchange)
+    devices = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
     places_inside = _inside_local(audio, models, exchange) if local else _INSIDE_CONTAINER
     request = Request(
         launch=launch_id,

@@ -275,7 +275,8 @@ class ContainerEngine:
     def _create_by_libpod(self, run: Run) -> str:
         """Create the container through Podman's own interface; returns its id. See `harness.engines.libpod`."""
         api = self._client.api
-        answer = api.post(api.base_url + CREATE, json=container_specification(run), timeout=CALL_TIMEOUT_SECONDS)
+        address = api.base_url + CREATE.format(version=self._record.version)
+        answer = api.post(address, json=container_specification(run), timeout=CALL_TIMEOUT_SECONDS)
         try:
             answer.raise_for_status()
         except requests.exceptions.HTTPError as error:

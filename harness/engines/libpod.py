@@ -2,7 +2,8 @@
 
 Podman's Docker-compatible interface cannot say two things that a GPU may need (seen with 4.3.1): a CDI device named in
 `DeviceRequests` is dropped without a word and one in `Devices` is looked for as a file, and `keep-groups` is looked for
-in the image's group file. For such runs alone the container is made here; a test compares it with what the other way
+in the image's group file (https://github.com/containers/podman/issues/14881, which names the annotation instead; Podman
+6.0's release notes tell of the CDI fault as mended). For such runs alone the container is made here; a test compares it with what the other way
 makes, so that the two stay the same in all else.
 """
 
@@ -13,9 +14,9 @@ from typing import Any
 from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.command import tmpfs_options, wrapped_argv
 
-CREATE = "/v4.0.0/libpod/containers/create"
-"""https://docs.podman.io/en/latest/_static/api.html#tag/containers/operation/ContainerCreateLibpod; of this version, since
-later ones serve it too."""
+CREATE = "/v{version}/libpod/containers/create"
+"""https://docs.podman.io/en/latest/_static/api.html#tag/containers/operation/ContainerCreateLibpod; of the service's own
+version, which every service serves."""
 
 _TMPFS = "rw,rprivate,nosuid,nodev,tmpcopyup"
 

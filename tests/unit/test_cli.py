@@ -224,7 +224,7 @@ def test_a_dry_run_prints_the_line_of_a_container_with_its_isolation(
     options = options_of(line)
     assert options["--network"] == ["none"]
     assert options["--cap-drop"] == ["ALL"]
-    assert options["--security-opt"] == ["no-new-privileges"]
+    assert set(options["--security-opt"]) - {"label=disable"} == {"no-new-privileges"}  # it is off where SELinux enforces
     assert "--read-only" in options
     assert all("readonly" in mount or "/exchange" in mount for mount in options["--mount"])
     assert not any(OWNER_LABEL in label for label in options["--label"]), "no sweep ends what a person runs"

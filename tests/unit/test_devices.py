@@ -213,6 +213,39 @@ def test_labels_are_switched_off_where_selinux_would_keep_the_gpu_from_container
     assert ["label=disable"] * disabled == [relaxation.what for relaxation in request.relaxations]
 
 
+def labelled(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A fake of the kernel's answer: no host of ours has SELinux."""
+    monkeypatch.setattr(os, "getxattr", lambda path, name: f"system_u:object_r:{kind}:s0\0".encode())
+
+
+@pytest.mark.parametrize(
+    ("enforce", "kind", "disabled"),
+    [("1", "user_home_t", True), ("1", "container_file_t", False), ("0", "user_home_t", False)],
+)
+@pytest.mark.parametrize("family", ["cpu", "rocm"])
+def test_labels_are_switched_off_where_selinux_would_keep_the_mounted_files_from_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str, enforce: str, kind: str, disabled: bool
+) -> None:
+    labelled(monkeypatch, kind)
+    root = with_selinux(an_amd_host(tmp_path), enforce=enforce, boolean="1 1")
+    request = request_devices(family, PODMAN, files=(tmp_path / "not-there-yet",), root=root)  # type: ignore[arg-type]
+    assert ("label=disable" in request.security_options) is disabled
+    assert len(request.relaxations) == disabled
+
+
+def test_a_label_that_is_off_for_the_gpu_is_switched_off_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labelled(monkeypatch, "user_home_t")
+    request = request_devices("rocm", PODMAN, files=(tmp_path,), root=with_selinux(an_amd_host(tmp_path)))
+    assert request.security_options == ("no-new-privileges", "label=disable")
+
+
+def test_a_file_without_any_label_is_not_open_to_containers(tmp_path: Path) -> None:
+    if "security.selinux" in os.listxattr(tmp_path):
+        pytest.skip("this host labels its files")
+    request = request_devices("cpu", PODMAN, files=(tmp_path,), root=with_selinux(tmp_path))
+    assert request.security_options == ("no-new-privileges", "label=disable")
+
+
 def test_without_selinux_nothing_is_relaxed(tmp_path: Path) -> None:
     request = request_devices("rocm", PODMAN, root=an_amd_host(tmp_path))
     assert (request.relaxations, request.security_options, request.ipc) == ((), ("no-new-privileges",), None)
