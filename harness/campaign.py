@@ -23,6 +23,7 @@ from harness.devices import request_devices
 from harness.engines.base import BuiltImage, Engine, owner, owner_is_gone
 from harness.errors import BuildFailed, EngineError, HostError, UsageError
 from harness.exchange import without_home
+from harness.gpus import check_gpu_use
 from harness.host import describe_host
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
@@ -118,6 +119,9 @@ class Campaign:
             engine_name(image, self._request.engine)
             if image.reference is None:
                 recipe_of(image)
+            variants = select_variants(self._catalog, image, self._request.gfx)
+            for warning in check_gpu_use(image, variants, self._request.settings.gpu):
+                self._observer.announce(warning)
         with campaign_lock():
             try:
                 self._recover()
@@ -176,7 +180,8 @@ class Campaign:
             return ()
         if family is None:
             return ()
-        missing = request_devices(family, engine.record).missing
+        settings = self._request.settings
+        missing = request_devices(family, engine.record, flags=settings.flags, gpu=settings.gpu).missing
         if missing:
             obstacle = msgspec.structs.replace(obstacle, stage="device", family=family)
             self._store_unlaunched(obstacle, cause="no device", message="; ".join(missing))

@@ -68,6 +68,15 @@ PortableOption = Annotated[
         "--portable", help="The same dependency set on a plain base with a torch for any machine: no result of the image."
     ),
 ]
+FlagsOption = Annotated[
+    str,
+    typer.Option(
+        "--flags", help="least privilege, compat (what most recipes ask for), or some of its relaxations.", metavar="FLAGS"
+    ),
+]
+GpuOption = Annotated[
+    str | None, typer.Option("--gpu", help="Its number or PCI address, on a host with several.", metavar="GPU")
+]
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 
@@ -320,6 +329,8 @@ def bench(
         float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
     ] = None,
     memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
+    flags: FlagsOption = "least",
+    gpu: GpuOption = None,
     catalogs: Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
     report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
@@ -327,6 +338,7 @@ def bench(
 ) -> None:
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
     from harness.campaign import Request
+    from harness.devices import parse_flags
     from harness.inputs import (
         choose_images,
         fetch_inputs,
@@ -338,7 +350,7 @@ def bench(
     )
     from harness.launch import Settings
 
-    preference, limit = parse_engine(engine), parse_time_limit(timeout)
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
     row = catalog.select_pipeline(known, pipeline)
@@ -356,7 +368,14 @@ def bench(
         models=found_models,
         engine=preference,
         launches=launches,
-        settings=Settings(warm_passes=passes, label=label, timeout_seconds=limit, memory_bytes=parse_size(memory)),
+        settings=Settings(
+            warm_passes=passes,
+            label=label,
+            timeout_seconds=limit,
+            memory_bytes=parse_size(memory),
+            flags=relaxed,
+            gpu=gpu,
+        ),
     )
     if dry_run:
         from harness.dry_run import dry_run_lines
@@ -373,15 +392,18 @@ def probe(
     engine: EngineOption = "auto",
     family: FamilyOption = None,
     portable: PortableOption = False,
+    flags: FlagsOption = "least",
+    gpu: GpuOption = None,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
     """Try the imports and the device of images, and nothing more."""
     from harness.campaign import Request
+    from harness.devices import parse_flags
     from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
     from harness.launch import Settings
 
-    preference = parse_engine(engine)
+    preference, relaxed = parse_engine(engine), parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
     prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
@@ -393,9 +415,71 @@ def probe(
         models=found_models,
         engine=preference,
         launches=1,
-        settings=Settings(last_stage="device", timeout_seconds=600),
+        settings=Settings(last_stage="device", timeout_seconds=600, flags=relaxed, gpu=gpu),
     )
     _run(known, request, None, as_json=as_json)
+
+
+@app.command("flags")
+def try_flags(
+    image: Annotated[str, typer.Argument(help="A catalog id, or an image reference.", metavar="IMAGE")],
+    gfx: Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")] = None,
+    engine: EngineOption = "auto",
+    family: FamilyOption = None,
+    gpu: GpuOption = None,
+    catalogs: Catalogs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find out which relaxations of `--flags compat` an image needs to reach its device, one at a time."""
+    import msgspec
+
+    from harness.campaign import Campaign, Request
+    from harness.devices import flags_text
+    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
+    from harness.launch import Settings
+    from harness.trials import arrangements, judge_flags
+    from reports.terminal import print_trials
+
+    preference = parse_engine(engine)
+    known = catalog.load_catalog(catalogs or ())
+    chosen = choose_images(known, [image], family=parse_family(family))
+    if len(chosen) != 1:
+        raise UsageError(f"{image!r} matches {len(chosen)} images: name one")
+    (row,) = chosen
+    if "local" in (row.engine, preference):
+        raise UsageError(f"image {row.name} runs as a process of this host, which has no isolation that could be relaxed")
+    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
+    store, found = _open_store(), {}
+    for flags in arrangements():
+        _talk(f"{row.name} with --flags {flags_text(flags)}")
+        progress = _progress()
+        request = Request(
+            images=(row,),
+            gfx=gfx,
+            pipeline=known.pipelines["embedded"],
+            audio=prepared_audio,
+            models=found_models,
+            engine=preference,
+            launches=1,
+            settings=Settings(last_stage="device", timeout_seconds=600, flags=flags, gpu=gpu),
+        )
+        campaign = Campaign(request, known, store, open_engine=open_engine, observer=progress)
+        try:
+            campaign.run()
+        finally:
+            progress.stop()
+        if campaign.environment_error is not None:
+            raise campaign.environment_error
+        found[flags] = campaign.launches
+        # What the first launch found out need not be found out again.
+        row = msgspec.structs.replace(row, family=row.family or campaign.launches[0].plan.image.family)
+    findings = judge_flags(found)
+    if as_json:
+        _print_json(msgspec.to_builtins(findings))
+    else:
+        print_trials(row.name, findings)
+    if all(finding.need == "fails even with all" for finding in findings):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from harness.engines.command import container_command
 from harness.engines.find import find_engine, is_rootless
 from harness.engines.local import Local, environment_folder
 from harness.exchange import make_exchange
+from harness.gpus import check_gpu_use
 from harness.host import describe_host
 from harness.launch import prepare_launch
 from harness.records import EngineRecord
@@ -38,7 +39,10 @@ def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
         if name != "local":
             found = find_engine(name)
             engine = EngineRecord(name=found.name, rootless=found.name == "podman" and is_rootless())
-        for variant in select_variants(known, image, request.gfx):
+        variants = select_variants(known, image, request.gfx)
+        for warning in check_gpu_use(image, variants, request.settings.gpu):
+            yield Line(f"# {warning}", is_remark=True)
+        for variant in variants:
             cell = Cell(image, variant, request.pipeline, request.audio.name)
             prepared = prepare_launch(
                 cell,

@@ -39,8 +39,7 @@ def _gpus(root: Path) -> tuple[str, ...]:
 
 
 def _gfx_target(properties: Path) -> str | None:
-    """``gfx1151`` of ``gfx_target_version 110501``: major, minor and stepping are two decimal digits each, the last
-    printed in hexadecimal (drivers/gpu/drm/amd/amdkfd/kfd_device.c). 0 is a CPU node."""
+    """The target that a KFD node names; ``None`` for a processor's node, which has 0."""
     return gfx_name(_field(properties, "gfx_target_version", " ") or "")
 
 
@@ -48,8 +47,13 @@ def gfx_name(version: str) -> str | None:
     """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
     if not _is_number(version) or int(version) == 0:
         return None
-    number = int(version)
-    return f"gfx{number // 10000}{number // 100 % 100:x}{number % 100:x}"
+    return gfx_target(int(version))
+
+
+def gfx_target(version: int) -> str:
+    """``gfx1151`` of ``gfx_target_version 110501``: major, minor and stepping are two decimal digits each, the last two
+    printed in hexadecimal (drivers/gpu/drm/amd/amdkfd/kfd_device.c)."""
+    return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
 
 
 def memory_bytes(meminfo: Path) -> int | None:

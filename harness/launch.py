@@ -15,7 +15,7 @@ from harness import places
 from harness.audio import Audio
 from harness.build import recipe_of
 from harness.catalog import Cell, Family
-from harness.devices import DeviceRequest, request_devices
+from harness.devices import DeviceRequest, flags_text, request_devices
 from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Engine, Mount, Run
 from harness.engines.local import clean_environment, environment_python, remove_tree
 from harness.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
@@ -50,6 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``None``: ten times the audio's length for each pass, at least ten minutes."""
     memory_bytes: int | None = None
     last_stage: str = "verify"
+    flags: tuple[str, ...] = ()
+    """Relaxations, of `harness.devices.COMPAT`"""
+    gpu: str | None = None
+    """A number or a PCI address; ``None``: not chosen"""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,9 +82,10 @@ def prepare_launch(
     launch_id = launch_id or new_id()
     exchange = launches_folder() / launch_id / EXCHANGE
     local = engine.name == "local"
-    devices = request_devices(family, engine)
     if cell.pipeline.name in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
         audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
+    mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange)
+    devices = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
     places_inside = _inside_local(audio, models, exchange) if local else _INSIDE_CONTAINER
     request = Request(
         launch=launch_id,
@@ -112,6 +117,8 @@ def prepare_launch(
         timeout_seconds=settings.timeout_seconds or max(600.0, 10 * audio.seconds * (1 + settings.warm_passes)),
         memory_limit_bytes=settings.memory_bytes,
         relaxations=tuple(f"{r.what}: {r.reason} ({r.source})" for r in devices.relaxations),
+        flags="" if local else flags_text(settings.flags),
+        gpu=devices.gpu,
     )
     environment = _environment(cell, models, places_inside)
     if local:
@@ -263,8 +270,11 @@ def _container_run(
         exchange=exchange,
         user=cell.image.user or container_user(plan.engine),
         devices=devices.nodes,
+        gpus=devices.gpus,
         groups=devices.groups,
         security_options=devices.security_options,
+        ipc=devices.ipc,
+        shm_bytes=devices.shm_bytes,
         memory_bytes=plan.memory_limit_bytes,
         labels=_labels(plan),
     )

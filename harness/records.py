@@ -86,6 +86,10 @@ class EngineRecord(Record, frozen=True, kw_only=True):
     name: str
     version: str | None = None
     rootless: bool = False
+    runtime: str | None = None
+    """What starts its containers: ``crun``, ``runc`` ...; ``None``: not asked, or not said"""
+    device_drivers: tuple[str, ...] | None = None
+    """``cdi``, ``nvidia``: ways to hand in a GPU that it says it has; ``None``: not asked"""
 
 
 class WorkloadRecord(Record, frozen=True, kw_only=True):
@@ -162,7 +166,11 @@ class Plan(Record, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     """What was run, fit to paste after quoting."""
     relaxations: tuple[str, ...] = ()
-    """Where isolation was weakened for this family, and why."""
+    """Where isolation was weakened, and why."""
+    flags: str = ""
+    """``least``, ``compat``, or the relaxations of ``--flags``; empty: from before there was a choice"""
+    gpu: str | None = None
+    """The GPU of ``--gpu``: PCI address, or NVIDIA's number; ``None``: none was chosen, or the image needs none"""
 
 
 class Launch(Record, frozen=True, kw_only=True):

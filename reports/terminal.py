@@ -20,6 +20,7 @@ from reports.markdown import chain_text, format_factor, format_gib, format_perce
 
 if TYPE_CHECKING:
     from harness.doctor.finding import Finding
+    from harness.trials import Trial
 
 _WIDE = 400
 """Columns where there is no terminal to fit into."""
@@ -40,6 +41,12 @@ def print_probes(launches: Sequence[Launch]) -> None:
     """What probes found in each image, to stdout."""
     columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")
     _print_table("probe: imports and device", columns, [_found(launch) for launch in launches])
+
+
+def print_trials(image: str, findings: Sequence[Trial]) -> None:
+    """Which relaxations an image needs, to stdout."""
+    rows = [(found.flags, found.need, found.because) for found in findings]
+    _print_table(f"{image}: each relaxation left out alone, and the least alone", ("Left out", "Result", "Because"), rows)
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -21,6 +21,9 @@ PORTABLE_LABEL = "io.strixbench.portable-of"
 LARGEST_FILE_BLOCKS = 1 << 21
 """Of 512 bytes: 1 GiB. What prints without end meets this limit before it fills the disk."""
 
+KEEP_GROUPS = "keep-groups"
+"""The group of Podman's command line that stands for all that the caller is in."""
+
 LOG = "log"
 """The libraries' stdout and stderr, in the exchange folder."""
 
@@ -48,12 +51,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     network: str = "none"
     devices: tuple[str, ...] = ()
+    """Nodes, ``/dev/kfd`` or ``/on/this/host:/in/the/container``, and CDI names, ``amd.com/gpu=all``"""
+    gpus: str | None = None
+    """Of `docker run --gpus`: ``all`` or ``device=0``"""
     groups: tuple[str, ...] = ()
+    """Numbers of this host, or `KEEP_GROUPS` alone"""
     security_options: tuple[str, ...] = ()
     ipc: str | None = None
     memory_bytes: int | None = None
     processes_limit: int = 4096
-    shm_bytes: int = 1 << 30
+    shm_bytes: int | None = 1 << 30
+    """``None`` where the host's is shared: engines take no size then"""
     scratch_bytes: int = 4 << 30
     """Size limit of the tmpfs at /tmp: all that a launch may write outside the exchange folder."""
     labels: Mapping[str, str] = {}

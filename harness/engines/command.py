@@ -21,11 +21,12 @@ def container_command(engine: EngineName, run: Run) -> tuple[str, ...]:
         *(f"--security-opt={option}" for option in run.security_options),
         *((f"--user={run.user}",) if run.user else ()),
         *(f"--device={device}" for device in run.devices),
+        *((f"--gpus={run.gpus}",) if run.gpus else ()),
         *(f"--group-add={group}" for group in run.groups),
         *((f"--ipc={run.ipc}",) if run.ipc else ()),
         *((f"--memory={run.memory_bytes}", f"--memory-swap={run.memory_bytes}") if run.memory_bytes else ()),
         f"--pids-limit={run.processes_limit}",
-        f"--shm-size={run.shm_bytes}",
+        *((f"--shm-size={run.shm_bytes}",) if run.shm_bytes is not None else ()),
         *(f"--env={name}={value}" for name, value in sorted(run.environment.items())),
         *(
             f"--mount=type=bind,{_field('source', mount.source)},target={mount.target}{'' if mount.writable else ',readonly'}"

@@ -38,6 +38,7 @@ from harness.engines.base import (
 )
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
 from harness.engines.find import EngineName, Found
+from harness.engines.libpod import CREATE, cdi_names, container_specification, needs_libpod, node_paths
 from harness.errors import BuildFailed, EngineError
 from harness.records import EngineRecord, ExitRecord
 
@@ -71,14 +72,22 @@ class ContainerEngine:
             with self._explained("introducing itself"):
                 version = self._client.version()
                 # Only Docker says so here; a Podman service that we reach as a user is that user's.
-                options = self._client.info().get("SecurityOptions") or []
+                info = self._client.info()
+                options = info.get("SecurityOptions") or []
         except EngineError:
             self.close()
             raise
         rootless = any("rootless" in str(option) for option in options) or (
             found.name == "podman" and os.stat(socket).st_uid != 0
         )
-        self._record = EngineRecord(name=found.name, version=str(version.get("Version")), rootless=rootless)
+        drivers = ("cdi",) * bool(info.get("CDISpecDirs")) + ("nvidia",) * ("nvidia" in (info.get("Runtimes") or {}))
+        self._record = EngineRecord(
+            name=found.name,
+            version=str(version.get("Version")),
+            rootless=rootless,
+            runtime=info.get("DefaultRuntime"),
+            device_drivers=drivers if found.name == "docker" else None,  # Podman does not say
+        )
 
     @property
     def record(self) -> EngineRecord:
@@ -249,8 +258,13 @@ class ContainerEngine:
 
     def _create(self, run: Run) -> str:
         """Create the container; returns its id."""
+        if self._name == "podman" and needs_libpod(run):
+            return self._create_by_libpod(run)
         argv = wrapped_argv(run)
-        cdi = [device for device in run.devices if not device.startswith("/")]
+        requests_ = [docker.types.DeviceRequest(driver="cdi", device_ids=[name]) for name in cdi_names(run)]
+        if run.gpus is not None:
+            which = {"count": -1} if run.gpus == "all" else {"device_ids": [run.gpus.removeprefix("device=")]}
+            requests_.append(docker.types.DeviceRequest(driver="", capabilities=[["gpu"]], **which))
         api = self._client.api
         host_config = api.create_host_config(
             mounts=[docker.types.Mount(m.target, m.source, type="bind", read_only=not m.writable) for m in run.mounts],
@@ -259,8 +273,8 @@ class ContainerEngine:
             tmpfs={"/tmp": tmpfs_options(run)},  # noqa: S108 - inside the container
             cap_drop=["ALL"],
             security_opt=list(run.security_options),
-            devices=[f"{device}:{device}:rw" for device in run.devices if device.startswith("/")],
-            device_requests=[docker.types.DeviceRequest(driver="cdi", device_ids=cdi)] if cdi else None,
+            devices=[f"{source}:{target}:rw" for source, target in node_paths(run)],
+            device_requests=requests_ or None,
             group_add=list(run.groups),
             ipc_mode=run.ipc,
             mem_limit=run.memory_bytes,
@@ -281,6 +295,17 @@ class ContainerEngine:
             use_config_proxy=False,  # the caller's proxies, with their passwords, are nothing for an image
         )
         return str(created["Id"])
+
+    def _create_by_libpod(self, run: Run) -> str:
+        """Create the container through Podman's own interface; returns its id. See `harness.engines.libpod`."""
+        api = self._client.api
+        address = api.base_url + CREATE.format(version=self._record.version)
+        answer = api.post(address, json=container_specification(run), timeout=CALL_TIMEOUT_SECONDS)
+        try:
+            answer.raise_for_status()
+        except requests.exceptions.HTTPError as error:
+            docker.errors.create_api_error_from_http_exception(error)  # raises the SDK's own error
+        return str(answer.json()["Id"])
 
     def _run_to_its_end(self, container: str, run: Run, timeout_seconds: float) -> ExitRecord:
         """Start a created container and see it end."""

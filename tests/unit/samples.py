@@ -370,3 +370,24 @@ def _timed(events: Sequence[Event]) -> tuple[Event, ...]:
 def is_root() -> bool:
     """Whether permissions do not bind this process."""
     return os.getuid() == 0
+
+
+def a_gpu(root: Path, node: str, *, pci: str, vendor: str = "0x1002", target: int | None = None) -> Path:
+    """A GPU in a made-up tree of sysfs and /dev, where its nodes are plain files; ``target`` is the KFD's number."""
+    device = root / "sys/devices" / pci
+    (device / "drm" / node).mkdir(parents=True)
+    (device / "vendor").write_text(f"{vendor}\n")
+    (device / "drm" / node / "device").symlink_to(device)
+    (root / "sys/class/drm").mkdir(parents=True, exist_ok=True)
+    (root / "sys/class/drm" / node).symlink_to(device / "drm" / node)
+    (root / "dev/dri").mkdir(parents=True, exist_ok=True)
+    for name in ("dev/kfd", f"dev/dri/{node}"):
+        (root / name).touch()
+        (root / name).chmod(0o660)
+    if target is not None:
+        topology = root / "sys/class/kfd/kfd/topology/nodes" / node.removeprefix("renderD")
+        topology.mkdir(parents=True)
+        (topology / "properties").write_text(
+            f"cpu_cores_count 0\ngfx_target_version {target}\ndrm_render_minor {node.removeprefix('renderD')}\n"
+        )
+    return root

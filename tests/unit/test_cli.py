@@ -247,7 +247,7 @@ def test_a_dry_run_prints_the_line_of_a_container_with_its_isolation(
     options = options_of(line)
     assert options["--network"] == ["none"]
     assert options["--cap-drop"] == ["ALL"]
-    assert options["--security-opt"] == ["no-new-privileges"]
+    assert set(options["--security-opt"]) - {"label=disable"} == {"no-new-privileges"}  # it is off where SELinux enforces
     assert "--read-only" in options
     assert all("readonly" in mount or "/exchange" in mount for mount in options["--mount"])
     assert not any(OWNER_LABEL in label for label in options["--label"]), "no sweep ends what a person runs"
@@ -316,6 +316,28 @@ def test_a_memory_limit_that_is_no_size_is_refused(strixbench: Strixbench, recor
     outcome = strixbench("bench", "local-cpu", "--audio", recording, f"--memory={text}", "--dry-run")
     assert outcome.code == 2
     assert f"--memory {text!r} is not a size such as 512m or 8g" in outcome.err
+
+
+@pytest.mark.parametrize("verb", ["bench", "probe"])
+def test_flags_and_gpus_that_cannot_be_are_refused_before_anything_is_done(strixbench: Strixbench, verb: str) -> None:
+    outcome = strixbench(verb, "cpu", "--flags", "comapt")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--flags 'comapt' (did you mean 'compat'?): there are least, compat, ipc=host" in outcome.err
+
+
+def test_a_gpu_that_is_not_there_is_refused(strixbench: Strixbench, recording: Path, podman: Path) -> None:
+    common = ("bench", "some/image:1", "--audio", recording, "--dry-run")
+    outcome = strixbench(*common, "--family", "rocm", "--gpu", "97")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--gpu '97' is no AMD GPU of this host" in outcome.err
+    assert "--family" in strixbench(*common, "--gpu", "0").err
+
+
+def test_the_wide_set_is_part_of_the_printed_line(strixbench: Strixbench, recording: Path, podman: Path) -> None:
+    options = options_of(strixbench("bench", "cpu", "--audio", recording, "--flags", "compat", "--dry-run").out)
+    assert options["--security-opt"] == ["no-new-privileges", "seccomp=unconfined", "label=disable"]
+    assert options["--ipc"] == ["host"]
+    assert "--shm-size" not in options
 
 
 @pytest.mark.parametrize("text", ["inf", "nan"])

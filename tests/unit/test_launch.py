@@ -30,6 +30,8 @@ from tests.unit.samples import HOST, FakeEngine, an_audio, fails_at_import, pass
 
 BUILT = BuiltImage(id="sha256:1234", digests=("registry/x@sha256:1",))
 PODMAN = EngineRecord(name="podman", version="5.7.0")
+FOR_SELINUX = {"label=disable"}
+"""Of a host that enforces it: see `harness.devices`, whose own tests say when."""
 
 
 def a_cell(image: Image | None = None, *, variant: str = "cpu", pipeline: str = "embedded") -> Cell:
@@ -76,7 +78,7 @@ def test_a_launch_runs_offline_unprivileged_and_by_the_image_s_id(tmp_path: Path
     run = prepared(tmp_path).run
     assert run.network == "none"
     assert run.image == "sha256:1234"
-    assert run.security_options == ("no-new-privileges",)
+    assert set(run.security_options) - FOR_SELINUX == {"no-new-privileges"}
     assert (run.devices, run.groups) == ((), ())
     assert run.environment["HF_HUB_OFFLINE"] == "1"
     assert run.environment["PYANNOTE_METRICS_ENABLED"] == "0"
@@ -279,3 +281,19 @@ def test_what_could_not_start_is_recorded_like_any_other(tmp_path: Path) -> None
     assert launch.plan == plan
     assert (launch.verdict.status, launch.verdict.cause, launch.verdict.summary) == ("fail", "build", "exit 1")
     assert (launch.exit.started, launch.log_tail) == (False, "no space\n")
+
+
+def test_the_flags_and_their_relaxations_are_recorded(tmp_path: Path) -> None:
+    found = prepared(tmp_path, settings=Settings(flags=("ipc=host", "seccomp=unconfined")))
+    assert (found.run.ipc, found.run.shm_bytes) == ("host", None)
+    assert set(found.run.security_options) - FOR_SELINUX == {"no-new-privileges", "seccomp=unconfined"}
+    assert found.plan.flags == "ipc=host,seccomp=unconfined"
+    recorded = {text.partition(":")[0] for text in found.plan.relaxations}
+    assert recorded - FOR_SELINUX == {"ipc=host", "seccomp=unconfined"}
+    assert prepared(tmp_path).plan.flags == "least"
+
+
+def test_a_process_of_this_host_has_no_flags(tmp_path: Path) -> None:
+    cell = a_cell(load_catalog().images["local-cpu"])
+    plan = prepared(tmp_path, cell, engine=EngineRecord(name="local"), settings=Settings(flags=("ipc=host",))).plan
+    assert (plan.flags, plan.relaxations) == ("", ())
