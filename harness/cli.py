@@ -61,6 +61,10 @@ FamilyOption = Annotated[
     str | None,
     typer.Option("--family", help="cpu, rocm, therock or cuda, for an image that is not in the catalog.", metavar="NAME"),
 ]
+GfxOption = Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")]
+FixOption = Annotated[
+    list[str] | None, typer.Option("--fix", help="A work-around of the catalog; may be given again.", metavar="NAME")
+]
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 
@@ -231,7 +235,8 @@ def build_images(
 @app.command()
 def bench(
     images: Images = None,
-    gfx: Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")] = None,
+    gfx: GfxOption = None,
+    fixes: FixOption = None,
     pipeline: Annotated[str, typer.Option("--pipeline", help="embedded, 3.1 or community-1.", metavar="NAME")] = "embedded",
     audio: Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")] = "sample",
     reference: Annotated[Path | None, typer.Option("--reference", help="RTTM of the audio file.", metavar="FILE")] = None,
@@ -284,6 +289,7 @@ def bench(
         engine=preference,
         launches=launches,
         settings=Settings(warm_passes=passes, label=label, timeout_seconds=limit, memory_bytes=parse_size(memory)),
+        fixes=catalog.select_fixes(known, fixes or ()),
     )
     if dry_run:
         from harness.dry_run import dry_run_lines
@@ -297,29 +303,45 @@ def bench(
 @app.command()
 def probe(
     images: Images = None,
+    gfx: GfxOption = None,
+    fixes: FixOption = None,
+    try_fixes: Annotated[bool, typer.Option("--try-fixes", help="Where a step fails, try the work-arounds for it.")] = False,
     engine: EngineOption = "auto",
     family: FamilyOption = None,
+    timeout: Annotated[float, typer.Option("--timeout", help="Kill a step after this long.", metavar="SECONDS")] = 300.0,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try the imports and the device of images, and nothing more."""
+    """Try the imports, the device, and what pyannote computes, each step in a process of its own."""
+    from benchmarks.wire import STEPS
     from harness.campaign import Request
-    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
+    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family, parse_time_limit
     from harness.launch import Settings
 
-    preference = parse_engine(engine)
+    preference, step_limit = parse_engine(engine), parse_time_limit(timeout) or timeout
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family))
+    chosen_fixes = catalog.select_fixes(known, fixes or ())
+    for image in chosen:
+        catalog.select_variants(known, image, gfx)
     prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
     request = Request(
         images=chosen,
-        gfx=None,
+        gfx=gfx,
         pipeline=known.pipelines["embedded"],
         audio=prepared_audio,
         models=found_models,
         engine=preference,
         launches=1,
-        settings=Settings(last_stage="device", timeout_seconds=600),
+        settings=Settings(
+            last_stage="device",
+            steps=STEPS,
+            step_timeout_seconds=step_limit,
+            # Beside the steps: imports and device, and the end of each process.
+            timeout_seconds=600 + len(STEPS) * (step_limit + 10),
+        ),
+        fixes=chosen_fixes,
+        fixes_to_try=tuple(fix for fix in known.variants.values() if fix.mends) if try_fixes else (),
     )
     _run(known, request, None, as_json=as_json)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.build import recipe_of
 from harness.campaign import DRY_RUN_PREFIX, Request, engine_name
-from harness.catalog import Catalog, Cell, select_variants
+from harness.catalog import Catalog, Cell, select_variants, with_fixes
 from harness.engines.command import container_command
 from harness.engines.find import find_engine, is_rootless
 from harness.engines.local import Local, environment_folder
@@ -39,7 +39,7 @@ def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
             found = find_engine(name)
             engine = EngineRecord(name=found.name, rootless=found.name == "podman" and is_rootless())
         for variant in select_variants(known, image, request.gfx):
-            cell = Cell(image, variant, request.pipeline, request.audio.name)
+            cell = Cell(image, with_fixes(variant, request.fixes), request.pipeline, request.audio.name)
             prepared = prepare_launch(
                 cell,
                 None,

@@ -49,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``None``: ten times the audio's length for each pass, at least ten minutes."""
     memory_bytes: int | None = None
     last_stage: str = "verify"
+    steps: tuple[str, ...] = ()
+    """Of the probe, behind the device stage."""
+    step_timeout_seconds: float = 300.0
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +93,9 @@ def prepare_launch(
         warm_passes=settings.warm_passes,
         segmentation_batch_size=cell.pipeline.segmentation_batch_size,
         embedding_batch_size=cell.pipeline.embedding_batch_size,
+        steps=settings.steps,
+        step_timeout_seconds=settings.step_timeout_seconds,
+        knobs=cell.variant.guest,
     )
     plan = Plan(
         id=launch_id,
@@ -109,6 +115,8 @@ def prepare_launch(
         timeout_seconds=settings.timeout_seconds or max(600.0, 10 * audio.seconds * (1 + settings.warm_passes)),
         memory_limit_bytes=settings.memory_bytes,
         relaxations=tuple(f"{r.what}: {r.reason} ({r.source})" for r in devices.relaxations),
+        steps=settings.steps,
+        fixes=cell.variant.fixes,
     )
     environment = _environment(cell, models, places_inside)
     if local:
@@ -148,6 +156,7 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None)
             last_stage=plan.last_stage,
             highest_der=plan.workload.highest_der,
             warm_passes=plan.workload.warm_passes,
+            steps=plan.steps,
             log_tail=log_tail,
         ),
         start_seconds=first - begun if first is not None and begun is not None else None,

@@ -151,6 +151,10 @@ class Plan(Record, frozen=True, kw_only=True):
     """What was run, fit to paste after quoting."""
     relaxations: tuple[str, ...] = ()
     """Where isolation was weakened for this family, and why."""
+    steps: tuple[str, ...] = ()
+    """Of the probe, that were asked for; none in a benchmark."""
+    fixes: tuple[str, ...] = ()
+    """Work-arounds of the catalog that this launch was given, beside its variant."""
 
 
 class Launch(Record, frozen=True, kw_only=True):
@@ -193,6 +197,11 @@ class Launch(Record, frozen=True, kw_only=True):
     def imports(self) -> dict[str, dict[str, Any]]:
         """The last word on each import, by name."""
         return {str(e.get("name")): e for e in self.journal if e.get("event") == "import"}
+
+    @property
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """The last word on each step of the probe, by name; the journal may name any."""
+        return {str(e.get("name")): e for e in self.journal if e.get("event") == "step"}
 
     @property
     def notes(self) -> tuple[str, ...]:

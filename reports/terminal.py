@@ -15,6 +15,7 @@ from rich.text import Text
 from harness.records import Launch
 from reports import tables
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
+from reports.probes import COLUMNS, Probe, probes_of
 
 _WIDE = 400
 """Columns where there is no terminal to fit into."""
@@ -36,6 +37,31 @@ def print_probes(launches: Sequence[Launch]) -> None:
     """What probes found in each image, to stdout."""
     columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")
     _print_table("probe: imports and device", columns, [_found(launch) for launch in launches])
+    probes = probes_of(launches)
+    if not probes:
+        return
+    rows = [(step, *(probe.cells[number].text for probe in probes)) for number, step in enumerate(COLUMNS)]
+    print()
+    _print_table("probe: steps, each in a process of its own", ("Step", *(_name(probe) for probe in probes)), rows)
+    for probe in probes:
+        _print_evidence(probe)
+
+
+def _name(probe: Probe) -> str:
+    """What heads a probe's column."""
+    return f"{probe.image} {probe.variant} ({probe.engine})"
+
+
+def _print_evidence(probe: Probe) -> None:
+    """Why each bad step of a probe is bad, and what is known to help."""
+    for cell in probe.bad:
+        if cell.verdict is None:
+            continue
+        print(f"\n{_name(probe)}: {cell.step}: {cell.verdict.summary}")
+        if cell.signature is not None:
+            print(f"  known as {cell.signature.id}: {cell.signature.explanation}\n  fix: {cell.signature.fix}")
+        if cell.passes_with:
+            print(f"  passes with: {', '.join(cell.passes_with)} (--fix NAME)")
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
