@@ -59,7 +59,7 @@ def _run_step(name: str, request: Request, exchange: Path) -> dict[str, Any]:
         timed_out = True
         process.kill()  # SIGKILL: a hung HIP process ignores SIGTERM
         code = process.wait()
-    reader.join(timeout=5.0)  # what the step itself started may hold the pipe open
+    reader.join(timeout=1.0)  # what the step itself started may hold the pipe open
     text = bytes(tail).decode(errors="replace")
     events = read_journal(own_journal.read_text(errors="replace")) if own_journal.exists() else []
     return _outcome(events, code, text, timed_out=timed_out)

@@ -69,7 +69,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     def notes(self) -> tuple[str, ...]:
         """Warnings that libraries printed in the device stage and the steps, and what knobs did; each once."""
         found = [self.launch.ends("device").get("warnings"), *(event.get("notes") for event in self.launch.steps.values())]
-        return tuple(dict.fromkeys(str(note) for notes in found if isinstance(notes, list) for note in notes))[:20]
+        return tuple(dict.fromkeys(str(note)[:300] for notes in found if isinstance(notes, list) for note in notes))[:20]
 
 
 def probes_of(launches: Iterable[Launch]) -> tuple[Probe, ...]:

@@ -45,6 +45,7 @@ def print_probes(launches: Sequence[Launch]) -> None:
     _print_table("probe: steps, each in a process of its own", ("Step", *(_name(probe) for probe in probes)), rows)
     for probe in probes:
         _print_evidence(probe)
+    print("\nAudio reaches pyannote as a waveform in memory, with or without a fix: no step needs torchcodec or FFmpeg.")
 
 
 def _name(probe: Probe) -> str:
