@@ -316,8 +316,8 @@ def engine_name(image: Image, preference: str) -> str:
 
 def fixes_that_may_mend(launch: Launch, fixes: Iterable[Variant]) -> tuple[Variant, ...]:
     """Of some fixes those that bear on a stage or step in which a launch failed, and that it did not have already."""
-    steps = launch.steps
-    failed = {name for name in launch.plan.steps if judge_step(name, steps.get(name, {})).status != "pass"}
+    tried = ((name, event) for name, event in launch.steps.items() if name in launch.plan.steps)
+    failed = {name for name, event in tried if judge_step(name, event).status != "pass"}
     if not failed:
         failed = {launch.verdict.stage}
     return tuple(fix for fix in fixes if failed & set(fix.mends) and fix.name not in launch.plan.fixes)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from benchmarks.wire import STAGES, STEPS
 from harness import places
 from harness.errors import CatalogError, UsageError
 
@@ -254,9 +255,7 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
                 f"catalog row pipelines.{pipeline}: the guest has no such pipeline{nearest(pipeline, PIPELINES)}: "
                 f"there are {', '.join(PIPELINES)}"
             )
-    for name in catalog.variants:
-        if "+" in name:
-            raise CatalogError(f"catalog row variants.{name}: '+' in a name stands between a variant and its fixes")
+    _refuse_odd_variants(catalog.variants)
     for image in catalog.images.values():
         for variant in image.variants:
             if variant not in catalog.variants:
@@ -264,6 +263,18 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
                     f"catalog row images.{image.name}: unknown variant {variant!r}{nearest(variant, catalog.variants)}"
                 )
     return catalog
+
+
+def _refuse_odd_variants(variants: Mapping[str, Variant]) -> None:
+    """Raise `CatalogError` for a variant whose name reads as another with fixes, or that mends what there is not."""
+    for name, variant in variants.items():
+        if "+" in name:
+            raise CatalogError(f"catalog row variants.{name}: '+' in a name stands between a variant and its fixes")
+        for stage in variant.mends:
+            if stage not in (*STAGES, *STEPS):
+                raise CatalogError(
+                    f"catalog row variants.{name}: it mends no stage or step {stage!r}{nearest(stage, (*STAGES, *STEPS))}"
+                )
 
 
 def _line(text: str, key: str, *, row: tuple[str, str] | None = None) -> int:

@@ -274,6 +274,7 @@ def bench(
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family))
     row = catalog.select_pipeline(known, pipeline)
+    chosen_fixes = catalog.select_fixes(known, fixes or ())
     for image in chosen:
         catalog.select_variants(known, image, gfx)
     if dry_run:
@@ -289,7 +290,7 @@ def bench(
         engine=preference,
         launches=launches,
         settings=Settings(warm_passes=passes, label=label, timeout_seconds=limit, memory_bytes=parse_size(memory)),
-        fixes=catalog.select_fixes(known, fixes or ()),
+        fixes=chosen_fixes,
     )
     if dry_run:
         from harness.dry_run import dry_run_lines

@@ -20,9 +20,9 @@ ON_A_CPU = [name for name in STEPS if not name.endswith("-miopen-off")]
 HANG = "import time; time.sleep(600)"
 
 
-def stepped(folder: Path, stubs: Stubs = Stubs(), **fields: Any) -> Ended:
+def stepped(folder: Path, stubs: Stubs | None = None, **fields: Any) -> Ended:
     """A guest that was asked for steps, by default for all."""
-    return run_guest(folder, stubs, make_request(folder, last_stage="device", **{"steps": STEPS, **fields}))
+    return run_guest(folder, stubs or Stubs(), make_request(folder, last_stage="device", **{"steps": STEPS, **fields}))
 
 
 def outcomes(ended: Ended) -> dict[str, str]:

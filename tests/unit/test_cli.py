@@ -108,6 +108,10 @@ def test_the_version_is_printed(strixbench: Strixbench) -> None:
         (("probe", "x:1", "--family", "amd"), "--family 'amd'"),
         (("bench", "cpu", "--gfx", "gfx1100"), "image cpu has no variant that matches 'gfx1100': it has cpu"),
         (("bench", "--audio", "sampel"), "'sampel' is neither a file nor a recording of the catalog (did you mean 'sample'?)"),
+        (("bench", "--fix", "miopen-of"), "no fix 'miopen-of' (did you mean 'miopen-off'?)"),
+        (("probe", "--fix", "native"), "no fix 'native'"),
+        (("probe", "--gfx", "gfx1100"), "image local-cpu has no variant that matches 'gfx1100': it has cpu"),
+        (("probe", "--timeout", "0"), "--timeout 0 is not between 1 and"),
         (("list", "zzz"), "no cell matches zzz"),
         (("list", "local-cup"), "(did you mean 'local-cpu'?)"),
         (("models", "fetch", "embeded"), "no model profile 'embeded'"),
@@ -459,3 +463,12 @@ def test_each_pipeline_of_the_catalog_can_be_asked_for(strixbench: Strixbench, r
 def test_every_cell_that_is_asked_for_is_printed_once(strixbench: Strixbench, recording: Path, podman: Path) -> None:
     outcome = strixbench("bench", "cpu", "local-cpu", "c[p]u", "--audio", recording, "--dry-run")
     assert len(outcome.out.splitlines()) == 2
+
+
+def test_a_dry_run_shows_a_cell_with_its_fixes(strixbench: Strixbench, recording: Path) -> None:
+    fixes = ("--fix", "weights-only-off", "--fix", "miopen-off")
+    outcome = strixbench("bench", "local-cpu", "--audio", recording, *fixes, "--dry-run")
+    assert outcome.code == 0
+    assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1" in outcome.out
+    (path,) = places.results().glob("launches/*/exchange/request.json")
+    assert json.loads(path.read_text())["knobs"] == ["miopen-off"]

@@ -120,7 +120,7 @@ def test_a_cell_says_in_a_word_how_its_step_went() -> None:
     assert found["embedding"] == "timeout"
 
 
-@pytest.mark.parametrize("seconds, text", [(0.00035, "0.35 ms"), (0.0123, "12 ms"), (3.508, "3.51 s")])
+@pytest.mark.parametrize(("seconds", "text"), [(0.00035, "0.35 ms"), (0.0123, "12 ms"), (3.508, "3.51 s")])
 def test_a_step_s_time_is_bearable(seconds: float, text: str) -> None:
     assert format_step_seconds(seconds) == text
 
