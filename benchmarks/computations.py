@@ -5,14 +5,19 @@ Shapes are those of pyannote's networks on 10 s chunks: 160,000 samples, 589 fra
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import importlib
 import math
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from benchmarks import knobs, meter
+from benchmarks import knobs, meter, torchaudio_names
 from benchmarks.wire import Request
 
 SAMPLES = 160_000
@@ -179,26 +184,44 @@ def _lstm(device: str) -> Computation:
     return Computation(module, (torch.randn(DISTINCT, SEGMENTATION_FRAMES, 60),), 1e-3, shape=shape)
 
 
+def _checkpoint(device: str) -> Computation:
+    """segmentation-3.0's network, written as pyannote's training leaves it and read back by pyannote itself."""
+    import torch
+
+    synthetic = _synthetic()
+    with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
+        path = Path(folder) / "segmentation.bin"
+        synthetic.save_checkpoint(synthetic.build_segmentation(0), path)
+        model = synthetic.Model.from_pretrained(str(path)).eval()
+    waveforms = torch.randn(DISTINCT, 1, SAMPLES) * 0.1
+    return Computation(model, (waveforms,), 1e-3, batch=DISTINCT, shape=f"{DISTINCT} x 1 x {SAMPLES}")
+
+
 def _segmentation(device: str) -> Computation:
     """segmentation-3.0's network."""
     import torch
 
-    from benchmarks.synthetic import build_segmentation
-
-    batch = _batch(device)
+    model, batch = _synthetic().build_segmentation(0), _batch(device)
     waveforms = torch.randn(DISTINCT, 1, SAMPLES) * 0.1
-    return Computation(build_segmentation(0), (waveforms,), 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}")
+    return Computation(model, (waveforms,), 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}")
 
 
 def _embedding(device: str) -> Computation:
     """WeSpeaker's ResNet34, with its own filter bank, on a mask of speech."""
     import torch
 
-    from benchmarks.synthetic import build_embedding
-
-    batch = _batch(device)
+    model, batch = _synthetic().build_embedding(0), _batch(device)
     inputs = (torch.randn(DISTINCT, 1, SAMPLES) * 0.1, (torch.rand(DISTINCT, SEGMENTATION_FRAMES) > 0.3).float())
-    return Computation(build_embedding(0), inputs, 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}, weighted")
+    return Computation(model, inputs, 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}, weighted")
+
+
+def _synthetic() -> ModuleType:
+    """pyannote's networks with weights made here."""
+    # pyannote itself says what it misses where torchaudio does not import; it is only lent names here.
+    with contextlib.suppress(ImportError, OSError):
+        importlib.import_module("torchaudio")
+    torchaudio_names.lend()
+    return importlib.import_module("benchmarks.synthetic")
 
 
 def _batch(device: str) -> int:
@@ -211,6 +234,7 @@ _BUILDERS: dict[str, Callable[[str], Computation]] = {
     "gemm": _gemm,
     "conv2d": _conv2d,
     "lstm": _lstm,
+    "checkpoint": _checkpoint,
     "segmentation": _segmentation,
     "embedding": _embedding,
 }

@@ -111,7 +111,15 @@ class Diarization:
         """See `Workload.verify`: see `benchmarks.verify.describe`."""
         from benchmarks import verify
 
-        return verify.describe(self._hypotheses, reference=self._request.reference)
+        found = verify.describe(self._hypotheses, reference=self._request.reference)
+        if self._request.pipeline == "synthetic":
+            from benchmarks import fingerprint
+
+            segmentation, embedding = self._pipeline._segmentation.model, self._pipeline._embedding.model_
+            taken = fingerprint.take(segmentation, embedding, device=self._request.device)
+            found["fingerprint"] = taken
+            found["finite"] = found["finite"] and not any(taken[name]["not_finite"] for name in fingerprint.OUTPUTS)
+        return found
 
     def _load_pipeline(self) -> Any:
         """The instantiated pipeline, still on the CPU."""
@@ -122,6 +130,11 @@ class Diarization:
             from benchmarks import embedded
 
             return embedded.load_pipeline(Path(self._request.models))
+        if name == "synthetic":
+            from benchmarks import synthetic
+
+            # The host gives every launch a home of its own, which ends with it.
+            return synthetic.load_pipeline(Path.home())
         version = importlib.metadata.version("pyannote.audio")
         modern = int(version.split(".")[0]) >= 4
         if name == "community-1" and not modern:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks import torchaudio_names
 from benchmarks.wire import Journal, Request, exception_chain
 
 # (module, attribute or None, distribution, needed). In the order in which a break shows its true cause first:
@@ -65,6 +66,8 @@ def try_imports(journal: Journal) -> dict[str, Any]:
         )
         if needed and error is not None and first_failure is None:
             first_failure = error
+        if module == "torchaudio" and (lent := torchaudio_names.lend()) is not None:
+            journal.write("note", text=lent)
     if first_failure is not None:
         raise first_failure
     return {"python": platform.python_version(), "torch": torch_identity(), "packages": installed_packages()}

@@ -52,6 +52,7 @@ STEPS = (
     "lstm-dropout-0",
     "lstm-miopen-off",
     "conv2d-miopen-off",
+    "checkpoint",
     "segmentation",
     "embedding",
 )
@@ -85,7 +86,7 @@ class Request:
 
     launch: str
     pipeline: str
-    """``embedded``, ``3.1`` or ``community-1``"""
+    """``embedded``, ``synthetic``, ``3.1`` or ``community-1``"""
     device: str
     """``cpu`` or ``cuda`` (ROCm's torch answers to that name too)"""
     last_stage: str
@@ -94,6 +95,7 @@ class Request:
     reference: str | None
     """An RTTM; ``None``: this audio has none."""
     models: str
+    """A folder; empty where the pipeline needs no files."""
     warm_passes: int
     segmentation_batch_size: int
     embedding_batch_size: int

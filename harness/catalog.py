@@ -21,7 +21,7 @@ from harness import places
 from harness.errors import CatalogError, UsageError
 
 Family = Literal["cpu", "rocm", "therock", "cuda"]
-PIPELINES = ("embedded", "3.1", "community-1")
+PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
 """What `benchmarks.diarize` can load."""
 
 GPU_FAMILIES: tuple[Family, ...] = ("rocm", "therock", "cuda")

@@ -237,7 +237,9 @@ def bench(
     images: Images = None,
     gfx: GfxOption = None,
     fixes: FixOption = None,
-    pipeline: Annotated[str, typer.Option("--pipeline", help="embedded, 3.1 or community-1.", metavar="NAME")] = "embedded",
+    pipeline: Annotated[
+        str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")
+    ] = "embedded",
     audio: Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")] = "sample",
     reference: Annotated[Path | None, typer.Option("--reference", help="RTTM of the audio file.", metavar="FILE")] = None,
     audio_seconds: Annotated[

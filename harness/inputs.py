@@ -26,6 +26,7 @@ from harness.catalog import (
 from harness.engines.base import Say
 from harness.errors import ModelsError, UsageError
 from harness.models import ModelFile, Models
+from harness.records import WITHOUT_ACCURACY
 
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
 
@@ -50,6 +51,7 @@ def fetch_inputs(
 
     Raises `UsageError`, `AudioError` or `ModelsError`.
     """
+    _refuse_scoring(pipeline, reference)
     recording = known.audio.get(audio)
     _refuse_no_recording(known, audio)
     if pipeline == "embedded" or (recording is not None and recording.file is None):
@@ -61,11 +63,18 @@ def locate_inputs(
     known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
 ) -> tuple[Audio, Models]:
     """The same for `--dry-run`: nothing is fetched, and the weights are not read to verify them."""
+    _refuse_scoring(pipeline, reference)
     recording = known.audio.get(audio)
     _refuse_no_recording(known, audio)
     if recording is not None and recording.file is None and not (models.embedded_folder() / f"{recording.name}.wav").exists():
         raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
     return _recording(recording, audio, reference, seconds), models.locate_models(pipeline)
+
+
+def _refuse_scoring(pipeline: str, reference: Path | None) -> None:
+    """Raise `UsageError` for a reference that the pipeline's output must not be held against."""
+    if reference is not None and pipeline in WITHOUT_ACCURACY:
+        raise UsageError(f"--reference with the {pipeline} pipeline: its weights are random, so there is nothing to score")
 
 
 def _refuse_no_recording(known: Catalog, audio: str) -> None:

@@ -22,6 +22,7 @@ from harness.exchange import clean_text, make_exchange, read_events, read_log_ta
 from harness.models import Models
 from harness.records import (
     DEFAULT_WARM_PASSES,
+    WITHOUT_ACCURACY,
     Cause,
     EngineRecord,
     ExitRecord,
@@ -81,6 +82,8 @@ def prepare_launch(
     exchange = launches_folder() / launch_id / EXCHANGE
     local = engine.name == "local"
     devices = request_devices(family, engine)
+    if cell.pipeline.name in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
+        audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
     places_inside = _inside_local(audio, models, exchange) if local else _INSIDE_CONTAINER
     request = Request(
         launch=launch_id,
@@ -89,7 +92,7 @@ def prepare_launch(
         last_stage=settings.last_stage,
         audio=places_inside["audio"],
         reference=places_inside["reference"] if audio.reference else None,
-        models=places_inside["models"],
+        models=places_inside["models"] if models.folder else "",
         warm_passes=settings.warm_passes,
         segmentation_batch_size=cell.pipeline.segmentation_batch_size,
         embedding_batch_size=cell.pipeline.embedding_batch_size,
@@ -203,7 +206,7 @@ def _inside_local(audio: Audio, models: Models, exchange: Path) -> dict[str, str
     return {
         "audio": str(audio.path),
         "reference": str(audio.reference),
-        "models": str(models.folder),
+        "models": str(models.folder or ""),
         "scratch": str(exchange),
     }
 
@@ -254,8 +257,9 @@ def _container_run(
         Mount(str(places.GUEST), "/strixbench/benchmarks"),
         Mount(str(exchange), "/exchange", writable=True),
         Mount(str(audio.path), _INSIDE_CONTAINER["audio"]),
-        Mount(str(models.folder), _INSIDE_CONTAINER["models"]),
     ]
+    if models.folder is not None:
+        mounts.append(Mount(str(models.folder), _INSIDE_CONTAINER["models"]))
     if audio.reference is not None:
         mounts.append(Mount(str(audio.reference), _INSIDE_CONTAINER["reference"]))
     return Run(

@@ -87,7 +87,8 @@ GATED: dict[str, tuple[str, ...]] = {
 class Models(msgspec.Struct, frozen=True):
     """What a launch mounts read-only, and the variables with which the libraries find it."""
 
-    folder: Path
+    folder: Path | None
+    """``None``: the pipeline needs no files, and nothing is mounted."""
     environment: tuple[str, ...]
     """Names of variables that point to the folder inside the image."""
 
@@ -106,8 +107,10 @@ def models_for(pipeline: str) -> Models:
                 f"model files are missing or altered ({', '.join(wrong)}): run `strixbench models fetch embedded`"
             )
         return locate_models(pipeline)
+    if pipeline == "synthetic":
+        return locate_models(pipeline)
     if pipeline not in GATED:
-        raise UsageError(f"no models are known for the pipeline {pipeline!r}: there are embedded, {', '.join(GATED)}")
+        raise UsageError(f"no models are known for the pipeline {pipeline!r}: there are embedded, synthetic, {', '.join(GATED)}")
     cache = places.hub_cache()
     lacking = [name for name in GATED[pipeline] if not (cache / f"models--{name.replace('/', '--')}").is_dir()]
     if lacking:
@@ -122,6 +125,8 @@ def locate_models(pipeline: str) -> Models:
     """Where the models of a pipeline lie, or would lie: nothing is looked at."""
     if pipeline == "embedded":
         return Models(folder=embedded_folder(), environment=())
+    if pipeline == "synthetic":  # the guest makes its weights
+        return Models(folder=None, environment=())
     # pyannote.audio 3 has a cache variable of its own (pyannote/audio/core/model.py, CACHE_DIR).
     return Models(folder=places.hub_cache(), environment=("HF_HUB_CACHE", "PYANNOTE_CACHE"))
 

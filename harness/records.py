@@ -18,6 +18,9 @@ SCHEMA = 1
 
 DEFAULT_WARM_PASSES = 3
 
+WITHOUT_ACCURACY = ("synthetic",)
+"""Pipelines whose weights are random: what comes out is timed and compared bit by bit, and never scored."""
+
 Status = Literal["pass", "wrong output", "fail"]
 Cause = Literal[
     "build",
@@ -96,6 +99,11 @@ class WorkloadRecord(Record, frozen=True, kw_only=True):
     segmentation_batch_size: int
     embedding_batch_size: int
     warm_passes: int
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether its turns and speakers mean anything."""
+        return self.pipeline not in WITHOUT_ACCURACY
 
 
 class HostRecord(Record, frozen=True, kw_only=True):
@@ -240,12 +248,12 @@ class Launch(Record, frozen=True, kw_only=True):
 
     @property
     def der(self) -> float | None:
-        """Diarization error rate against the reference, 0.05 is 5%; ``None`` without one.
+        """Diarization error rate against the reference, 0.05 is 5%; ``None`` without one, or where weights are random.
 
         (missed + false alarm + confusion) / total, no collar, overlap scored
         (https://pyannote.github.io/pyannote-metrics/reference.html#diarization).
         """
-        return der_of(self.output)
+        return der_of(self.output) if self.plan.workload.has_accuracy else None
 
 
 def der_of(output: dict[str, Any]) -> float | None:

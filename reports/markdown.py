@@ -59,11 +59,13 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
         rows=sorted(rows, key=lambda row: (row.image, row.speaking.plan.cell, row.engine)),
+        fingerprints=tables.fingerprint_rows(rows),
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,
         probes=probes_of(launches),
         probe_columns=COLUMNS,
+        no_accuracy=tables.NO_ACCURACY,
         latest=max((launch.plan.planned_at for launch in launches), default=None),
         launches=len(launches),
     )

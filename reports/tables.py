@@ -9,7 +9,8 @@ import msgspec
 
 from benchmarks.wire import STAGES
 from harness.failures import Signature, signatures
-from harness.records import Launch
+from harness.fingerprints import Fingerprint, compare, describe, fingerprint_of
+from harness.records import WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
 
 
@@ -28,6 +29,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     load_seconds: float | None
     der: float | None
     speakers: int | None
+    """``None``: not known, or made of random weights."""
     peak_resident_bytes: int | None
     peak_reserved_bytes: int | None
 
@@ -51,6 +53,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return signatures().get(self.speaking.verdict.signature or "")
 
 
+NO_ACCURACY = "random weights, no accuracy"
+"""What every page says of a pipeline whose output means nothing."""
+
+
 class Workload(msgspec.Struct, frozen=True):
     """One pipeline on one recording, with the rows that ran it, the fastest first."""
 
@@ -58,6 +64,25 @@ class Workload(msgspec.Struct, frozen=True):
     audio: str
     audio_seconds: float
     rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        """What it is, and that it says nothing about being right where that is so."""
+        remark = "" if self.has_accuracy else f"; {NO_ACCURACY}"
+        return f"{self.pipeline} on {self.audio}: {self.audio_seconds:.1f} s of audio{remark}"
+
+    @property
+    def has_accuracy(self) -> bool:
+        return self.pipeline not in WITHOUT_ACCURACY
+
+
+class FingerprintRow(msgspec.Struct, frozen=True):
+    """What one row's networks computed of the fingerprint's chunk, beside what the reference row's did."""
+
+    row: Row
+    fingerprint: Fingerprint
+    against: str
+    """``reference`` for that row itself"""
 
 
 class StageMark(msgspec.Struct, frozen=True):
@@ -94,6 +119,29 @@ def workloads_of(rows: Iterable[Row]) -> tuple[Workload, ...]:
         Workload(pipeline, audio, group[0].speaking.plan.workload.audio_seconds, tuple(sorted(group, key=_rank)))
         for (pipeline, audio, _), group in sorted(groups.items())
     )
+
+
+def fingerprint_rows(rows: Iterable[Row]) -> tuple[FingerprintRow, ...]:
+    """The rows that have a numeric fingerprint, each compared with the first of them that was computed on a CPU.
+
+    A row speaks by its last launch, and says so where an earlier one of the same campaign computed something else.
+    """
+    found = {}
+    for row in sorted(rows, key=lambda row: (row.image, row.speaking.plan.cell, row.engine)):
+        taken = [each for launch in row.launches if (each := fingerprint_of(launch)) is not None]
+        if taken:
+            found[row.speaking.id] = (row, taken)
+    if not found:
+        return ()
+    reference = next((key for key, (_, taken) in found.items() if taken[-1].device == "cpu"), next(iter(found)))
+    told = []
+    for key, (row, taken) in found.items():
+        others = [difference for each in taken[:-1] if not (difference := compare(each, taken[-1])).identical]
+        against = "reference" if key == reference else describe(compare(taken[-1], found[reference][1][-1]))
+        if others:
+            against += f"; its own launches {describe(others[-1])}"
+        told.append(FingerprintRow(row, taken[-1], against))
+    return tuple(told)
 
 
 def stage_marks(row: Row) -> tuple[StageMark, ...]:
@@ -134,7 +182,7 @@ def _row(launches: tuple[Launch, ...]) -> Row:
     cold = [seconds for launch in timed for seconds in launch.pass_seconds("cold")]
     loads = [launch.load_seconds for launch in timed if launch.load_seconds is not None]
     last = timed[-1] if timed else None
-    speakers = last.output.get("speakers") if last else None
+    speakers = last.output.get("speakers") if last and last.plan.workload.has_accuracy else None
     return Row(
         launches=launches,
         status=speaking.verdict.status,

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from harness.fingerprints import fingerprint_of
 from harness.records import Launch
 from reports import tables
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
@@ -29,8 +30,7 @@ _DISPENSABLE = ("Memory", "Load", "Cold", "PyTorch", "Speakers", "GFX")
 def print_results(launches: Sequence[Launch]) -> None:
     """The results table of some launches, to stdout."""
     for workload in tables.workloads_of(tables.rows_of(launches)):
-        title = f"{workload.pipeline} on {workload.audio}: {workload.audio_seconds:.1f} s of audio"
-        _print_table(title, _RESULTS, [_cells(row) for row in workload.rows])
+        _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
 
 
 def print_probes(launches: Sequence[Launch]) -> None:
@@ -118,9 +118,15 @@ def print_launch(launch: Launch) -> None:
         "load": format_seconds(launch.load_seconds),
         "cold": ", ".join(map(format_seconds, launch.pass_seconds("cold"))) or "-",
         "warm": ", ".join(map(format_seconds, launch.pass_seconds("warm"))) or "-",
-        "DER": format_percent(launch.der),
+        "DER": format_percent(launch.der) if plan.workload.has_accuracy else tables.NO_ACCURACY,
         "command": shlex.join(plan.command) or "-",
     }
+    fingerprint = fingerprint_of(launch)
+    if fingerprint is not None:
+        lines["numbers"] = (
+            f"segmentation {fingerprint.segmentation.short}, embedding {fingerprint.embedding.short} on {fingerprint.device}"
+            f"{f', {fingerprint.cpu_capability}' if fingerprint.cpu_capability else ''}"
+        )
     for name, value in lines.items():
         print(f"{name:<9} {value}")
     if launch.chain:
