@@ -411,9 +411,11 @@ class Model:
     @classmethod
     def from_pretrained(cls, path):
         return Model()
-    def double(self, *inputs):
-        return torch.Anything()
-    eval = to = modules = __call__ = double
+        self.sincnet = torch.Anything()
+    def eval(self):
+        return self
+    def modules(self):
+        return []
     def parameters(self):
         return [types.SimpleNamespace(device=types.SimpleNamespace(type=self.device))]
 class Pipeline:
