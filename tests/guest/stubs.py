@@ -408,10 +408,10 @@ import torch
 class Model:
     def __init__(self, sample_rate=None, num_channels=None, task=None):
         self.device = "cpu"
+        self.sincnet = torch.Anything()
     @classmethod
     def from_pretrained(cls, path):
         return Model()
-        self.sincnet = torch.Anything()
     def eval(self):
         return self
     def modules(self):
