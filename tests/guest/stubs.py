@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import wave
 from collections.abc import Collection, Mapping, Sequence
@@ -175,7 +176,7 @@ def start_guest(
     exchange = exchange_of(folder)
     exchange.mkdir(exist_ok=True)
     run = Run(
-        name="stub",
+        name=f"stub-{os.getpid()}",  # the engine ends whatever bears this name: not another test run's guests
         image="stub",
         # -S: without this environment's own packages, only the stubs are there.
         argv=(sys.executable, "-S", "-m", "benchmarks", str(exchange)),
