@@ -29,7 +29,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     passes_with: tuple[str, ...] = ()
     """Fixes with which this step of the same image is ok."""
     tail: str = ""
-    """The end of what a step printed that died without a word of its own."""
+    """The end of what the step printed: a library says there what its exception does not."""
 
     @property
     def is_bad(self) -> bool:
@@ -114,7 +114,7 @@ def _step_cell(launch: Launch, name: str, event: Mapping[str, Any] | None, other
         text=f"{text}; passes with {' or '.join(fixes)}" if fixes else text,
         verdict=verdict,
         passes_with=fixes,
-        tail="" if event.get("chain") else str(event.get("tail") or "")[-MOST_EVIDENCE_CHARACTERS:],
+        tail=str(event.get("tail") or "")[-MOST_EVIDENCE_CHARACTERS:],
     )
 
 

@@ -405,16 +405,18 @@ _PYANNOTE_AUDIO = '''"""A stub of pyannote.audio."""
 from stub_settings import SETTINGS, at
 at("import pyannote.audio")
 import types
-import torch
 class Model:
     def __init__(self, sample_rate=None, num_channels=None, task=None):
         self.device = "cpu"
-        self.sincnet = torch.Anything()
     @classmethod
     def from_pretrained(cls, path):
         return Model()
     def eval(self):
         return self
+    @property
+    def sincnet(self):
+        from torch import Anything
+        return Anything()
     def modules(self):
         return []
     def parameters(self):
