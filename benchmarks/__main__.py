@@ -11,7 +11,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import meter, probe
+from benchmarks import meter, probe, steps
 from benchmarks.wire import JOURNAL, REQUEST, Journal, ProtocolError, Request, StageFailed
 
 
@@ -28,7 +28,7 @@ def main(exchange: Path) -> int:
         found["python"] = platform.python_version()
         found["launch"] = request.launch
     try:
-        run_stages(request, journal)
+        run_stages(request, journal, exchange)
     except StageFailed:
         status = 1
     else:
@@ -37,8 +37,8 @@ def main(exchange: Path) -> int:
     return status
 
 
-def run_stages(request: Request, journal: Journal) -> None:
-    """The stages after ``launch``, up to the request's last one; raises `StageFailed`."""
+def run_stages(request: Request, journal: Journal, exchange: Path) -> None:
+    """The stages after ``launch``, up to the request's last one, and the probe's steps; raises `StageFailed`."""
 
     def ends_with(stage: str) -> bool:
         return request.last_stage == stage
@@ -51,6 +51,7 @@ def run_stages(request: Request, journal: Journal) -> None:
         return
     with journal.stage("device") as found:
         found.update(probe.use_device(request))
+    steps.run_steps(request, journal, exchange)
     if ends_with("device"):
         return
 

@@ -13,7 +13,7 @@ import wave
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks import meter
+from benchmarks import knobs, meter
 from benchmarks.wire import Journal, Request
 
 SAMPLE_RATE_HERTZ = 16_000
@@ -80,6 +80,8 @@ class Diarization:
         self._pipeline = self._load_pipeline()
         self._pipeline.segmentation_batch_size = self._request.segmentation_batch_size
         self._pipeline.embedding_batch_size = self._request.embedding_batch_size
+        for note in knobs.apply(self._request.knobs, self._pipeline._segmentation.model, self._pipeline._embedding.model_):
+            self._journal.write("note", text=note)
         self._pipeline.to(torch.device(self._request.device))
         self._refuse_another_device()
         self._synchronise()

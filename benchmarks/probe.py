@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import platform
+import re
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks import torchaudio_names
@@ -32,6 +34,10 @@ STACK: tuple[tuple[str, str | None, str, bool], ...] = (
     ("pyannote.audio", None, "pyannote.audio", True),
     ("pyannote.audio", "Pipeline", "pyannote.audio", True),
 )
+
+MOST_IDENTITY_CHARACTERS = 8_000
+MOST_WARNINGS = 8
+MOST_WARNING_CHARACTERS = 300
 
 
 class DeviceUnavailable(Exception):  # noqa: N818 - the name is what a person reads in the report
@@ -68,12 +74,29 @@ def try_imports(journal: Journal) -> dict[str, Any]:
 
 
 def torch_identity() -> dict[str, Any]:
-    """Which torch this really is: a ROCm image whose pip replaced torch shows here."""
-    torch = sys.modules["torch"]
+    """Which torch this really is: a ROCm image whose pip replaced torch shows here.
+
+    ``architectures`` are those it holds kernels for, asked for without a GPU; ``blas`` what it was built with.
+    """
+    torch: Any = sys.modules["torch"]
+    flags = _told(lambda: torch._C._cuda_getArchFlags())
+    blas = re.search(r"BLAS_INFO=(\w+)", _told(lambda: torch.__config__.show()) or "")
     return {
         "version": str(torch.__version__),
         "hip": getattr(torch.version, "hip", None),
         "cuda": getattr(torch.version, "cuda", None),
+        "architectures": flags.split() if flags else [],
+        "blas": blas[1] if blas else None,
+    }
+
+
+def gpu_libraries() -> dict[str, Any]:
+    """Which libraries torch computes with on a GPU; ``None`` for what this torch does not tell."""
+    torch: Any = sys.modules["torch"]
+    library = "miopen" if getattr(torch.version, "hip", None) else "cudnn"
+    return {
+        "preferred_blas": _told(lambda: torch.backends.cuda.preferred_blas_library()),
+        library: _told(lambda: torch.backends.cudnn.version()),
     }
 
 
@@ -94,6 +117,15 @@ def use_device(request: Request) -> dict[str, Any]:
     """Do one real operation on the device that was asked for and describe it; raises `DeviceUnavailable`."""
     import torch
 
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        described = _use_device(torch, request)
+    texts = dict.fromkeys(" ".join(str(each.message).split())[:MOST_WARNING_CHARACTERS] for each in seen)
+    return {"device": request.device, **described, "warnings": list(texts)[:MOST_WARNINGS]}
+
+
+def _use_device(torch: Any, request: Request) -> dict[str, Any]:
+    """The description of the device, once a product computed on it is right."""
     if request.device == "cpu":
         value = float((torch.ones(8, 8) @ torch.ones(8, 8)).sum())
         described: dict[str, Any] = {"name": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
@@ -108,10 +140,11 @@ def use_device(request: Request) -> dict[str, Any]:
             "gfx_target": getattr(properties, "gcnArchName", None),
             "total_memory_bytes": properties.total_memory,
             "architectures": list(torch.cuda.get_arch_list()),
+            **gpu_libraries(),
         }
     if value != 512.0:
         raise ArithmeticError(f"an 8 x 8 product of ones sums to {value} on {request.device}, not to 512")
-    return {"device": request.device, **described}
+    return described
 
 
 def _try_import(module: str, attribute: str | None) -> tuple[str, list[dict[str, str]], Exception | None]:
@@ -125,6 +158,15 @@ def _try_import(module: str, attribute: str | None) -> tuple[str, list[dict[str,
         absent = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
         return ("absent" if absent else "failed"), exception_chain(error), error
     return "ok", [], None
+
+
+def _told(ask: Callable[[], Any]) -> str | None:
+    """What a torch says of itself; ``None`` where this version of it cannot say."""
+    try:
+        answer = ask()
+    except Exception:  # an identity that one torch does not know is no reason to call it broken
+        return None
+    return None if answer is None else str(answer)[:MOST_IDENTITY_CHARACTERS]
 
 
 def _version(distribution: str) -> str | None:

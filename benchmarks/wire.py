@@ -12,9 +12,17 @@ Every line has ``event`` and ``at`` (Unix seconds). The events:
 ``failed``   it ended in an exception: ``stage``, ``seconds``, ``chain`` (outermost exception first)
 ``import``   one package: ``name``, ``needed``, ``outcome`` (``trying``, ``ok``, ``absent``, ``failed``), ``version``, ``chain``
 ``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``parts``
+``step``     one step of the probe: ``name`` (of `STEPS`), ``outcome`` (of `OUTCOMES`); see below
 ``note``     something worth telling that is not a failure: ``text``
 ``done``     the guest has nothing more to say
 ========== =====================================================================================
+
+Steps run behind the ``device`` stage, where the request names any, each in a fresh process, and none fails the stage: a step
+that crashes costs that step. Each has a first event with outcome ``trying`` and a last one with another. What a computation
+found is in ``first_seconds`` (the first call, which compiles), ``best_seconds`` (of a few further calls), ``shape`` and
+``difference``: ``max_absolute``, ``max_relative`` (to the largest magnitude of the same computation on the CPU, ``None`` for
+what is not finite) and ``tolerance``. ``notes`` are warnings that were printed, and knobs. One that is not ok has ``chain``
+(``failed``), ``exit_code``, ``signal`` (a name) and ``tail``, the end of what it printed; a skipped one has its ``reason``.
 
 Standard library alone: this must import in an image where nothing else does.
 """
@@ -36,8 +44,30 @@ PROTOCOL = 1
 STAGES = ("launch", "import", "device", "load", "cold", "warm", "verify")
 """In order. The stage that a launch reaches is its row of the compatibility table."""
 
+STEPS = (
+    "device-op",
+    "gemm",
+    "conv2d",
+    "lstm",
+    "lstm-dropout-0",
+    "lstm-miopen-off",
+    "conv2d-miopen-off",
+    "checkpoint",
+    "segmentation",
+    "embedding",
+)
+"""Of the probe, in order: each needs more of the GPU's libraries than the one before."""
+
+OUTCOMES = ("trying", "ok", "wrong", "failed", "crashed", "timeout", "skipped")
+"""Of a step. ``wrong``: it computed something else than the CPU."""
+
+KNOBS = ("lstm-dropout-0", "miopen-off")
+"""What `benchmarks.knobs` can switch."""
+
 REQUEST = "request.json"
 JOURNAL = "journal.jsonl"
+STEP_JOURNAL = "step.jsonl"
+"""Of the step that runs, written by its process for the guest: its end is repeated in the journal."""
 
 MAX_TEXT_CHARACTERS = 16_000
 """Longer texts (a traceback, an exception's message) keep their end: that is where the cause stands."""
@@ -71,6 +101,11 @@ class Request:
     embedding_batch_size: int
     threads: int | None = None
     """CPU threads for torch; ``None``: as many as this process may use."""
+    steps: tuple[str, ...] = ()
+    """Of `STEPS`, to be run behind the ``device`` stage."""
+    step_timeout_seconds: float = 300.0
+    knobs: tuple[str, ...] = ()
+    """Of `KNOBS`, to be switched in every process."""
     protocol: int = PROTOCOL
 
     def to_json(self) -> str:
@@ -87,11 +122,16 @@ class Request:
         if not isinstance(fields, dict) or fields.get("protocol") != PROTOCOL:
             raise ProtocolError(f"{REQUEST} is not of protocol {PROTOCOL}")
         try:
+            fields |= {name: tuple(fields[name]) for name in ("steps", "knobs") if name in fields}
             request = cls(**fields)
         except TypeError as error:
             raise ProtocolError(f"{REQUEST}: {error}") from error
         if request.last_stage not in STAGES:
             raise ProtocolError(f"{REQUEST}: no stage {request.last_stage!r}: there are {', '.join(STAGES)}")
+        for kind, asked, known in (("step", request.steps, STEPS), ("knob", request.knobs, KNOBS)):
+            unknown = [name for name in asked if name not in known]
+            if unknown:
+                raise ProtocolError(f"{REQUEST}: no {kind} {unknown[0]!r}: there are {', '.join(known)}")
         return request
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +18,7 @@ import msgspec
 from harness import places
 from harness.audio import Audio
 from harness.build import BuildOutcome, build_log, ensure_built, recipe_of
-from harness.catalog import Catalog, Cell, Family, Image, PipelineRow, select_variants
+from harness.catalog import Catalog, Cell, Family, Image, PipelineRow, Variant, select_variants, with_fixes
 from harness.devices import request_devices
 from harness.engines.base import BuiltImage, Engine, owner, owner_is_gone
 from harness.errors import BuildFailed, EngineError, HostError, UsageError
@@ -28,6 +28,7 @@ from harness.host import describe_host
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
 from harness.records import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
+from harness.verdict import judge_step
 
 if TYPE_CHECKING:
     from harness.store import Store
@@ -67,6 +68,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """``auto``, ``podman``, ``docker`` or ``local``"""
     launches: int
     settings: Settings
+    fixes: tuple[Variant, ...] = ()
+    """Set on top of each variant."""
+    fixes_to_try: tuple[Variant, ...] = ()
+    """Each set on top of a cell of its own where it may mend what failed."""
 
 
 OpenEngine = Callable[[str], Engine]
@@ -129,6 +134,7 @@ class Campaign:
                 total = self._request.launches * len(slots)
                 for number in range(total):
                     self._launch(slots[number % len(slots)], number + 1, total)
+                self._try_fixes(slots)
             except BaseException:
                 self._record_interrupted()
                 raise
@@ -155,6 +161,7 @@ class Campaign:
 
     def _cells(self, image: Image) -> tuple[Cell, ...]:
         variants = select_variants(self._catalog, image, self._request.gfx)
+        variants = tuple(with_fixes(variant, self._request.fixes) for variant in variants)
         return tuple(Cell(image, variant, self._request.pipeline, self._request.audio.name) for variant in variants)
 
     def _slots(self, image: Image) -> tuple[_Slot, ...]:
@@ -188,6 +195,18 @@ class Campaign:
             return ()
         return tuple(_Slot(cell, engine, built, family) for cell in cells)
 
+    def _try_fixes(self, slots: Sequence[_Slot]) -> None:
+        """Launch each cell that failed once more with each fix that may mend it."""
+        failures = {launch.plan.cell: launch for launch in self.launches if launch.verdict.status != "pass"}
+        trials = [
+            msgspec.structs.replace(slot, cell=msgspec.structs.replace(slot.cell, variant=with_fixes(slot.cell.variant, [fix])))
+            for slot in slots
+            if slot.cell.id in failures
+            for fix in fixes_that_may_mend(failures[slot.cell.id], self._request.fixes_to_try)
+        ]
+        for number, trial in enumerate(trials):
+            self._launch(trial, number + 1, len(trials))
+
     def _engine(self, image: Image) -> Engine:
         """The engine that runs an image, opened and swept at its first use."""
         name = engine_name(image, self._request.engine)
@@ -211,7 +230,7 @@ class Campaign:
     def _probe_family(self, cell: Cell, engine: Engine, built: BuiltImage) -> Family | None:
         """What torch in the image was built for; ``None`` where that could not be found out, which is stored."""
         self._observer.say(f"probing {cell.image.name} for its family")
-        settings = msgspec.structs.replace(self._request.settings, last_stage="import")
+        settings = msgspec.structs.replace(self._request.settings, last_stage="import", steps=())
         prepared = self._prepare(cell, engine, built, None, settings)
         try:
             launch = execute(prepared, engine)
@@ -318,6 +337,15 @@ def engine_name(image: Image, preference: str) -> str:
     if preference == "local" and image.reference is not None:
         raise UsageError(f"{image.reference} is a container image: --engine local cannot run it")
     return preference
+
+
+def fixes_that_may_mend(launch: Launch, fixes: Iterable[Variant]) -> tuple[Variant, ...]:
+    """Of some fixes those that bear on a stage or step in which a launch failed, and that it did not have already."""
+    tried = ((name, event) for name, event in launch.steps.items() if name in launch.plan.steps)
+    failed = {name for name, event in tried if judge_step(name, event).status != "pass"}
+    if not failed:
+        failed = {launch.verdict.stage}
+    return tuple(fix for fix in fixes if failed & set(fix.mends) and fix.name not in launch.plan.fixes)
 
 
 def read_leftovers(*, of_this_process: bool = False) -> list[Plan]:

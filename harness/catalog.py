@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from benchmarks.wire import STAGES, STEPS
 from harness import places
 from harness.errors import CatalogError, UsageError
 
@@ -90,9 +91,18 @@ class Image(_Row, frozen=True, kw_only=True):
 
 
 class Variant(_Row, frozen=True, kw_only=True):
-    """How an image is run."""
+    """How an image is run; one with ``mends`` is a fix, which is set on top of another."""
 
     environment: dict[VariableName, VariableValue] = {}
+    guest: tuple[Literal["lstm-dropout-0", "miopen-off"], ...] = ()
+    """Knobs that the guest switches: see `benchmarks.knobs`."""
+    mends: tuple[str, ...] = ()
+    """Stages and steps that it may mend where they fail."""
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        """Names of the fixes that `with_fixes` set on top: no name in the catalog has a ``+`` in it."""
+        return tuple(self.name.split("+")[1:])
 
 
 class PipelineRow(_Row, frozen=True, kw_only=True):
@@ -238,6 +248,27 @@ def select_variants(catalog: Catalog, image: Image, gfx: str | None) -> tuple[Va
     return tuple(catalog.variants[name] for name in chosen)
 
 
+def select_fixes(catalog: Catalog, names: Iterable[str]) -> tuple[Variant, ...]:
+    """Fixes by name, each once; raises `UsageError` with the nearest."""
+    known = {name: variant for name, variant in catalog.variants.items() if variant.mends}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no fix {name!r}{nearest(name, known)}: there are {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def with_fixes(variant: Variant, fixes: Iterable[Variant]) -> Variant:
+    """The variant with fixes set on top, named ``gfx1100+miopen-off``."""
+    for fix in fixes:
+        variant = Variant(
+            name=f"{variant.name}+{fix.name}",
+            description=variant.description,
+            environment={**variant.environment, **fix.environment},
+            guest=tuple(dict.fromkeys((*variant.guest, *fix.guest))),
+        )
+    return variant
+
+
 def select_pipeline(catalog: Catalog, name: str) -> PipelineRow:
     """One pipeline by name; raises `UsageError` with the nearest."""
     if name not in catalog.pipelines:
@@ -317,6 +348,7 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
                 f"catalog row pipelines.{pipeline}: the guest has no such pipeline{nearest(pipeline, PIPELINES)}: "
                 f"there are {', '.join(PIPELINES)}"
             )
+    _refuse_odd_variants(catalog.variants)
     for image in catalog.images.values():
         for variant in image.variants:
             if variant not in catalog.variants:
@@ -324,6 +356,18 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
                     f"catalog row images.{image.name}: unknown variant {variant!r}{nearest(variant, catalog.variants)}"
                 )
     return catalog
+
+
+def _refuse_odd_variants(variants: Mapping[str, Variant]) -> None:
+    """Raise `CatalogError` for a variant whose name reads as another with fixes, or that mends what there is not."""
+    for name, variant in variants.items():
+        if "+" in name:
+            raise CatalogError(f"catalog row variants.{name}: '+' in a name stands between a variant and its fixes")
+        for stage in variant.mends:
+            if stage not in (*STAGES, *STEPS):
+                raise CatalogError(
+                    f"catalog row variants.{name}: it mends no stage or step {stage!r}{nearest(stage, (*STAGES, *STEPS))}"
+                )
 
 
 def _line(text: str, key: str, *, row: tuple[str, str] | None = None) -> int:

@@ -77,6 +77,10 @@ FlagsOption = Annotated[
 GpuOption = Annotated[
     str | None, typer.Option("--gpu", help="Its number or PCI address, on a host with several.", metavar="GPU")
 ]
+GfxOption = Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")]
+FixOption = Annotated[
+    list[str] | None, typer.Option("--fix", help="A work-around of the catalog; may be given again.", metavar="NAME")
+]
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 
@@ -310,7 +314,8 @@ def _prune(known: catalog.Catalog, engines: set[str]) -> None:
 @app.command()
 def bench(
     images: Images = None,
-    gfx: Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")] = None,
+    gfx: GfxOption = None,
+    fixes: FixOption = None,
     pipeline: Annotated[
         str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")
     ] = "embedded",
@@ -354,6 +359,7 @@ def bench(
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
     row = catalog.select_pipeline(known, pipeline)
+    chosen_fixes = catalog.select_fixes(known, fixes or ())
     for image in chosen:
         catalog.select_variants(known, image, gfx)
     if dry_run:
@@ -376,6 +382,7 @@ def bench(
             flags=relaxed,
             gpu=gpu,
         ),
+        fixes=chosen_fixes,
     )
     if dry_run:
         from harness.dry_run import dry_run_lines
@@ -389,33 +396,51 @@ def bench(
 @app.command()
 def probe(
     images: Images = None,
+    gfx: GfxOption = None,
+    fixes: FixOption = None,
+    try_fixes: Annotated[bool, typer.Option("--try-fixes", help="Where a step fails, try the work-arounds for it.")] = False,
     engine: EngineOption = "auto",
     family: FamilyOption = None,
     portable: PortableOption = False,
     flags: FlagsOption = "least",
     gpu: GpuOption = None,
+    timeout: Annotated[float, typer.Option("--timeout", help="Kill a step after this long.", metavar="SECONDS")] = 300.0,
     catalogs: Catalogs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try the imports and the device of images, and nothing more."""
+    """Try the imports, the device, and what pyannote computes, each step in a process of its own."""
+    from benchmarks.wire import STEPS
     from harness.campaign import Request
     from harness.devices import parse_flags
-    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
+    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family, parse_time_limit
     from harness.launch import Settings
 
-    preference, relaxed = parse_engine(engine), parse_flags(flags)
+    preference, step_limit, relaxed = parse_engine(engine), parse_time_limit(timeout) or timeout, parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
+    chosen_fixes = catalog.select_fixes(known, fixes or ())
+    for image in chosen:
+        catalog.select_variants(known, image, gfx)
     prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
     request = Request(
         images=chosen,
-        gfx=None,
+        gfx=gfx,
         pipeline=known.pipelines["embedded"],
         audio=prepared_audio,
         models=found_models,
         engine=preference,
         launches=1,
-        settings=Settings(last_stage="device", timeout_seconds=600, flags=relaxed, gpu=gpu),
+        settings=Settings(
+            last_stage="device",
+            steps=STEPS,
+            step_timeout_seconds=step_limit,
+            # Beside the steps: imports and device, and the end of each process.
+            timeout_seconds=600 + len(STEPS) * (step_limit + 10),
+            flags=relaxed,
+            gpu=gpu,
+        ),
+        fixes=chosen_fixes,
+        fixes_to_try=tuple(fix for fix in known.variants.values() if fix.mends) if try_fixes else (),
     )
     _run(known, request, None, as_json=as_json)
 

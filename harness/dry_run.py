@@ -10,7 +10,7 @@ import msgspec
 
 from harness.build import recipe_of
 from harness.campaign import DRY_RUN_PREFIX, Request, engine_name
-from harness.catalog import Catalog, Cell, select_variants
+from harness.catalog import Catalog, Cell, select_variants, with_fixes
 from harness.engines.command import container_command
 from harness.engines.find import find_engine, is_rootless
 from harness.engines.local import Local, environment_folder
@@ -43,7 +43,7 @@ def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
         for warning in check_gpu_use(image, variants, request.settings.gpu):
             yield Line(f"# {warning}", is_remark=True)
         for variant in variants:
-            cell = Cell(image, variant, request.pipeline, request.audio.name)
+            cell = Cell(image, with_fixes(variant, request.fixes), request.pipeline, request.audio.name)
             prepared = prepare_launch(
                 cell,
                 None,

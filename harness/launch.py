@@ -54,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Relaxations, of `harness.devices.COMPAT`"""
     gpu: str | None = None
     """A number or a PCI address; ``None``: not chosen"""
+    steps: tuple[str, ...] = ()
+    """Of the probe, behind the device stage."""
+    step_timeout_seconds: float = 300.0
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +101,9 @@ def prepare_launch(
         warm_passes=settings.warm_passes,
         segmentation_batch_size=cell.pipeline.segmentation_batch_size,
         embedding_batch_size=cell.pipeline.embedding_batch_size,
+        steps=settings.steps,
+        step_timeout_seconds=settings.step_timeout_seconds,
+        knobs=cell.variant.guest,
     )
     plan = Plan(
         id=launch_id,
@@ -119,6 +125,8 @@ def prepare_launch(
         relaxations=tuple(f"{r.what}: {r.reason} ({r.source})" for r in devices.relaxations),
         flags="" if local else flags_text(settings.flags),
         gpu=devices.gpu,
+        steps=settings.steps,
+        fixes=cell.variant.fixes,
     )
     environment = _environment(cell, models, places_inside)
     if local:
@@ -158,6 +166,7 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None)
             last_stage=plan.last_stage,
             highest_der=plan.workload.highest_der,
             warm_passes=plan.workload.warm_passes,
+            steps=plan.steps,
             log_tail=log_tail,
         ),
         start_seconds=first - begun if first is not None and begun is not None else None,

@@ -171,6 +171,10 @@ class Plan(Record, frozen=True, kw_only=True):
     """``least``, ``compat``, or the relaxations of ``--flags``; empty: from before there was a choice"""
     gpu: str | None = None
     """The GPU of ``--gpu``: PCI address, or NVIDIA's number; ``None``: none was chosen, or the image needs none"""
+    steps: tuple[str, ...] = ()
+    """Of the probe, that were asked for; none in a benchmark."""
+    fixes: tuple[str, ...] = ()
+    """Work-arounds of the catalog that this launch was given, beside its variant."""
 
 
 class Launch(Record, frozen=True, kw_only=True):
@@ -213,6 +217,11 @@ class Launch(Record, frozen=True, kw_only=True):
     def imports(self) -> dict[str, dict[str, Any]]:
         """The last word on each import, by name."""
         return {str(e.get("name")): e for e in self.journal if e.get("event") == "import"}
+
+    @property
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """The last word on each step of the probe, by name; the journal may name any."""
+        return {str(e.get("name")): e for e in self.journal if e.get("event") == "step"}
 
     @property
     def notes(self) -> tuple[str, ...]:

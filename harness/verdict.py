@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.wire import STAGES
+from benchmarks.wire import OUTCOMES, STAGES
 from harness.failures import find_match, recognise
 from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain, number
 
@@ -24,14 +24,15 @@ def judge(
     last_stage: str,
     highest_der: float | None = None,
     warm_passes: int | None = None,
+    steps: Sequence[str] = (),
     log_tail: str = "",
 ) -> Verdict:
     """The verdict on one launch.
 
     ``family`` is what the image claims to be, ``warm_passes`` what was asked for; ``None`` where that is not known, and then
-    nothing is held against it.
+    nothing is held against it. ``steps`` are those of the probe that were asked for: each must have come to an end.
     """
-    stage = reached_stage(journal)
+    stage = reached_stage(journal, steps)
     if not exit.started:
         return _fail(stage, "engine", exit.message or "the engine did not start it")
     failed = next((event for event in journal if event.get("event") == "failed"), None)
@@ -47,16 +48,20 @@ def judge(
         lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
         if lie is not None:
             return _fail(stage, "error", f"the journal cannot be true: {lie}")
-        return _judge_output(journal, last_stage, highest_der)
+        of_steps = _judge_steps(journal, steps)
+        return of_steps or _judge_output(journal, last_stage, highest_der)
     if exit.interrupted:
         return _fail(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
     return _judge_death(journal, stage, exit, log_tail)
 
 
-def reached_stage(journal: Sequence[dict[str, Any]]) -> str:
-    """The last stage that began; ``launch`` where the guest never said a word."""
+def reached_stage(journal: Sequence[dict[str, Any]], steps: Sequence[str] = ()) -> str:
+    """The last stage that began, or of some steps the one that did not end; ``launch`` where the guest never said a word."""
     begun = [event.get("stage") for event in journal if event.get("event") == "begin"]
     known = [stage for stage in begun if stage in STAGES]
+    tried = [event for event in journal if event.get("event") == "step" and event.get("name") in steps]
+    if tried and tried[-1].get("outcome") == "trying":
+        return str(tried[-1]["name"])
     return str(known[-1]) if known else STAGES[0]
 
 
@@ -65,6 +70,52 @@ def under_way(journal: Sequence[dict[str, Any]]) -> str:
     stage = reached_stage(journal)
     trying = [event for event in journal if event.get("event") == "import"]
     return f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
+
+
+def judge_step(name: str, event: Mapping[str, Any]) -> Verdict:
+    """The verdict on one step of the probe from its last event: a pass where it is ok or was skipped."""
+    outcome = event.get("outcome")
+    if outcome in ("ok", "skipped"):
+        return Verdict(status="pass", stage=name)
+    if outcome == "wrong":
+        return Verdict(status="wrong output", stage=name, summary=f"wrong numbers in {name}: {_difference(event)}")
+    if outcome == "timeout":
+        return _fail(name, "timeout", f"{name} did not end in its time; killed")
+    # The tail is this one step's: unlike a launch's log it may be asked.
+    chain, tail = exception_chain(event.get("chain")), str(event.get("tail") or "")
+    code = number(event.get("exit_code"))
+    signature = recognise(chain, tail, exit_code=None if code is None else int(code), during=name)
+    known = signature.id if signature else None
+    if outcome == "failed":
+        root = chain[-1] if chain else ExceptionRecord(type="an exception that the journal does not name")
+        cause: Cause = signature.cause if signature else _cause_of(name, root)
+        return _fail(name, cause, f"{root.type}: {root.message}", signature=known)
+    if event.get("signal") == "SIGKILL":
+        return _fail(name, "out of memory", f"{name} was killed (SIGKILL): most likely by the kernel, for memory")
+    cause = signature.cause if signature else "crash"
+    died = event.get("signal") or f"exit {event.get('exit_code')} without saying why"
+    return _fail(name, cause, f"{name} died of {died}: {_last_line(tail)}", signature=known)
+
+
+def _judge_steps(journal: Sequence[dict[str, Any]], asked: Sequence[str]) -> Verdict | None:
+    """The verdict that the probe's steps give: the first failure speaks, else the first wrong result; ``None``: all well."""
+    last = {str(event.get("name")): event for event in journal if event.get("event") == "step"}
+    missing = [name for name in asked if last.get(name, {}).get("outcome") not in OUTCOMES[1:]]
+    if missing:
+        return _fail(missing[0], "error", f"the journal cannot be true: it ends without the step {missing[0]}")
+    verdicts = [judge_step(name, last[name]) for name in asked]
+    bad = sorted((verdict for verdict in verdicts if verdict.status != "pass"), key=lambda each: each.status != "fail")
+    return bad[0] if bad else None
+
+
+def _difference(event: Mapping[str, Any]) -> str:
+    """How far a step's result lies from the CPU's."""
+    found = event.get("difference")
+    parts = found if isinstance(found, dict) else {}
+    relative, tolerance = number(parts.get("max_relative")), number(parts.get("tolerance"))
+    if relative is None:
+        return "not finite"
+    return f"{relative:.1e} of the largest value away from the CPU's" + (f", {tolerance:.0e} is allowed" if tolerance else "")
 
 
 def _said_done(journal: Sequence[dict[str, Any]], last_stage: str) -> bool:

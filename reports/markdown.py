@@ -15,6 +15,7 @@ from benchmarks.wire import STAGES
 from harness.records import DEFAULT_WARM_PASSES, Launch
 from harness.stats import Estimate
 from reports import tables
+from reports.probes import COLUMNS, probes_of
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
 
@@ -62,6 +63,8 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,
+        probes=probes_of(launches),
+        probe_columns=COLUMNS,
         no_accuracy=tables.NO_ACCURACY,
         latest=max((launch.plan.planned_at for launch in launches), default=None),
         launches=len(launches),
@@ -145,6 +148,7 @@ def reproduction(row: tables.Row) -> str:
         options += ["--pipeline", workload.pipeline]
     if workload.warm_passes != DEFAULT_WARM_PASSES:
         options += ["--passes", str(workload.warm_passes)]
+    options += [word for fix in plan.fixes for word in ("--fix", fix)]
     if plan.memory_limit_bytes is not None:
         options += ["--memory", str(plan.memory_limit_bytes)]
     if workload.audio.startswith("sample-fitted-"):

@@ -93,10 +93,13 @@ class StageMark(msgspec.Struct, frozen=True):
 
 
 def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
-    """One row a cell and engine, of its latest campaign. A probe that passed says nothing about a whole run."""
+    """One row a cell and engine, of its latest campaign.
+
+    A probe that passed, or came to its steps, says nothing about a whole run.
+    """
     groups: dict[tuple[str, str, str, bool], list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
-        if launch.plan.last_stage != STAGES[-1] and launch.verdict.status == "pass":
+        if launch.plan.last_stage != STAGES[-1] and (launch.verdict.status == "pass" or launch.steps):
             continue
         plan = launch.plan
         # Two recordings may have one name and length.

@@ -17,6 +17,7 @@ from harness.fingerprints import fingerprint_of
 from harness.records import Launch
 from reports import tables
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
+from reports.probes import COLUMNS, Probe, probes_of
 
 if TYPE_CHECKING:
     from harness.doctor.finding import Finding
@@ -41,6 +42,32 @@ def print_probes(launches: Sequence[Launch]) -> None:
     """What probes found in each image, to stdout."""
     columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")
     _print_table("probe: imports and device", columns, [_found(launch) for launch in launches])
+    probes = probes_of(launches)
+    if not probes:
+        return
+    rows = [(step, *(probe.cells[number].text for probe in probes)) for number, step in enumerate(COLUMNS)]
+    print()
+    _print_table("probe: steps, each in a process of its own", ("Step", *(_name(probe) for probe in probes)), rows)
+    for probe in probes:
+        _print_evidence(probe)
+    print("\nAudio reaches pyannote as a waveform in memory, with or without a fix: no step needs torchcodec or FFmpeg.")
+
+
+def _name(probe: Probe) -> str:
+    """What heads a probe's column."""
+    return f"{probe.image} {probe.variant} ({probe.engine})"
+
+
+def _print_evidence(probe: Probe) -> None:
+    """Why each bad step of a probe is bad, and what is known to help."""
+    for cell in probe.bad:
+        if cell.verdict is None:
+            continue
+        print(f"\n{_name(probe)}: {cell.step}: {cell.verdict.summary}")
+        if cell.signature is not None:
+            print(f"  known as {cell.signature.id}: {cell.signature.explanation}\n  fix: {cell.signature.fix}")
+        if cell.passes_with:
+            print(f"  passes with: {', '.join(cell.passes_with)} (--fix NAME)")
 
 
 def print_trials(image: str, findings: Sequence[Trial]) -> None:

@@ -40,7 +40,7 @@ class Stubs:
     misbehave: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Moment -> Python to run then. ``import NAME`` is the first line of a package; ``multiply`` a product on the device,
     ``load`` the pipeline's constructor, ``move`` its ``to``, ``pass 0`` the cold pass, ``pass 1`` the first warm one;
-    ``write`` the output as RTTM. It sees ``os``, ``signal``, ``sys``, ``EXCHANGE`` and what the moment is about."""
+    ``write`` the output as RTTM, ``step NAME`` that step's own process. It sees ``os``, ``signal``, ``sys``, ``EXCHANGE`` and what the moment is about."""
     absent: Collection[str] = ()
     """Modules that are not installed."""
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -56,11 +56,13 @@ class Stubs:
     hub_refuses: bool = False
     """``Pipeline.from_pretrained`` returns None, as pyannote.audio 3 does it."""
     pyannote_audio: str = "4.0.0+stub"
+    difference: str = "0"
+    """How far each step's result seems to lie from the CPU's, a float's text."""
 
     def write(self, folder: Path) -> Path:
         """Write the packages and their metadata; returns the folder, for ``PYTHONPATH``."""
         moments = {f"import {module}" for module in _DISTRIBUTIONS} | {"multiply", "load", "move", "write"}
-        unknown = {moment for moment in self.misbehave if moment not in moments and not moment.startswith("pass ")}
+        unknown = {moment for moment in self.misbehave if moment not in moments and not moment.startswith(("pass ", "step "))}
         assert not unknown, f"no stub has the moments {unknown}"
         for module, (distribution, version) in _DISTRIBUTIONS.items():
             if module in self.absent:
@@ -73,7 +75,7 @@ class Stubs:
                 _write(folder / path, text)
         if self.pyannote_audio.startswith("3."):
             (folder / "pyannote/audio/core/plda.py").unlink(missing_ok=True)
-        names = ("misbehave", "outputs", "hip", "cuda", "gpu", "models_on", "hub_refuses", "pyannote_audio")
+        names = ("misbehave", "outputs", "hip", "cuda", "gpu", "models_on", "hub_refuses", "pyannote_audio", "difference")
         settings = {name: getattr(self, name) for name in names}
         _write(folder / "stub_settings.json", json.dumps(settings))
         for path, text in self.files.items():
@@ -88,6 +90,7 @@ class Ended:
     exchange: Path
     exit: ExitRecord
     last_stage: str
+    steps: tuple[str, ...] = ()
 
     @property
     def journal(self) -> tuple[dict[str, Any], ...]:
@@ -102,7 +105,13 @@ class Ended:
     def verdict(self, *, family: str | None = None, highest_der: float | None = None) -> Verdict:
         """As the host judges it."""
         return judge(
-            self.journal, self.exit, family=family, last_stage=self.last_stage, highest_der=highest_der, log_tail=self.log
+            self.journal,
+            self.exit,
+            family=family,
+            last_stage=self.last_stage,
+            highest_der=highest_der,
+            steps=self.steps,
+            log_tail=self.log,
         )
 
     def events(self, event: str, **fields: Any) -> list[dict[str, Any]]:
@@ -154,7 +163,10 @@ def run_guest(
     """Run the guest to its end, as the local engine does it. What the test put into the exchange folder stays there."""
     request = request or make_request(folder)
     make_exchange(exchange_of(folder), request)
-    return start_guest(folder, stubs, last_stage=request.last_stage, timeout_seconds=timeout_seconds, memory_bytes=memory_bytes)
+    ended = start_guest(
+        folder, stubs, last_stage=request.last_stage, timeout_seconds=timeout_seconds, memory_bytes=memory_bytes
+    )
+    return dataclasses.replace(ended, steps=request.steps)
 
 
 def start_guest(
@@ -237,6 +249,7 @@ def at(moment, **seen):
 '''
 
 _TORCH = '''"""A stub of torch."""
+import sys
 from stub_settings import SETTINGS, at
 at("import torch")
 from torch import cuda, version
@@ -269,6 +282,32 @@ def get_num_threads():
     return _threads
 def load(path, map_location, weights_only):
     return {}
+def manual_seed(seed):
+    at(f"step {sys.argv[2]}")
+class Anything:
+    """Whatever a step asks torch for; nothing is computed, every number that comes of it is the settings' own."""
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+    def __call__(self, *positional, **named):
+        return self
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["pyannote.audio"] = {"versions": {}}
+    def __float__(self):
+        return float(SETTINGS["difference"])
+    def __iter__(self):
+        return iter(())
+    def __str__(self):
+        return "stub"
+    def __exit__(self, *error):
+        return None
+    __add__ = __sub__ = __mul__ = __truediv__ = __matmul__ = __gt__ = __getitem__ = __call__
+    __enter__ = __call__
+def __getattr__(name):
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return Anything()
 '''
 
 _TORCH_CUDA = '''"""A stub of torch.cuda: a GPU of one byte."""
@@ -372,6 +411,14 @@ class Model:
     @classmethod
     def from_pretrained(cls, path):
         return Model()
+    def eval(self):
+        return self
+    @property
+    def sincnet(self):
+        from torch import Anything
+        return Anything()
+    def modules(self):
+        return []
     def parameters(self):
         return [types.SimpleNamespace(device=types.SimpleNamespace(type=self.device))]
 class Pipeline:
@@ -454,5 +501,8 @@ _FILES = {
     "pyannote/audio/__init__.py": _PYANNOTE_AUDIO,
     "pyannote/audio/core/__init__.py": "",
     "pyannote/audio/core/plda.py": '"""A stub."""\nclass PLDA:\n    pass\n',
+    "pyannote/audio/core/task.py": "from torch import Anything\nProblem = Resolution = Specifications = Anything()\n",
+    "pyannote/audio/models/embedding.py": "from torch import Anything\nWeSpeakerResNet34 = Anything()\n",
+    "pyannote/audio/models/segmentation.py": "from torch import Anything\nPyanNet = Anything()\n",
     "pyannote/audio/pipelines/__init__.py": _PYANNOTE_AUDIO_PIPELINES,
 }

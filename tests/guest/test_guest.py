@@ -87,7 +87,13 @@ def test_a_whole_run_passes_and_its_events_are_in_order(whole: Ended) -> None:
 def test_a_whole_run_says_what_it_ran_and_what_came_out(tmp_path: Path) -> None:
     ended = run_guest(tmp_path, request=make_request(tmp_path, threads=1))
     assert ended.end("launch")["launch"] == "stub-launch"
-    assert ended.end("import")["torch"] == {"version": "0.0.0+stub", "hip": None, "cuda": None}
+    assert ended.end("import")["torch"] == {
+        "version": "0.0.0+stub",
+        "hip": None,
+        "cuda": None,
+        "architectures": [],
+        "blas": None,
+    }
     assert "pyannote.audio==4.0.0+stub" in ended.end("import")["packages"]
     assert ended.end("load")["audio_seconds"] == 2.0
     assert ended.end("load")["threads"] == 1

@@ -67,6 +67,9 @@ def test_a_request_is_ascii_so_that_no_locale_can_misread_it() -> None:
         ('{"protocol": 99}', f"not of protocol {PROTOCOL}"),
         (REQUEST.to_json().replace('"device"', '"devise"'), "devise"),
         (REQUEST.to_json().replace('"launch"', '"lunch"'), "lunch"),
+        (dataclasses.replace(REQUEST, steps=("lstn",)).to_json(), "no step 'lstn'"),
+        (dataclasses.replace(REQUEST, knobs=("miopen-on",)).to_json(), "no knob 'miopen-on'"),
+        (REQUEST.to_json().replace('"steps": []', '"steps": 7'), "not iterable"),
     ],
 )
 def test_a_request_that_is_not_one_is_refused_and_the_reason_named(text: str, named: str) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from benchmarks.wire import JOURNAL, STAGES
+from benchmarks.wire import JOURNAL, STAGES, STEPS
 from harness.audio import Audio
 from harness.engines.base import BuiltImage, Recipe, Run, Say
 from harness.errors import BuildFailed, EngineError
@@ -119,6 +119,7 @@ def a_launch(
             family=plan.image.family,
             last_stage=plan.last_stage,
             highest_der=plan.workload.highest_der,
+            steps=plan.steps,
             log_tail=log_tail,
         ),
         start_seconds=0.4,
@@ -187,6 +188,27 @@ def passing_journal(
     for stage in STAGES[: STAGES.index(last_stage) + 1]:
         events += [{"event": "begin", "stage": stage}, *({"stage": stage, **event} for event in of_stage[stage])]
     return _timed([*events, {"event": "done", "peak_resident_bytes": 3 << 29}])
+
+
+def probing_journal(
+    steps: Mapping[str, Event] | None = None, *, asked: Sequence[str] = STEPS, **passing: Any
+) -> tuple[Event, ...]:
+    """What a guest writes that was asked for steps; ``steps`` are the last words on those that are not ok."""
+    events = list(passing_journal(last_stage="device", **passing))
+    done = events.pop()
+    for name in asked:
+        events.append({"event": "step", "name": name, "outcome": "trying"})
+        last = {"outcome": "ok", "first_seconds": 0.35, "best_seconds": 0.012, "notes": [], **(steps or {}).get(name, {})}
+        if last["outcome"] != "trying":
+            events.append({"event": "step", "name": name, **last})
+    return _timed([*events, done])
+
+
+def a_probe_launch(number: int = 1, steps: Mapping[str, Event] | None = None, **plan: Any) -> Launch:
+    """A probe with all steps; ``plan`` is of `a_plan`."""
+    planned = a_plan(number, last_stage="device", steps=STEPS, **plan)
+    of_family = {"hip": "6.4"} if planned.image.family == "rocm" else {}
+    return a_launch(planned, journal=probing_journal(steps, **of_family))
 
 
 def failing_journal(stage: str, *chain: Link, **passing: Any) -> tuple[Event, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.wire import JOURNAL
+from benchmarks.wire import JOURNAL, REQUEST, STEPS
 from harness import places
 from harness.campaign import (
     DRY_RUN_PREFIX,
@@ -49,6 +49,7 @@ from tests.unit.samples import (
     journal_until,
     passes,
     passing_journal,
+    probing_journal,
     some_models,
     write_journal,
 )
@@ -102,6 +103,7 @@ class Bench:
         catalog: Catalog = CATALOG,
         preference: str = "podman",
         store: Store | None = None,
+        **more: Any,
     ) -> Campaign:
         request = Request(
             images=tuple(images),
@@ -112,6 +114,7 @@ class Bench:
             engine=preference,
             launches=launches,
             settings=settings or Settings(),
+            **more,
         )
         opener = opener_of(engine if engine is not None else FakeEngine())
         return Campaign(request, catalog, store or self.store, open_engine=opener, observer=self.listener)
@@ -700,3 +703,66 @@ def test_an_owner_is_gone_when_its_process_its_start_or_its_boot_is() -> None:
     assert owner_is_gone(f"{pid}:{int(started) + 1}:{place}"), "the number was given to another process"
     assert owner_is_gone(f"{pid}:{started}:another-boot:1")
     assert owner_is_gone("")
+
+
+PROBE = Settings(last_stage="device", steps=STEPS, step_timeout_seconds=7.0)
+SEGFAULT = {"outcome": "crashed", "signal": "SIGSEGV"}
+FIXES = tuple(variant for variant in CATALOG.variants.values() if variant.mends)
+
+
+def probing_guest(run: Run) -> ExitRecord:
+    """A guest whose LSTM dies without a knob, as it asks for in its request."""
+    knobs = json.loads((run.exchange / REQUEST).read_text())["knobs"]
+    write_journal(run.exchange, probing_journal({} if knobs else {"lstm": SEGFAULT}))
+    return ExitRecord(started=True, code=0)
+
+
+def test_a_probe_asks_for_its_steps_and_keeps_that_in_the_record(bench: Bench) -> None:
+    engine = FakeEngine(guest_of(probing_journal()))
+    (launch,) = bench.run(engine, settings=PROBE).launches
+    assert outcome(launch) == ("pass", "device", None)
+    assert (launch.plan.steps, launch.plan.fixes) == (STEPS, ())
+
+
+def test_a_fix_is_in_the_cell_the_request_and_the_record(bench: Bench) -> None:
+    (launch,) = bench.run(FakeEngine(probing_guest), settings=PROBE, fixes=FIXES).launches
+    assert launch.plan.cell == "cpu/cpu+lstm-dropout-0+miopen-off+weights-only-off/embedded/sample-30s"
+    assert launch.plan.fixes == ("lstm-dropout-0", "miopen-off", "weights-only-off")
+    assert launch.plan.environment == {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
+    assert launch.verdict.status == "pass"
+
+
+def test_each_fix_that_may_mend_a_failed_step_is_tried_on_its_own(bench: Bench) -> None:
+    launches = bench.run(FakeEngine(probing_guest), settings=PROBE, fixes_to_try=FIXES).launches
+    assert [(launch.plan.variant, launch.verdict.status) for launch in launches] == [
+        ("cpu", "fail"),
+        ("cpu+lstm-dropout-0", "pass"),
+        ("cpu+miopen-off", "pass"),
+    ]
+
+
+def test_where_nothing_failed_no_fix_is_tried(bench: Bench) -> None:
+    assert len(bench.run(FakeEngine(guest_of(probing_journal())), settings=PROBE, fixes_to_try=FIXES).launches) == 1
+
+
+def test_where_no_fix_bears_on_what_failed_none_is_tried(bench: Bench) -> None:
+    assert len(bench.run(FakeEngine(fails_at_import), settings=PROBE, fixes_to_try=FIXES).launches) == 1
+
+
+def test_a_fix_that_is_set_already_is_not_tried_again(bench: Bench) -> None:
+    engine = FakeEngine(guest_of(probing_journal({"lstm": SEGFAULT})))
+    launches = bench.run(engine, settings=PROBE, fixes=FIXES[:1], fixes_to_try=FIXES).launches
+    assert [launch.plan.variant for launch in launches] == ["cpu+lstm-dropout-0", "cpu+lstm-dropout-0+miopen-off"]
+
+
+def test_a_probe_for_the_family_runs_no_step(bench: Bench) -> None:
+    asked: list[list[str]] = []
+
+    def guest(run: Run) -> ExitRecord:
+        request = json.loads((run.exchange / REQUEST).read_text())
+        asked.append(request["steps"])
+        write_journal(run.exchange, probing_journal(asked=request["steps"]))
+        return ExitRecord(started=True, code=0)
+
+    bench.run(FakeEngine(guest), images=[foreign_image("somebody/image:1", family=None)], settings=PROBE)
+    assert asked == [[], list(STEPS)]

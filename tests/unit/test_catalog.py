@@ -5,8 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.wire import KNOBS
 from harness import catalog, places
-from harness.catalog import Cell, is_portable, load_catalog, portable, select_images, select_pipeline, select_variants
+from harness.catalog import (
+    Cell,
+    is_portable,
+    load_catalog,
+    portable,
+    select_fixes,
+    select_images,
+    select_pipeline,
+    select_variants,
+    with_fixes,
+)
 from harness.errors import CatalogError, UsageError
 
 GPU_IMAGE = """
@@ -281,3 +292,48 @@ def test_a_cell_is_named_image_variant_pipeline_audio() -> None:
     known = load_catalog()
     cell = Cell(known.images["cpu"], known.variants["cpu"], known.pipelines["3.1"], "sample-30s")
     assert cell.id == "cpu/cpu/3.1/sample-30s"
+
+
+def test_a_fix_is_set_on_top_of_a_variant_and_named_behind_it() -> None:
+    known = load_catalog()
+    fixes = select_fixes(known, ["lstm-dropout-0", "weights-only-off", "lstm-dropout-0"])
+    mended = with_fixes(known.variants["gfx1100"], fixes)
+    assert mended.name == "gfx1100+lstm-dropout-0+weights-only-off"
+    assert mended.fixes == ("lstm-dropout-0", "weights-only-off")
+    assert mended.guest == ("lstm-dropout-0",)
+    assert mended.environment == {"HSA_OVERRIDE_GFX_VERSION": "11.0.0", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
+
+
+def test_a_variant_without_a_fix_is_as_it_was() -> None:
+    variant = load_catalog().variants["gfx1100"]
+    assert with_fixes(variant, ()) is variant
+    assert variant.fixes == ()
+
+
+def test_what_is_no_fix_is_refused_with_the_nearest() -> None:
+    known = load_catalog()
+    with pytest.raises(
+        UsageError, match="no fix 'miopen-of' \\(did you mean 'miopen-off'\\?\\): there are lstm-dropout-0, miopen-off"
+    ):
+        select_fixes(known, ["miopen-of"])
+    with pytest.raises(UsageError, match="no fix 'gfx1100'"):
+        select_fixes(known, ["gfx1100"])
+
+
+def test_every_knob_of_the_guest_is_in_a_fix_that_is_shipped() -> None:
+    variants = load_catalog().variants.values()
+    assert {knob for variant in variants if variant.mends for knob in variant.guest} == set(KNOBS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[variants."a+b"]\n', "stands between a variant and its fixes"),
+        ('[variants.mine]\nmends = ["lstn"]\n', "no stage or step 'lstn' \\(did you mean 'lstm'"),
+        ('[variants.mine]\nguest = ["miopen-on"]\n', "mine.guest"),
+    ],
+    ids=["plus", "mends", "guest"],
+)
+def test_a_variant_that_cannot_be_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(CatalogError, match=said):
+        load_catalog([overlay(tmp_path, text)])

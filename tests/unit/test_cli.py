@@ -109,6 +109,10 @@ def test_the_version_is_printed(strixbench: Strixbench) -> None:
         (("probe", "x:1", "--family", "amd"), "--family 'amd'"),
         (("bench", "cpu", "--gfx", "gfx1100"), "image cpu has no variant that matches 'gfx1100': it has cpu"),
         (("bench", "--audio", "sampel"), "'sampel' is neither a file nor a recording of the catalog (did you mean 'sample'?)"),
+        (("bench", "--fix", "miopen-of"), "no fix 'miopen-of' (did you mean 'miopen-off'?)"),
+        (("probe", "--fix", "native"), "no fix 'native'"),
+        (("probe", "--gfx", "gfx1100"), "image local-cpu has no variant that matches 'gfx1100': it has cpu"),
+        (("probe", "--timeout", "0"), "--timeout 0 is not between 1 and"),
         (("list", "zzz"), "no image matches zzz"),
         (("list", "zzz/*"), "no cell matches zzz/*"),
         (("list", "local-cup"), "(did you mean 'local-cpu'?)"),
@@ -584,3 +588,12 @@ def test_explain_reads_the_end_of_a_long_log(strixbench: Strixbench, tmp_path: P
     outcome = strixbench("explain", file)
     assert outcome.code == 0
     assert "only its last 10 MB" in outcome.err
+
+
+def test_a_dry_run_shows_a_cell_with_its_fixes(strixbench: Strixbench, recording: Path) -> None:
+    fixes = ("--fix", "weights-only-off", "--fix", "miopen-off")
+    outcome = strixbench("bench", "local-cpu", "--audio", recording, *fixes, "--dry-run")
+    assert outcome.code == 0
+    assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1" in outcome.out
+    (path,) = places.results().glob("launches/*/exchange/request.json")
+    assert json.loads(path.read_text())["knobs"] == ["miopen-off"]

@@ -1,0 +1,126 @@
+"""The probe's steps behind the device stage, each in a fresh process: a crash or a hang costs one of them.
+
+``python -m benchmarks.steps EXCHANGE NAME`` is such a process. It reads the request, journals its one computation into
+`STEP_JOURNAL` and ends; `run_steps` starts it, waits, and tells the launch's own journal what became of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks.wire import REQUEST, STEP_JOURNAL, Journal, Request, StageFailed, read_journal
+
+MOST_TAIL_BYTES = 6_000
+"""Kept of what a step that is not ok printed."""
+
+MOST_NOTES = 8
+MOST_NOTE_CHARACTERS = 300
+
+# Printed by libraries that then do something else: worth knowing, and no failure.
+WARNINGS = re.compile(r"hipBLASLt|TensorFloat-32|TF32|MIOpen\(HIP\): (Warning|Error)|degrees of freedom", re.IGNORECASE)
+
+
+def run_steps(request: Request, journal: Journal, exchange: Path) -> None:
+    """Run the request's steps in order; each is journaled before it starts and when it ended."""
+    for name in request.steps:
+        journal.write("step", name=name, outcome="trying")
+        if name.endswith("-miopen-off") and request.device == "cpu":
+            journal.write("step", name=name, outcome="skipped", reason="no MIOpen on a CPU")
+            continue
+        journal.write("step", name=name, **_run_step(name, request, exchange))
+
+
+def _run_step(name: str, request: Request, exchange: Path) -> dict[str, Any]:
+    """What became of one step's process."""
+    own_journal = exchange / STEP_JOURNAL
+    own_journal.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        (sys.executable, "-m", "benchmarks.steps", str(exchange), name),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    tail = bytearray()
+    reader = threading.Thread(target=_keep_tail, args=(process.stdout, tail), daemon=True)
+    reader.start()
+    timed_out = False
+    try:
+        code = process.wait(timeout=request.step_timeout_seconds)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        process.kill()  # SIGKILL: a hung HIP process ignores SIGTERM
+        code = process.wait()
+    reader.join(timeout=1.0)  # what the step itself started may hold the pipe open
+    text = bytes(tail).decode(errors="replace")
+    events = read_journal(own_journal.read_text(errors="replace")) if own_journal.exists() else []
+    return _outcome(events, code, text, timed_out=timed_out)
+
+
+def _outcome(events: list[dict[str, Any]], code: int, text: str, *, timed_out: bool) -> dict[str, Any]:
+    """The fields of a step's last event, from its own journal, its exit status and what it printed."""
+    found = next((event for event in events if event["event"] == "end"), None)
+    failed = next((event for event in events if event["event"] == "failed"), None)
+    measured = {} if found is None else {k: v for k, v in found.items() if k not in ("event", "at", "stage", "seconds")}
+    fields: dict[str, Any] = {**measured, "notes": [*measured.get("notes", []), *_warnings(text)][:MOST_NOTES]}
+    if timed_out:
+        outcome = "timeout"
+    elif failed is not None and code == 1:
+        outcome = "failed"
+        fields["chain"] = failed.get("chain")
+    elif found is None or code != 0:
+        outcome = "crashed"
+    else:
+        outcome = "ok" if _is_right(found) else "wrong"
+    if outcome in ("timeout", "failed", "crashed"):
+        fields |= {"exit_code": code if code >= 0 else 128 - code, "tail": text}
+        fields |= {"signal": signal.Signals(-code).name} if code < 0 and not timed_out else {}
+    return {"outcome": outcome, **fields}
+
+
+def _is_right(found: dict[str, Any]) -> bool:
+    """Whether the difference is within the tolerance; one that is not a number is not."""
+    difference = found["difference"]
+    return difference["max_relative"] is not None and difference["max_relative"] <= difference["tolerance"]
+
+
+def _warnings(text: str) -> list[str]:
+    """Lines that tell of a library's detour, each once."""
+    lines = (line.strip()[:MOST_NOTE_CHARACTERS] for line in text.splitlines() if WARNINGS.search(line))
+    return list(dict.fromkeys(lines))
+
+
+def _keep_tail(stream: IO[bytes], tail: bytearray) -> None:
+    """Read to the end, keeping the last bytes: a step may print without end."""
+    with contextlib.suppress(OSError, ValueError):
+        while chunk := stream.read1(4096):  # type: ignore[attr-defined]
+            tail += chunk
+            del tail[:-MOST_TAIL_BYTES]
+
+
+def main(exchange: Path, name: str) -> int:
+    """One step in this process; returns the exit status."""
+    faulthandler.enable()  # a segfault then leaves its Python frames
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core of many GiB would fill the host's disk
+    request = Request.from_json((exchange / REQUEST).read_text())
+    journal = Journal(exchange / STEP_JOURNAL)
+    try:
+        with journal.stage(name) as found:
+            from benchmarks import computations
+
+            found.update(computations.measure(name, request))
+    except StageFailed:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
