@@ -44,11 +44,27 @@ class DeviceUnavailable(Exception):  # noqa: N818 - the name is what a person re
     """The device that was asked for is not there. There is no falling back to another."""
 
 
+class MaliciousRelease(Exception):  # noqa: N818 - likewise
+    """A package that acts against its user when it is imported. It is not imported."""
+
+
+MALICIOUS = (("lightning", ("2.6.2", "2.6.3"), "GHSA-w37p-236h-pfx3"),)
+"""(distribution, versions, advisory)"""
+
+
+def refuse_malicious() -> None:
+    """Look at versions without importing anything; raises `MaliciousRelease`."""
+    for name, versions, advisory in MALICIOUS:
+        if _version(name) in versions:
+            raise MaliciousRelease(f"{name} {_version(name)} is malware ({advisory}) and was not imported")
+
+
 def try_imports(journal: Journal) -> dict[str, Any]:
     """Try each package of `STACK`, journal each; returns the ``import`` stage's findings.
 
     Raises the exception of the first *needed* import that failed, after all were tried.
     """
+    refuse_malicious()
     first_failure: Exception | None = None
     for module, attribute, distribution, needed in STACK:
         name = f"{module}.{attribute}" if attribute else module

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 
-MALWARE = {"lightning": ("2.6.2", "2.6.3"), "pytorch-lightning": ("2.6.2", "2.6.3")}
+MALWARE = {"lightning": ("2.6.2", "2.6.3")}
 """Releases that steal credentials when they are imported: GHSA-w37p-236h-pfx3."""
 
 REPORT = "torch.json"

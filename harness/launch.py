@@ -19,6 +19,8 @@ from harness.devices import DeviceRequest, flags_text, request_devices
 from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Engine, Mount, Run
 from harness.engines.local import clean_environment, environment_python, remove_tree
 from harness.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
+from harness.failures import recognise
+from harness.kernel_log import kernel_seconds, read_kernel_log
 from harness.models import Models
 from harness.records import (
     DEFAULT_WARM_PASSES,
@@ -145,12 +147,12 @@ def execute(prepared: Prepared, engine: Engine) -> Launch:
     part = folder / f"{PLAN}.part"
     part.write_bytes(msgspec.json.encode(plan))
     os.replace(part, folder / PLAN)
-    begun = time.time()
+    begun, kernel_begun = time.time(), kernel_seconds()
     exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)
-    return conclude(plan, exit_record, begun=begun)
+    return conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
 
 
-def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None) -> Launch:
+def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: str = "") -> Launch:
     """The launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: nobody looked."""
     exchange = launches_folder() / plan.id / EXCHANGE
     journal, log_tail = read_events(exchange), read_log_tail(exchange)
@@ -168,20 +170,25 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None)
             warm_passes=plan.workload.warm_passes,
             steps=plan.steps,
             log_tail=log_tail,
+            kernel_log=kernel_log,
         ),
         start_seconds=first - begun if first is not None and begun is not None else None,
         journal=journal,
         log_tail=log_tail,
+        kernel_log=clean_text(kernel_log),
     )
 
 
 def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail: str = "") -> Launch:
     """A launch that could not even start, recorded like any other. The message and the log may quote a build's output."""
     message, log_tail = clean_text(message), clean_text(log_tail)
+    signature = recognise((), log_tail)
     return Launch(
         plan=plan,
         exit=ExitRecord(started=False, message=message),
-        verdict=Verdict(status="fail", stage=stage, cause=cause, summary=message),
+        verdict=Verdict(
+            status="fail", stage=stage, cause=cause, summary=message, signature=signature.id if signature else None
+        ),
         log_tail=log_tail,
     )
 

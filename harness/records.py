@@ -2,7 +2,8 @@
 
 Schema history (every old version stays readable):
 
-1. The first.
+1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
+   commits of models, the kernel's words.
 """
 
 from __future__ import annotations
@@ -190,6 +191,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """The guest's events as they came."""
     log_tail: str = ""
     """The end of what the libraries printed."""
+    kernel_log: str = ""
+    """What the kernel said of GPUs and memory meanwhile; empty: nothing, or this user may not read it."""
 
     @property
     def id(self) -> str:

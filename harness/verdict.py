@@ -26,6 +26,7 @@ def judge(
     warm_passes: int | None = None,
     steps: Sequence[str] = (),
     log_tail: str = "",
+    kernel_log: str = "",
 ) -> Verdict:
     """The verdict on one launch.
 
@@ -52,7 +53,7 @@ def judge(
         return of_steps or _judge_output(journal, last_stage, highest_der)
     if exit.interrupted:
         return _fail(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
-    return _judge_death(journal, stage, exit, log_tail)
+    return _judge_death(journal, stage, exit, log_tail, kernel_log)
 
 
 def reached_stage(journal: Sequence[dict[str, Any]], steps: Sequence[str] = ()) -> str:
@@ -210,16 +211,22 @@ def _judge_output(journal: Sequence[dict[str, Any]], last_stage: str, highest_de
     return Verdict(status="pass", stage=last_stage)
 
 
-def _judge_death(journal: Sequence[dict[str, Any]], stage: str, exit: ExitRecord, log_tail: str) -> Verdict:  # noqa: A002
+def _judge_death(
+    journal: Sequence[dict[str, Any]],
+    stage: str,
+    exit: ExitRecord,  # noqa: A002
+    log_tail: str,
+    kernel_log: str,
+) -> Verdict:
     """The guest died without a word of its own."""
     code = exit.code
     if exit.out_of_memory:
         return _fail(stage, "out of memory", f"killed by the kernel in {stage}: the memory limit was reached")
     where = under_way(journal)
-    signature = recognise((), log_tail, exit_code=code, during=where)
-    if code == 128 + signal.SIGKILL:
+    signature = recognise((), log_tail, exit_code=code, during=where, kernel_log=kernel_log)
+    if code == 128 + signal.SIGKILL and (signature is None or signature.cause == "out of memory"):
         said = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
-        return _fail(stage, "out of memory", said, signature="killed-for-memory")
+        return _fail(stage, "out of memory", said, signature=signature.id if signature else None)
     if code is not None and code > 128 and (name := _signal_name(code - 128)):
         cause: Cause = signature.cause if signature and signature.cause == "gpu fault" else "crash"
         return _fail(stage, cause, f"died of {name} in {where}", signature=signature.id if signature else None)

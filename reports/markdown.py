@@ -12,7 +12,7 @@ from pathlib import Path
 import jinja2
 
 from benchmarks.wire import STAGES
-from harness.records import DEFAULT_WARM_PASSES, Launch
+from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
 from reports.probes import COLUMNS, probes_of
@@ -31,7 +31,8 @@ _ENTITY_OF = {
 
 def render_benchmarks(launches: Sequence[Launch]) -> str:
     """The whole page. Text that came out of a container is escaped."""
-    rows = tables.rows_of(launches)
+    all_rows = tables.rows_of(launches)
+    rows = tuple(row for row in all_rows if not row.is_portable)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         trim_blocks=True,
@@ -58,17 +59,23 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
     }
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
-        rows=sorted(rows, key=lambda row: (row.image, row.speaking.plan.cell, row.engine)),
-        fingerprints=tables.fingerprint_rows(rows),
+        rows=sorted(rows, key=_by_name),
+        portable=sorted((row for row in all_rows if row.is_portable), key=_by_name),
+        fingerprints=tables.fingerprint_rows(all_rows),
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,
         probes=probes_of(launches),
         probe_columns=COLUMNS,
         no_accuracy=tables.NO_ACCURACY,
+        without_accuracy=WITHOUT_ACCURACY,
         latest=max((launch.plan.planned_at for launch in launches), default=None),
         launches=len(launches),
     )
+
+
+def _by_name(row: tables.Row) -> tuple[str, str, str]:
+    return (row.image, row.speaking.plan.cell, row.engine)
 
 
 def write_page(path: Path, text: str) -> None:
@@ -156,6 +163,8 @@ def reproduction(row: tables.Row) -> str:
     elif not workload.audio.startswith("sample-"):
         options += ["--audio", f"FILE-{workload.audio_sha256[:12]}"]
         options += ["--reference", f"FILE-{workload.reference_sha256[:12]}"] if workload.reference_sha256 else []
+    options += ["--flags", plan.flags] if plan.flags not in ("", "least") else []
+    options += ["--gpu", plan.gpu] if plan.gpu is not None else []
     words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
     words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
     return f"make bench {' '.join(words)}  # {_one_line(plan.cell)}"

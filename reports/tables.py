@@ -44,8 +44,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_ranked(self) -> bool:
-        """Only what is right has a place among the fast."""
-        return self.status == "pass" and self.realtime is not None
+        """Only what is right has a place among the fast, and a portable build is nobody's result."""
+        return self.status == "pass" and self.realtime is not None and not self.is_portable
+
+    @property
+    def is_portable(self) -> bool:
+        return self.speaking.plan.image.portable_of is not None
 
     @property
     def signature(self) -> Signature | None:

@@ -139,3 +139,16 @@ def test_a_cpu_that_multiplies_wrong_is_no_pass(tmp_path: Path) -> None:
     verdict = run_guest(tmp_path, stubs, make_request(tmp_path, last_stage="device")).verdict()
     assert (verdict.status, verdict.stage) == ("fail", "device")
     assert "sums to 513.0 on cpu" in verdict.summary
+
+
+def test_a_release_that_is_malware_is_told_by_its_metadata_and_not_imported(tmp_path: Path) -> None:
+    metadata = "Metadata-Version: 2.1\nName: lightning\nVersion: 2.6.3\n"
+    stubs = Stubs(
+        files={"lightning-0.0.0+stub.dist-info/METADATA": metadata},
+        misbehave={"import lightning": "open(os.path.join(EXCHANGE, 'imported'), 'w')"},
+    )
+    ended = probed(tmp_path, stubs)
+    assert outcomes(ended) == {}
+    (failed,) = ended.events("failed")
+    assert failed["chain"][0]["message"] == "lightning 2.6.3 is malware (GHSA-w37p-236h-pfx3) and was not imported"
+    assert not list(tmp_path.rglob("imported"))

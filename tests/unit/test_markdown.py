@@ -11,6 +11,7 @@ import pytest
 
 from harness.records import EngineRecord, ExitRecord, Launch, WorkloadRecord
 from harness.stats import Estimate
+from reports import tables
 from reports.markdown import (
     chain_text,
     code_block,
@@ -21,6 +22,7 @@ from reports.markdown import (
     format_seconds,
     format_spread,
     render_benchmarks,
+    reproduction,
     write_page,
 )
 from tests.unit.samples import (
@@ -381,3 +383,30 @@ def test_a_workload_s_own_names_are_no_markup() -> None:
     odd: WorkloadRecord = msgspec.structs.replace(WORKLOAD, pipeline="`x` <b>")
     tame = shape(render_benchmarks([a_launch(a_plan(workload=msgspec.structs.replace(WORKLOAD, pipeline="tame")))]))
     assert shape(render_benchmarks([a_launch(a_plan(workload=odd))])) == tame
+
+
+def test_a_portable_build_has_a_table_of_its_own_and_no_speed() -> None:
+    plain = a_launch(a_plan(1, image="cpu"))
+    plan = a_plan(2, image="rocm62-portable", campaign=2)
+    portable = a_launch(msgspec.structs.replace(plan, image=msgspec.structs.replace(plan.image, portable_of="rocm62")))
+    page = render_benchmarks([plain, portable])
+    results, rest = page.split("## Portable builds")
+    assert "rocm62" not in results
+    (line,) = (line for line in rest.splitlines() if line.startswith("| rocm62 |"))
+    assert "PASS" in line
+    assert "x |" not in line
+    assert " s |" not in line
+
+
+def test_a_store_of_portable_builds_alone_has_no_results() -> None:
+    plan = a_plan(1, image="rocm62-portable")
+    failed = a_failed_launch(msgspec.structs.replace(plan, image=msgspec.structs.replace(plan.image, portable_of="rocm62")))
+    page = render_benchmarks([failed])
+    assert "The store holds probes and portable builds alone." in page
+    assert "## Results" not in page
+    assert "cannot import name 'Pipeline'" in page
+
+
+def test_a_row_is_reproduced_with_its_flags_and_gpu() -> None:
+    (row,) = tables.rows_of([a_launch(a_plan(flags="compat", gpu="0000:c5:00.0"))])
+    assert "--flags compat --gpu 0000:c5:00.0" in reproduction(row)
