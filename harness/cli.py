@@ -261,10 +261,10 @@ def _build(
     """Build them, add to each row what became of it, and store what failed."""
     from harness.build import build_all
     from harness.campaign import Campaign, Request, engine_name
-    from harness.inputs import fetch_inputs
+    from harness.inputs import unread_sample
     from harness.launch import Settings
 
-    audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=_talk)
+    audio, found_models = unread_sample(known)
     progress = _progress()
     campaign = Campaign(
         Request(

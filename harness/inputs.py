@@ -104,6 +104,22 @@ def _refuse_scoring(pipeline: str, reference: Path | None) -> None:
         raise UsageError(f"--reference with the {pipeline} pipeline: its weights are random, so there is nothing to score")
 
 
+def unread_sample(known: Catalog) -> tuple[Audio, Models]:
+    """The sample and the embedded profile as they are, or would be: for a record of what never came to read them.
+
+    Its hash is empty where the recording is not here: nothing is fetched for a build.
+    """
+    try:
+        return locate_inputs(known, "embedded", "sample", None, None)
+    except ModelsError:
+        row = known.audio["sample"]
+        seconds = row.seconds or 0.0
+        sample = Audio(
+            name=f"{row.name}-{seconds:.0f}s", path=models.embedded_folder() / "sample.wav", seconds=seconds, sha256=""
+        )
+        return sample, models.locate_models("embedded")
+
+
 def _refuse_no_recording(known: Catalog, audio: str) -> None:
     """Raise `UsageError` for a word that can only be meant as a recording of the catalog and is none."""
     if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:

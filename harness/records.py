@@ -100,6 +100,7 @@ class WorkloadRecord(Record, frozen=True, kw_only=True):
     audio: str
     audio_seconds: float
     audio_sha256: str
+    """Empty where the recording was not here yet: the image could not be built."""
     reference_sha256: str | None = None
     """``None``: there is no reference."""
     highest_der: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 import msgspec
@@ -102,7 +102,7 @@ def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
     A probe that passed, or came to its steps, says nothing about a whole run.
     """
     groups: dict[tuple[str, str, str, bool], list[Launch]] = {}
-    for launch in sorted(launches, key=lambda each: each.id):
+    for launch in _without_overtaken_builds(sorted(launches, key=lambda each: each.id)):
         if launch.plan.last_stage != STAGES[-1] and (launch.verdict.status == "pass" or launch.steps):
             continue
         plan = launch.plan
@@ -111,6 +111,15 @@ def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
         key = (plan.cell, audio, plan.engine.name, plan.engine.rootless)
         groups.setdefault(key, []).append(launch)
     return tuple(_row(_latest_campaign(group)) for group in groups.values())
+
+
+def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
+    """Without failed builds that never saw the recording, where the same cell came further later."""
+    last = {(launch.plan.cell, launch.plan.engine.name): launch.id for launch in launches if launch.plan.workload.audio_sha256}
+    for launch in launches:
+        plan = launch.plan
+        if plan.workload.audio_sha256 or last.get((plan.cell, plan.engine.name), "") < launch.id:
+            yield launch
 
 
 def workloads_of(rows: Iterable[Row]) -> tuple[Workload, ...]:

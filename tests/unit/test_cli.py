@@ -15,12 +15,14 @@ import msgspec
 import pytest
 
 from harness import __version__, cli, places
-from harness.catalog import load_catalog, select_variants
+from harness.build import recipe_of
+from harness.catalog import is_portable, load_catalog, portable, select_variants
 from harness.engines.base import OWNER_LABEL
+from harness.errors import BuildFailed
 from harness.models import GATED
 from harness.records import Launch
 from harness.store import Store
-from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, passing_journal, write_audio, write_rttm
+from tests.unit.samples import FakeEngine, a_failed_launch, a_launch, a_link, a_plan, passing_journal, write_audio, write_rttm
 
 CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 """What an engine takes for a container's name: https://github.com/moby/moby/blob/master/daemon/names/names.go"""
@@ -597,3 +599,29 @@ def test_a_dry_run_shows_a_cell_with_its_fixes(strixbench: Strixbench, recording
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1" in outcome.out
     (path,) = places.results().glob("launches/*/exchange/request.json")
     assert json.loads(path.read_text())["knobs"] == ["miopen-off"]
+
+
+def test_a_failed_build_is_on_record_though_nothing_was_fetched(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = FakeEngine(has_image=False, build_failure=BuildFailed("exit 1", "ERROR: ResolutionImpossible\n"))
+    monkeypatch.setattr(cli, "open_engine", lambda name: failing)
+    outcome = strixbench("build", "rocm62", "rocm64", "--jobs", "2", "--json")
+    assert outcome.code == 1
+    assert [row["error"] for row in json.loads(outcome.out)] == ["exit 1", "exit 1"]
+    stored = Store(places.store_url()).launches()
+    assert {launch.plan.cell for launch in stored} == {f"rocm{name}/gfx1100/embedded/sample-30s" for name in ("62", "64")}
+    assert {launch.verdict.cause for launch in stored} == {"build"}
+    assert {launch.verdict.signature for launch in stored} == {"pip-unresolvable"}
+
+
+def test_old_images_are_pruned_and_no_current_one(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr(cli, "open_engine", lambda name: engine)
+    outcome = strixbench("build", "cpu", "--prune")
+    assert outcome.code == 0
+    assert "removed from auto: localhost/strixbench/old:0" in outcome.err
+    known = load_catalog()
+    built = [image for image in known.images.values() if image.reference is None]
+    assert engine.kept >= {recipe_of(image).hash for image in built}
+    assert engine.kept >= {recipe_of(portable(image, known)).hash for image in built if is_portable(image)}

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from benchmarks.wire import STAGES
-from harness.records import EngineRecord, ExitRecord, Launch
+from harness.records import EngineRecord, ExitRecord, Launch, Verdict
 from reports.tables import Row, rows_of, stage_marks, status_text, workloads_of
 from reports.terminal import print_results
 from tests.unit.samples import (
@@ -238,3 +238,19 @@ def test_a_table_that_is_piped_on_is_markdown_whatever_an_image_is_called(monkey
     lines = [line for line in out.getvalue().splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
+def test_a_failed_build_that_never_saw_the_recording_is_overtaken_by_a_later_run_of_its_cell() -> None:
+    unread = msgspec.structs.replace(WORKLOAD, audio_sha256="")
+    failed = a_launch(
+        a_plan(1, workload=unread),
+        journal=(),
+        exit=ExitRecord(started=False),
+        verdict=Verdict(status="fail", stage="launch", cause="build"),
+    )
+    (alone,) = rows_of([failed])
+    assert alone.status == "fail"
+    (later,) = rows_of([failed, a_launch(a_plan(1, campaign=2))])
+    assert later.status == "pass"
+    again = msgspec.structs.replace(failed, plan=a_plan(1, campaign=3, workload=unread))
+    assert {row.status for row in rows_of([a_launch(a_plan(1, campaign=2)), again])} == {"pass", "fail"}
