@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,8 @@ class ContainerEngine:
 
     def find_built(self, recipe: Recipe) -> BuiltImage | None:
         with self._explained("looking for an image"):
-            images = self._client.api.images(filters={"label": f"{RECIPE_LABEL}={recipe.hash}"})
+            label = f"{RECIPE_LABEL}={recipe.hash}"
+            images = _patiently(lambda: self._client.api.images(filters={"label": label}))
             # By the label, which no tag that somebody moved can feign; Podman lists a build's untagged stages too.
             tagged = [image for image in images if recipe.tag in (image.get("RepoTags") or ())]
             return _built(self._inspect_image(tagged[0]["Id"])) if tagged else None
@@ -148,7 +149,7 @@ class ContainerEngine:
     def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
         removed = []
         with self._explained("removing old images"):
-            for image in self._client.api.images(filters={"label": RECIPE_LABEL}):
+            for image in _patiently(lambda: self._client.api.images(filters={"label": RECIPE_LABEL})):
                 # An untagged one is a stage of a build, whose layers the next build may want.
                 if image["Labels"][RECIPE_LABEL] in keep or not image.get("RepoTags"):
                     continue
@@ -350,14 +351,7 @@ class ContainerEngine:
 
     def _labelled_containers(self) -> list[dict[str, Any]]:
         """All containers of strixbench, of whatever campaign."""
-        for _ in range(10):
-            try:
-                return list(self._client.api.containers(all=True, filters={"label": OWNER_LABEL}))
-            except docker.errors.APIError as error:
-                # Podman's list fails when a container is removed while it looks ("does not exist in database").
-                if error.status_code not in (404, 500):
-                    raise
-        return list(self._client.api.containers(all=True, filters={"label": OWNER_LABEL}))
+        return _patiently(lambda: list(self._client.api.containers(all=True, filters={"label": OWNER_LABEL})))
 
     def _remove_soon(self, name: str) -> None:
         """Remove a container that the engine may be about to make: we left while it was at it."""
@@ -384,6 +378,19 @@ class ContainerEngine:
             yield
         except _REFUSALS as error:
             raise EngineError(f"{self._name} failed at {doing}: {error}") from error
+
+
+def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """A list of the engine's. Podman's fails when something is removed while it looks ("does not exist in database",
+    "image not known"), so it is asked again."""
+    for _ in range(10):
+        try:
+            return ask()
+        except docker.errors.APIError as error:
+            if error.status_code not in (404, 500):
+                raise
+            time.sleep(0.1)
+    return ask()
 
 
 def _built(image: dict[str, Any]) -> BuiltImage:
