@@ -58,7 +58,10 @@ def _run_step(name: str, request: Request, exchange: Path) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         timed_out = True
         process.kill()  # SIGKILL: a hung HIP process ignores SIGTERM
-        code = process.wait()
+        try:
+            code = process.wait(timeout=10)
+        except subprocess.TimeoutExpired:  # inside the kernel, where no signal reaches it: the next steps go on without
+            code = -signal.SIGKILL
     reader.join(timeout=1.0)  # what the step itself started may hold the pipe open
     text = bytes(tail).decode(errors="replace")
     events = read_journal(own_journal.read_text(errors="replace")) if own_journal.exists() else []

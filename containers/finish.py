@@ -20,6 +20,9 @@ REPORT = "torch.json"
 
 KNOWN = "known-wheels.txt"
 
+BESIDE_THE_BASE = "/opt/packages"
+"""Where base.Containerfile puts the default index's torchaudio, for a base that has none."""
+
 
 def main(family, version, expected=""):
     refuse_malware()
@@ -45,7 +48,8 @@ def main(family, version, expected=""):
     found = hip or cuda or ""
     if expected and found != expected and not found.startswith(f"{expected}."):
         sys.exit(f"torch {torch.__version__} was built for {found}; this image is meant to have {expected}")
-    drop_torchaudio_extension()
+    torch.zeros(1).numpy()  # a torch built for NumPy 1 only warns at its import
+    drop_torchaudio_extension(family)
     print(f"torch {torch.__version__}, hip {hip}, cuda {cuda}")
 
 
@@ -99,8 +103,9 @@ def refuse_changed(wheels):
             print(f"strixbench wheel: {file} {digest}")
 
 
-def drop_torchaudio_extension():
-    """Take out torchaudio's compiled part where it does not load beside this torch.
+def drop_torchaudio_extension(family):
+    """Take out torchaudio's compiled part where it does not load beside this torch, and where that was to be expected: with
+    the default index's torchaudio. One that came from torch's own index has to load.
 
     The default index's torchaudio is linked against CUDA. torchaudio itself takes a missing extension for a
     pure-Python build, which is all that pyannote.audio needs; a present one that does not load is an ImportError.
@@ -111,8 +116,11 @@ def drop_torchaudio_extension():
     try:
         import torchaudio  # noqa: F401
     except (OSError, RuntimeError) as error:
+        folders = list(specification.submodule_search_locations)
+        if family not in ("cpu", "portable") and not all(folder.startswith(BESIDE_THE_BASE) for folder in folders):
+            sys.exit(f"torchaudio does not load beside torch {importlib.metadata.version('torch')}: {error}")
         print(f"torchaudio's extension is taken out: {error}")
-        for folder in specification.submodule_search_locations:
+        for folder in folders:
             for library in glob.glob(os.path.join(folder, "lib", "*.so")):
                 os.remove(library)
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import os
-import queue
 import re
-import threading
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from harness import places
 from harness.catalog import Image
 from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
-from harness.errors import BuildFailed, CatalogError, EngineError
-from harness.records import EngineRecord
+from harness.errors import CatalogError
 
 NEEDED = ("family", "torch")
 
@@ -53,12 +46,14 @@ def recipe_of(image: Image) -> Recipe:
     for part in (containerfile, *(_text(path, image) for path in files.values()), *wheels):
         digest.update(part.encode() + b"\0")
     arguments_of_engine = (
-        {"WHEELS": image.wheels or ""} if local else {"BASE": str(image.base), "PACKAGES": " ".join(image.packages)}
+        {"WHEELS": image.wheelhouse or image.wheels or ""}
+        if local
+        else {"BASE": str(image.base), "PACKAGES": " ".join(image.packages)}
     )
     for name, value in sorted((arguments | ({} if local else arguments_of_engine)).items()):
         digest.update(f"{name}={value}\0".encode())
     if not local:
-        files |= {f"wheels/{path.name}": path for path in wheels.values()}
+        files |= {f"wheels/{path.name}": path for path in (wheels | _wheels_in(image.wheelhouse, image)).values()}
         if known_wheels().exists():
             files[KNOWN_WHEELS] = known_wheels()
     return Recipe(
@@ -89,88 +84,18 @@ def remember_wheels(log: Path) -> None:
     """Keep the hashes that a build printed, so that the next one refuses another wheel of the same name."""
     with log.open(encoding="utf-8", errors="replace") as lines:
         found = {match[1]: match[2] for line in lines if (match := _WHEEL.match(line))}
-    known = dict(line.split() for line in known_wheels().read_text().splitlines()) if known_wheels().exists() else {}
-    if found.keys() - known.keys():
-        known_wheels().parent.mkdir(parents=True, exist_ok=True)
-        part = known_wheels().with_suffix(".part")
-        part.write_text("".join(f"{name} {digest}\n" for name, digest in sorted((found | known).items())))
-        os.replace(part, known_wheels())
-
-
-_WHEEL = re.compile(r"strixbench wheel: ([\w.+-]{1,300}\.whl) ([0-9a-f]{64})$")
-
-
-class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build came to."""
-
-    image: Image
-    engine: EngineRecord
-    log: Path
-    built: BuiltImage | None = None
-    """``None``: it failed"""
-    cause: Literal["build", "engine"] | None = None
-    message: str = ""
-    log_tail: str = ""
-
-
-def build_all(
-    images: Sequence[Image], *, open_engine: Callable[[Image], Engine], again: bool, jobs: int, say: Say
-) -> Iterator[BuildOutcome]:
-    """Build images, several at once where ``jobs`` says so; yields each outcome as it comes, in no order.
-
-    Threads, since a build is waiting for the engine; daemons, since a Ctrl-C must not wait for a build: the engine ends
-    it when our connection goes.
-    """
-
-    def build_one(image: Image) -> BuildOutcome:
-        return _build_one(image, open_engine=open_engine, build=rebuild if again else ensure_built, say=say)
-
-    if jobs == 1:
-        yield from map(build_one, images)
+    if not found:
         return
-    waiting: queue.SimpleQueue[Image] = queue.SimpleQueue()
-    done: queue.SimpleQueue[BuildOutcome | Exception] = queue.SimpleQueue()
-    for image in images:
-        waiting.put(image)
-
-    def work() -> None:
-        while True:
-            try:
-                image = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put(build_one(image))
-            except Exception as error:  # a bug of ours: raised where somebody sees it
-                done.put(error)
-
-    for _ in range(min(jobs, len(images))):
-        threading.Thread(target=work, daemon=True).start()
-    for _ in images:
-        outcome = done.get()
-        if isinstance(outcome, Exception):
-            raise outcome
-        yield outcome
+    known_wheels().parent.mkdir(parents=True, exist_ok=True)
+    # Locked: builds may end at the same time.
+    with known_wheels().open("a+", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.seek(0)
+        known = {line.split()[0] for line in stream if line.strip()}
+        stream.write("".join(f"{name} {digest}\n" for name, digest in sorted(found.items()) if name not in known))
 
 
-def _build_one(
-    image: Image, *, open_engine: Callable[[Image], Engine], build: Callable[..., BuiltImage], say: Say
-) -> BuildOutcome:
-    """One image, and what became of it."""
-    log = build_log(recipe_of(image))
-    record = EngineRecord(name="local" if image.engine == "local" else "container")
-    try:
-        engine = open_engine(image)
-        try:
-            record = engine.record
-            built = build(image, engine, say=say)
-        finally:
-            engine.close()
-    except BuildFailed as error:
-        return BuildOutcome(image=image, engine=record, log=log, cause="build", message=str(error), log_tail=error.log_tail)
-    except EngineError as error:
-        return BuildOutcome(image=image, engine=record, log=log, cause="engine", message=str(error))
-    return BuildOutcome(image=image, engine=record, log=log, built=built)
+_WHEEL = re.compile(r"strixbench wheel: ([\w.+-]{1,300}) ([0-9a-f]{64})$")
 
 
 def build_log(recipe: Recipe) -> Path:
@@ -227,12 +152,17 @@ def _tag_name(name: str) -> str:
 
 
 def _wheels(image: Image) -> dict[str, Path]:
-    """The wheels of the image's folder, by name; raises `CatalogError` where there is no such folder."""
-    if image.wheels is None:
+    """The wheels of the image's own folder, by name."""
+    return _wheels_in(image.wheels, image)
+
+
+def _wheels_in(name: str | None, image: Image) -> dict[str, Path]:
+    """The wheels of a folder, by name; raises `CatalogError` where there is no such folder."""
+    if name is None:
         return {}
-    folder = Path(image.wheels)
+    folder = Path(name)
     if not folder.is_dir():
-        raise CatalogError(f"catalog row images.{image.name}: wheels = {image.wheels!r} is not a folder")
+        raise CatalogError(f"catalog row images.{image.name}: wheels = {name!r} is not a folder")
     return {path.name: path for path in sorted(folder.glob("*.whl"))}
 
 

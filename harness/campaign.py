@@ -17,7 +17,8 @@ import msgspec
 
 from harness import places
 from harness.audio import Audio
-from harness.build import BuildOutcome, build_log, ensure_built, recipe_of
+from harness.build import build_log, ensure_built, recipe_of
+from harness.builds import BuildOutcome
 from harness.catalog import Catalog, Cell, Family, Image, PipelineRow, Variant, select_variants, with_fixes
 from harness.devices import request_devices
 from harness.engines.base import BuiltImage, Engine, owner, owner_is_gone
@@ -171,6 +172,8 @@ class Campaign:
         try:
             engine = self._engine(image)
             obstacle = msgspec.structs.replace(obstacle, engine=engine.record)
+            if image.family is not None and self._lacks_devices(obstacle, image.family):
+                return ()  # before a build of 20 GB
             built = self._built(image, engine)
             if built is None:
                 message = f"no such image: {engine.record.name} has no {image.reference}"
@@ -187,13 +190,18 @@ class Campaign:
             return ()
         if family is None:
             return ()
+        if image.family is None and self._lacks_devices(obstacle, family):
+            return ()
+        return tuple(_Slot(cell, engine, built, family) for cell in cells)
+
+    def _lacks_devices(self, obstacle: _Obstacle, family: Family) -> bool:
+        """Whether this host lacks what a family needs, which is stored."""
         settings = self._request.settings
-        missing = request_devices(family, engine.record, flags=settings.flags, gpu=settings.gpu).missing
+        missing = request_devices(family, obstacle.engine, flags=settings.flags, gpu=settings.gpu).missing
         if missing:
             obstacle = msgspec.structs.replace(obstacle, stage="device", family=family)
             self._store_unlaunched(obstacle, cause="no device", message="; ".join(missing))
-            return ()
-        return tuple(_Slot(cell, engine, built, family) for cell in cells)
+        return bool(missing)
 
     def _try_fixes(self, slots: Sequence[_Slot]) -> None:
         """Launch each cell that failed once more with each fix that may mend it."""

@@ -58,7 +58,7 @@ class Image(_Row, frozen=True, kw_only=True):
     """What a seed's image installs after torch, in place of a lock."""
     torch: str | None = None
     """Exact, with its local part: ``2.9.1+rocm6.4``. The base's own where ``torch_from`` is ``base``."""
-    torch_extra: Annotated[str, msgspec.Meta(pattern=r"^\[[a-z0-9-]+\]$")] | None = None
+    torch_extra: Annotated[str, msgspec.Meta(pattern=r"^\[[a-z0-9,-]+\]$")] | None = None
     torchaudio: str | None = None
     torch_index: Annotated[str, msgspec.Meta(pattern=r"^\S+$")] | None = None
     torch_from: Literal["index", "index and default", "links", "base"] = "index"
@@ -73,6 +73,8 @@ class Image(_Row, frozen=True, kw_only=True):
     lock: str | None = None
     not_portable: str | None = None
     """Why there is no CPU build of the same versions; ``None``: there is one."""
+    wheelhouse: str | None = None
+    """A folder of wheels named on the command line: where they come from is no part of the recipe, unlike ``wheels``."""
     portable_of: str | None = None
     """The image whose dependency set this is, on a plain base with a torch for any machine; ``None``: itself."""
     wheels: str | None = None
@@ -148,7 +150,7 @@ class Cell(msgspec.Struct, frozen=True):
         return "/".join((self.image.name, self.variant.name, self.pipeline.name, self.audio))
 
 
-_OURS = ("name", "portable_of")
+_OURS = ("name", "portable_of", "wheelhouse")
 """Fields that no catalog file may set."""
 
 _TABLES: dict[str, type[_Row]] = {"images": Image, "variants": Variant, "pipelines": PipelineRow, "audio": AudioRow}

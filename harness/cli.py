@@ -245,7 +245,7 @@ def build_images(
     else:
         _build(known, chosen, preference, outcome, again=again, jobs=jobs)
         if prune:
-            _prune(known, {engine_name(image, preference) for image in chosen})
+            _prune(known, {engine_name(image, preference) for image in chosen}, {recipe.hash for recipe in recipes.values()})
     if as_json:
         _print_json(outcome)
     else:
@@ -259,8 +259,9 @@ def _build(
     known: catalog.Catalog, chosen: tuple[catalog.Image, ...], preference: str, rows: list[dict[str, Any]], **how: Any
 ) -> None:
     """Build them, add to each row what became of it, and store what failed."""
-    from harness.build import build_all
+    from harness.builds import build_all
     from harness.campaign import Campaign, Request, engine_name
+    from harness.exchange import clean_text
     from harness.inputs import unread_sample
     from harness.launch import Settings
 
@@ -289,19 +290,19 @@ def _build(
             if outcome.built is not None:
                 row["id"] = outcome.built.id
             else:
-                row["error"] = outcome.message
+                row["error"] = clean_text(outcome.message)
                 progress.announce(f"{outcome.image.name}: the build failed: {outcome.message}\n{outcome.log_tail[-1500:]}")
     finally:
         progress.stop()
 
 
-def _prune(known: catalog.Catalog, engines: set[str]) -> None:
+def _prune(known: catalog.Catalog, engines: set[str], just_built: set[str]) -> None:
     """Remove what was built of recipes that the catalog does not have, from these engines."""
     from harness.build import recipe_of
 
     images = [image for image in known.images.values() if image.reference is None]
     portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
-    keep = {recipe_of(image).hash for image in (*images, *portable)}
+    keep = {recipe_of(image).hash for image in (*images, *portable)} | just_built
     for name in sorted(engines):
         engine = open_engine(name)
         try:

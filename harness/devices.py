@@ -191,6 +191,8 @@ def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Pat
     A chosen GPU is always handed in by its node: how a specification numbers GPUs is its own affair. Nodes of another
     vendor's GPU are left out where sysfs tells; where there are several of AMD's and none was chosen, all are handed in.
     """
+    if gpu is not None and whole_folder:
+        raise UsageError(f"--gpu {gpu} and --flags /dev/dri exclude each other: the whole folder hands in every GPU")
     chosen = choose_gpu(gpu, amd_gpus(root)) if gpu is not None else None
     kfd = root / "dev/kfd"
     render = [

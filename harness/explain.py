@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.failures import Match, Signature, deepest_frame, find_match, recognise_warnings
+from harness.failures import Match, Signature, deepest_frame, find_match, recognise_warnings, signatures
 from harness.records import ExceptionRecord, Launch
 from harness.traceback_text import read_chain
 from harness.verdict import under_way
@@ -57,7 +57,11 @@ def explain_launch(launch: Launch) -> Explanation:
     if launch.verdict.cause == "wrong torch":  # which explains the exception that came of it
         match = find_match((), launch.verdict.summary)
     elif failed:
-        match = find_match(launch.chain, launch.log_tail, exit_code=code, during=under_way(launch.journal))
+        match = find_match(
+            launch.chain, launch.log_tail, exit_code=code, during=under_way(launch.journal), kernel_log=launch.kernel_log
+        )
+    if match is None and (known := signatures().get(launch.verdict.signature or "")) is not None:
+        match = Match(known, "log")  # of a step of the probe, which has a chain and a tail of its own
     return Explanation(
         chain=launch.chain,
         match=match,

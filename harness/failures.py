@@ -118,6 +118,9 @@ def find_match(
     """
     log, kernel_log = log[-most_characters:], kernel_log[-most_characters:]
     known = [each for each in signatures().values() if each.severity == "failure"]
+    if not chain and during and not during.startswith(("import", "launch")):
+        # Warnings of imports that went well stand in every log: past them, they are no cause of a death.
+        known = [each for each in known if each.step not in ("import", "build")]
     said = chain or read_chain(log)
     for depth, link in enumerate(reversed(said)):
         fits = [each for each in known if (depth == 0 or not each.only_as_root) and _fits_exception(each, link, log)]

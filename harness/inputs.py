@@ -68,7 +68,7 @@ def with_wheelhouse(images: tuple[Image, ...], folder: Path | None) -> tuple[Ima
         return images
     if not folder.is_dir():
         raise UsageError(f"--wheelhouse {folder} is not a folder")
-    return tuple(msgspec.structs.replace(image, wheels=str(folder.resolve())) for image in images)
+    return tuple(msgspec.structs.replace(image, wheelhouse=str(folder.resolve())) for image in images)
 
 
 def fetch_inputs(

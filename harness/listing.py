@@ -28,7 +28,7 @@ def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "pyannote": image.pyannote,
             "lock": image.lock,
             "variants": [variant.name for variant in select_variants(catalog, image, None)],
-            "gfx1151": {True: "yes", False: "no", None: "-"}[image.native],
+            "gfx1151": {True: "yes", False: "no", None: "?"}[image.native] if image.family in ("rocm", "therock") else "-",
             "base": _base_state(image),
             "todo": image.todo,
             "description": image.description,

@@ -11,7 +11,7 @@ from harness.devices import COMPAT
 from harness.records import Launch
 
 Flags = tuple[str, ...]
-Need = Literal["needed", "not needed", "fails even with all", "passes", "fails", "does not apply"]
+Need = Literal["needed", "not needed", "fails even with all", "passes", "fails", "does not apply", "forced here"]
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -51,6 +51,8 @@ def judge_flags(launches: Mapping[Flags, Sequence[Launch]]) -> tuple[Trial, ...]
             need = "fails" if failed else "passes"
         elif not any(_has(launch, name) for launch in whole.values()):
             need = "does not apply"
+        elif any(_has(launch, name) for launch in judged):
+            need = "forced here"  # this host cannot run it otherwise, so that leaving it out was never tried
         else:
             need = "needed" if failed else "not needed"
         findings.append(Trial(name, need, _because(failed), ids))

@@ -42,14 +42,15 @@ def judge(
         signature = recognise((), wrong_torch)
         return _fail("import", "wrong torch", wrong_torch, signature=signature.id if signature else None)
     if exit.timed_out:
-        return _fail(stage, "timeout", f"still in {stage} when the time was up; killed")
+        known = recognise((), "", kernel_log=kernel_log)
+        return _fail(stage, "timeout", f"still in {stage} when the time was up; killed", signature=known.id if known else None)
     if failed is not None:
         return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
     if _said_done(journal, last_stage) and exit.code in (0, None):
         lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
         if lie is not None:
             return _fail(stage, "error", f"the journal cannot be true: {lie}")
-        of_steps = _judge_steps(journal, steps)
+        of_steps = _judge_steps(journal, steps, kernel_log)
         return of_steps or _judge_output(journal, last_stage, highest_der)
     if exit.interrupted:
         return _fail(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
@@ -73,7 +74,7 @@ def under_way(journal: Sequence[dict[str, Any]]) -> str:
     return f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
 
 
-def judge_step(name: str, event: Mapping[str, Any]) -> Verdict:
+def judge_step(name: str, event: Mapping[str, Any], *, kernel_log: str = "") -> Verdict:
     """The verdict on one step of the probe from its last event: a pass where it is ok or was skipped."""
     outcome = event.get("outcome")
     if outcome in ("ok", "skipped"):
@@ -82,10 +83,13 @@ def judge_step(name: str, event: Mapping[str, Any]) -> Verdict:
         return Verdict(status="wrong output", stage=name, summary=f"wrong numbers in {name}: {_difference(event)}")
     if outcome == "timeout":
         return _fail(name, "timeout", f"{name} did not end in its time; killed")
-    # The tail is this one step's: unlike a launch's log it may be asked.
+    # The tail is this one step's, and what the kernel said while it died is asked only behind it.
     chain, tail = exception_chain(event.get("chain")), str(event.get("tail") or "")
     code = number(event.get("exit_code"))
-    signature = recognise(chain, tail, exit_code=None if code is None else int(code), during=name)
+    died = outcome == "crashed"
+    signature = recognise(
+        chain, tail, exit_code=None if code is None else int(code), during=name, kernel_log=kernel_log if died else ""
+    )
     known = signature.id if signature else None
     if outcome == "failed":
         root = chain[-1] if chain else ExceptionRecord(type="an exception that the journal does not name")
@@ -94,17 +98,17 @@ def judge_step(name: str, event: Mapping[str, Any]) -> Verdict:
     if event.get("signal") == "SIGKILL":
         return _fail(name, "out of memory", f"{name} was killed (SIGKILL): most likely by the kernel, for memory")
     cause = signature.cause if signature else "crash"
-    died = event.get("signal") or f"exit {event.get('exit_code')} without saying why"
-    return _fail(name, cause, f"{name} died of {died}: {_last_line(tail)}", signature=known)
+    end = event.get("signal") or f"exit {event.get('exit_code')} without saying why"
+    return _fail(name, cause, f"{name} died of {end}: {_last_line(tail)}", signature=known)
 
 
-def _judge_steps(journal: Sequence[dict[str, Any]], asked: Sequence[str]) -> Verdict | None:
+def _judge_steps(journal: Sequence[dict[str, Any]], asked: Sequence[str], kernel_log: str) -> Verdict | None:
     """The verdict that the probe's steps give: the first failure speaks, else the first wrong result; ``None``: all well."""
     last = {str(event.get("name")): event for event in journal if event.get("event") == "step"}
     missing = [name for name in asked if last.get(name, {}).get("outcome") not in OUTCOMES[1:]]
     if missing:
         return _fail(missing[0], "error", f"the journal cannot be true: it ends without the step {missing[0]}")
-    verdicts = [judge_step(name, last[name]) for name in asked]
+    verdicts = [judge_step(name, last[name], kernel_log=kernel_log) for name in asked]
     bad = sorted((verdict for verdict in verdicts if verdict.status != "pass"), key=lambda each: each.status != "fail")
     return bad[0] if bad else None
 

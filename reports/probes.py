@@ -104,7 +104,7 @@ def _step_cell(launch: Launch, name: str, event: Mapping[str, Any] | None, other
     if event is None:
         return Cell(step=name, text="not reached" if name in launch.plan.steps else "not asked")
     # The guest itself ended in it, which the verdict on the launch tells.
-    verdict = launch.verdict if event.get("outcome") == "trying" else judge_step(name, event)
+    verdict = launch.verdict if event.get("outcome") == "trying" else judge_step(name, event, kernel_log=launch.kernel_log)
     if verdict.status == "pass":
         return Cell(step=name, text=_passed(event), verdict=verdict)
     fixes = _fixes_for(launch, name, others)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import select
 import signal
 import subprocess
@@ -150,12 +151,14 @@ class ContainerEngine:
         removed = []
         with self._explained("removing old images"):
             for image in _patiently(lambda: self._client.api.images(filters={"label": RECIPE_LABEL})):
-                # An untagged one is a stage of a build, whose layers the next build may want.
-                if image["Labels"][RECIPE_LABEL] in keep or not image.get("RepoTags"):
-                    continue
-                for tag in image["RepoTags"]:
-                    self._client.api.remove_image(tag)
-                    removed.append(str(tag))
+                recipe = image["Labels"][RECIPE_LABEL]
+                # An image that somebody built upon ours has our label, and one of ours may have a name that somebody gave
+                # it: only names of our own giving are taken away.
+                ours = re.compile(rf"localhost/strixbench/[a-z0-9-]+:{re.escape(recipe[:12])}")
+                for tag in image.get("RepoTags") or ():
+                    if recipe not in keep and ours.fullmatch(tag):
+                        self._client.api.remove_image(tag)
+                        removed.append(str(tag))
         return tuple(removed)
 
     def command(self, run: Run) -> tuple[str, ...]:

@@ -82,7 +82,11 @@ class Local:
     def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
         removed = []
         for complete in (places.cache() / "environments").glob(f"*/{COMPLETE}"):
-            if json.loads(complete.read_text())["recipe"] not in keep:
+            try:
+                recipe = json.loads(complete.read_text())["recipe"]
+            except (ValueError, KeyError, TypeError):  # of no recipe that we could know
+                recipe = None
+            if recipe not in keep:
                 remove_tree(complete.parent)
                 removed.append(complete.parent.name)
         return tuple(removed)

@@ -1,5 +1,5 @@
-"""Every Containerfile is understood by both engines, without building it: an engine reads the whole file before it asks
-for the base, and there is no such base."""
+"""Every Containerfile is read by both engines, without building it: an engine reads the file before it asks for the base, and
+there is no such base. Docker looks at every instruction by then, Podman at the file's shape."""
 
 from __future__ import annotations
 

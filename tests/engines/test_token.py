@@ -66,7 +66,7 @@ def test_an_image_that_is_built_with_a_token_in_sight_holds_none(
     overlay = recipe_folder / "overlay.toml"
     overlay.write_text(
         f'[images.{name}]\nfamily = "cpu"\nvariants = ["cpu"]\ncontainerfile = "{recipe_folder}/see.Containerfile"\n'
-        f'base = "{cpu_image.id.removeprefix("sha256:")}"\ntorch = "2.13.0"\ntorchaudio = "2.11.0"\nlock = "cpu.txt"\n'
+        f'base = "{cpu_image.id.removeprefix("sha256:")}"\ntorch = "2.13.0"\ntorchaudio = "2.11.0"\nlock = "pyannote4.txt"\n'
     )
     done = workplace.run("build", name, "--catalog", str(overlay), "--engine", engine_name, "--json")
     assert done.code == 0, done.stderr

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.build import build_all, build_log, ensure_built, known_wheels, rebuild, recipe_of, torch_options
+from harness.build import build_log, ensure_built, known_wheels, rebuild, recipe_of, torch_options
+from harness.builds import build_all
 from harness.catalog import Image, is_portable, load_catalog, portable
 from harness.errors import BuildFailed, CatalogError, EngineError
 from tests.unit.samples import FakeEngine
