@@ -14,6 +14,9 @@ from harness.errors import CatalogError
 
 NEEDED = ("family", "torch")
 
+MOST_TEXT_BYTES = 16 << 20
+"""Of a Containerfile, a lock or a script."""
+
 KNOWN_WHEELS = "known-wheels.txt"
 """In the build context and in our cache: file name and SHA-256 of each torch wheel that a build ever installed."""
 
@@ -113,7 +116,8 @@ def rebuild(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
     """The image, built now whether it was or not: for one that was damaged. Raises `BuildFailed` with the log's end."""
     recipe = recipe_of(image)
     built = engine.build(recipe, log=build_log(recipe), say=say)
-    remember_wheels(build_log(recipe))
+    if image.script is None:  # what a seed's open recipe prints is not ours to believe
+        remember_wheels(build_log(recipe))
     return built
 
 
@@ -163,11 +167,15 @@ def _wheels_in(name: str | None, image: Image) -> dict[str, Path]:
     folder = Path(name)
     if not folder.is_dir():
         raise CatalogError(f"catalog row images.{image.name}: wheels = {name!r} is not a folder")
-    return {path.name: path for path in sorted(folder.glob("*.whl"))}
+    return {path.name: path for path in sorted(folder.glob("*.whl")) if path.is_file()}
 
 
 def _text(path: Path, image: Image) -> str:
     try:
+        if path.exists() and (not path.is_file() or path.stat().st_size > MOST_TEXT_BYTES):
+            raise CatalogError(f"catalog row images.{image.name}: {path} is no file, or no text of a reasonable size")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise CatalogError(f"catalog row images.{image.name}: cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # not UTF-8, or a path with a zero in it
+        raise CatalogError(f"catalog row images.{image.name}: cannot read {str(path)!r}: {error}") from error

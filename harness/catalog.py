@@ -31,7 +31,10 @@ REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$"
 """What an image reference may look like; none can be taken for an option."""
 
 BatchSize = Annotated[int, msgspec.Meta(ge=1)]
-PackageName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.+-]*$")]
+PackageName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.+-]*\Z")]
+Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")]
+Address = Annotated[str, msgspec.Meta(pattern=r"^[^\s-]\S*\Z")]
+"""A word that can be taken for no option."""
 VariableName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
@@ -51,16 +54,16 @@ class Image(_Row, frozen=True, kw_only=True):
     reference: Annotated[str, msgspec.Meta(pattern=REFERENCE)] | None = None
     """An image to run as it is; ``None``: we build it."""
     containerfile: str | None = None
-    base: str | None = None
+    base: Address | None = None
     packages: tuple[PackageName, ...] = ()
     """Debian packages that the base lacks."""
     script: str | None = None
     """What a seed's image installs after torch, in place of a lock."""
-    torch: str | None = None
+    torch: Version | None = None
     """Exact, with its local part: ``2.9.1+rocm6.4``. The base's own where ``torch_from`` is ``base``."""
-    torch_extra: Annotated[str, msgspec.Meta(pattern=r"^\[[a-z0-9,-]+\]$")] | None = None
-    torchaudio: str | None = None
-    torch_index: Annotated[str, msgspec.Meta(pattern=r"^\S+$")] | None = None
+    torch_extra: Annotated[str, msgspec.Meta(pattern=r"^\[[a-z0-9,-]+\]\Z")] | None = None
+    torchaudio: Version | None = None
+    torch_index: Address | None = None
     torch_from: Literal["index", "index and default", "links", "base"] = "index"
     """Where torch comes from: ``torch_index`` alone; it and pip's default index; a page of links; the base image."""
     torch_dependencies: bool = False
@@ -280,7 +283,7 @@ def select_pipeline(catalog: Catalog, name: str) -> PipelineRow:
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """`` (did you mean ...?)``, or nothing where no word is near."""
-    close = difflib.get_close_matches(word, list(words), n=1)
+    close = difflib.get_close_matches(word, [each for each in words if each != word], n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -351,6 +354,11 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
                 f"there are {', '.join(PIPELINES)}"
             )
     _refuse_odd_variants(catalog.variants)
+    for row in catalog.variants.values():
+        if wrong := {name for name in row.environment if "TOKEN" in name.upper()}:
+            raise CatalogError(
+                f"catalog row variants.{row.name}: {', '.join(sorted(wrong))}: a token is for `models fetch` alone, never for a launch"
+            )
     for image in catalog.images.values():
         for variant in image.variants:
             if variant not in catalog.variants:

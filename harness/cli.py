@@ -302,11 +302,12 @@ def _prune(known: catalog.Catalog, engines: set[str], just_built: set[str]) -> N
 
     images = [image for image in known.images.values() if image.reference is None]
     portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
-    keep = {recipe_of(image).hash for image in (*images, *portable)} | just_built
+    recipes = [recipe_of(image) for image in (*images, *portable)]
+    keep, names = {recipe.hash for recipe in recipes} | just_built, {recipe.image for recipe in recipes}
     for name in sorted(engines):
         engine = open_engine(name)
         try:
-            removed = engine.remove_built(keep)
+            removed = engine.remove_built(keep, names)
         finally:
             engine.close()
         _talk(f"removed from {name}: {', '.join(removed) or 'nothing'}")

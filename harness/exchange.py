@@ -21,8 +21,11 @@ MOST_NESTING = 20
 LARGEST_NUMBER = 1 << 63
 """What JSON readers everywhere take: larger integers and infinity are nothing that a guest has to say."""
 
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Terminal sequences and control characters other than tab and newline."""
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # colours and the like; a title and the like
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+"""Terminal sequences, control characters other than tab and newline, and what turns the direction of writing."""
 
 _SECRET = re.compile(r"hf_[A-Za-z0-9]{10,}")
 """A Hugging Face token (https://huggingface.co/docs/hub/security-tokens)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from harness.failures import Match, Signature, deepest_frame, find_match, recognise_warnings, signatures
@@ -20,6 +22,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Outermost first; empty where there is no exception."""
     match: Match | None = None
     """``None``: nothing known fits."""
+    also: Signature | None = None
+    """Known, and seen above the exception that ended it all: what was survived is no cause."""
     warnings: tuple[Signature, ...] = ()
     stage: str | None = None
     """Where the launch failed; ``None``: a text does not say."""
@@ -42,11 +46,23 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def explain_text(text: str) -> Explanation:
     """A traceback or a log that somebody pasted; it may be the kernel's."""
     chain = read_chain(text)
+    match = find_match(chain, text, kernel_log=text, most_characters=MOST_SEARCHED_CHARACTERS)
+    also = None
+    if match is not None and chain and match.found_in == "log" and not _stands_behind(match.signature, chain[-1], text):
+        also, match = match.signature, None
     return Explanation(
         chain=chain,
-        match=find_match(chain, text, kernel_log=text, most_characters=MOST_SEARCHED_CHARACTERS),
+        match=match,
+        also=also,
         warnings=recognise_warnings(text, most_characters=MOST_SEARCHED_CHARACTERS),
     )
+
+
+def _stands_behind(signature: Signature, root: ExceptionRecord, text: str) -> bool:
+    """Whether a signature is in what follows the last exception, as a native death behind a warning's traceback is."""
+    said = (root.message or root.type).split("\n", 1)[0]
+    _, _, behind = text.rpartition(said)
+    return re.search(signature.pattern, behind[-MOST_SEARCHED_CHARACTERS:]) is not None
 
 
 def explain_launch(launch: Launch) -> Explanation:

@@ -185,8 +185,10 @@ def read_pasted(name: str, *, say: Say) -> str:
         if sys.stdin.isatty():
             say("paste the traceback or the log, then press Ctrl-D")
         data = _last_bytes(sys.stdin.buffer)
-    elif Path(name).is_dir():
-        raise UsageError(f"{name} is a folder; name the file with the traceback")
+    elif not name or Path(name).is_dir():
+        raise UsageError(f"{name or 'an empty name'} is a folder; name the file with the traceback")
+    elif Path(name).exists() and not Path(name).is_file():
+        raise UsageError(f"{name} is no plain file; pass it on stdin, as -")
     else:
         with Path(name).open("rb") as file:
             if file.seekable():

@@ -320,7 +320,7 @@ def _image_record(cell: Cell, built: BuiltImage | None, family: Family | None) -
         id=built.id if built else None,
         digests=built.digests if built else (),
         recipe=None if cell.image.reference else recipe_of(cell.image).hash,
-        portable_of=cell.image.portable_of,
+        portable_of=cell.image.portable_of or (built.portable_of if built else None),
     )
 
 

@@ -12,6 +12,8 @@ from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of,
 
 MOST_SUMMARY_CHARACTERS = 300
 
+MOST_STEP_SECONDS = 24 * 3600.0
+
 SHORTEST_PASS_SECONDS = 1e-6
 """No pipeline has looked at a recording in less."""
 
@@ -77,8 +79,11 @@ def under_way(journal: Sequence[dict[str, Any]]) -> str:
 def judge_step(name: str, event: Mapping[str, Any], *, kernel_log: str = "") -> Verdict:
     """The verdict on one step of the probe from its last event: a pass where it is ok or was skipped."""
     outcome = event.get("outcome")
-    if outcome in ("ok", "skipped"):
+    if outcome == "skipped":
         return Verdict(status="pass", stage=name)
+    if outcome == "ok":
+        lie = _impossible_step(event)
+        return _fail(name, "error", f"the journal cannot be true: {lie}") if lie else Verdict(status="pass", stage=name)
     if outcome == "wrong":
         return Verdict(status="wrong output", stage=name, summary=f"wrong numbers in {name}: {_difference(event)}")
     if outcome == "timeout":
@@ -111,6 +116,20 @@ def _judge_steps(journal: Sequence[dict[str, Any]], asked: Sequence[str], kernel
     verdicts = [judge_step(name, last[name], kernel_log=kernel_log) for name in asked]
     bad = sorted((verdict for verdict in verdicts if verdict.status != "pass"), key=lambda each: each.status != "fail")
     return bad[0] if bad else None
+
+
+def _impossible_step(event: Mapping[str, Any]) -> str | None:
+    """What in a step that is told to be ok cannot be; ``None``: nothing."""
+    seconds = number(event.get("best_seconds"))
+    if seconds is None or not 0 < seconds < MOST_STEP_SECONDS:
+        return f"a call of {event.get('name')} took {event.get('best_seconds')} s"
+    found = event.get("difference")
+    if not isinstance(found, dict):
+        return "the result was compared with nothing"
+    relative, tolerance = number(found.get("max_relative")), number(found.get("tolerance"))
+    if relative is None or tolerance is None or not 0 <= relative <= tolerance:
+        return f"a difference of {found.get('max_relative')} was taken for one within {found.get('tolerance')}"
+    return None
 
 
 def _difference(event: Mapping[str, Any]) -> str:

@@ -36,6 +36,8 @@ def explanation_lines(explanation: Explanation) -> list[str]:
             lines.append(("raised at", explanation.deepest))
         if len(explanation.chain) > 1:
             lines.append(("chain", " <- ".join(link.type for link in explanation.chain)))
+    if explanation.also is not None:
+        lines.append(("survived", f"{explanation.also.id}: {explanation.also.explanation}; the exception came after it"))
     lines += [("warning", f"{each.id}: {each.explanation}; {each.fix}") for each in explanation.warnings]
     if explanation.failed and match is None:
         what = "the exception above" if root is not None else "the line that tells this failure from others"

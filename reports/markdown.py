@@ -56,6 +56,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "chain": chain_text,
         "broken": _broken_imports,
         "reproduction": reproduction,
+        "words": _words,
     }
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -72,6 +73,11 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         latest=max((launch.plan.planned_at for launch in launches), default=None),
         launches=len(launches),
     )
+
+
+def _words(value: object) -> str:
+    """A journal's list as words; a dash where it is none, or empty: a CPU's torch holds no kernels for a GPU."""
+    return " ".join(str(word) for word in value[:30]) or "-" if isinstance(value, list) else "-"
 
 
 def _by_name(row: tables.Row) -> tuple[str, str, str]:

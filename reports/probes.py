@@ -77,7 +77,7 @@ def probes_of(launches: Iterable[Launch]) -> tuple[Probe, ...]:
     latest: dict[tuple[str, str, str, bool], Launch] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
-        key = (launch.image, plan.variant, plan.engine.name, plan.engine.rootless)
+        key = (launch.image, plan.variant, f"{plan.engine.name} {plan.flags} {plan.gpu}", plan.engine.rootless)
         if plan.steps and (launch.verdict.cause != "interrupted" or key not in latest):
             latest[key] = launch
     shown = [launch for _, launch in sorted(latest.items())]

@@ -101,14 +101,15 @@ def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
 
     A probe that passed, or came to its steps, says nothing about a whole run.
     """
-    groups: dict[tuple[str, str, str, bool], list[Launch]] = {}
+    groups: dict[tuple[str, ...], list[Launch]] = {}
     for launch in _without_overtaken_builds(sorted(launches, key=lambda each: each.id)):
         if launch.plan.last_stage != STAGES[-1] and (launch.verdict.status == "pass" or launch.steps):
             continue
         plan = launch.plan
         # Two recordings may have one name and length.
         audio = f"{plan.workload.audio_sha256}/{plan.workload.reference_sha256}"
-        key = (plan.cell, audio, plan.engine.name, plan.engine.rootless)
+        flags = plan.flags if plan.flags != "least" else ""
+        key = (plan.cell, audio, plan.engine.name, str(plan.engine.rootless), flags, plan.gpu or "")
         groups.setdefault(key, []).append(launch)
     return tuple(_row(_latest_campaign(group)) for group in groups.values())
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from harness.fingerprints import fingerprint_of
 from harness.records import Launch
 from reports import tables
+from reports.explanation import printable
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
 from reports.probes import COLUMNS, Probe, probes_of
 
@@ -87,7 +88,8 @@ def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
         for number in shown:
             table.add_column(columns[number], overflow="fold")
         for row in rows:
-            table.add_row(*(Text(row[number] if terminal else row[number].replace("|", "\\|")) for number in shown))
+            words = [printable(row[number]) for number in shown]  # what comes out of a container makes no lines of its own
+            table.add_row(*(Text(word if terminal else word.replace("|", "\\|")) for word in words))
         dispensable = [column for column in _DISPENSABLE if column in columns and column not in left_out]
         if not dispensable or Measurement.get(console, console.options.update(width=_WIDE), table).maximum <= console.width:
             break
@@ -145,20 +147,28 @@ def print_launch(launch: Launch) -> None:
 
 
 def _cells(row: tables.Row) -> tuple[str, ...]:
+    """A portable build's times are nobody's result, so they are not shown."""
+    times = (
+        ("-",) * 5
+        if row.is_portable
+        else (
+            format_spread(row.seconds),
+            format_factor(row.realtime),
+            str(len(row.launches)),
+            format_seconds(row.cold_seconds),
+            format_seconds(row.load_seconds),
+        )
+    )
     return (
         row.image,
         row.engine,
         row.speaking.torch_version or "-",
         row.speaking.plan.variant,
-        format_spread(row.seconds),
-        format_factor(row.realtime),
-        str(len(row.launches)),
-        format_seconds(row.cold_seconds),
-        format_seconds(row.load_seconds),
+        *times,
         "-" if row.speakers is None else str(row.speakers),
         format_percent(row.der),
         format_gib(row.peak_resident_bytes),
-        tables.status_text(row),
+        f"{tables.status_text(row)}{' (portable)' if row.is_portable else ''}",
     )
 
 

@@ -72,6 +72,8 @@ class BuiltImage(msgspec.Struct, frozen=True):
 
     id: str
     digests: tuple[str, ...] = ()
+    portable_of: str | None = None
+    """What its label says; ``None``: it has none."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,8 +120,8 @@ class Engine(Protocol):
         """Build it, the whole output into ``log``. Raises `BuildFailed`, or `EngineError` where the engine is at fault."""
         ...
 
-    def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove the images that were built here of other recipes than these; returns their tags."""
+    def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
+        """Remove images of these `Recipe.image` names that were built of other recipes than ``keep``; returns their tags."""
         ...
 
     def command(self, run: Run) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import select
 import signal
 import subprocess
@@ -28,6 +27,7 @@ import requests
 from harness.engines.base import (
     LOG,
     OWNER_LABEL,
+    PORTABLE_LABEL,
     RECIPE_LABEL,
     BuiltImage,
     Recipe,
@@ -147,16 +147,16 @@ class ContainerEngine:
             return built
         raise BuildFailed(failure or "the engine reported success and has no such image", tail_of(log))
 
-    def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
+    def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         removed = []
         with self._explained("removing old images"):
             for image in _patiently(lambda: self._client.api.images(filters={"label": RECIPE_LABEL})):
                 recipe = image["Labels"][RECIPE_LABEL]
                 # An image that somebody built upon ours has our label, and one of ours may have a name that somebody gave
                 # it: only names of our own giving are taken away.
-                ours = re.compile(rf"localhost/strixbench/[a-z0-9-]+:{re.escape(recipe[:12])}")
+                ours = {f"localhost/strixbench/{name}:{recipe[:12]}" for name in names}
                 for tag in image.get("RepoTags") or ():
-                    if recipe not in keep and ours.fullmatch(tag):
+                    if recipe not in keep and tag in ours:
                         self._client.api.remove_image(tag)
                         removed.append(str(tag))
         return tuple(removed)
@@ -201,7 +201,9 @@ class ContainerEngine:
             self._connection.close()
             self._connection = None
         if self._service is not None:
-            self._service.terminate()
+            # With whatever it started for us: a build's own programs go on without it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._service.pid, signal.SIGTERM)
             try:
                 self._service.wait(timeout=10)
             except subprocess.TimeoutExpired:
@@ -397,7 +399,10 @@ def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def _built(image: dict[str, Any]) -> BuiltImage:
-    return BuiltImage(id=str(image["Id"]), digests=tuple(image.get("RepoDigests") or ()))
+    labels = (image.get("Config") or {}).get("Labels") or {}
+    return BuiltImage(
+        id=str(image["Id"]), digests=tuple(image.get("RepoDigests") or ()), portable_of=labels.get(PORTABLE_LABEL)
+    )
 
 
 @contextlib.contextmanager

@@ -79,14 +79,14 @@ class Local:
         (folder / COMPLETE).write_text(json.dumps({"recipe": recipe.hash, "arguments": dict(recipe.arguments)}) + "\n")
         return BuiltImage(id=f"recipe:{recipe.hash}")
 
-    def remove_built(self, keep: Collection[str]) -> tuple[str, ...]:
+    def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         removed = []
         for complete in (places.cache() / "environments").glob(f"*/{COMPLETE}"):
             try:
                 recipe = json.loads(complete.read_text())["recipe"]
             except (ValueError, KeyError, TypeError):  # of no recipe that we could know
                 recipe = None
-            if recipe not in keep:
+            if recipe not in keep and complete.parent.name.rpartition("-")[0] in names:
                 remove_tree(complete.parent)
                 removed.append(complete.parent.name)
         return tuple(removed)

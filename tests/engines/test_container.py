@@ -259,3 +259,29 @@ def test_a_failing_build_tells_its_last_words(engine: ContainerEngine, recipe: R
 def names(engine: ContainerEngine, run: Run) -> list[str]:
     """Containers of a run that are still there."""
     return [container["Id"] for container in engine._client.api.containers(all=True, filters={"name": run.name})]
+
+
+def test_pruning_takes_away_names_of_our_own_giving_alone(
+    engine: ContainerEngine, tmp_path: Path, cpu_image: BuiltImage
+) -> None:
+    name = f"prune-{engine.record.name}"
+
+    def built(containerfile: str, number: int) -> Recipe:
+        recipe = Recipe(image=name, hash=f"{number:064d}", containerfile=containerfile, arguments={}, files={})
+        engine.build(recipe, log=tmp_path / f"{number}.log", say=lambda line: None)
+        return recipe
+
+    base = f"FROM {cpu_image.id.removeprefix('sha256:')}\n"
+    old, current = built(f"{base}LABEL number=1\n", 1), built(f"{base}LABEL number=2\n", 2)
+    api = engine._client.api
+    api.tag(old.tag, "localhost/somebody/else", "mine")
+    child = f"localhost/somebody/child-of-{name}:1"
+    api.tag(old.tag, child.rpartition(":")[0], "1")
+    try:
+        assert engine.remove_built({current.hash}, {name}) == (old.tag,)
+        assert engine.find_built(current) is not None
+        assert engine.find_reference("localhost/somebody/else:mine") is not None
+        assert engine.remove_built({current.hash}, {"of-another-catalog"}) == ()
+    finally:
+        for tag in ("localhost/somebody/else:mine", child, current.tag):
+            api.remove_image(tag)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from benchmarks.probe import MALICIOUS
 from harness import places
-from harness.build import build_log, ensure_built, known_wheels, rebuild, recipe_of, torch_options
+from harness.build import build_log, ensure_built, known_wheels, rebuild, recipe_of, remember_wheels, torch_options
 from harness.builds import build_all
 from harness.catalog import Image, is_portable, load_catalog, portable
 from harness.errors import BuildFailed, CatalogError, EngineError
@@ -214,3 +217,33 @@ def test_a_bug_in_a_build_s_thread_is_not_swallowed() -> None:
     images = [load_catalog().images["cpu"]] * 2
     with pytest.raises(ZeroDivisionError):
         list(build_all(images, open_engine=broken, again=False, jobs=2, say=print))
+
+
+def test_builds_that_end_at_once_lose_no_hash(tmp_path: Path) -> None:
+    logs = []
+    for number in range(40):
+        log = tmp_path / f"{number}.log"
+        log.write_text(f"strixbench wheel: torch-{number}.tar.gz {number:064d}\n")
+        logs.append(log)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(remember_wheels, logs))
+    assert {line.split()[0] for line in known_wheels().read_text().splitlines()} == {f"torch-{n}.tar.gz" for n in range(40)}
+
+
+def test_a_wheelhouse_of_the_command_line_is_read_and_no_part_of_the_recipe(tmp_path: Path) -> None:
+    folder = a_wheel(tmp_path / "house", "torch-2.13.0-cp312-none-any.whl")
+    with_house = recipe_of(an_image(wheelhouse=folder))
+    assert with_house.hash == recipe_of(an_image()).hash
+    assert "wheels/torch-2.13.0-cp312-none-any.whl" in with_house.files
+
+
+def test_the_releases_that_are_malware_are_the_same_for_builds_seeds_and_launches() -> None:
+    specification = importlib.util.spec_from_file_location("finish", places.CONTAINERS / "finish.py")
+    assert specification is not None
+    assert specification.loader is not None
+    finish = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(finish)
+    assert {name: versions for name, versions, _ in MALICIOUS} == finish.MALWARE
+    seed = (places.CONTAINERS / "seed.Containerfile").read_text()
+    for name, versions, _ in MALICIOUS:
+        assert name + ",".join(f"!={version}" for version in versions) in seed

@@ -337,3 +337,18 @@ def test_every_knob_of_the_guest_is_in_a_fix_that_is_shipped() -> None:
 def test_a_variant_that_cannot_be_is_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(CatalogError, match=said):
         load_catalog([overlay(tmp_path, text)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[images.cpu]\nbase = "--platform=x a"\n',
+        '[images.cpu]\ntorch = "2.13.0 --index-url http://x"\n',
+        '[images.cpu]\ntorch_index = "--trusted-host"\n',
+        '[images.cpu]\npackages = ["curl\\n"]\n',
+        '[variants.cpu]\nenvironment = { HF_TOKEN = "x" }\n',
+    ],
+)
+def test_what_could_be_taken_for_an_option_or_hands_out_a_token_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CatalogError):
+        load_catalog([overlay(tmp_path, text)])

@@ -330,3 +330,7 @@ def read_all_properties(launch: object) -> None:
             getattr(launch, name)
     for stage in ("cold", "warm"):
         launch.pass_seconds(stage)  # type: ignore[attr-defined]
+
+
+def test_what_turns_writing_round_or_sets_a_title_does_not_pass() -> None:
+    assert clean_text("a\u202eb\u2066c\x1b]0;title\x07d\x1b]8;;http://x\x1b\\e") == "abcde"

@@ -99,3 +99,26 @@ def test_the_data_is_json_and_says_the_same(text: str) -> None:
     match = explanation.match
     assert (data["signature"] and data["signature"]["id"]) == (match and match.signature.id)
     assert len(data["chain"]) == len(explanation.chain)
+
+
+@pytest.mark.parametrize(
+    "survived",
+    [
+        "torch.OutOfMemoryError caught, retrying with a smaller batch",
+        "INFO: pip is looking at multiple versions. This is taking longer than usual. You might need to provide the resolver",
+    ],
+)
+def test_what_was_survived_before_the_exception_is_not_its_cause(survived: str) -> None:
+    ended = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\n    d["a"]\nKeyError: \'a\'\n'
+    explanation = explain_text(f"{survived}\n{ended}")
+    assert explanation.match is None
+    assert explanation.also is not None
+
+
+def test_a_native_death_behind_a_warning_s_traceback_is_explained() -> None:
+    warned = "Traceback (most recent call last):\n  File \"x.py\", line 1, in <module>\n    load()\nKeyError: 'a'\n"
+    explanation = explain_text(
+        f"{warned}Memory access fault by GPU node-1 (Agent handle: 0x5) on address 0x7f. Reason: Unknown.\n"
+    )
+    assert explanation.match is not None
+    assert explanation.match.signature.id == "gpu-page-fault"

@@ -211,3 +211,17 @@ def test_a_long_hostile_text_does_not_hold_up_the_search(name: str) -> None:
             begun = time.process_time()
             re.compile(pattern).search(text)
             assert time.process_time() - begun < LONGEST_SEARCH_SECONDS, (pattern, piece)
+
+
+NOISE = (
+    "UserWarning: torchcodec is not installed correctly so built-in audio decoding will fail.\n"
+    "OSError: libnvrtc.so.13: cannot open shared object file: No such file or directory\n"
+    "RuntimeError: Could not load libtorchcodec. Likely causes: 1. FFmpeg is not properly installed\n"
+)
+
+
+@pytest.mark.parametrize("during", ["segmentation", "cold", "lstm"])
+def test_a_warning_of_an_import_is_not_the_cause_of_a_later_death(during: str) -> None:
+    found = recognise((), NOISE, exit_code=139, during=during)
+    assert found is None or found.step != "import"
+    assert recognise((), NOISE, exit_code=1, during="import, importing torchcodec") is not None

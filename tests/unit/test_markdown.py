@@ -257,7 +257,7 @@ def test_memory_of_the_gpu_is_shown_where_there_is_one() -> None:
         for event in passing_journal()
     ]
     assert "1.50 GiB + 2.00 GiB GPU" in render_benchmarks([a_launch(journal=journal)])
-    assert "GPU |" not in render_benchmarks([a_launch()])
+    assert "GiB GPU |" not in render_benchmarks([a_launch()])
 
 
 def test_an_import_that_fails_without_harm_is_a_note() -> None:

@@ -271,3 +271,40 @@ def test_warnings_are_listed_once_and_are_no_failure() -> None:
     assert probe.notes == (note,)
     assert probe.bad == ()
     assert f"cpu (cpu) said: {note}" in render_benchmarks([probe.launch])
+
+
+@pytest.mark.parametrize("stage", ["launch", "import", "device"])
+def test_a_probe_that_failed_before_its_steps_is_on_the_page(stage: str) -> None:
+    """Without anything that a step printed."""
+    plan = a_plan(last_stage="device", steps=STEPS)
+    launch = a_failed_launch(plan, stage=stage)
+    page = render_benchmarks([launch])
+    assert "## Probe: image x step" in page
+    assert "cannot import name" in page
+    unlaunched = a_launch(plan, journal=(), exit=ExitRecord(started=False, message="no /dev/kfd"))
+    assert "no /dev/kfd" in render_benchmarks([unlaunched])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"best_seconds": -5.0},
+        {"best_seconds": 1e18},
+        {"best_seconds": "soon"},
+        {"difference": None},
+        {"difference": {"max_relative": None, "tolerance": 1e-4}},
+        {"difference": {"max_relative": 0.5, "tolerance": 1e-4}},
+        {"difference": {"max_relative": 0.0, "tolerance": -1}},
+    ],
+    ids=str,
+)
+def test_a_step_whose_figures_cannot_be_is_not_ok(told: dict[str, Any]) -> None:
+    launch = a_probe_launch(steps={"gemm": told})
+    assert (launch.verdict.status, launch.verdict.stage, launch.verdict.cause) == ("fail", "gemm", "error")
+    assert "cannot be true" in launch.verdict.summary
+
+
+def test_a_portable_probe_is_marked_among_the_others() -> None:
+    launch = a_probe_launch()
+    plan = msgspec.structs.replace(launch.plan, image=msgspec.structs.replace(launch.plan.image, portable_of="rocm62"))
+    assert "(portable, no GPU)" in render_benchmarks([msgspec.structs.replace(launch, plan=plan)])

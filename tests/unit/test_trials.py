@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import msgspec
 import pytest
 
 from harness.devices import COMPAT
@@ -74,3 +75,19 @@ def test_a_variant_that_never_works_does_not_hide_one_that_does() -> None:
 def test_a_relaxation_that_the_image_never_got_does_not_apply() -> None:
     applicable = [name for name in COMPAT if name != "/dev/dri"]
     assert needs(launches((), applicable=applicable))["/dev/dri"] == "does not apply"
+
+
+def test_what_the_host_forces_is_not_called_needless() -> None:
+    found = launches(())
+    forced = {
+        flags: [
+            msgspec.structs.replace(
+                each,
+                plan=msgspec.structs.replace(each.plan, relaxations=(*each.plan.relaxations, "label=disable: SELinux (x)")),
+            )
+            for each in tried
+        ]
+        for flags, tried in found.items()
+    }
+    assert needs(forced)["label=disable"] == "forced here"
+    assert needs(forced)["ipc=host"] == "not needed"
