@@ -375,6 +375,8 @@ class ContainerEngine:
             pass
         except docker.errors.APIError as error:
             raise EngineError(f"{self._name} could not remove container {container[:12]}: {error.explanation}") from error
+        except requests.exceptions.RequestException as error:  # a full disk makes Podman fall silent; the next start sweeps
+            raise EngineError(f"{self._name} did not answer while removing container {container[:12]}: {error}") from error
 
     @contextlib.contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
