@@ -70,7 +70,7 @@ def test_without_a_verb_the_help_is_shown_as_wrong_usage(workplace: Workplace) -
 
 
 def test_list_prints_a_cell_a_line_to_stdout(workplace: Workplace) -> None:
-    done = workplace.run("list", "local-cpu")
+    done = workplace.run("list", "local-cpu/*")
     assert (done.code, done.stderr) == (0, "")
     assert all(line.startswith("local-cpu/cpu/") for line in done.stdout.splitlines())
 

@@ -87,12 +87,13 @@ def test_an_interrupted_bench_leaves_a_whole_store_and_no_process(workplace: Wor
     assert workplace.bench(*ONE).code == 0
     process = workplace.start_bench("local-cpu", "--launches", "50")
     try:
-        wait_until(lambda: len(workplace.stored()) >= 2, what="one launch of the second bench")
-        wait_until(lambda: any('"cold"' in j.read_text() for j in workplace.journals()), what="a pass that runs")
+        wait_until(lambda: len(workplace.stored()) >= 2, what="one launch of the second bench", seconds=600)
+        wait_until(lambda: any('"cold"' in j.read_text() for j in workplace.journals()), what="a pass that runs", seconds=600)
         process.send_signal(number)
         assert process.wait(timeout=30) == 130
     finally:
         process.kill()
+        process.wait(timeout=60)
     causes = [launch.verdict.cause for launch in workplace.stored()]
     assert "interrupted; every finished launch is in the store" in workplace.talk.read_text()
     assert causes[:2] == [None, None]
