@@ -267,7 +267,7 @@ def test_pruning_takes_away_names_of_our_own_giving_alone(
     name = f"prune-{engine.record.name}"
 
     def built(containerfile: str, number: int) -> Recipe:
-        recipe = Recipe(image=name, hash=f"{number:064d}", containerfile=containerfile, arguments={}, files={})
+        recipe = Recipe(image=name, hash=str(number) * 64, containerfile=containerfile, arguments={}, files={})
         engine.build(recipe, log=tmp_path / f"{number}.log", say=lambda line: None)
         return recipe
 
