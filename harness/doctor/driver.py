@@ -7,10 +7,10 @@ import re
 import msgspec
 
 from harness.doctor.facts import HostFacts
-from harness.doctor.finding import Finding
+from harness.doctor.finding import Finding, Subject
 from harness.doctor.known import KernelRow, judge_kernel, judge_mes, judge_package, parse_kernel
 
-_SUBJECT = "kernel and firmware"
+KERNEL = Subject("kernel and firmware")
 
 _OLD_ROCM = "images with ROCm 6.3 to 7.1 may fault; rocm62 with HSA_OVERRIDE_GFX_VERSION=11.0.0 should work"
 _OLD_ROCM_WHY = "they reserve a smaller save area than this kernel demands; read from their sources, not measured here. Fedora's own 6.4 was reported to work"
@@ -21,37 +21,32 @@ _CWSR_SOURCE = "https://github.com/ROCm/TheRock/issues/2991"
 def check_kernel(facts: HostFacts) -> tuple[Finding, ...]:
     """Known good or bad for gfx1151."""
     if facts.kernel is None:
-        return (Finding(subject=_SUBJECT, check="kernel", status="unknown", found="the kernel's version cannot be read"),)
+        return (KERNEL.says("kernel", "unknown", "the kernel's version cannot be read"),)
     kernel = parse_kernel(facts.kernel, facts.ubuntu_signature.text)
     if not facts.has_strix_halo:
         why = "the table of kernels is for Strix Halo, and there is none here"
-        return (Finding(subject=_SUBJECT, check="kernel", status="ok", found=facts.kernel, why=why),)
+        return (KERNEL.says("kernel", "ok", facts.kernel, why=why),)
     if kernel is None:
-        return (Finding(subject=_SUBJECT, check="kernel", status="unknown", found=f"{facts.kernel} is no version"),)
+        return (KERNEL.says("kernel", "unknown", f"{facts.kernel} is no version"),)
     rows = [row for row in (judge_kernel(kernel, "save area"), judge_kernel(kernel, "memory")) if row is not None]
     exports = any(node.target == "gfx1151" and node.tells_cwsr_size for node in facts.kfd_nodes)
     found = []
     for row in rows:
         if row.topic == "save area" and exports and row.status != "ok":
             text = f"{facts.kernel}: the driver tells the size of its save area, as ROCm 7.2 and later want"
-            found.append(Finding(subject=_SUBJECT, check="kernel", status="ok", found=text, source=_CWSR_SOURCE))
+            found.append(KERNEL.says("kernel", "ok", text, source=_CWSR_SOURCE))
         else:
             found.append(_of_row(facts, row))
     if exports or any(row.topic == "save area" and row.status == "ok" for row in rows):
-        found.append(
-            Finding(
-                subject=_SUBJECT, check="older ROCm", status="note", found=_OLD_ROCM, why=_OLD_ROCM_WHY, source=_OLD_ROCM_SOURCE
-            )
-        )
+        found.append(KERNEL.says("older ROCm", "note", _OLD_ROCM, why=_OLD_ROCM_WHY, source=_OLD_ROCM_SOURCE))
     return tuple(found)
 
 
 def _of_row(facts: HostFacts, row: KernelRow) -> Finding:
-    return Finding(
-        subject=_SUBJECT,
-        check="kernel",
-        status=row.status,
-        found=f"{facts.kernel}: {row.says}",
+    return KERNEL.says(
+        "kernel",
+        row.status,
+        f"{facts.kernel}: {row.says}",
         why=row.why,
         fix=_newer_kernel(facts) if row.wants_newer else row.fix,
         source=row.source,
@@ -81,11 +76,10 @@ def _loaded(facts: HostFacts) -> Finding:
     version = _mes_version(facts)
     if version is None:
         refused = next((card.mes.refused for card in facts.cards if card.mes.refused), None) or facts.debug_firmware.refused
-        return Finding(
-            subject=_SUBJECT,
-            check="loaded firmware",
-            status="unknown",
-            found="the version of the MES firmware that is loaded" + (f" cannot be read: {refused}" if refused else ""),
+        return KERNEL.says(
+            "loaded firmware",
+            "unknown",
+            "the version of the MES firmware that is loaded" + (f" cannot be read: {refused}" if refused else ""),
             why="MES 0x83 hangs gfx1151, 0x80 is good; needs root where the driver does not show it to all",
             # In root's shell: the folder is closed to this user's, which could not expand the star.
             fix="sudo sh -c 'grep -w MES /sys/kernel/debug/dri/*/amdgpu_firmware_info'",
@@ -94,13 +88,12 @@ def _loaded(facts: HostFacts) -> Finding:
     row = judge_mes(version)
     if row is None:
         text, why = f"MES 0x{version:02x} is loaded: nothing is known of it", "known are 0x80 (good) and 0x83 (hangs)"
-        return Finding(subject=_SUBJECT, check="loaded firmware", status="note", found=text, why=why)
+        return KERNEL.says("loaded firmware", "note", text, why=why)
     bad = row.status == "problem"
-    return Finding(
-        subject=_SUBJECT,
-        check="loaded firmware",
-        status=row.status,
-        found=f"MES 0x{version:02x} is loaded: {row.says}",
+    return KERNEL.says(
+        "loaded firmware",
+        row.status,
+        f"MES 0x{version:02x} is loaded: {row.says}",
         why="the initramfs carries it: install another, then build the initramfs of the kernel that boots" if bad else "",
         fix=_downgrade(facts) if bad else "",
         source=row.source,
@@ -120,20 +113,18 @@ def _mes_version(facts: HostFacts) -> int | None:
 def _installed(facts: HostFacts) -> Finding:
     packages = facts.packages
     if not packages:
-        return Finding(
-            subject=_SUBJECT,
-            check="installed firmware",
-            status="unknown",
-            found="no package with the GPU's firmware was found in a package database",
+        return KERNEL.says(
+            "installed firmware",
+            "unknown",
+            "no package with the GPU's firmware was found in a package database",
             why="what is installed is what the next initramfs loads",
             fix="rpm -q amd-gpu-firmware linux-firmware  # or: dpkg -l linux-firmware firmware-amd-graphics",
         )
     if "amdgpu-dkms-firmware" in packages:
-        return Finding(
-            subject=_SUBJECT,
-            check="installed firmware",
-            status="warning",
-            found=f"amdgpu-dkms-firmware {packages['amdgpu-dkms-firmware']} is installed beside the distribution's own",
+        return KERNEL.says(
+            "installed firmware",
+            "warning",
+            f"amdgpu-dkms-firmware {packages['amdgpu-dkms-firmware']} is installed beside the distribution's own",
             why="it was found to bring MES 0x83 back",
             fix="sudo apt autoremove --purge amdgpu-dkms-firmware",
             source="https://github.com/ROCm/legacy-rocm-build/issues/5991",
@@ -142,18 +133,15 @@ def _installed(facts: HostFacts) -> Finding:
     text, row = f"{name} {packages[name]} is installed", judge_package(packages[name])
     if {"debian", "ubuntu"} & set(facts.distribution):
         why = "its date says nothing: single files are renewed under it. What is loaded counts"
-        return Finding(subject=_SUBJECT, check="installed firmware", status="note", found=text, why=why)
+        return KERNEL.says("installed firmware", "note", text, why=why)
     if row is None:
         why = "known are 20251111 and 20260110 or later (good) and 20251125 (hangs). What is loaded counts"
-        return Finding(
-            subject=_SUBJECT, check="installed firmware", status="note", found=f"{text}: nothing is known of it", why=why
-        )
+        return KERNEL.says("installed firmware", "note", f"{text}: nothing is known of it", why=why)
     bad = row.status == "problem"
-    return Finding(
-        subject=_SUBJECT,
-        check="installed firmware",
-        status=row.status,
-        found=f"{text}: {row.says}",
+    return KERNEL.says(
+        "installed firmware",
+        row.status,
+        f"{text}: {row.says}",
         why="installed is not loaded: the initramfs carries its own until it is built again" if bad else "",
         fix=_downgrade(facts) if bad else "",
         source=row.source,
@@ -177,26 +165,24 @@ def check_module(facts: HostFacts) -> tuple[Finding, ...]:
     found = []
     if facts.amdgpu_version.text is not None:
         found.append(
-            Finding(
-                subject=_SUBJECT,
-                check="amdgpu",
-                status="warning" if facts.has_strix_halo else "note",
-                found=f"amdgpu {facts.amdgpu_version.text.strip()} is not the kernel's own (DKMS)",
+            KERNEL.says(
+                "amdgpu",
+                "warning" if facts.has_strix_halo else "note",
+                f"amdgpu {facts.amdgpu_version.text.strip()} is not the kernel's own (DKMS)",
                 why="AMD advises the kernel's own driver for Strix Halo",
                 fix="sudo amdgpu-install --uninstall  # then boot again",
                 source="https://github.com/ROCm/legacy-rocm-build/issues/5890",
             )
         )
     elif facts.amdgpu_is_loaded:
-        found.append(Finding(subject=_SUBJECT, check="amdgpu", status="ok", found="amdgpu is the kernel's own"))
+        found.append(KERNEL.says("amdgpu", "ok", "amdgpu is the kernel's own"))
     words = (facts.command_line.text or "").split()
     if any(word.startswith("amdgpu.gttsize=") for word in words):
         found.append(
-            Finding(
-                subject=_SUBJECT,
-                check="gttsize",
-                status="warning",
-                found="amdgpu.gttsize is on the kernel's command line",
+            KERNEL.says(
+                "gttsize",
+                "warning",
+                "amdgpu.gttsize is on the kernel's command line",
                 why="it is deprecated; ttm.pages_limit alone sets the size",
                 fix=remove_argument(facts, next(word for word in words if word.startswith("amdgpu.gttsize="))),
                 source="https://github.com/ROCm/legacy-rocm-build/issues/5595",
@@ -205,11 +191,10 @@ def check_module(facts: HostFacts) -> tuple[Finding, ...]:
     cwsr = (facts.parameters["amdgpu.cwsr_enable"].text or "").strip() if "amdgpu.cwsr_enable" in facts.parameters else ""
     if cwsr == "0":
         found.append(
-            Finding(
-                subject=_SUBJECT,
-                check="cwsr_enable",
-                status="note",
-                found="amdgpu.cwsr_enable=0",
+            KERNEL.says(
+                "cwsr_enable",
+                "note",
+                "amdgpu.cwsr_enable=0",
                 why="a work-around for a kernel and a ROCm that disagree; it does not help against MES 0x83",
                 source="https://github.com/ROCm/legacy-rocm-build/issues/5724",
             )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from harness.doctor.facts import HostFacts, Reading
-from harness.doctor.finding import Finding, Status
+from harness.doctor.finding import Finding, Status, Subject
 from harness.engines.about import EngineFacts
 
-_SUBJECT = "engines"
+ENGINES = Subject("engines")
+ROOTLESS = Subject("rootless")
 
 _FIRST_ID, _IDS = 100_000, 65_536
 """What useradd gives: https://man7.org/linux/man-pages/man5/login.defs.5.html (SUB_UID_MIN, SUB_UID_COUNT)."""
@@ -33,11 +34,10 @@ def check_engines(facts: HostFacts) -> tuple[Finding, ...]:
     """Which engines are here, and whether they answer."""
     if not facts.engines:
         return (
-            Finding(
-                subject=_SUBJECT,
-                check="engine",
-                status="problem",
-                found="neither Podman nor Docker",
+            ENGINES.says(
+                "engine",
+                "problem",
+                "neither Podman nor Docker",
                 why="every image but local-cpu runs in one",
                 fix=install_command(facts, "podman"),
             ),
@@ -50,17 +50,16 @@ def _engine(engine: EngineFacts, facts: HostFacts) -> Finding:
         words = [f"{engine.name} {engine.version or 'of unknown version'}", "rootless" if engine.rootless else "rootful"]
         words += [engine.runtime] if engine.runtime else []
         words += [f"cgroups v{engine.cgroup_version}"] if engine.cgroup_version else []
-        return Finding(subject=_SUBJECT, check="engine", status="ok", found=", ".join(words))
+        return ENGINES.says("engine", "ok", ", ".join(words))
     fix = "podman info"
     if engine.name == "docker":
         denied = "permission denied" in engine.error
         fix = "sudo usermod -aG docker $USER  # the group is as good as root; then log in again" if denied else ""
         fix = fix or "sudo systemctl start docker"
-    return Finding(
-        subject=_SUBJECT,
-        check="engine",
-        status="note" if facts.has_engine else "problem",
-        found=f"{engine.name}: {engine.error}",
+    return ENGINES.says(
+        "engine",
+        "note" if facts.has_engine else "problem",
+        f"{engine.name}: {engine.error}",
         why="the other engine answers" if facts.has_engine else "no engine answers: every image but local-cpu runs in one",
         fix=fix,
     )
@@ -74,11 +73,10 @@ def check_runtime(facts: HostFacts) -> tuple[Finding, ...]:
     drop_in = "~/.config/containers/containers.conf.d"
     install = "" if facts.has_crun else f"{install_command(facts, 'crun')} && "
     return (
-        Finding(
-            subject=_SUBJECT,
-            check="runtime",
-            status="warning",
-            found=f"rootless Podman uses {podman.runtime}, not crun",
+        ENGINES.says(
+            "runtime",
+            "warning",
+            f"rootless Podman uses {podman.runtime}, not crun",
             why="the render and video groups reach a rootless container by --group-add keep-groups, which needs crun",
             fix=f"{install}mkdir -p {drop_in} && printf '[engine]\\nruntime = \"crun\"\\n' > {drop_in}/crun.conf",
             source="https://docs.podman.io/en/latest/markdown/podman-run.1.html",
@@ -94,11 +92,10 @@ def check_memory_limits(facts: HostFacts) -> tuple[Finding, ...]:
             continue
         if engine.cgroup_version == "1":
             found.append(
-                Finding(
-                    subject=_SUBJECT,
-                    check="memory limits",
-                    status="warning",
-                    found=f"{engine.name} is rootless on cgroups v1",
+                ENGINES.says(
+                    "memory limits",
+                    "warning",
+                    f"{engine.name} is rootless on cgroups v1",
                     why="a container's memory cannot be limited or measured there; v2 is the kernel's choice at boot",
                     fix="sudo grubby --update-kernel=ALL --args=systemd.unified_cgroup_hierarchy=1"
                     if "fedora" in facts.distribution
@@ -107,11 +104,10 @@ def check_memory_limits(facts: HostFacts) -> tuple[Finding, ...]:
             )
         elif engine.controllers is not None and "memory" not in engine.controllers:
             found.append(
-                Finding(
-                    subject=_SUBJECT,
-                    check="memory limits",
-                    status="warning",
-                    found=f"the memory controller is not delegated to rootless {engine.name}",
+                ENGINES.says(
+                    "memory limits",
+                    "warning",
+                    f"the memory controller is not delegated to rootless {engine.name}",
                     why="a container's memory cannot be limited",
                     fix="sudo mkdir -p /etc/systemd/system/user@.service.d && "
                     "printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' "
@@ -120,7 +116,7 @@ def check_memory_limits(facts: HostFacts) -> tuple[Finding, ...]:
                 )
             )
         else:
-            found.append(Finding(subject=_SUBJECT, check="memory limits", status="ok", found=f"{engine.name} can limit memory"))
+            found.append(ENGINES.says("memory limits", "ok", f"{engine.name} can limit memory"))
     return tuple(found)
 
 
@@ -142,15 +138,14 @@ def check_subordinate_ids(facts: HostFacts) -> tuple[Finding, ...]:
             first = _first_free(reading)
             fix = f"sudo usermod --add-{name}s {first}-{first + _IDS - 1} $USER && podman system migrate"
         why = "" if status == "ok" else "rootless Podman maps a container's users to these ids"
-        found.append(Finding(subject="rootless", check=name, status=status, found=text, why=why, fix=fix))
+        found.append(ROOTLESS.says(name, status, text, why=why, fix=fix))
     if not facts.has_newuidmap:
         package = "uidmap" if {"debian", "ubuntu"} & set(facts.distribution) else "shadow-utils"
         found.append(
-            Finding(
-                subject="rootless",
-                check="newuidmap",
-                status="problem" if _needs_ids(facts) else "note",
-                found="newuidmap is not installed",
+            ROOTLESS.says(
+                "newuidmap",
+                "problem" if _needs_ids(facts) else "note",
+                "newuidmap is not installed",
                 why="rootless Podman maps a container's users with it",
                 fix=install_command(facts, package),
             )
@@ -165,27 +160,25 @@ def check_session(facts: HostFacts) -> tuple[Finding, ...]:
     found = []
     if facts.runtime_directory is None:
         found.append(
-            Finding(
-                subject="rootless",
-                check="runtime directory",
-                status="warning",
-                found="XDG_RUNTIME_DIR is not set, or not a folder that can be written",
+            ROOTLESS.says(
+                "runtime directory",
+                "warning",
+                "XDG_RUNTIME_DIR is not set, or not a folder that can be written",
                 why="rootless Podman keeps its state and socket there; `su` and `sudo` do not set it",
                 fix="sudo loginctl enable-linger $USER && export XDG_RUNTIME_DIR=/run/user/$(id -u)",
             )
         )
     if facts.tun is None:
         found.append(
-            Finding(
-                subject="rootless",
-                check="tun",
-                status="warning",
-                found="no /dev/net/tun",
+            ROOTLESS.says(
+                "tun",
+                "warning",
+                "no /dev/net/tun",
                 why="a rootless build reaches the network by it; a launch has none",
                 fix="sudo modprobe tun",
             )
         )
-    return tuple(found) or (Finding(subject="rootless", check="session", status="ok", found="runtime directory and tun"),)
+    return tuple(found) or (ROOTLESS.says("session", "ok", "runtime directory and tun"),)
 
 
 def _podman(facts: HostFacts) -> EngineFacts | None:

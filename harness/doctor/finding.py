@@ -22,3 +22,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fix: str = ""
     """A command, fit to paste; empty: there is none."""
     source: str = ""
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What findings are about: a heading of the page."""
+
+    name: str
+
+    def says(self, check: str, status: Status, found: str, *, why: str = "", fix: str = "", source: str = "") -> Finding:
+        """A finding of this subject."""
+        return Finding(subject=self.name, check=check, status=status, found=found, why=why, fix=fix, source=source)

@@ -6,20 +6,19 @@ import re
 from collections.abc import Sequence
 
 from harness.doctor.facts import STRIX_HALO, DeviceNode, HostFacts
-from harness.doctor.finding import Finding
+from harness.doctor.finding import Finding, Subject
 
-_SUBJECT = "GPU"
+GPU = Subject("GPU")
 
 
 def check_gpus(facts: HostFacts) -> tuple[Finding, ...]:
     """Which there are, by PCI address."""
     if not facts.pci:
         return (
-            Finding(
-                subject=_SUBJECT,
-                check="gpu",
-                status="note",
-                found="no AMD or NVIDIA GPU on the PCI bus",
+            GPU.says(
+                "gpu",
+                "note",
+                "no AMD or NVIDIA GPU on the PCI bus",
                 why="the CPU images run here, those for ROCm and CUDA do not",
             ),
         )
@@ -31,11 +30,10 @@ def check_gpus(facts: HostFacts) -> tuple[Finding, ...]:
         text = f"{gpu.address}: {name}, {gpu.vendor}:{gpu.device}, {driver}"
         bound = gpu.driver is not None
         found.append(
-            Finding(
-                subject=_SUBJECT,
-                check="gpu",
-                status="ok" if bound else "problem",
-                found=text + (f", the compute driver names {targets}" if targets and gpu.vendor == "0x1002" else ""),
+            GPU.says(
+                "gpu",
+                "ok" if bound else "problem",
+                text + (f", the compute driver names {targets}" if targets and gpu.vendor == "0x1002" else ""),
                 why="" if bound else "without its driver no image can use it",
                 fix="" if bound else f"sudo modprobe {'amdgpu' if gpu.vendor == '0x1002' else 'nvidia'}",
             )
@@ -50,11 +48,10 @@ def check_amd_nodes(facts: HostFacts) -> tuple[Finding, ...]:
     found = []
     if facts.kfd is None:
         found.append(
-            Finding(
-                subject=_SUBJECT,
-                check="kfd",
-                status="problem",
-                found="no /dev/kfd",
+            GPU.says(
+                "kfd",
+                "problem",
+                "no /dev/kfd",
                 why="ROCm computes through it; the amdgpu driver makes it"
                 + (", which is loaded: look at what it said" if facts.amdgpu_is_loaded else ", which is not loaded"),
                 fix="sudo dmesg | grep -iE 'amdgpu|kfd'" if facts.amdgpu_is_loaded else "sudo modprobe amdgpu",
@@ -64,11 +61,10 @@ def check_amd_nodes(facts: HostFacts) -> tuple[Finding, ...]:
         found.append(_access("kfd", facts.kfd, facts))
     if not facts.render_nodes:
         found.append(
-            Finding(
-                subject=_SUBJECT,
-                check="render node",
-                status="problem",
-                found="no /dev/dri/renderD*",
+            GPU.says(
+                "render node",
+                "problem",
+                "no /dev/dri/renderD*",
                 why="ROCm allocates memory through it",
                 fix="sudo dmesg | grep -i amdgpu",
             )
@@ -81,12 +77,11 @@ def _access(check: str, node: DeviceNode, facts: HostFacts) -> Finding:
     group = names.get(node.group, "root" if node.group == 0 else "another group")
     text = f"{node.path}: group {group} ({node.group}), mode {node.mode:04o}"
     if node.openable:
-        return Finding(subject=_SUBJECT, check=check, status="ok", found=f"{text}, open to this user")
-    return Finding(
-        subject=_SUBJECT,
-        check=check,
-        status="problem" if facts.opens_nodes_as_user else "note",
-        found=f"{text}, not open to this user",
+        return GPU.says(check, "ok", f"{text}, open to this user")
+    return GPU.says(
+        check,
+        "problem" if facts.opens_nodes_as_user else "note",
+        f"{text}, not open to this user",
         why="a rootless container can open what its user can, and no more"
         if facts.opens_nodes_as_user
         else "the engine runs as root and hands it on all the same",
@@ -100,17 +95,16 @@ def check_groups(facts: HostFacts) -> tuple[Finding, ...]:
         return ()
     lacking = [name for name, number in facts.group_ids.items() if number not in facts.user.groups]
     if not lacking:
-        return (Finding(subject=_SUBJECT, check="groups", status="ok", found="this user is in render and video"),)
+        return (GPU.says("groups", "ok", "this user is in render and video"),)
     nodes = [node for node in (facts.kfd, *facts.render_nodes) if node is not None]
     # Logind's ACL or a wider mode can open the nodes to whoever sits at the machine; a login by ssh has none.
     harmless = not facts.opens_nodes_as_user or (bool(nodes) and all(node.openable for node in nodes))
     given = all(name in facts.listed_in for name in lacking)
     return (
-        Finding(
-            subject=_SUBJECT,
-            check="groups",
-            status="note" if harmless else "problem",
-            found=f"this session is not in {' and '.join(lacking)}" + (", though the user is" if given else ""),
+        GPU.says(
+            "groups",
+            "note" if harmless else "problem",
+            f"this session is not in {' and '.join(lacking)}" + (", though the user is" if given else ""),
             why="the nodes are open all the same: by their mode, by an ACL of this login that ssh would not have, or to an "
             "engine that runs as root"
             if harmless
@@ -132,29 +126,26 @@ def check_nvidia(facts: HostFacts) -> tuple[Finding, ...]:
         return ()
     version = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", facts.nvidia_driver.text or "")
     if facts.nvidia_driver.refused is not None:
-        driver = Finding(
-            subject=_SUBJECT,
-            check="nvidia driver",
-            status="unknown",
-            found=f"/proc/driver/nvidia/version cannot be read: {facts.nvidia_driver.refused}",
+        driver = GPU.says(
+            "nvidia driver",
+            "unknown",
+            f"/proc/driver/nvidia/version cannot be read: {facts.nvidia_driver.refused}",
         )
     elif version is None:
-        driver = Finding(
-            subject=_SUBJECT,
-            check="nvidia driver",
-            status="problem",
-            found="the NVIDIA driver is not loaded",
+        driver = GPU.says(
+            "nvidia driver",
+            "problem",
+            "the NVIDIA driver is not loaded",
             why="CUDA images need it",
             fix="sudo modprobe nvidia",
         )
     else:
-        driver = Finding(subject=_SUBJECT, check="nvidia driver", status="ok", found=f"NVIDIA driver {version[1]}")
+        driver = GPU.says("nvidia driver", "ok", f"NVIDIA driver {version[1]}")
     if facts.nvidia is None:
-        node = Finding(
-            subject=_SUBJECT,
-            check="nvidia node",
-            status="problem",
-            found="no /dev/nvidia0",
+        node = GPU.says(
+            "nvidia node",
+            "problem",
+            "no /dev/nvidia0",
             why="CUDA computes through it",
             fix="sudo nvidia-modprobe -u -c=0",
         )
@@ -166,12 +157,11 @@ def check_nvidia(facts: HostFacts) -> tuple[Finding, ...]:
 def _nvidia_cdi(facts: HostFacts) -> Finding:
     names = [name for name in facts.cdi if name.startswith("nvidia")]
     if names:
-        return Finding(subject=_SUBJECT, check="nvidia cdi", status="ok", found=f"CDI specification {', '.join(names)}")
-    return Finding(
-        subject=_SUBJECT,
-        check="nvidia cdi",
-        status="problem",
-        found="no CDI specification for NVIDIA",
+        return GPU.says("nvidia cdi", "ok", f"CDI specification {', '.join(names)}")
+    return GPU.says(
+        "nvidia cdi",
+        "problem",
+        "no CDI specification for NVIDIA",
         why="it names the nodes and libraries that a container gets",
         fix="sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
         source="https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/cdi-support.html",
@@ -183,4 +173,4 @@ def check_amd_cdi(facts: HostFacts) -> tuple[Finding, ...]:
     names = [name for name in facts.cdi if name.startswith("amd")]
     if not facts.amd or not names:
         return ()
-    return (Finding(subject=_SUBJECT, check="amd cdi", status="ok", found=f"CDI specification {', '.join(names)}"),)
+    return (GPU.says("amd cdi", "ok", f"CDI specification {', '.join(names)}"),)

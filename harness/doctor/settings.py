@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from harness.doctor.driver import add_argument, remove_argument
 from harness.doctor.facts import HostFacts
-from harness.doctor.finding import Finding, Status
+from harness.doctor.finding import Finding, Status, Subject
+
+MEMORY = Subject("memory")
+ISOLATION = Subject("isolation")
+POWER = Subject("power")
 
 _GIB = 1 << 30
 _PAGE_BYTES = 4096
@@ -16,7 +20,7 @@ def check_gpu_memory(facts: HostFacts) -> tuple[Finding, ...]:
     for card in facts.cards:
         if card.gtt_bytes is None or card.vram_bytes is None or facts.memory_bytes is None:
             text = f"{card.address}: VRAM or GTT size cannot be read"
-            found.append(Finding(subject="memory", check="gtt", status="unknown", found=text))
+            found.append(MEMORY.says("gtt", "unknown", text))
             continue
         text = (
             f"{card.address}: VRAM {_gib(card.vram_bytes)}, GTT {_gib(card.gtt_bytes)} of {_gib(facts.memory_bytes)} of memory"
@@ -25,11 +29,10 @@ def check_gpu_memory(facts: HostFacts) -> tuple[Finding, ...]:
         small = facts.has_strix_halo and card.gtt_bytes < 0.49 * facts.memory_bytes
         pages = int(facts.memory_bytes * 0.75) // _PAGE_BYTES
         found.append(
-            Finding(
-                subject="memory",
-                check="gtt",
-                status="note" if small else "ok",
-                found=text,
+            MEMORY.says(
+                "gtt",
+                "note" if small else "ok",
+                text,
                 why="GTT is below the kernel's default of half; pyannote itself needs 2 to 3 GB" if small else "",
                 fix=add_argument(facts, f"ttm.pages_limit={pages}") if small else "",
                 source="https://github.com/ROCm/legacy-rocm-build/issues/5595" if small else "",
@@ -43,34 +46,32 @@ def check_selinux(facts: HostFacts) -> tuple[Finding, ...]:
     mode = facts.selinux_enforce
     if mode.refused is not None:
         text = f"the mode of SELinux cannot be read: {mode.refused}"
-        return (Finding(subject="isolation", check="selinux", status="unknown", found=text, fix="getenforce"),)
+        return (ISOLATION.says("selinux", "unknown", text, fix="getenforce"),)
     if mode.text is None:
-        return (Finding(subject="isolation", check="selinux", status="ok", found="SELinux is not in use"),)
+        return (ISOLATION.says("selinux", "ok", "SELinux is not in use"),)
     if mode.text.strip() != "1":
-        return (Finding(subject="isolation", check="selinux", status="ok", found="SELinux is permissive"),)
+        return (ISOLATION.says("selinux", "ok", "SELinux is permissive"),)
     if not facts.pci:
-        return (Finding(subject="isolation", check="selinux", status="ok", found="SELinux is enforcing"),)
+        return (ISOLATION.says("selinux", "ok", "SELinux is enforcing"),)
     wide, narrow = (_boolean(facts, name) for name in ("container_use_devices", "container_use_dri_devices"))
     if wide is None and narrow is None:
         return (
-            Finding(
-                subject="isolation",
-                check="selinux",
-                status="unknown",
-                found="SELinux is enforcing, and its container booleans cannot be read",
+            ISOLATION.says(
+                "selinux",
+                "unknown",
+                "SELinux is enforcing, and its container booleans cannot be read",
                 why="they decide whether a confined container may open the GPU's nodes",
                 fix="getsebool container_use_devices container_use_dri_devices",
             ),
         )
     if wide:
         text = "SELinux is enforcing, container_use_devices is on"
-        return (Finding(subject="isolation", check="selinux", status="ok", found=text),)
+        return (ISOLATION.says("selinux", "ok", text),)
     return (
-        Finding(
-            subject="isolation",
-            check="selinux",
-            status="note" if narrow else "warning",
-            found="SELinux is enforcing, "
+        ISOLATION.says(
+            "selinux",
+            "note" if narrow else "warning",
+            "SELinux is enforcing, "
             + ("container_use_dri_devices is on, container_use_devices off" if narrow else "both container booleans are off"),
             why="/dev/dri is allowed, /dev/kfd may not be: seen to be allowed on some hosts"
             if narrow
@@ -94,16 +95,15 @@ def check_iommu(facts: HostFacts) -> tuple[Finding, ...]:
         return ()
     if facts.command_line.text is None:
         text = "the kernel's command line cannot be read"
-        return (Finding(subject="isolation", check="iommu", status="unknown", found=text),)
+        return (ISOLATION.says("iommu", "unknown", text),)
     words = facts.command_line.text.split()
     found = []
     if "amd_iommu=pt" in words:
         found.append(
-            Finding(
-                subject="isolation",
-                check="iommu argument",
-                status="warning",
-                found="amd_iommu=pt is not a value that the kernel knows",
+            ISOLATION.says(
+                "iommu argument",
+                "warning",
+                "amd_iommu=pt is not a value that the kernel knows",
                 why="it is ignored, and memory access stays translated; iommu=pt is what passes it through",
                 fix=remove_argument(facts, "amd_iommu=pt"),
                 source="https://docs.kernel.org/admin-guide/kernel-parameters.html",
@@ -127,7 +127,7 @@ def check_iommu(facts: HostFacts) -> tuple[Finding, ...]:
 
 def _iommu(status: Status, found: str, why: str) -> Finding:
     source = "https://github.com/kyuz0/amd-strix-halo-toolboxes/issues/66" if why else ""
-    return Finding(subject="isolation", check="iommu", status=status, found=found, why=why, source=source)
+    return ISOLATION.says("iommu", status, found, why=why, source=source)
 
 
 def check_power(facts: HostFacts) -> tuple[Finding, ...]:
@@ -137,27 +137,25 @@ def check_power(facts: HostFacts) -> tuple[Finding, ...]:
     if profile.text is not None:
         slow = profile.text.strip() in ("low-power", "quiet", "cool")
         found.append(
-            Finding(
-                subject="power",
-                check="platform profile",
-                status="warning" if slow else "ok",
-                found=f"platform profile {profile.text.strip()}",
+            POWER.says(
+                "platform profile",
+                "warning" if slow else "ok",
+                f"platform profile {profile.text.strip()}",
                 why="the firmware holds power and clocks down" if slow else "",
                 fix="echo performance | sudo tee /sys/firmware/acpi/platform_profile" if slow else "",
             )
         )
     elif profile.refused is not None:
         text = f"the platform profile cannot be read: {profile.refused}"
-        found.append(Finding(subject="power", check="platform profile", status="unknown", found=text))
+        found.append(POWER.says("platform profile", "unknown", text))
     tuned = (facts.tuned.text or "").strip()
     if tuned:
         slow = "powersave" in tuned
         found.append(
-            Finding(
-                subject="power",
-                check="tuned",
-                status="warning" if slow else "ok",
-                found=f"tuned profile {tuned}",
+            POWER.says(
+                "tuned",
+                "warning" if slow else "ok",
+                f"tuned profile {tuned}",
                 why="it holds clocks down" if slow else "",
                 fix="sudo tuned-adm profile accelerator-performance" if slow else "",
             )
@@ -166,15 +164,14 @@ def check_power(facts: HostFacts) -> tuple[Finding, ...]:
         level = card.performance_level
         if level.refused is not None:
             text = f"{card.address}: the performance level cannot be read: {level.refused}"
-            found.append(Finding(subject="power", check="performance level", status="unknown", found=text))
+            found.append(POWER.says("performance level", "unknown", text))
         elif level.text is not None:
             fixed = level.text.strip() in ("low", "manual")
             found.append(
-                Finding(
-                    subject="power",
-                    check="performance level",
-                    status="warning" if fixed else "ok",
-                    found=f"{card.address}: performance level {level.text.strip()}",
+                POWER.says(
+                    "performance level",
+                    "warning" if fixed else "ok",
+                    f"{card.address}: performance level {level.text.strip()}",
                     why="clocks are held where somebody set them" if fixed else "",
                     fix=f"echo auto | sudo tee /sys/bus/pci/devices/{card.address}/power_dpm_force_performance_level"
                     if fixed

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness.doctor.facts import Disk, HostFacts, ImageFacts
-from harness.doctor.finding import Finding, Status
+from harness.doctor.finding import Finding, Status, Subject
+
+DISK = Subject("disk")
+MODELS = Subject("models")
+IMAGES = Subject("images")
 
 _GIB = 1 << 30
 
@@ -33,24 +37,22 @@ def check_disks(facts: HostFacts) -> tuple[Finding, ...]:
 def _disk(disk: Disk, facts: HostFacts) -> Finding:
     if disk.free_bytes is None:
         text = f"{disk.what}: free room in {disk.path} cannot be found out"
-        return Finding(subject="disk", check=disk.what, status="unknown", found=text, fix="df -h")
+        return DISK.says(disk.what, "unknown", text, fix="df -h")
     if not disk.writable:
-        return Finding(
-            subject="disk",
-            check=disk.what,
-            status="problem",
-            found=f"{disk.what}: {disk.path} cannot be written by this user",
+        return DISK.says(
+            disk.what,
+            "problem",
+            f"{disk.what}: {disk.path} cannot be written by this user",
             why=_USES[disk.what],
             fix=f"export STRIXBENCH_{disk.what.upper()}=~/strixbench-{disk.what}",
         )
     wanted, least = _need(disk, facts)
     status: Status = "problem" if disk.free_bytes < least else "warning" if disk.free_bytes < wanted else "ok"
     engine = disk.what.partition(" ")[0]
-    return Finding(
-        subject="disk",
-        check=disk.what,
-        status=status,
-        found=f"{disk.what}: {disk.free_bytes / _GIB:.1f} GiB free in {disk.path}",
+    return DISK.says(
+        disk.what,
+        status,
+        f"{disk.what}: {disk.free_bytes / _GIB:.1f} GiB free in {disk.path}",
         why="" if status == "ok" else _wish(disk.what, wanted),
         fix="" if status == "ok" else f"{engine} system df" if disk.what.endswith(" images") else "df -h",
     )
@@ -74,23 +76,21 @@ def check_models(facts: HostFacts, gated: Mapping[str, Sequence[str]]) -> tuple[
     lacking = {name: [each for each in repositories if each not in facts.cached] for name, repositories in gated.items()}
     if facts.token is not None:
         text = f"a Hugging Face token is configured in a {facts.token}"
-        token = Finding(subject="models", check="token", status="ok", found=text)
+        token = MODELS.says("token", "ok", text)
     else:
         needed = any(lacking.values())
-        token = Finding(
-            subject="models",
-            check="token",
-            status="note" if needed else "ok",
-            found="no Hugging Face token is configured",
+        token = MODELS.says(
+            "token",
+            "note" if needed else "ok",
+            "no Hugging Face token is configured",
             why="the embedded pipeline needs none; the gated ones do to be fetched" if needed else "",
             fix="hf auth login" if needed else "",
         )
     rows = (
-        Finding(
-            subject="models",
-            check=name,
-            status="note" if missing else "ok",
-            found=f"{name}: not in the cache: {', '.join(missing)}" if missing else f"{name}: in the cache",
+        MODELS.says(
+            name,
+            "note" if missing else "ok",
+            f"{name}: not in the cache: {', '.join(missing)}" if missing else f"{name}: in the cache",
             why="accept the conditions, where there are any, of "
             + " and ".join(f"https://huggingface.co/{each}" for each in missing)
             if missing
@@ -104,11 +104,10 @@ def check_models(facts: HostFacts, gated: Mapping[str, Sequence[str]]) -> tuple[
 
 def _embedded(facts: HostFacts) -> Finding:
     missing = facts.embedded_missing
-    return Finding(
-        subject="models",
-        check="embedded",
-        status="note" if missing else "ok",
-        found=f"embedded: not fetched yet: {', '.join(missing)}" if missing else "embedded: fetched; each bench verifies it",
+    return MODELS.says(
+        "embedded",
+        "note" if missing else "ok",
+        f"embedded: not fetched yet: {', '.join(missing)}" if missing else "embedded: fetched; each bench verifies it",
         why="the first bench fetches it; it needs no token" if missing else "",
         fix="strixbench models fetch embedded" if missing else "",
     )
@@ -121,18 +120,13 @@ def check_images(facts: HostFacts) -> tuple[Finding, ...]:
         silent = ("no engine answers",) if facts.engines and not facts.has_engine and image.needs_engine else ()
         by_lack.setdefault(silent + image.obstacles, []).append(image)
     here = [
-        Finding(
-            subject="images",
-            check="here",
-            status="note" if obstacles else "ok",
-            found=f"{', '.join(image.name for image in images)}: "
+        IMAGES.says(
+            "here",
+            "note" if obstacles else "ok",
+            f"{', '.join(image.name for image in images)}: "
             + (f"not here: {'; '.join(obstacles)}" if obstacles else "can run here"),
         )
         for obstacles, images in by_lack.items()
     ]
-    todo = [
-        Finding(subject="images", check="catalog", status="note", found=f"{image.name}: {'; '.join(image.todo)}")
-        for image in facts.images
-        if image.todo
-    ]
+    todo = [IMAGES.says("catalog", "note", f"{image.name}: {'; '.join(image.todo)}") for image in facts.images if image.todo]
     return (*here, *todo)
