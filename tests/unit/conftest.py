@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.command_line import podman, recording, strixbench  # noqa: F401 - fixtures of all who run the command
+
 STARTERS = (
     *("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"),
     *("execl", "execle", "execlp", "execlpe", "execv", "execve", "execvp", "execvpe"),

@@ -1,0 +1,255 @@
+"""`bench`, `probe` and `flags`: what launches images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import catalog, places
+from harness.errors import NothingMeasuredError, UsageError
+from harness.verbs import base
+
+if TYPE_CHECKING:
+    from harness.campaign import Request
+
+
+@base.app.command()
+def bench(
+    images: base.Images = None,
+    gfx: base.GfxOption = None,
+    fixes: base.FixOption = None,
+    pipeline: Annotated[
+        str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")
+    ] = "embedded",
+    audio: Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")] = "sample",
+    reference: Annotated[Path | None, typer.Option("--reference", help="RTTM of the audio file.", metavar="FILE")] = None,
+    audio_seconds: Annotated[
+        float | None, typer.Option("--audio-seconds", help="Repeat or cut the audio to this length.", metavar="SECONDS")
+    ] = None,
+    launches: Annotated[int, typer.Option("--launches", min=1, help="Fresh containers a cell.", metavar="N")] = 3,
+    passes: Annotated[int, typer.Option("--passes", min=1, help="Warm passes a launch, behind the cold one.", metavar="N")] = 3,
+    label: Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")] = None,
+    engine: base.EngineOption = "auto",
+    family: base.FamilyOption = None,
+    portable: base.PortableOption = False,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
+    ] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
+    flags: base.FlagsOption = "least",
+    gpu: base.GpuOption = None,
+    catalogs: base.Catalogs = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
+    report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
+    as_json: base.AsJson = False,
+) -> None:
+    """Run images, store every launch, print the results table and write BENCHMARKS.md."""
+    from harness.campaign import Request
+    from harness.devices import parse_flags
+    from harness.inputs import (
+        fetch_inputs,
+        locate_inputs,
+        parse_engine,
+        parse_size,
+        parse_time_limit,
+    )
+    from harness.launch import Settings
+
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    known = catalog.load_catalog(catalogs or ())
+    row = catalog.select_pipeline(known, pipeline)
+    chosen, chosen_fixes = _choose(known, images, fixes, gfx=gfx, family=family, portable=portable)
+    if dry_run:
+        prepared_audio, found_models = locate_inputs(known, row.name, audio, reference, audio_seconds)
+    else:
+        prepared_audio, found_models = fetch_inputs(known, row.name, audio, reference, audio_seconds, say=base.talk)
+    request = Request(
+        images=chosen,
+        gfx=gfx,
+        pipeline=row,
+        audio=prepared_audio,
+        models=found_models,
+        engine=preference,
+        launches=launches,
+        settings=Settings(
+            warm_passes=passes,
+            label=label,
+            timeout_seconds=limit,
+            memory_bytes=parse_size(memory),
+            flags=relaxed,
+            gpu=gpu,
+        ),
+        fixes=chosen_fixes,
+    )
+    if dry_run:
+        from harness.dry_run import dry_run_lines
+
+        for line in dry_run_lines(known, request):
+            typer.echo(line.text, err=line.is_remark)
+        return
+    _run(known, request, report_to or places.ROOT / "BENCHMARKS.md", as_json=as_json)
+
+
+@base.app.command()
+def probe(
+    images: base.Images = None,
+    gfx: base.GfxOption = None,
+    fixes: base.FixOption = None,
+    try_fixes: Annotated[bool, typer.Option("--try-fixes", help="Where a step fails, try the work-arounds for it.")] = False,
+    engine: base.EngineOption = "auto",
+    family: base.FamilyOption = None,
+    portable: base.PortableOption = False,
+    flags: base.FlagsOption = "least",
+    gpu: base.GpuOption = None,
+    timeout: Annotated[float, typer.Option("--timeout", help="Kill a step after this long.", metavar="SECONDS")] = 300.0,
+    catalogs: base.Catalogs = None,
+    as_json: base.AsJson = False,
+) -> None:
+    """Try the imports, the device, and what pyannote computes, each step in a process of its own."""
+    from benchmarks.wire import STEPS
+    from harness.campaign import Request
+    from harness.devices import parse_flags
+    from harness.inputs import fetch_inputs, parse_engine, parse_time_limit
+    from harness.launch import Settings
+
+    preference, step_limit, relaxed = parse_engine(engine), parse_time_limit(timeout) or timeout, parse_flags(flags)
+    known = catalog.load_catalog(catalogs or ())
+    chosen, chosen_fixes = _choose(known, images, fixes, gfx=gfx, family=family, portable=portable)
+    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=base.talk)
+    request = Request(
+        images=chosen,
+        gfx=gfx,
+        pipeline=known.pipelines["embedded"],
+        audio=prepared_audio,
+        models=found_models,
+        engine=preference,
+        launches=1,
+        settings=Settings(
+            last_stage="device",
+            steps=STEPS,
+            step_timeout_seconds=step_limit,
+            # Beside the steps: imports and device, and the end of each process.
+            timeout_seconds=600 + len(STEPS) * (step_limit + 10),
+            flags=relaxed,
+            gpu=gpu,
+        ),
+        fixes=chosen_fixes,
+        fixes_to_try=tuple(fix for fix in known.variants.values() if fix.mends) if try_fixes else (),
+    )
+    _run(known, request, None, as_json=as_json)
+
+
+@base.app.command("flags")
+def try_flags(
+    image: Annotated[str, typer.Argument(help="A catalog id, or an image reference.", metavar="IMAGE")],
+    gfx: Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")] = None,
+    engine: base.EngineOption = "auto",
+    family: base.FamilyOption = None,
+    gpu: base.GpuOption = None,
+    catalogs: base.Catalogs = None,
+    as_json: base.AsJson = False,
+) -> None:
+    """Find out which relaxations of `--flags compat` an image needs to reach its device, one at a time."""
+    import msgspec
+
+    from harness.campaign import Campaign, Request
+    from harness.devices import flags_text
+    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
+    from harness.launch import Settings
+    from harness.trials import arrangements, judge_flags
+    from reports.terminal import print_trials
+
+    preference = parse_engine(engine)
+    known = catalog.load_catalog(catalogs or ())
+    chosen = choose_images(known, [image], family=parse_family(family))
+    if len(chosen) != 1:
+        raise UsageError(f"{image!r} matches {len(chosen)} images: name one")
+    (row,) = chosen
+    if "local" in (row.engine, preference):
+        raise UsageError(f"image {row.name} runs as a process of this host, which has no isolation that could be relaxed")
+    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=base.talk)
+    store, found = base.open_store(), {}
+    for flags in arrangements():
+        base.talk(f"{row.name} with --flags {flags_text(flags)}")
+        progress = base.show_progress()
+        request = Request(
+            images=(row,),
+            gfx=gfx,
+            pipeline=known.pipelines["embedded"],
+            audio=prepared_audio,
+            models=found_models,
+            engine=preference,
+            launches=1,
+            settings=Settings(last_stage="device", timeout_seconds=600, flags=flags, gpu=gpu),
+        )
+        campaign = Campaign(request, known, store, open_engine=base.open_engine, observer=progress)
+        try:
+            campaign.run()
+        finally:
+            progress.stop()
+        if campaign.environment_error is not None:
+            raise campaign.environment_error
+        found[flags] = campaign.launches
+        # What the first launch found out need not be found out again.
+        row = msgspec.structs.replace(row, family=row.family or campaign.launches[0].plan.image.family)
+    findings = judge_flags(found)
+    if as_json:
+        base.print_json(msgspec.to_builtins(findings))
+    else:
+        print_trials(row.name, findings)
+    if all(finding.need == "fails even with all" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _choose(
+    known: catalog.Catalog,
+    names: list[str] | None,
+    fixes: list[str] | None,
+    *,
+    gfx: str | None,
+    family: str | None,
+    portable: bool,
+) -> tuple[tuple[catalog.Image, ...], tuple[catalog.Variant, ...]]:
+    """Images and fixes of a command line. Raises `UsageError`, also where an image has no variant that ``--gfx`` matches."""
+    from harness.inputs import choose_images, parse_family
+
+    chosen = choose_images(known, names or [base.DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
+    for image in chosen:
+        catalog.select_variants(known, image, gfx)
+    return chosen, catalog.select_fixes(known, fixes or ())
+
+
+def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as_json: bool) -> None:
+    """A campaign, what it found on stdout, and its exit code."""
+    import msgspec
+
+    from harness.campaign import Campaign
+    from reports.markdown import render_benchmarks, write_page
+    from reports.terminal import print_probes, print_results
+
+    if report_to is not None and report_to.is_dir():
+        raise UsageError(f"--report {report_to} is a folder; name a file")
+    progress = base.show_progress()
+    store = base.open_store()
+    campaign = Campaign(request, known, store, open_engine=base.open_engine, observer=progress)
+    try:
+        campaign.run()
+    finally:
+        progress.stop()
+    if as_json:
+        base.print_json(msgspec.to_builtins(campaign.launches))
+    elif report_to is None:
+        print_probes(campaign.launches)
+    else:
+        print_results(campaign.launches)
+    if report_to is not None:
+        write_page(report_to, render_benchmarks(store.launches()))
+        base.talk(f"wrote {report_to}")
+    if campaign.environment_error is not None:
+        raise campaign.environment_error
+    if not campaign.launches:
+        raise NothingMeasuredError("nothing was launched")
+    if any(launch.verdict.status != "pass" for launch in campaign.launches):
+        raise typer.Exit(1)

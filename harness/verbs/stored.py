@@ -1,0 +1,95 @@
+"""`report`, `show` and `explain`: what is in the store, and what is known of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import places
+from harness.errors import NothingMeasuredError, UsageError
+from harness.verbs import base
+
+if TYPE_CHECKING:
+    from harness.records import Launch
+
+
+@base.app.command()
+def report(
+    output: Annotated[Path | None, typer.Option("--output", help="Where it goes.", metavar="FILE")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the file is stale.")] = False,
+) -> None:
+    """Write BENCHMARKS.md from the store."""
+    from harness.store import store_exists
+    from reports.markdown import render_benchmarks, write_page
+
+    path = output or places.ROOT / "BENCHMARKS.md"
+    if not store_exists(places.store_url()):
+        if check:
+            base.talk(f"there is no store, so nothing that {path.name} could be stale against")
+            return
+        raise NothingMeasuredError("there is no store yet: `make bench` makes the first launch")
+    text = render_benchmarks(base.open_store().launches())
+    if not check:
+        write_page(path, text)
+        typer.echo(str(path))
+    elif not path.exists() or path.read_text(encoding="utf-8") != text:
+        base.talk(f"{path} is stale: run `make report`")
+        raise typer.Exit(1)
+
+
+@base.app.command()
+def show(
+    launch: Annotated[str, typer.Argument(help="A launch's id, or the beginning of one.", metavar="LAUNCH")],
+    as_json: base.AsJson = False,
+) -> None:
+    """Show one launch as it was recorded."""
+    import msgspec
+
+    from reports.terminal import print_launch
+
+    found = _find_launch(launch)
+    if as_json:
+        base.print_json(msgspec.to_builtins(found))
+        return
+    print_launch(found)
+
+
+@base.app.command()
+def explain(
+    failure: Annotated[
+        str, typer.Argument(help="A launch's id, a file with a traceback or a log, or - for stdin.", metavar="LAUNCH|FILE|-")
+    ],
+    as_json: base.AsJson = False,
+) -> None:
+    """Say what is known of a failure: its true cause, and what to do. Exit code 1 where nothing known fits."""
+    from harness.explain import explain_launch, explain_text
+    from harness.inputs import read_pasted
+    from reports.explanation import explanation_data, explanation_lines
+
+    if failure == "-" or Path(failure).exists():
+        explanation = explain_text(read_pasted(failure, say=base.talk))
+    else:
+        explanation = explain_launch(_find_launch(failure, or_else=" and no such file"))
+    if as_json:
+        base.print_json(explanation_data(explanation))
+    else:
+        for line in explanation_lines(explanation):
+            typer.echo(line)
+    if explanation.failed and explanation.match is None:
+        raise typer.Exit(1)
+
+
+def _find_launch(launch: str, *, or_else: str = "") -> Launch:
+    """The launch of an id or of the beginning of one; raises `UsageError`, which ends in ``or_else``."""
+    from harness.store import store_exists
+
+    found: tuple[Launch, ...] = base.open_store().find(launch) if store_exists(places.store_url()) else ()
+    if not found:
+        raise UsageError(f"no launch {launch!r} in the store{or_else}")
+    if len(found) > 1:
+        raise UsageError(
+            f"{launch!r} is the beginning of {len(found)} launches: {', '.join(each.id for each in found[:5])} ..."
+        )
+    return found[0]

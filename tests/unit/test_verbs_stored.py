@@ -1,0 +1,162 @@
+"""`report`, `show` and `explain`."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.records import Launch
+from tests.unit.command_line import Outcome, Strixbench, stored
+from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, passing_journal
+
+
+def test_show_prints_a_launch_for_a_person(strixbench: Strixbench) -> None:
+    launch = a_failed_launch(
+        chain=[a_link("ImportError", "outer"), a_link("OSError", "libc10_cuda.so: cannot open shared object file")]
+    )
+    stored(launch)
+    outcome = strixbench("show", launch.id)
+    assert outcome.code == 0
+    for words in (
+        launch.id,
+        "cpu/cpu/embedded/sample-30s",
+        "fail: import in import",
+        "ImportError: outer",
+        "caused by OSError: libc10",
+    ):
+        assert words in outcome.out
+
+
+def test_show_takes_the_beginning_of_an_id(strixbench: Strixbench) -> None:
+    launch = a_launch()
+    stored(launch)
+    outcome = strixbench("show", launch.id[:-3])
+    assert outcome.code == 0
+    assert "2.00 s, 2.10 s, 2.20 s" in outcome.out
+    assert "5.0%" in outcome.out
+
+
+def test_show_as_json_is_the_record_itself(strixbench: Strixbench) -> None:
+    launch = a_launch()
+    stored(launch)
+    assert msgspec.convert(json.loads(strixbench("show", launch.id, "--json").out), Launch) == launch
+
+
+def test_show_refuses_a_beginning_that_several_launches_have(strixbench: Strixbench) -> None:
+    stored(a_launch(a_plan(1)), a_launch(a_plan(2)))
+    outcome = strixbench("show", "2026")
+    assert outcome.code == 2
+    assert "'2026' is the beginning of 2 launches: 202611" in outcome.err
+
+
+def test_show_makes_no_store(strixbench: Strixbench, tmp_path: Path) -> None:
+    strixbench("show", "2026")
+    assert not (tmp_path / "results").exists()
+
+
+def test_report_writes_the_page_of_the_store(strixbench: Strixbench, tmp_path: Path) -> None:
+    stored(a_launch())
+    page = tmp_path / "page.md"
+    outcome = strixbench("report", "--output", page)
+    assert (outcome.code, outcome.out) == (0, f"{page}\n")
+    assert "1 of 1 configurations pass" in page.read_text(encoding="utf-8")
+
+
+def test_report_check_tells_a_fresh_page_from_a_stale_one(strixbench: Strixbench, tmp_path: Path) -> None:
+    stored(a_launch(a_plan(1)))
+    page = tmp_path / "page.md"
+    assert strixbench("report", "--output", page, "--check").code == 1, "a page that is not there is stale"
+    strixbench("report", "--output", page)
+    assert strixbench("report", "--output", page, "--check") == Outcome(0, "", "")
+    fresh = page.read_text(encoding="utf-8")
+    stored(a_launch(a_plan(2), journal=passing_journal(warm=(9.0,))))
+    outcome = strixbench("report", "--output", page, "--check")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "is stale: run `make report`" in outcome.err
+    assert page.read_text(encoding="utf-8") == fresh, "a check writes nothing"
+
+
+def test_report_without_a_store_has_nothing_to_say(strixbench: Strixbench, tmp_path: Path) -> None:
+    outcome = strixbench("report", "--output", tmp_path / "page.md")
+    assert (outcome.code, outcome.out) == (4, "")
+    assert "`make bench` makes the first launch" in outcome.err
+    assert not (tmp_path / "page.md").exists()
+    assert strixbench("report", "--output", tmp_path / "page.md", "--check").code == 0
+
+
+def test_a_store_that_cannot_be_opened_is_the_environment_s_fault(
+    strixbench: Strixbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "launches.db").write_text("no database at all, but long enough to look at\n" * 20)
+    monkeypatch.setenv("STRIXBENCH_STORE", f"sqlite:///{tmp_path}/launches.db")
+    outcome = strixbench("report", "--output", tmp_path / "page.md")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "not a database" in outcome.err
+
+
+def test_a_url_of_the_store_that_is_none_is_refused(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIXBENCH_STORE", "sqlite.db")
+    outcome = strixbench("show", "2026")
+    assert (outcome.code, outcome.out) == (3, "")
+
+
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "/app/x.py", line 3, in <module>\n    import pyannote.audio\n'
+    "RuntimeError: operator torchvision::nms does not exist\n"
+)
+
+
+def test_explain_knows_a_pasted_traceback(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "traceback.txt"
+    file.write_text(TRACEBACK)
+    from_file = strixbench("explain", file)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TRACEBACK.encode())))
+    from_stdin = strixbench("explain", "-")
+    assert (from_file.code, from_stdin.code) == (0, 0)
+    assert from_file.out == from_stdin.out
+    assert "torchvision-mismatch" in from_file.out
+    assert json.loads(strixbench("explain", file, "--json").out)["signature"]["id"] == "torchvision-mismatch"
+
+
+def test_explain_knows_a_launch_of_the_store(strixbench: Strixbench) -> None:
+    launch = a_failed_launch(chain=[a_link("OSError", "[Errno 28] No space left on device")])
+    stored(launch)
+    outcome = strixbench("explain", launch.id)
+    assert outcome.code == 0
+    assert "disk-full" in outcome.out
+
+
+def test_explain_ends_with_1_where_nothing_known_fits(strixbench: Strixbench, tmp_path: Path) -> None:
+    file = tmp_path / "traceback.txt"
+    file.write_text("KeyError: 'new'\n")
+    outcome = strixbench("explain", file)
+    assert outcome.code == 1
+    assert "nothing known fits" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"\x7fELF\0\0", "is not text"), (b" \n", "is empty"), (None, "no launch"), ("folder", "is a folder")]
+)
+def test_explain_refuses_what_is_no_text(content: object, said: str, strixbench: Strixbench, tmp_path: Path) -> None:
+    path = tmp_path / "shown"
+    if content == "folder":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    outcome = strixbench("explain", path)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_explain_reads_the_end_of_a_long_log(strixbench: Strixbench, tmp_path: Path) -> None:
+    file = tmp_path / "long.log"
+    file.write_text("a line of a log\n" * 700_000 + TRACEBACK)
+    outcome = strixbench("explain", file)
+    assert outcome.code == 0
+    assert "only its last 10 MB" in outcome.err
