@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.commands import Workplace
+from harness.build import ensure_built, recipe_of
+from harness.catalog import load_catalog
+from harness.engines.local import Local, environment_python
+from tests.commands import REPOSITORY, Workplace
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -14,6 +18,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.local)
+
+
+@pytest.fixture(scope="session")
+def random_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Hugging Face cache with the gated pipelines' files and random weights: see `tests.local.hub`. Not to be written to."""
+    image = load_catalog().images["local-cpu"]
+    ensure_built(image, Local(), say=lambda line: None)
+    folder = tmp_path_factory.mktemp("hub")
+    command = (str(environment_python(recipe_of(image))), "-W", "ignore", "-m", "tests.local.hub", str(folder))
+    subprocess.run(command, cwd=REPOSITORY, check=True, timeout=300, capture_output=True)
+    return folder
 
 
 @pytest.fixture

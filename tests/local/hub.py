@@ -5,11 +5,9 @@ and layout, and random weights. A stand-in for what no test machine may download
 import sys
 from pathlib import Path
 
-import numpy
-import torch
-from pyannote.audio.core.task import Problem, Resolution, Specifications
-from pyannote.audio.models.embedding import WeSpeakerResNet34
-from pyannote.audio.models.segmentation import PyanNet
+from pyannote.audio import Model
+
+from benchmarks import synthetic
 
 REVISION = "0" * 40
 
@@ -55,15 +53,15 @@ params:
 
 
 def main(cache: Path) -> None:
-    torch.manual_seed(0)
     write(repository(cache, "speaker-diarization-3.1") / "config.yaml", CONFIG_31)
-    save(segmentation(), repository(cache, "segmentation-3.0"))
-    save(WeSpeakerResNet34(), repository(cache, "wespeaker-voxceleb-resnet34-LM"))
+    segmentation, embedding = synthetic.build_segmentation(), synthetic.build_embedding()
+    save(segmentation, repository(cache, "segmentation-3.0"))
+    save(embedding, repository(cache, "wespeaker-voxceleb-resnet34-LM"))
     community = repository(cache, "speaker-diarization-community-1")
     write(community / "config.yaml", CONFIG_COMMUNITY)
-    save(segmentation(), community / "segmentation")
-    save(WeSpeakerResNet34(), community / "embedding")
-    save_plda(community / "plda")
+    save(segmentation, community / "segmentation")
+    save(embedding, community / "embedding")
+    synthetic.save_plda(community / "plda")
 
 
 def repository(cache: Path, name: str) -> Path:
@@ -78,54 +76,10 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def segmentation() -> PyanNet:
-    """segmentation-3.0's shape."""
-    model = PyanNet(
-        sincnet={"stride": 10},
-        lstm={"hidden_size": 128, "num_layers": 4, "bidirectional": True, "monolithic": True, "dropout": 0.5},
-        linear={"hidden_size": 128, "num_layers": 2},
-    )
-    model.specifications = Specifications(
-        problem=Problem.MONO_LABEL_CLASSIFICATION,
-        resolution=Resolution.FRAME,
-        duration=10.0,
-        classes=["1", "2", "3"],
-        powerset_max_classes=2,
-        permutation_invariant=True,
-    )
-    model.build()
-    return model
-
-
-def save(model: torch.nn.Module, folder: Path) -> None:
-    """A checkpoint as pyannote writes them."""
-    checkpoint = {
-        "state_dict": model.state_dict(),
-        "hyper_parameters": dict(model.hparams),
-        "pytorch-lightning_version": "2.5.6",
-        "epoch": 0,
-        "global_step": 0,
-        "loops": {},
-        "callbacks": {},
-        "optimizer_states": [],
-        "lr_schedulers": [],
-    }
-    if not hasattr(model, "_specifications"):
-        model.specifications = Specifications(
-            problem=Problem.REPRESENTATION, resolution=Resolution.CHUNK, duration=5.0, classes=["1"]
-        )
-    model.on_save_checkpoint(checkpoint)
+def save(model: Model, folder: Path) -> None:
+    """A checkpoint under the name that pyannote asks for."""
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(checkpoint, folder / "pytorch_model.bin")
-
-
-def save_plda(folder: Path) -> None:
-    """A PLDA of community-1's shape that transforms as little as one can."""
-    folder.mkdir(parents=True, exist_ok=True)
-    generator = numpy.random.default_rng(0)
-    lda = numpy.linalg.qr(generator.standard_normal((256, 128)))[0]
-    numpy.savez(folder / "xvec_transform.npz", mean1=numpy.zeros(256), mean2=numpy.zeros(128), lda=lda)
-    numpy.savez(folder / "plda.npz", mu=numpy.zeros(128), tr=numpy.eye(128), psi=numpy.linspace(2, 0.1, 128))
+    synthetic.save_checkpoint(model, folder / "pytorch_model.bin")
 
 
 if __name__ == "__main__":

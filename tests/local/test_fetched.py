@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,34 +16,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.build import ensure_built, recipe_of
-from harness.catalog import load_catalog
-from harness.engines.local import Local, environment_python
 from harness.models import GATED
-from tests.commands import REPOSITORY
 from tests.hub.conftest import COMMITS, Fetcher
 from tests.hub_server import FakeHub, FakeRepository, serving
 
 SHORT = ("local-cpu", "--launches", "1", "--passes", "1", "--audio-seconds", "11")
 
 
-@pytest.fixture(scope="module")
-def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """See `tests.local.hub`."""
-    image = load_catalog().images["local-cpu"]
-    ensure_built(image, Local(), say=lambda line: None)
-    folder = tmp_path_factory.mktemp("weights")
-    command = (str(environment_python(recipe_of(image))), "-W", "ignore", "-m", "tests.local.hub", str(folder))
-    subprocess.run(command, cwd=REPOSITORY, check=True, timeout=120, capture_output=True)
-    return folder
-
-
 @pytest.fixture
-def fetcher(tmp_path: Path, random_weights: Path) -> Iterator[Fetcher]:
+def fetcher(tmp_path: Path, random_hub: Path) -> Iterator[Fetcher]:
     """A user of a fake hub that serves the random weights."""
     repositories = {}
     for name in (name for names in GATED.values() for name in names):
-        (snapshot,) = (random_weights / f"models--{name.replace('/', '--')}" / "snapshots").iterdir()
+        (snapshot,) = (random_hub / f"models--{name.replace('/', '--')}" / "snapshots").iterdir()
         files = {str(p.relative_to(snapshot)): p.read_bytes() for p in sorted(snapshot.rglob("*")) if p.is_file()}
         large = tuple(file for file in files if not file.endswith(".yaml"))
         repositories[name] = FakeRepository(commit=COMMITS[name], files=files, large=large, gated="wespeaker" not in name)

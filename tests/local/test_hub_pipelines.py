@@ -5,29 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from harness.build import ensure_built, recipe_of
-from harness.catalog import load_catalog
-from harness.engines.local import Local, environment_python
-from tests.commands import REPOSITORY, Workplace
+from tests.commands import Workplace
 
 SHORT = ("local-cpu", "--launches", "1", "--passes", "1", "--audio-seconds", "11")
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Hugging Face cache with random weights."""
-    image = load_catalog().images["local-cpu"]
-    ensure_built(image, Local(), say=lambda line: None)
-    folder = tmp_path_factory.mktemp("hub")
-    command = (str(environment_python(recipe_of(image))), "-W", "ignore", "-m", "tests.local.hub", str(folder))
-    subprocess.run(command, cwd=REPOSITORY, check=True, timeout=120, capture_output=True)
-    return folder
-
-
-def test_the_31_pipeline_runs_offline_and_notes_the_stand_in_for_the_plda(tmp_path: Path, hub: Path) -> None:
-    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(hub)})
+def test_the_31_pipeline_runs_offline_and_notes_the_stand_in_for_the_plda(tmp_path: Path, random_hub: Path) -> None:
+    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(random_hub)})
     done = workplace.bench(*SHORT, "--pipeline", "3.1")
     (launch,) = workplace.stored()
     assert done.code == 0, (launch.verdict, launch.log_tail)
@@ -36,8 +20,8 @@ def test_the_31_pipeline_runs_offline_and_notes_the_stand_in_for_the_plda(tmp_pa
     assert "PLDA" in workplace.page.read_text()
 
 
-def test_the_community_pipeline_runs_offline(tmp_path: Path, hub: Path) -> None:
-    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(hub)})
+def test_the_community_pipeline_runs_offline(tmp_path: Path, random_hub: Path) -> None:
+    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(random_hub)})
     done = workplace.bench(*SHORT, "--pipeline", "community-1")
     (launch,) = workplace.stored()
     assert done.code == 0, (launch.verdict, launch.log_tail)
@@ -52,8 +36,8 @@ def test_a_cache_that_lacks_a_model_says_which_and_starts_nothing(tmp_path: Path
     assert not (tmp_path / "strixbench.db").exists()
 
 
-def test_a_file_that_the_cache_lacks_is_missed_before_anything_starts(tmp_path: Path, hub: Path) -> None:
-    broken = copied(hub, tmp_path)
+def test_a_file_that_the_cache_lacks_is_missed_before_anything_starts(tmp_path: Path, random_hub: Path) -> None:
+    broken = copied(random_hub, tmp_path)
     for checkpoint in broken.glob("models--pyannote--segmentation-3.0/snapshots/*/pytorch_model.bin"):
         checkpoint.unlink()
     workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(broken)})
@@ -63,8 +47,8 @@ def test_a_file_that_the_cache_lacks_is_missed_before_anything_starts(tmp_path: 
     assert "`strixbench models fetch 3.1`" in done.stderr
 
 
-def test_a_model_that_only_the_pipeline_knows_of_is_a_failure_of_model_access(tmp_path: Path, hub: Path) -> None:
-    broken = copied(hub, tmp_path)
+def test_a_model_that_only_the_pipeline_knows_of_is_a_failure_of_model_access(tmp_path: Path, random_hub: Path) -> None:
+    broken = copied(random_hub, tmp_path)
     (config,) = broken.glob("models--pyannote--speaker-diarization-3.1/snapshots/*/config.yaml")
     config.write_text(config.read_text().replace("pyannote/segmentation-3.0", "pyannote/segmentation-9.9"))
     workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(broken)})
@@ -74,7 +58,7 @@ def test_a_model_that_only_the_pipeline_knows_of_is_a_failure_of_model_access(tm
     assert (launch.verdict.stage, launch.verdict.cause) == ("load", "model access")
 
 
-def copied(hub: Path, folder: Path) -> Path:
+def copied(random_hub: Path, folder: Path) -> Path:
     """A cache of the test's own to break."""
-    subprocess.run(["cp", "-r", str(hub), str(folder / "hub")], check=True)
+    subprocess.run(["cp", "-r", str(random_hub), str(folder / "hub")], check=True)
     return folder / "hub"
