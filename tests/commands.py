@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +74,8 @@ class Workplace:
                 stderr=talk,
                 text=True,
                 start_new_session=True,
+                # A shell's background jobs ignore Ctrl-C, and what they start inherits that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     def stored(self) -> tuple[Launch, ...]:

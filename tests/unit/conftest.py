@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.command_line import podman, recording, strixbench  # noqa: F401 - fixtures of all who run the command
+from tests.unit.campaigns import bench  # noqa: F401 - fixtures of several files, here and below
+from tests.unit.command_line import podman, recording, strixbench  # noqa: F401
+from tests.unit.doctored import fedora, nvidia, plain, ubuntu  # noqa: F401
 
 STARTERS = (
     *("fork", "forkpty", "posix_spawn", "posix_spawnp", "system"),

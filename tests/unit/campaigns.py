@@ -1,0 +1,160 @@
+"""A campaign that runs on fake engines, and what a person watching is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness import places
+from harness.campaign import (
+    Campaign,
+    OpenEngine,
+    Request,
+)
+from harness.catalog import Catalog, Image, load_catalog
+from harness.engines.base import Engine, owner
+from harness.errors import EngineError
+from harness.launch import EXCHANGE, PLAN, Prepared, Settings, launches_folder
+from harness.records import Launch, Plan
+from harness.store import Store
+from tests.unit.samples import (
+    FakeEngine,
+    a_plan,
+    an_audio,
+    some_models,
+    write_journal,
+)
+
+CATALOG = load_catalog()
+
+
+CPU = CATALOG.images["cpu"]
+
+
+OTHER = msgspec.structs.replace(CPU, name="other")
+
+
+Opened = Engine | EngineError | dict[str, Engine] | OpenEngine
+
+
+"""One engine under any name, none, one by its name, or a function of the name."""
+
+
+HIGHEST_PID = 1 << 22
+
+
+"""The kernel's own bound: no process has a number above it (proc_sys_kernel(5), pid_max)."""
+
+
+class Listener:
+    """An observer that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.announced: list[str] = []
+        self.begun: list[str] = []
+        self.over: list[Launch] = []
+
+    def say(self, text: str) -> None:
+        """A line that the next one takes the place of."""
+
+    def announce(self, text: str) -> None:
+        self.announced.append(text)
+
+    def begins(self, prepared: Prepared, number: int, total: int) -> None:
+        self.begun.append(f"{number}/{total} {prepared.plan.cell}")
+
+    def ended(self, launch: Launch) -> None:
+        self.over.append(launch)
+
+
+class Bench:
+    """What a test needs of one `bench`: the store, the engine, and the campaign over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store(places.store_url())
+        self.listener = Listener()
+
+    def campaign(
+        self,
+        engine: Opened | None = None,
+        *,
+        images: Iterable[Image] = (CPU,),
+        launches: int = 1,
+        settings: Settings | None = None,
+        catalog: Catalog = CATALOG,
+        preference: str = "podman",
+        store: Store | None = None,
+        **more: Any,
+    ) -> Campaign:
+        request = Request(
+            images=tuple(images),
+            gfx=None,
+            pipeline=catalog.pipelines["embedded"],
+            audio=an_audio(self.folder / "audio"),
+            models=some_models(self.folder),
+            engine=preference,
+            launches=launches,
+            settings=settings or Settings(),
+            **more,
+        )
+        opener = opener_of(engine if engine is not None else FakeEngine())
+        return Campaign(request, catalog, store or self.store, open_engine=opener, observer=self.listener)
+
+    def run(self, engine: Opened | None = None, **more: Any) -> Campaign:
+        campaign = self.campaign(engine, **more)
+        campaign.run()
+        return campaign
+
+    def leftover(self, plan: Plan, *, journal: Iterable[dict[str, Any]] = ()) -> Path:
+        """The folder of a launch that is not in the store."""
+        folder = launches_folder() / plan.id
+        (folder / EXCHANGE).mkdir(parents=True)
+        (folder / PLAN).write_bytes(msgspec.json.encode(plan))
+        write_journal(folder / EXCHANGE, journal)
+        return folder
+
+    @property
+    def passes_first(self) -> list[Launch]:
+        """What is stored, so ordered since ids of one second say nothing about time."""
+        return sorted(self.store.launches(), key=lambda launch: launch.verdict.status != "pass")
+
+    @property
+    def folders(self) -> list[str]:
+        """Launch folders that are there."""
+        return sorted(path.name for path in launches_folder().glob("*"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def opener_of(engine: Opened) -> OpenEngine:
+    """What opens this engine under any name, or refuses as an absent one does."""
+
+    def open_engine(name: str) -> Engine:
+        if isinstance(engine, EngineError):
+            raise engine
+        return engine[name] if isinstance(engine, dict) else engine  # type: ignore[return-value]
+
+    return engine if callable(engine) else open_engine
+
+
+def outcome(launch: Launch) -> tuple[str, str, str | None]:
+    return launch.verdict.status, launch.verdict.stage, launch.verdict.cause
+
+
+def an_owner(*, pid: int | None = None, place: str | None = None) -> str:
+    """An owner like this process, but for a part."""
+    own_pid, started, own_place = owner().split(":", 2)
+    return f"{pid or own_pid}:{started}:{place or own_place}"
+
+
+def a_dead_plan(number: int = 1, **changes: Any) -> Plan:
+    """A plan whose harness is gone."""
+    return a_plan(number, owner=an_owner(pid=HIGHEST_PID + 1), **changes)
