@@ -71,11 +71,11 @@ def recipe_of(image: Image) -> Recipe:
 
 
 def torch_options(image: Image) -> str:
-    """pip's options for the step that installs torch; empty where the base brings it."""
+    """pip's options for the step that installs torch; empty where the base brings it, and only there."""
     if image.torch_from == "base":
         return ""
     source = _OPTIONS[image.torch_from].format(index=image.torch_index) if image.torch_index else ""
-    return " ".join(filter(None, (source, "" if image.torch_dependencies else "--no-deps"))) or "--no-deps"
+    return " ".join(filter(None, ("--no-input", source, "" if image.torch_dependencies else "--no-deps")))
 
 
 def known_wheels() -> Path:

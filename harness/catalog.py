@@ -177,8 +177,8 @@ def load_catalog(overlays: Iterable[Path] = ()) -> Catalog:
 def portable(image: Image, catalog: Catalog) -> Image:
     """The same dependency set on the `cpu` image's base, with the CPU build, or PyPI's, of the same torch release.
 
-    It proves anywhere that the set resolves, imports and diarizes, and says nothing about a GPU: another name, family and
-    variant, so that nothing of it can be taken for the image's own result. Raises `UsageError` where there is none.
+    It shows on any machine whether the set installs, imports and diarizes, and says nothing about a GPU: another name,
+    family and variant, so that nothing of it can be taken for the image's own result. Raises `UsageError` where there is none.
     """
     if image.not_portable is not None:
         raise UsageError(f"image {image.name} has no portable build: {image.not_portable}")

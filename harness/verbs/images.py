@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness import catalog
 from harness.errors import UsageError
 from harness.verbs import base
+
+if TYPE_CHECKING:
+    from harness.engines.base import Recipe
 
 
 @base.app.command("list")
@@ -74,9 +78,10 @@ def build_images(
         for row, recipe in zip(outcome, recipes.values(), strict=True):
             row |= {"arguments": dict(recipe.arguments), "files": sorted(recipe.files)}
     else:
+        current = (*recipes.values(), *_current_recipes(known)) if prune else ()  # a row that has none is refused at once
         _build(known, chosen, preference, outcome, again=again, jobs=jobs)
         if prune:
-            _prune(known, {engine_name(image, preference) for image in chosen}, {recipe.hash for recipe in recipes.values()})
+            _prune({engine_name(image, preference) for image in chosen}, current)
     if as_json:
         base.print_json(outcome)
     else:
@@ -129,14 +134,18 @@ def _build(
         progress.stop()
 
 
-def _prune(known: catalog.Catalog, engines: set[str], just_built: set[str]) -> None:
-    """Remove what was built of recipes that the catalog does not have, from these engines."""
+def _current_recipes(known: catalog.Catalog) -> tuple[Recipe, ...]:
+    """Of all that the catalog says how to build. Raises `CatalogError`."""
     from harness.build import recipe_of
 
     images = [image for image in known.images.values() if image.reference is None]
     portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
-    recipes = [recipe_of(image) for image in (*images, *portable)]
-    keep, names = {recipe.hash for recipe in recipes} | just_built, {recipe.image for recipe in recipes}
+    return tuple(recipe_of(image) for image in (*images, *portable))
+
+
+def _prune(engines: set[str], current: Sequence[Recipe]) -> None:
+    """Remove from these engines what was built of other recipes under the same names."""
+    keep, names = {recipe.hash for recipe in current}, {recipe.image for recipe in current}
     for name in sorted(engines):
         engine = base.open_engine(name)
         try:

@@ -144,15 +144,21 @@ def test_two_recipes_of_one_image_have_logs_of_their_own(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("image", "options"),
     [
-        ("cpu", "--extra-index-url https://download.pytorch.org/whl/cpu --no-deps"),
-        ("rocm62", "--index-url https://download.pytorch.org/whl/rocm6.2 --no-deps"),
-        ("rocm714", "--index-url https://repo.amd.com/rocm/whl-multi-arch/"),
-        ("rocm72-amd", "--find-links https://repo.radeon.com/rocm/manylinux/rocm-rel-7.2/ --no-deps"),
+        ("cpu", "--no-input --extra-index-url https://download.pytorch.org/whl/cpu --no-deps"),
+        ("rocm62", "--no-input --index-url https://download.pytorch.org/whl/rocm6.2 --no-deps"),
+        ("rocm714", "--no-input --index-url https://repo.amd.com/rocm/whl-multi-arch/"),
+        ("rocm72-amd", "--no-input --find-links https://repo.radeon.com/rocm/manylinux/rocm-rel-7.2/ --no-deps"),
         ("rocm72", ""),
     ],
 )
 def test_torch_comes_from_where_the_row_says(image: str, options: str) -> None:
     assert torch_options(load_catalog().images[image]) == options
+
+
+def test_only_a_base_that_brings_torch_leaves_the_options_empty() -> None:
+    image = an_image(torch_index=None, torch_dependencies=True)
+    assert torch_options(image) == "--no-input"
+    assert torch_options(msgspec.structs.replace(image, torch_from="base")) == ""
 
 
 def test_every_image_of_the_catalog_and_its_portable_form_has_a_recipe_of_its_own() -> None:
