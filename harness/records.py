@@ -209,8 +209,10 @@ class Launch(Record, frozen=True, kw_only=True):
 
     @property
     def torch_version(self) -> str | None:
+        """What torch said of itself; where the imports failed, its package's version."""
         torch = self.ends("import").get("torch")
-        return str(torch.get("version")) if isinstance(torch, dict) else None
+        version = torch.get("version") if isinstance(torch, dict) else self.imports.get("torch", {}).get("version")
+        return str(version) if version else None
 
     @property
     def chain(self) -> tuple[ExceptionRecord, ...]:

@@ -15,7 +15,7 @@ from benchmarks.wire import STAGES
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
-from reports.probes import COLUMNS, probes_of
+from reports.probes import COLUMNS, notes_of, probes_of
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
 
@@ -31,7 +31,7 @@ _ENTITY_OF = {
 
 def render_benchmarks(launches: Sequence[Launch]) -> str:
     """The whole page. Text that came out of a container is escaped."""
-    all_rows = tables.rows_of(launches)
+    all_rows, probes = tables.rows_of(launches), probes_of(launches)
     rows = tuple(row for row in all_rows if not row.is_portable)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -57,6 +57,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "broken": _broken_imports,
         "reproduction": reproduction,
         "words": _words,
+        "source": _source,
     }
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -66,8 +67,9 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,
-        probes=probes_of(launches),
+        probes=probes,
         probe_columns=COLUMNS,
+        probe_notes=notes_of(probes),
         no_accuracy=tables.NO_ACCURACY,
         without_accuracy=WITHOUT_ACCURACY,
         latest=max((launch.plan.planned_at for launch in launches), default=None),
@@ -78,6 +80,11 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
 def _words(value: object) -> str:
     """A journal's list as words; a dash where it is none, or empty: a CPU's torch holds no kernels for a GPU."""
     return " ".join(str(word) for word in value[:30]) or "-" if isinstance(value, list) else "-"
+
+
+def _source(text: str) -> str:
+    """Where a known failure's cause and fix are from. It comes from our own file, so that an address may be a link."""
+    return f"<{text}>" if re.fullmatch(r"https://[^\s<>]+", text) else escape_text(text)
 
 
 def _by_name(row: tables.Row) -> tuple[str, str, str]:

@@ -72,6 +72,15 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(str(note)[:300] for notes in found if isinstance(notes, list) for note in notes))[:20]
 
 
+def notes_of(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
+    """What was noted, and by which images: most of them note the same."""
+    said: dict[str, list[str]] = {}
+    for probe in probes:
+        for note in probe.notes:
+            said.setdefault(note, []).append(f"{probe.image} ({probe.variant})")
+    return {note: tuple(images) for note, images in said.items()}
+
+
 def probes_of(launches: Iterable[Launch]) -> tuple[Probe, ...]:
     """The latest probe of each image, variant and engine, by name; one that was interrupted only where there is no other."""
     latest: dict[tuple[str, str, str, bool], Launch] = {}
@@ -106,7 +115,9 @@ def _step_cell(launch: Launch, name: str, event: Mapping[str, Any] | None, other
     # The guest itself ended in it, which the verdict on the launch tells.
     verdict = launch.verdict if event.get("outcome") == "trying" else judge_step(name, event, kernel_log=launch.kernel_log)
     if verdict.status == "pass":
-        return Cell(step=name, text=_passed(event), verdict=verdict)
+        # A portable build's times are nobody's result.
+        text = "ok" if launch.plan.image.portable_of and event.get("outcome") == "ok" else _passed(event)
+        return Cell(step=name, text=text, verdict=verdict)
     fixes = _fixes_for(launch, name, others)
     text = _failed(event, verdict)
     return Cell(

@@ -410,3 +410,17 @@ def test_a_store_of_portable_builds_alone_has_no_results() -> None:
 def test_a_row_is_reproduced_with_its_flags_and_gpu() -> None:
     (row,) = tables.rows_of([a_launch(a_plan(flags="compat", gpu="0000:c5:00.0"))])
     assert "--flags compat --gpu 0000:c5:00.0" in reproduction(row)
+
+
+def test_an_address_of_our_own_table_of_failures_is_a_link() -> None:
+    known = a_link("builtins.RuntimeError", "operator torchvision::nms does not exist")
+    page = render_benchmarks([a_failed_launch(chain=[known])])
+    assert "**Source**: <https://github.com/m-bain/whisperX/issues/1302>" in page
+
+
+def test_a_launch_whose_imports_failed_shows_the_torch_that_is_installed() -> None:
+    events = [
+        {"event": "import", "name": "torch", "needed": True, "outcome": "ok", "version": "2.8.0", "chain": []},
+        *failing_journal("import", a_link("builtins.ImportError", "no")),
+    ]
+    assert "| 2.8.0 |" in render_benchmarks([a_launch(journal=events, exit=ExitRecord(started=True, code=1))])

@@ -11,7 +11,7 @@ from benchmarks.wire import STEPS
 from harness.records import ExitRecord, ImageRecord, Launch
 from harness.verdict import judge, judge_step
 from reports.markdown import render_benchmarks
-from reports.probes import COLUMNS, Probe, format_step_seconds, probes_of
+from reports.probes import COLUMNS, Probe, format_step_seconds, notes_of, probes_of
 from reports.tables import rows_of
 from reports.terminal import print_probes
 from tests.unit.samples import (
@@ -271,6 +271,8 @@ def test_warnings_are_listed_once_and_are_no_failure() -> None:
     assert probe.notes == (note,)
     assert probe.bad == ()
     assert f"cpu (cpu) said: {note}" in render_benchmarks([probe.launch])
+    other = a_probe_launch(2, image="other", steps={"gemm": {"notes": [note]}})
+    assert notes_of([probe, only_probe(other)])[note] == ("cpu (cpu)", "other (cpu)")
 
 
 @pytest.mark.parametrize("stage", ["launch", "import", "device"])
@@ -307,4 +309,7 @@ def test_a_step_whose_figures_cannot_be_is_not_ok(told: dict[str, Any]) -> None:
 def test_a_portable_probe_is_marked_among_the_others() -> None:
     launch = a_probe_launch()
     plan = msgspec.structs.replace(launch.plan, image=msgspec.structs.replace(launch.plan.image, portable_of="rocm62"))
-    assert "(portable, no GPU)" in render_benchmarks([msgspec.structs.replace(launch, plan=plan)])
+    page = render_benchmarks([msgspec.structs.replace(launch, plan=plan)])
+    (row,) = (line for line in page.splitlines() if "(portable, no GPU)" in line)
+    assert " ms" not in row
+    assert "| ok |" in row
