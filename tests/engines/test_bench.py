@@ -35,7 +35,10 @@ def test_an_image_that_somebody_else_built_is_run_as_it_is(
 ) -> None:
     reference = "localhost/somebody/else:diarizer"
     engine._client.api.tag(cpu_image.id, "localhost/somebody/else", "diarizer")
-    done = workplace.bench(reference, "--engine", engine_name, *ONE)
+    try:
+        done = workplace.bench(reference, "--engine", engine_name, *ONE)
+    finally:
+        engine._client.api.remove_image(reference, noprune=True)
     assert done.code == 0, done.stderr
     (launch,) = workplace.stored()
     assert launch.image == reference
