@@ -7,6 +7,7 @@ Exit status 0 when the last stage that was asked for ended well, 1 when a stage 
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import platform
 import sys
 from pathlib import Path
@@ -52,6 +53,10 @@ def run_stages(request: Request, journal: Journal, exchange: Path) -> None:
     with journal.stage("device") as found:
         found.update(probe.use_device(request))
     steps.run_steps(request, journal, exchange)
+    if request.task:
+        with journal.stage(request.task) as found:
+            found.update(importlib.import_module(f"benchmarks.{request.task}").run(request, journal))
+        return
     if ends_with("device"):
         return
 

@@ -13,6 +13,7 @@ Every line has ``event`` and ``at`` (Unix seconds). The events:
 ``import``   one package: ``name``, ``needed``, ``outcome`` (``trying``, ``ok``, ``absent``, ``failed``), ``version``, ``chain``
 ``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``parts``
 ``step``     one step of the probe: ``name`` (of `STEPS`), ``outcome`` (of `OUTCOMES`); see below
+``result``   one finding of a task, such as a file of a corpus; what is in it is that task's business
 ``note``     something worth telling that is not a failure: ``text``
 ``done``     the guest has nothing more to say
 ========== =====================================================================================
@@ -61,6 +62,10 @@ STEPS = (
 OUTCOMES = ("trying", "ok", "wrong", "failed", "crashed", "timeout", "skipped")
 """Of a step. ``wrong``: it computed something else than the CPU."""
 
+TASKS = ("calibrate", "ladder", "accuracy", "kernels")
+"""What a launch can be asked for in place of diarizing one recording. Each is a stage of its own behind ``device``, run by
+the module of its name in this package."""
+
 KNOBS = ("lstm-dropout-0", "miopen-off")
 """What `benchmarks.knobs` can switch."""
 
@@ -106,6 +111,12 @@ class Request:
     step_timeout_seconds: float = 300.0
     knobs: tuple[str, ...] = ()
     """Of `KNOBS`, to be switched in every process."""
+    task: str = ""
+    """Of `TASKS`, to be run behind the ``device`` stage, which is then the last one; empty: diarization, in stages."""
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The task's own."""
+    folders: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What the task reads besides, by a name that it knows."""
     protocol: int = PROTOCOL
 
     def to_json(self) -> str:
@@ -128,7 +139,8 @@ class Request:
             raise ProtocolError(f"{REQUEST}: {error}") from error
         if request.last_stage not in STAGES:
             raise ProtocolError(f"{REQUEST}: no stage {request.last_stage!r}: there are {', '.join(STAGES)}")
-        for kind, asked, known in (("step", request.steps, STEPS), ("knob", request.knobs, KNOBS)):
+        tasks = (request.task,) if request.task else ()
+        for kind, asked, known in (("step", request.steps, STEPS), ("knob", request.knobs, KNOBS), ("task", tasks, TASKS)):
             unknown = [name for name in asked if name not in known]
             if unknown:
                 raise ProtocolError(f"{REQUEST}: no {kind} {unknown[0]!r}: there are {', '.join(known)}")

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -32,6 +33,7 @@ from harness.records import (
     ImageRecord,
     Launch,
     Plan,
+    Purpose,
     Verdict,
     WorkloadRecord,
     new_id,
@@ -59,6 +61,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[str, ...] = ()
     """Of the probe, behind the device stage."""
     step_timeout_seconds: float = 300.0
+    task: str = ""
+    """Of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
+    options: Mapping[str, Any] = {}
+    """The task's own."""
+    folders: Mapping[str, Path] = {}
+    """What the task reads besides, by a name that it knows; read-only in a container."""
+    purpose: Purpose = "result"
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +98,7 @@ def prepare_launch(
     local = engine.name == "local"
     if cell.pipeline.name in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
         audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
-    mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange)
+    mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, *settings.folders.values())
     devices = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
     places_inside = _inside_local(audio, models, exchange) if local else _INSIDE_CONTAINER
     request = Request(
@@ -106,6 +115,9 @@ def prepare_launch(
         steps=settings.steps,
         step_timeout_seconds=settings.step_timeout_seconds,
         knobs=cell.variant.guest,
+        task=settings.task,
+        options=dict(settings.options),
+        folders={name: str(path) if local else _folder_inside(name) for name, path in settings.folders.items()},
     )
     plan = Plan(
         id=launch_id,
@@ -129,12 +141,17 @@ def prepare_launch(
         gpu=devices.gpu,
         steps=settings.steps,
         fixes=cell.variant.fixes,
+        task=settings.task,
+        options=dict(settings.options),
+        purpose=settings.purpose,
     )
     environment = _environment(cell, models, places_inside)
     if local:
         run = _local_run(cell, plan, exchange, environment)
     else:
         run = _container_run(cell, built, plan, exchange, environment, audio=audio, models=models, devices=devices)
+        named = (Mount(str(path), _folder_inside(name)) for name, path in settings.folders.items())
+        run = msgspec.structs.replace(run, mounts=(*run.mounts, *named))
     return Prepared(plan=plan, run=run, request=request)
 
 
@@ -169,6 +186,7 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None,
             highest_der=plan.workload.highest_der,
             warm_passes=plan.workload.warm_passes,
             steps=plan.steps,
+            task=plan.task,
             log_tail=log_tail,
             kernel_log=kernel_log,
         ),
@@ -213,6 +231,11 @@ _INSIDE_CONTAINER = {
     "models": "/models",
     "scratch": "/tmp",  # noqa: S108 - the container's own tmpfs
 }
+
+
+def _folder_inside(name: str) -> str:
+    """Where a container sees a folder of `Settings.folders`."""
+    return f"/input/{name}"
 
 
 def _inside_local(audio: Audio, models: Models, exchange: Path) -> dict[str, str]:

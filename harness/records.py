@@ -3,7 +3,7 @@
 Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
-   commits of models, the kernel's words.
+   commits of models, the kernel's words, tasks.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ WITHOUT_ACCURACY = ("synthetic",)
 """Pipelines whose weights are random: what comes out is timed and compared bit by bit, and never scored."""
 
 Status = Literal["pass", "wrong output", "fail"]
+Purpose = Literal["result", "reference"]
 Cause = Literal[
     "build",
     "engine",
@@ -175,6 +176,12 @@ class Plan(Record, frozen=True, kw_only=True):
     """The GPU of ``--gpu``: PCI address, or NVIDIA's number; ``None``: none was chosen, or the image needs none"""
     steps: tuple[str, ...] = ()
     """Of the probe, that were asked for; none in a benchmark."""
+    task: str = ""
+    """Of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
+    options: dict[str, Any] = {}
+    """The task's own."""
+    purpose: Purpose = "result"
+    """``reference``: made to compare others with, and no row of a results table."""
     fixes: tuple[str, ...] = ()
     """Work-arounds of the catalog that this launch was given, beside its variant."""
 
@@ -228,6 +235,11 @@ class Launch(Record, frozen=True, kw_only=True):
     def steps(self) -> dict[str, dict[str, Any]]:
         """The last word on each step of the probe, by name; the journal may name any."""
         return {str(e.get("name")): e for e in self.journal if e.get("event") == "step"}
+
+    @property
+    def results(self) -> tuple[dict[str, Any], ...]:
+        """What a task found, one event each; the journal may hold anything in them."""
+        return tuple(e for e in self.journal if e.get("event") == "result")
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.wire import OUTCOMES, STAGES
+from benchmarks.wire import OUTCOMES, STAGES, TASKS
 from harness.failures import find_match, recognise
 from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain, number
 
@@ -27,13 +27,15 @@ def judge(
     highest_der: float | None = None,
     warm_passes: int | None = None,
     steps: Sequence[str] = (),
+    task: str = "",
     log_tail: str = "",
     kernel_log: str = "",
 ) -> Verdict:
     """The verdict on one launch.
 
     ``family`` is what the image claims to be, ``warm_passes`` what was asked for; ``None`` where that is not known, and then
-    nothing is held against it. ``steps`` are those of the probe that were asked for: each must have come to an end.
+    nothing is held against it. ``steps`` are those of the probe that were asked for: each must have come to an end. A ``task``
+    is the stage behind ``last_stage``.
     """
     stage = reached_stage(journal, steps)
     if not exit.started:
@@ -48,10 +50,12 @@ def judge(
         return _fail(stage, "timeout", f"still in {stage} when the time was up; killed", signature=known.id if known else None)
     if failed is not None:
         return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
-    if _said_done(journal, last_stage) and exit.code in (0, None):
+    if _said_done(journal, task or last_stage) and exit.code in (0, None):
         lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
         if lie is not None:
             return _fail(stage, "error", f"the journal cannot be true: {lie}")
+        if task and lie is None:
+            return Verdict(status="pass", stage=task)
         of_steps = _judge_steps(journal, steps, kernel_log)
         return of_steps or _judge_output(journal, last_stage, highest_der)
     if exit.interrupted:
@@ -62,7 +66,7 @@ def judge(
 def reached_stage(journal: Sequence[dict[str, Any]], steps: Sequence[str] = ()) -> str:
     """The last stage that began, or of some steps the one that did not end; ``launch`` where the guest never said a word."""
     begun = [event.get("stage") for event in journal if event.get("event") == "begin"]
-    known = [stage for stage in begun if stage in STAGES]
+    known = [stage for stage in begun if stage in STAGES or stage in TASKS]
     tried = [event for event in journal if event.get("event") == "step" and event.get("name") in steps]
     if tried and tried[-1].get("outcome") == "trying":
         return str(tried[-1]["name"])

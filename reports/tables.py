@@ -99,11 +99,13 @@ class StageMark(msgspec.Struct, frozen=True):
 def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
     """One row a cell and engine, of its latest campaign.
 
-    A probe that passed, or came to its steps, says nothing about a whole run.
+    A probe that passed, or came to its steps, says nothing about a whole run; nor does a task, or a run for reference.
     """
     groups: dict[tuple[str, ...], list[Launch]] = {}
     for launch in _without_overtaken_builds(sorted(launches, key=lambda each: each.id)):
         if launch.plan.last_stage != STAGES[-1] and (launch.verdict.status == "pass" or launch.steps):
+            continue
+        if launch.plan.task or launch.plan.purpose != "result":
             continue
         plan = launch.plan
         # Two recordings may have one name and length.

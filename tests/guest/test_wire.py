@@ -281,3 +281,10 @@ def test_the_signs_that_unicode_takes_for_line_ends_are_text(tmp_path: Path) -> 
     Journal(tmp_path / "journal").write("note", text="a\u2028b\u0085c\r\nd")
     (event,) = read_journal((tmp_path / "journal").read_text())
     assert event["text"] == "a\u2028b\u0085c\r\nd"
+
+
+def test_a_task_that_this_guest_does_not_know_is_refused() -> None:
+    text = dataclasses.replace(REQUEST, task="ladder").to_json()
+    assert Request.from_json(text).task == "ladder"
+    with pytest.raises(ProtocolError, match="no task 'leader'"):
+        Request.from_json(text.replace('"ladder"', '"leader"'))

@@ -120,6 +120,7 @@ def a_launch(
             last_stage=plan.last_stage,
             highest_der=plan.workload.highest_der,
             steps=plan.steps,
+            task=plan.task,
             log_tail=log_tail,
         ),
         start_seconds=0.4,

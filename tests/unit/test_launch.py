@@ -297,3 +297,25 @@ def test_a_process_of_this_host_has_no_flags(tmp_path: Path) -> None:
     cell = a_cell(load_catalog().images["local-cpu"])
     plan = prepared(tmp_path, cell, engine=EngineRecord(name="local"), settings=Settings(flags=("ipc=host",))).plan
     assert (plan.flags, plan.relaxations) == ("", ())
+
+
+def test_a_task_goes_to_the_guest_and_into_the_record(tmp_path: Path) -> None:
+    settings = Settings(last_stage="device", task="ladder", options={"batches": [1, 8]}, purpose="reference")
+    ready = prepared(tmp_path, settings=settings)
+    assert (ready.request.task, ready.request.options) == ("ladder", {"batches": [1, 8]})
+    assert (ready.plan.task, ready.plan.options, ready.plan.purpose) == ("ladder", {"batches": [1, 8]}, "reference")
+
+
+def test_a_folder_of_a_task_is_mounted_read_only_and_named_as_the_container_sees_it(tmp_path: Path) -> None:
+    ready = prepared(tmp_path, settings=Settings(task="accuracy", folders={"corpus": tmp_path / "corpus"}))
+    (mount,) = [mount for mount in ready.run.mounts if mount.source == str(tmp_path / "corpus")]
+    assert not mount.writable
+    assert ready.request.folders == {"corpus": mount.target}
+
+
+def test_a_process_of_this_host_reads_a_folder_where_it_is(tmp_path: Path) -> None:
+    cell = a_cell(load_catalog().images["local-cpu"])
+    local = EngineRecord(name="local", version="3.11")
+    ready = prepared(tmp_path, cell, engine=local, settings=Settings(task="accuracy", folders={"corpus": tmp_path}))
+    assert ready.request.folders == {"corpus": str(tmp_path)}
+    assert ready.run.mounts == ()

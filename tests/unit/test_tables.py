@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Any
 
 import msgspec
 import pytest
@@ -254,3 +255,8 @@ def test_a_failed_build_that_never_saw_the_recording_is_overtaken_by_a_later_run
     assert later.status == "pass"
     again = msgspec.structs.replace(failed, plan=a_plan(1, campaign=3, workload=unread))
     assert {row.status for row in rows_of([a_launch(a_plan(1, campaign=2)), again])} == {"pass", "fail"}
+
+
+@pytest.mark.parametrize("changes", [{"task": "ladder", "last_stage": "device"}, {"purpose": "reference"}])
+def test_tasks_and_runs_for_reference_are_no_rows(changes: dict[str, Any]) -> None:
+    assert rows_of([a_launch(a_plan(**changes))]) == ()

@@ -333,3 +333,26 @@ def test_a_journal_that_cannot_be_true_is_no_pass(journal: tuple[Event, ...], sa
 def test_passes_that_took_longer_than_the_container_ran_are_no_pass() -> None:
     assert "longer than the 4.0 s that it ran" in _told(passing_journal(), run_seconds=4.0).summary
     assert _told(passing_journal(), run_seconds=60.0).status == "pass"
+
+
+def of_calibration(*last: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*passing_journal(last_stage="device")[:-1], {"event": "begin", "stage": "calibrate"}, *last]
+
+
+DONE = {"event": "done"}
+
+
+def test_a_task_that_ends_passes_as_a_stage_of_its_own() -> None:
+    journal = of_calibration({"event": "end", "stage": "calibrate", "seconds": 1.0}, DONE)
+    assert judged(journal, last_stage="device", task="calibrate") == Verdict(status="pass", stage="calibrate")
+
+
+@pytest.mark.parametrize("journal", [of_calibration(), of_calibration(DONE), passing_journal(last_stage="device")])
+def test_a_task_that_does_not_end_is_no_pass(journal: list[dict[str, Any]]) -> None:
+    assert judged(journal, last_stage="device", task="calibrate").status == "fail"
+
+
+def test_an_exception_of_a_task_is_told_with_the_task_as_its_stage() -> None:
+    failed = {"event": "failed", "stage": "calibrate", "seconds": 1.0, "chain": [{"type": "builtins.MemoryError"}]}
+    verdict = judged(of_calibration(failed, DONE), ExitRecord(started=True, code=1), last_stage="device", task="calibrate")
+    assert (verdict.stage, verdict.cause) == ("calibrate", "out of memory")
