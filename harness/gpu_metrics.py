@@ -88,7 +88,7 @@ _THROTTLERS = (112, "Q")
 _GROUPS = {"power": (0, 16), "current": (16, 32), "thermal": (32, 48), "other": (48, 64)}
 """Bits from, and up to but without (``SMU_THROTTLER_*_BIT`` in drivers/gpu/drm/amd/pm/swsmu/inc/amdgpu_smu.h)."""
 
-IS_APU = {1: False, 3: True}
+IS_APU = {1: False, 2: True, 3: True}
 """By format revision: whether ``socket_power_watts`` is that of the whole chip, processor cores included."""
 
 
