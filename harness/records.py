@@ -3,7 +3,7 @@
 Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
-   commits of models, the kernel's words, tasks.
+   commits of models, the kernel's words, tasks, telemetry.
 """
 
 from __future__ import annotations
@@ -186,6 +186,22 @@ class Plan(Record, frozen=True, kw_only=True):
     """Work-arounds of the catalog that this launch was given, beside its variant."""
 
 
+class Telemetry(Record, frozen=True, kw_only=True):
+    """What the host saw while a launch ran, sampled."""
+
+    hertz: float
+    times: tuple[float, ...] = ()
+    """Unix seconds of each sample"""
+    series: dict[str, tuple[float | None, ...]] = {}
+    """Meter -> a value a sample; ``None``: this reading failed"""
+    sources: dict[str, str] = {}
+    """Meter -> which file or call it is"""
+    unavailable: dict[str, str] = {}
+    """Meter -> why it could not be read at all"""
+    cost_seconds: float | None = None
+    """Processor seconds of the sampler; ``None``: it did not live to say"""
+
+
 class Launch(Record, frozen=True, kw_only=True):
     """One start of one cell: the unit of statistics."""
 
@@ -201,6 +217,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """The end of what the libraries printed."""
     kernel_log: str = ""
     """What the kernel said of GPUs and memory meanwhile; empty: nothing, or this user may not read it."""
+    telemetry: Telemetry | None = None
+    """``None``: nobody sampled"""
 
     @property
     def id(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -130,6 +131,15 @@ class Engine(Protocol):
 
     def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
         """Run it to its end, or kill it when the time is up; nothing of it stays behind, whatever happens."""
+        ...
+
+    def watch(
+        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
+    ) -> AbstractContextManager[None]:
+        """Sample the host's meters into a file while inside, those of one GPU where one was chosen. Never fails a run.
+
+        Where a meter of power answers, ``quiet_seconds`` pass before: the power of the idle host.
+        """
         ...
 
     def sweep(self) -> int:

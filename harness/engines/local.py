@@ -33,6 +33,7 @@ from harness.engines.base import (
     tail_of,
     without_tokens,
 )
+from harness.engines.sampling import sampling
 from harness.errors import BuildFailed, HostError
 from harness.records import EngineRecord, ExitRecord
 
@@ -119,6 +120,11 @@ class Local:
             _kill_session(process)
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
         return ExitRecord(started=True, code=128 - code if code < 0 else code, run_seconds=time.monotonic() - begun)
+
+    def watch(
+        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
+    ) -> contextlib.AbstractContextManager[None]:
+        return sampling(run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds)
 
     def sweep(self) -> int:
         return _kill_marked(OWNER_VARIABLE, owner_is_gone)

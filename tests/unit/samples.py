@@ -5,6 +5,7 @@ All numbers here are made up; none is a measurement.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -340,6 +341,10 @@ class FakeEngine:
     def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
         self.runs.append(run)
         return self.guest(run)
+
+    def watch(self, run: Run, **_: object) -> contextlib.AbstractContextManager[None]:
+        """Nothing: there is no host to look at."""
+        return contextlib.nullcontext()
 
     def sweep(self) -> int:
         self.sweeps += 1

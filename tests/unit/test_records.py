@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.records import SCHEMA, Launch, der_of, exception_chain, new_id, number
+from harness.records import SCHEMA, Launch, Telemetry, der_of, exception_chain, new_id, number
 from tests.unit.samples import a_failed_launch, a_launch, a_link, failing_journal, passing_journal
 
 FIRST_SCHEMA = """{
@@ -28,6 +28,13 @@ def changed(**found: Any) -> Launch:
     return a_launch(journal=passing_journal(**found))
 
 
+def a_sampled_launch() -> Launch:
+    """A launch with three samples of one meter."""
+    series = {"vram_used_bytes": (0.0, None, 4096.0)}
+    telemetry = Telemetry(hertz=2.0, times=(1.0, 1.5, 2.0), series=series, unavailable={"gpu_power_watts": "no GPU"})
+    return msgspec.structs.replace(a_launch(), telemetry=telemetry)
+
+
 def test_a_record_of_the_first_schema_is_read() -> None:
     launch = msgspec.json.decode(FIRST_SCHEMA, type=Launch)
     assert launch.schema == 1
@@ -35,8 +42,19 @@ def test_a_record_of_the_first_schema_is_read() -> None:
 
 
 def test_what_is_written_is_what_is_read() -> None:
-    for launch in (a_launch(), a_failed_launch(stage="warm", log_tail="the end\n")):
+    for launch in (a_launch(), a_sampled_launch(), a_failed_launch(stage="warm", log_tail="the end\n")):
         assert msgspec.json.decode(msgspec.json.encode(launch), type=Launch) == launch
+
+
+def test_a_record_from_before_there_was_telemetry_has_none_and_one_without_writes_none() -> None:
+    assert msgspec.json.decode(FIRST_SCHEMA, type=Launch).telemetry is None
+    assert "telemetry" not in json.loads(msgspec.json.encode(a_launch()))
+
+
+def test_a_reading_that_failed_is_kept_apart_from_a_zero() -> None:
+    read = msgspec.json.decode(msgspec.json.encode(a_sampled_launch()), type=Launch)
+    assert read.telemetry is not None
+    assert read.telemetry.series["vram_used_bytes"] == (0.0, None, 4096.0)
 
 
 def test_a_record_of_this_version_carries_this_schema() -> None:
