@@ -164,9 +164,12 @@ def execute(prepared: Prepared, engine: Engine) -> Launch:
     part = folder / f"{PLAN}.part"
     part.write_bytes(msgspec.json.encode(plan))
     os.replace(part, folder / PLAN)
-    begun, kernel_begun = time.time(), kernel_seconds()
+    kernel_begun = kernel_seconds()
+    begun, monotonic_begun = time.time(), time.monotonic()
     exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)
-    return conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
+    wall_seconds = time.monotonic() - monotonic_begun
+    launch = conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
+    return msgspec.structs.replace(launch, wall_seconds=wall_seconds if exit_record.started else None)
 
 
 def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: str = "") -> Launch:
