@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import meter, probe, steps
-from benchmarks.wire import JOURNAL, REQUEST, Journal, ProtocolError, Request, StageFailed
+from benchmarks.wire import JOURNAL, REQUEST, Journal, ProtocolError, Request, StageFailed, processor_seconds
 
 
 def main(exchange: Path) -> int:
@@ -28,6 +28,8 @@ def main(exchange: Path) -> int:
     with journal.stage("launch") as found:
         found["python"] = platform.python_version()
         found["launch"] = request.launch
+        # Until here: Python's own start, which no stage saw.
+        found["processor_seconds_before"] = processor_seconds()
     try:
         run_stages(request, journal, exchange)
     except StageFailed:

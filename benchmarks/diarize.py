@@ -10,6 +10,8 @@ import array
 import importlib.metadata
 import sys
 import wave
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,21 +23,19 @@ SAMPLE_RATE_HERTZ = 16_000
 HUB_NAMES = {"3.1": "pyannote/speaker-diarization-3.1", "community-1": "pyannote/speaker-diarization-community-1"}
 
 # The pipeline calls its hook with a step's artefact when that step is done, under these names in 3.1 to 4.0
-# (pyannote/audio/pipelines/speaker_diarization.py). Clustering has no call of its own: it lies, with the
-# reconstruction, between the embeddings and the discrete diarization.
-PART_OF_STEP = {
-    "segmentation": "segmentation",
-    "speaker_counting": "speaker counting",
-    "embeddings": "embeddings",
-    "discrete_diarization": "clustering",
-}
+# (pyannote/audio/pipelines/speaker_diarization.py).
+PART_OF_STEP = {"segmentation": "segmentation", "speaker_counting": "speaker counting", "embeddings": "embeddings"}
+
+# Clustering has no such call, and 4.x reconstructs once more behind the last one. So these callables of the pipeline are
+# timed themselves. `to_annotation` turns what `reconstruct` gives into turns.
+PART_OF_CALLABLE = {"clustering": "clustering", "reconstruct": "reconstruction", "to_annotation": "reconstruction"}
 
 
 class Workload(Protocol):
     """What can be benchmarked in an image."""
 
     def load(self) -> dict[str, Any]:
-        """Read the input and the models and move them to the device; returns what the journal should know."""
+        """Read the input and the models and move them to the device; returns what the journal should know, with ``parts``."""
         ...
 
     def run(self) -> dict[str, Any]:
@@ -71,28 +71,33 @@ class Diarization:
         import torch
 
         torch.set_num_threads(self._request.threads or meter.usable_processors())
+        watch = meter.Stopwatch(self._synchronise)
         samples = read_waveform(self._request.audio)
         self._file = {
             "waveform": torch.frombuffer(samples, dtype=torch.float32)[None],
             "sample_rate": SAMPLE_RATE_HERTZ,
             "uri": Path(self._request.audio).stem,
         }
+        watch.border("decode")
         self._pipeline = self._load_pipeline()
         self._pipeline.segmentation_batch_size = self._request.segmentation_batch_size
         self._pipeline.embedding_batch_size = self._request.embedding_batch_size
         for note in knobs.apply(self._request.knobs, self._pipeline._segmentation.model, self._pipeline._embedding.model_):
             self._journal.write("note", text=note)
+        watch.border("models")
         self._pipeline.to(torch.device(self._request.device))
         self._refuse_another_device()
-        self._synchronise()
+        watch.border("to device")
         return {
+            "parts": watch.parts,
+            "processor_parts": watch.processor_parts,
             "audio_seconds": len(samples) / SAMPLE_RATE_HERTZ,
             "pyannote": importlib.metadata.version("pyannote.audio"),
             "threads": torch.get_num_threads(),
         }
 
     def run(self) -> dict[str, Any]:
-        """See `Workload.run`; the parts are those of `PART_OF_STEP` and ``rest``."""
+        """See `Workload.run`; the parts are those of `PART_OF_STEP` and `PART_OF_CALLABLE`, and ``rest``."""
         watch = meter.Stopwatch(self._synchronise)
 
         def hook(step: str, artefact: Any, file: Any = None, total: int | None = None, completed: int | None = None) -> None:
@@ -100,7 +105,8 @@ class Diarization:
             if completed is None and step in PART_OF_STEP:
                 watch.border(PART_OF_STEP[step])
 
-        output = self._pipeline(self._file, hook=hook)
+        with timed_callables(self._pipeline, watch):
+            output = self._pipeline(self._file, hook=hook)
         measured = watch.stop()
         # 4.x returns a DiarizeOutput, 3.x the annotation itself.
         self._hypotheses.append(getattr(output, "speaker_diarization", output))
@@ -178,6 +184,43 @@ class Diarization:
             kinds = sorted({parameter.device.type for parameter in model.parameters()})
             if kinds != [self._request.device]:
                 raise WrongDevice(f"the {name} model is on {', '.join(kinds)}; {self._request.device} was asked for")
+
+
+class TimedCallable:
+    """Stands for a callable attribute and is timed as one part; all else of it is as it was."""
+
+    def __init__(self, timed: Any, call: Callable[..., Any]) -> None:
+        self._timed = timed
+        self._call = call
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """The call itself, timed."""
+        return self._call(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else is asked of it."""
+        return getattr(self._timed, name)
+
+
+@contextmanager
+def timed_callables(pipeline: Any, watch: meter.Stopwatch) -> Iterator[None]:
+    """While it lasts, each callable of `PART_OF_CALLABLE` that this pipeline has is timed.
+
+    Set on the instance alone: it stands before the class's method, and before pyannote.pipeline's ``__getattr__``, which
+    is where a sub-pipeline such as ``clustering`` is found. That registry is left as it is.
+    """
+    own = vars(pipeline)
+    kept = {name: own[name] for name in PART_OF_CALLABLE if name in own}
+    timed = [name for name in PART_OF_CALLABLE if callable(getattr(pipeline, name, None))]
+    for name in timed:
+        original = getattr(pipeline, name)
+        own[name] = TimedCallable(original, watch.timed(PART_OF_CALLABLE[name], original))
+    try:
+        yield
+    finally:
+        for name in timed:
+            del own[name]
+        own.update(kept)
 
 
 def read_waveform(path: str) -> array.array[float]:

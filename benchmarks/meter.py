@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.wire import processor_seconds
+
 
 def peak_resident_bytes(status: str = "/proc/self/status") -> int | None:
     """This process's peak resident memory in bytes; ``None`` where the kernel does not say.
@@ -56,29 +58,45 @@ def synchroniser(device: str) -> Callable[[], None]:
 
 
 class Stopwatch:
-    """Wall and processor seconds since it was made, and the wall seconds of named parts."""
+    """Wall and processor seconds since it was made, in all and of named parts."""
 
     def __init__(self, synchronise: Callable[[], None]) -> None:
         self._synchronise = synchronise
         synchronise()
         self._wall = self._border = time.perf_counter()
-        self._processor = time.process_time()
+        self._processor = self._processor_border = processor_seconds()
         self.parts: dict[str, float] = {}
+        self.processor_parts: dict[str, float] = {}
 
     def border(self, part: str) -> None:
         """All since the last border belongs to ``part``."""
         self._synchronise()
-        now = time.perf_counter()
+        now, processor = time.perf_counter(), processor_seconds()
         self.parts[part] = self.parts.get(part, 0.0) + now - self._border
-        self._border = now
+        self.processor_parts[part] = self.processor_parts.get(part, 0.0) + processor - self._processor_border
+        self._border, self._processor_border = now, processor
+
+    def timed(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """``call``, whose time belongs to ``part``; what came since the last border is ``rest``."""
+
+        def timed_call(*arguments: Any, **named: Any) -> Any:
+            self.border("rest")
+            try:
+                return call(*arguments, **named)
+            finally:
+                self.border(part)
+
+        return timed_call
 
     def stop(self) -> dict[str, Any]:
-        """``seconds``, ``processor_seconds`` and ``parts``; what no border claimed is ``rest``, so the parts sum to the whole."""
+        """``seconds``, ``processor_seconds``, ``parts`` and ``processor_parts``; what no border claimed is ``rest``, so the
+        parts sum to the whole."""
         self.border("rest")
         return {
             "seconds": self._border - self._wall,
-            "processor_seconds": time.process_time() - self._processor,
+            "processor_seconds": self._processor_border - self._processor,
             "parts": self.parts,
+            "processor_parts": self.processor_parts,
         }
 
 

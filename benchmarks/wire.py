@@ -8,10 +8,12 @@ Every line has ``event`` and ``at`` (Unix seconds). The events:
 
 ========== =====================================================================================
 ``begin``    a stage begins: ``stage``
-``end``      it ended well: ``stage``, ``seconds``, and what that stage found out
+``end``      it ended well: ``stage``, ``seconds``, ``processor_seconds``, and what that stage found out; of ``load`` also
+             its ``parts`` and ``processor_parts``
 ``failed``   it ended in an exception: ``stage``, ``seconds``, ``chain`` (outermost exception first)
 ``import``   one package: ``name``, ``needed``, ``outcome`` (``trying``, ``ok``, ``absent``, ``failed``), ``version``, ``chain``
-``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``parts``
+``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``processor_seconds``,
+             ``parts``, ``processor_parts``
 ``step``     one step of the probe: ``name`` (of `STEPS`), ``outcome`` (of `OUTCOMES`); see below
 ``result``   one finding of a task, such as a file of a corpus; what is in it is that task's business
 ``note``     something worth telling that is not a failure: ``text``
@@ -171,10 +173,11 @@ class Journal:
         """
         found: dict[str, Any] = {}
         self.write("begin", stage=name)
-        begun = time.perf_counter()
+        begun, processor_begun = time.perf_counter(), processor_seconds()
         try:
             yield found
-            ended = _line("end", {"stage": name, "seconds": time.perf_counter() - begun, **found})
+            spent = {"seconds": time.perf_counter() - begun, "processor_seconds": processor_seconds() - processor_begun}
+            ended = _line("end", {"stage": name, **spent, **found})
         except Exception as error:
             self.write("failed", stage=name, seconds=time.perf_counter() - begun, chain=exception_chain(error))
             raise StageFailed(name) from error
@@ -188,6 +191,12 @@ class Journal:
             data = data[os.write(self._descriptor, data) :]
         self._cut_short = False
         os.fsync(self._descriptor)
+
+
+def processor_seconds() -> float:
+    """Of this process and of its children that ended, all threads, since it began."""
+    times = os.times()  # the children's, which time.process_time() leaves out
+    return time.process_time() + times.children_user + times.children_system
 
 
 def exception_chain(error: BaseException) -> list[dict[str, str]]:

@@ -172,9 +172,12 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
     os.replace(part, folder / PLAN)
     is_nvidia = plan.image.family == "cuda"
     with engine.watch(prepared.run, into=folder / TELEMETRY, gpu=plan.gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds):
-        begun, kernel_begun = time.time(), kernel_seconds()
+        kernel_begun = kernel_seconds()
+        begun, monotonic_begun = time.time(), time.monotonic()
         exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)
-    return conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
+        wall_seconds = time.monotonic() - monotonic_begun
+    launch = conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
+    return msgspec.structs.replace(launch, wall_seconds=wall_seconds if exit_record.started else None)
 
 
 def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: str = "") -> Launch:

@@ -211,6 +211,8 @@ class Launch(Record, frozen=True, kw_only=True):
     verdict: Verdict
     start_seconds: float | None = None
     """From the order to start until the guest's first line; ``None``: there was no first line."""
+    wall_seconds: float | None = None
+    """From the order to start until the engine had removed it; ``None``: nobody looked, as in records from before"""
     journal: tuple[dict[str, Any], ...] = ()
     """The guest's events as they came."""
     log_tail: str = ""

@@ -40,7 +40,7 @@ class Stubs:
     misbehave: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Moment -> Python to run then. ``import NAME`` is the first line of a package; ``multiply`` a product on the device,
     ``load`` the pipeline's constructor, ``move`` its ``to``, ``pass 0`` the cold pass, ``pass 1`` the first warm one;
-    ``write`` the output as RTTM, ``step NAME`` that step's own process. It sees ``os``, ``signal``, ``sys``, ``EXCHANGE`` and what the moment is about."""
+    ``cluster`` each clustering, ``write`` the output as RTTM, ``step NAME`` that step's own process. It sees ``os``, ``signal``, ``sys``, ``EXCHANGE`` and what the moment is about."""
     absent: Collection[str] = ()
     """Modules that are not installed."""
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -61,7 +61,7 @@ class Stubs:
 
     def write(self, folder: Path) -> Path:
         """Write the packages and their metadata; returns the folder, for ``PYTHONPATH``."""
-        moments = {f"import {module}" for module in _DISTRIBUTIONS} | {"multiply", "load", "move", "write"}
+        moments = {f"import {module}" for module in _DISTRIBUTIONS} | {"multiply", "load", "move", "write", "cluster"}
         unknown = {moment for moment in self.misbehave if moment not in moments and not moment.startswith(("pass ", "step "))}
         assert not unknown, f"no stub has the moments {unknown}"
         for module, (distribution, version) in _DISTRIBUTIONS.items():
@@ -439,14 +439,32 @@ import types
 from stub_settings import SETTINGS, at
 from pyannote.audio import Pipeline
 from pyannote.core import Annotation, Segment
+class Clustering:
+    metric = "stub"
+    def __call__(self, metric):
+        at("cluster")
 class SpeakerDiarization(Pipeline):
+    """Its clustering is found by `__getattr__` alone, as pyannote.pipeline keeps sub-pipelines."""
     def __init__(self, segmentation, embedding, **parameters):
         at("load", pipeline=self)
         self._segmentation = types.SimpleNamespace(model=segmentation)
         self._embedding = types.SimpleNamespace(model_=embedding)
         self._passes = 0
+        self._pipelines = {"clustering": Clustering()}
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["_pipelines"][name]
+        except KeyError:
+            raise AttributeError(name) from None
     def instantiate(self, parameters):
         return self
+    def reconstruct(self, turns):
+        return turns
+    def to_annotation(self, turns, uri):
+        annotation = Annotation(uri=uri)
+        for track, (start, end, speaker) in enumerate(turns):
+            annotation[Segment(start, end), track] = speaker
+        return annotation
     def to(self, device):
         at("move", pipeline=self)
         for model in (self._segmentation.model, self._embedding.model_):
@@ -456,14 +474,15 @@ class SpeakerDiarization(Pipeline):
         at(f"pass {self._passes}", pipeline=self, file=file)
         turns = SETTINGS["outputs"][min(self._passes, len(SETTINGS["outputs"]) - 1)]
         self._passes += 1
-        for step in ("segmentation", "speaker_counting", "embeddings", "discrete_diarization"):
+        for step in ("segmentation", "speaker_counting", "embeddings"):
             hook(step, None, file=file, total=1, completed=1)
             hook(step, object(), file=file)
-        annotation = Annotation(uri=file["uri"])
-        for track, (start, end, speaker) in enumerate(turns):
-            annotation[Segment(start, end), track] = speaker
+        self.clustering(metric=self.clustering.metric)
+        annotation = self.to_annotation(self.reconstruct(turns), uri=file["uri"])
+        hook("discrete_diarization", object(), file=file)
         if SETTINGS["pyannote_audio"].startswith("3."):
             return annotation
+        self.to_annotation(self.reconstruct(turns), uri=file["uri"])
         return types.SimpleNamespace(speaker_diarization=annotation)
 '''
 

@@ -90,14 +90,6 @@ def test_a_whole_run_says_what_it_ran_and_what_came_out(tmp_path: Path) -> None:
     assert output["der"] is None
 
 
-def test_the_parts_of_each_pass_sum_to_the_whole(whole: Ended) -> None:
-    passes = whole.events("pass")
-    assert [(event["stage"], event["index"]) for event in passes] == [("cold", 0), ("warm", 0), ("warm", 1)]
-    for event in passes:
-        assert list(event["parts"]) == ["segmentation", "speaker counting", "embeddings", "clustering", "rest"]
-        assert sum(event["parts"].values()) == pytest.approx(event["seconds"])
-
-
 @pytest.mark.parametrize("last_stage", STAGES)
 def test_the_guest_stops_after_the_stage_that_was_asked_for(tmp_path: Path, last_stage: str) -> None:
     ended = run_guest(tmp_path, request=make_request(tmp_path, last_stage=last_stage))
@@ -255,8 +247,8 @@ def test_every_border_of_a_pass_waits_for_the_gpu(tmp_path: Path) -> None:
     tell = "import torch; print(torch.cuda.synchronised)"
     stubs = Stubs(hip="0.0-stub", gpu=True, misbehave={"pass 0": tell, "pass 1": tell})
     first, second = map(int, run_guest(tmp_path, stubs, make_request(tmp_path, device="cuda")).log.split())
-    # Four steps and the end of one pass, and the begin of the next.
-    assert second - first == 6
+    # Three steps, both borders of five calls that are timed, the end of one pass, and the begin of the next.
+    assert second - first == 3 + 2 * 5 + 2
 
 
 def test_a_cpu_torch_in_a_rocm_image_is_the_wrong_torch(tmp_path: Path) -> None:

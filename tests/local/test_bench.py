@@ -41,7 +41,8 @@ def test_the_parts_of_a_pass_sum_to_the_whole(workplace: Workplace) -> None:
     passes = [event for event in launch.journal if event["event"] == "pass"]
     assert len(passes) == 2
     for event in passes:
-        assert set(event["parts"]) == {"segmentation", "speaker counting", "embeddings", "clustering", "rest"}
+        assert set(event["parts"]) == {"segmentation", "speaker counting", "embeddings", "clustering", "reconstruction", "rest"}
+        assert set(event["processor_parts"]) == set(event["parts"])
         assert sum(event["parts"].values()) == pytest.approx(event["seconds"], rel=0.01)
 
 
