@@ -15,6 +15,7 @@ from benchmarks.wire import STAGES
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
+from reports.hardware import machines_of
 from reports.probes import COLUMNS, notes_of, probes_of
 from reports.waterfall import LAUNCH_COLUMNS, PASS_COLUMNS, waterfall_rows
 
@@ -60,13 +61,12 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "words": _words,
         "source": _source,
     }
-    hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
         rows=sorted(rows, key=_by_name),
         portable=sorted((row for row in all_rows if row.is_portable), key=_by_name),
         fingerprints=tables.fingerprint_rows(all_rows),
         workloads=tables.workloads_of(rows),
-        hosts=hosts,
+        machines=machines_of(row.speaking.plan.host for row in rows),
         stages=STAGES,
         waterfalls=waterfall_rows(sorted(rows, key=_by_name)),
         launch_columns=LAUNCH_COLUMNS,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from harness.doctor.facts import HostFacts, Reading
+from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding, Status, Subject
 from harness.engines.about import EngineFacts
+from harness.files import Reading
 
 ENGINES = Subject("engines")
 ROOTLESS = Subject("rootless")

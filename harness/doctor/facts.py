@@ -7,17 +7,7 @@ from typing import Literal
 import msgspec
 
 from harness.engines.about import EngineFacts
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What one file said. Both ``None``: there is no such file."""
-
-    text: str | None = None
-    refused: str | None = None
-    """Why a file that is there could not be read."""
-
-
-ABSENT = Reading()
+from harness.files import ABSENT, Reading
 
 
 class User(msgspec.Struct, frozen=True):

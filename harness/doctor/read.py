@@ -5,34 +5,26 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 import re
 import shutil
 import stat
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
 from harness import places
-from harness.doctor.facts import ABSENT, Card, DeviceNode, Disk, HostFacts, ImageFacts, KfdNode, PciGpu, Reading, User
+from harness.doctor.facts import Card, DeviceNode, Disk, HostFacts, ImageFacts, KfdNode, PciGpu, User
 from harness.doctor.packages import read_packages
 from harness.engines.about import EngineFacts
+from harness.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, within
 from harness.host import gfx_name, memory_bytes
-
-FILE_TIMEOUT_SECONDS = 0.5
-"""A file of a wedged driver, or of a server that is gone, may never answer."""
-
-MOST_FILE_BYTES = 64 << 10
 
 _PARAMETERS = {"amdgpu": ("cwsr_enable", "gttsize", "vramlimit"), "ttm": ("pages_limit",), "amdttm": ("pages_limit",)}
 _BOOLEANS = ("container_use_devices", "container_use_dri_devices")
-
-_Told = TypeVar("_Told")
 
 
 def read_facts(
@@ -94,44 +86,6 @@ def read_facts(
         embedded_missing=tuple(path.name for path in embedded if not os.path.isfile(path)),
         images=images,
     )
-
-
-def within(seconds: float, act: Callable[[], _Told]) -> _Told | None:
-    """What a call returns; ``None`` where it takes longer, and then its thread is left behind. Raises what it raises."""
-    told: list[_Told] = []
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            told.append(act())
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if raised:
-        raise raised[0]
-    return told[0] if told else None
-
-
-def read_file(path: Path) -> Reading:
-    """A file's text. Never raises and never waits for long: a pipe is no file, and a driver may hang."""
-    try:
-        text = within(FILE_TIMEOUT_SECONDS, lambda: _text_of(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return ABSENT
-    except OSError as error:
-        return Reading(refused=error.strerror or type(error).__name__)
-    return Reading(refused=f"no answer within {FILE_TIMEOUT_SECONDS:g} s") if text is None else Reading(text=text)
-
-
-def _text_of(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a plain file")
-        return stream.read(MOST_FILE_BYTES).decode(errors="replace")
 
 
 def _line(path: Path) -> str:

@@ -98,6 +98,35 @@ NO_GPU = {
 }
 
 
+FINGERPRINT = {
+    **FEDORA,
+    f"{_GPU}/vbios_version": "113-STRXLGEN-001\n",
+    f"{_GPU}/fw_version/mes_fw_version": "0x00000080\n",
+    f"{_GPU}/fw_version/rlc_fw_version": "0x11530506\n",
+    f"{_GPU}/fw_version/uvd_fw_version": "0x00000000\n",
+    f"{_GPU}/serial_number": "S3R1ALNUMBER\n",
+    "sys/module/amdgpu/srcversion": "0123456789ABCDEF\n",
+    "sys/module/amdgpu/parameters/gttsize": "-1\n",
+    "sys/module/ttm/parameters/pages_limit": "25165824\n",
+    "sys/class/kfd/kfd/topology/nodes/1/properties": "simd_count 80\ngfx_target_version 110501\nnum_sdma_engines 1\n"
+    "cwsr_size 27185152\nctl_stack_size 28672\nunique_id 12345678901234567890\n",
+    "sys/class/dmi/id/sys_vendor": "A Maker\n",
+    "sys/class/dmi/id/product_name": "Box 395\n",
+    "sys/class/dmi/id/product_serial": "S3R1ALNUMBER\n",
+    "sys/class/dmi/id/bios_version": "3.04\n",
+    "sys/class/dmi/id/bios_date": "11/19/2025\n",
+    "sys/firmware/acpi/platform_profile": "performance\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver": "amd-pstate-epp\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
+    "proc/sys/kernel/version": "#1 SMP PREEMPT_DYNAMIC Mon Jan 12 10:00:00 UTC 2026\n",
+    "proc/sys/kernel/random/boot_id": "0a1b2c3d-0000-4000-8000-000000000000\n",
+    "proc/sys/kernel/hostname": "somebodys-box\n",
+    "proc/cmdline": "BOOT_IMAGE=(hd0,gpt2)/vmlinuz root=UUID=5ec3e7 ro quiet amd_iommu=on ttm.pages_limit=25165824\n",
+    "var/lib/pacman/local/linux-firmware-20260110-1/desc": "",
+}
+"""All that the fingerprint reads, and numbers that it must not."""
+
+
 def a_tree(root: Path, files: Mapping[str, str]) -> Path:
     """The files below a folder, and the links that the kernel would make between them."""
     for name, text in files.items():

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.doctor import CHECKS, examine
-from harness.doctor.facts import ABSENT, Disk, HostFacts, Reading
+from harness.doctor.facts import Disk, HostFacts
 from harness.doctor.finding import STATUSES
-from harness.doctor.packages import dpkg_versions, pacman_versions
-from harness.doctor.read import read_file, within
+from harness.files import ABSENT, Reading, read_file, within
+from harness.packages import dpkg_versions, pacman_versions
 from reports.terminal import print_findings
 from tests.unit.doctored import CLOSED, changed, of, statuses, the
 from tests.unit.fixture_hosts import (

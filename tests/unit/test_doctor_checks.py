@@ -9,8 +9,9 @@ import pytest
 
 from harness import places
 from harness.doctor import examine
-from harness.doctor.facts import ABSENT, Card, Disk, HostFacts, ImageFacts, KfdNode, Reading, User
+from harness.doctor.facts import Card, Disk, HostFacts, ImageFacts, KfdNode, User
 from harness.engines.about import EngineFacts
+from harness.files import ABSENT, Reading
 from tests.unit.doctored import CLOSED, changed, of, statuses, the
 from tests.unit.fixture_hosts import (
     ALICE,

@@ -9,7 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.fingerprint_host import fingerprint
 from harness.host import describe_host
+from harness.records import CardRecord, ComputeNodeRecord
+from tests.unit.fixture_hosts import FINGERPRINT, NO_GPU, a_tree
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -95,3 +98,96 @@ def test_this_machine_can_be_described() -> None:
     assert host.memory_bytes is not None
     assert host.memory_bytes > 1 << 28
     assert hash(host) == hash(describe_host())
+    assert fingerprint(host) == fingerprint(describe_host())
+
+
+def test_all_that_results_depend_on_is_read_of_a_strix_halo(tmp_path: Path) -> None:
+    host = describe_host(a_tree(tmp_path, FINGERPRINT))
+    assert host.kernel == "6.18.5-200.fc43.x86_64"
+    assert host.kernel_build == "#1 SMP PREEMPT_DYNAMIC Mon Jan 12 10:00:00 UTC 2026"
+    assert host.command_line == (
+        "BOOT_IMAGE=[removed]",
+        "root=[removed]",
+        "ro",
+        "quiet",
+        "amd_iommu=on",
+        "ttm.pages_limit=25165824",
+    )
+    assert (host.amdgpu, host.amdgpu_source) == (None, "0123456789ABCDEF")
+    assert host.parameters == ("amdgpu.cwsr_enable=1", "amdgpu.gttsize=-1", "ttm.pages_limit=25165824")
+    assert host.cards == (
+        CardRecord(
+            device="0x1586",
+            vram_bytes=536870912,
+            gtt_bytes=67108864000,
+            vbios="113-STRXLGEN-001",
+            firmware=("mes=0x00000080", "rlc=0x11530506"),
+            performance_level="auto",
+            iommu="DMA-FQ",
+        ),
+    )
+    assert host.compute_nodes == (
+        ComputeNodeRecord(target="gfx1151", simd_count=80, cwsr_bytes=27185152, ctl_stack_bytes=28672, sdma_engines=1),
+    )
+    assert host.firmware_packages == ("linux-firmware=20260110-1",)
+    assert (host.product, host.bios) == ("A Maker Box 395", "3.04 11/19/2025")
+    assert (host.iommu, host.selinux) == ("translated", "enforcing")
+    assert (host.platform_profile, host.tuned_profile, host.governor) == (
+        "performance",
+        "balanced",
+        "amd-pstate-epp powersave",
+    )
+
+
+def test_no_serial_number_no_host_name_and_no_disk_is_recorded(tmp_path: Path) -> None:
+    recorded = msgspec.json.encode(describe_host(a_tree(tmp_path, FINGERPRINT))).decode()
+    for private in ("S3R1AL", "somebodys-box", "5ec3e7", "12345678901234567890", "0a1b2c3d"):
+        assert private not in recorded
+
+
+@pytest.mark.parametrize(
+    ("units", "types", "mode"),
+    [
+        (("ivhd0",), ("DMA-FQ",), "translated"),
+        (("ivhd0",), ("identity",), "passthrough"),
+        (("dmar0",), ("DMA", "identity"), "passthrough and translated"),
+        ((), (), "off"),
+        (None, (), None),
+        (("ivhd0",), (), None),
+        (("ivhd0",), ("new-type",), "new-type"),
+    ],
+)
+def test_the_iommu_is_told_as_it_runs(
+    tmp_path: Path, units: tuple[str, ...] | None, types: tuple[str, ...], mode: str | None
+) -> None:
+    if units is not None:
+        (tmp_path / "sys/class/iommu").mkdir(parents=True)
+    files = {f"sys/class/iommu/{unit}/name": "" for unit in units or ()}
+    groups = {f"sys/kernel/iommu_groups/{number}/type": f"{each}\n" for number, each in enumerate(types)}
+    assert describe_host(tree(tmp_path, {**files, **groups})).iommu == mode
+
+
+def test_a_pipe_or_a_folder_or_nonsense_in_the_place_of_any_file_is_unknown_and_no_error(tmp_path: Path) -> None:
+    whole = describe_host(a_tree(tmp_path / "whole", FINGERPRINT))
+    for number, spoil in enumerate((os.mkfifo, Path.mkdir, lambda path: path.write_bytes(b"\xff\0" * 50))):
+        root = a_tree(tmp_path / str(number), FINGERPRINT)
+        for name in FINGERPRINT:
+            if not name.endswith(("/vendor", "/desc")):
+                (root / name).unlink(missing_ok=True)
+                spoil(root / name)
+        host = describe_host(root)
+        assert msgspec.json.decode(msgspec.json.encode(host), type=type(host)) == host
+        assert (host.memory_bytes, host.compute_nodes, host.selinux) == (None, (), None)
+        assert host != whole
+
+
+def test_a_record_of_before_the_fingerprint_is_read(tmp_path: Path) -> None:
+    old = b'{"kernel": "6.12", "processors": 2, "gpus": ["0x1002:0x1586"]}'
+    host = msgspec.json.decode(old, type=type(describe_host(tmp_path)))
+    assert (host.kernel, host.cards, host.command_line, host.iommu) == ("6.12", (), (), None)
+
+
+def test_a_host_without_a_gpu_has_no_card_and_its_packages_are_not_looked_for(tmp_path: Path) -> None:
+    dpkg = {"var/lib/dpkg/status": "Package: linux-firmware\nStatus: install ok installed\nVersion: 1\n\n"}
+    host = describe_host(a_tree(tmp_path, {**NO_GPU, **dpkg}))
+    assert (host.cards, host.compute_nodes, host.firmware_packages) == ((), (), ())

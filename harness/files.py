@@ -1,0 +1,98 @@
+"""Files of the kernel and of the system, read so that none can hold us up: a pipe is no file, and a driver may hang."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+FILE_TIMEOUT_SECONDS = 0.5
+"""A file of a wedged driver, or of a server that is gone, may never answer."""
+
+MOST_FILE_BYTES = 64 << 10
+
+_Told = TypeVar("_Told")
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one file said. Both ``None``: there is no such file."""
+
+    text: str | None = None
+    refused: str | None = None
+    """Why a file that is there could not be read."""
+
+
+ABSENT = Reading()
+
+
+def read_file(path: Path, *, timeout_seconds: float = FILE_TIMEOUT_SECONDS) -> Reading:
+    """A file's text. Never raises and never waits for long."""
+    try:
+        text = within(timeout_seconds, lambda: _text_of(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return ABSENT
+    except OSError as error:
+        return Reading(refused=error.strerror or type(error).__name__)
+    return Reading(refused=f"no answer within {timeout_seconds:g} s") if text is None else Reading(text=text)
+
+
+def within(seconds: float, act: Callable[[], _Told]) -> _Told | None:
+    """What a call returns; ``None`` where it takes longer, and then its thread is left behind. Raises what it raises."""
+    told: list[_Told] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            told.append(act())
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    return told[0] if told else None
+
+
+class Tree:
+    """Many small files below one folder, with a bound on the time that all of them together may waste."""
+
+    def __init__(self, root: Path, *, patience_seconds: float) -> None:
+        self.root = root
+        self._ends = time.monotonic() + patience_seconds
+
+    def text(self, name: str | Path) -> str | None:
+        """A file's text without the white space around it; ``None`` where it is not there, empty, or said nothing."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            return None
+        text = read_file(self.root / name, timeout_seconds=min(left, FILE_TIMEOUT_SECONDS)).text
+        return (text or "").strip() or None
+
+    def number(self, name: str | Path) -> int | None:
+        """A file's whole number; ``None`` where there is none."""
+        text = self.text(name) or ""
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+    def names(self, folder: str | Path) -> tuple[str, ...] | None:
+        """What is in a folder, sorted; ``None`` where there is no such folder or it cannot be listed."""
+        try:
+            return tuple(sorted(os.listdir(self.root / folder)))
+        except OSError:
+            return None
+
+
+def _text_of(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file")
+        return stream.read(MOST_FILE_BYTES).decode(errors="replace")
