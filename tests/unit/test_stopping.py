@@ -144,7 +144,7 @@ def test_a_number_of_launches_and_a_precision_exclude_each_other() -> None:
 
 @pytest.mark.parametrize("minutes", [0.0, -1.0, float("nan"), float("inf"), 43201.0])
 def test_a_budget_that_is_no_number_of_minutes_is_refused(minutes: float) -> None:
-    with pytest.raises(UsageError, match="--budget .* is not a number of minutes"):
+    with pytest.raises(UsageError, match=r"--budget .* is not a number of minutes"):
         parse_stopping(None, None, minutes, default=3)
 
 
