@@ -28,7 +28,10 @@ from harness.gpus import check_gpu_use
 from harness.host import describe_host
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
-from harness.records import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
+from harness.pace import Pace
+from harness.records import Cause, CoolDown, EngineRecord, ExitRecord, Launch, Plan, StoppingRule, new_id
+from harness.stopping import budget_is_spent, budget_text, decide, value_of
+from harness.thermometers import Thermometers, find_thermometers
 from harness.verdict import judge_step
 
 if TYPE_CHECKING:
@@ -51,8 +54,8 @@ class Observer(Protocol):
         """A line that stays."""
         ...
 
-    def begins(self, prepared: Prepared, number: int, total: int) -> None:
-        """A launch is about to start."""
+    def begins(self, prepared: Prepared, number: int, total: int | None) -> None:
+        """A launch is about to start; ``total`` is ``None`` where nobody knows how many there will be."""
         ...
 
     def ended(self, launch: Launch) -> None:
@@ -76,6 +79,20 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Set on top of each variant."""
     fixes_to_try: tuple[Variant, ...] = ()
     """Each set on top of a cell of its own where it may mend what failed."""
+    more_audio: tuple[Audio, ...] = ()
+    """Further lengths of the recording, whose cells are launched in turn with the others."""
+    stopping: StoppingRule | None = None
+    """``None``: ``launches`` of each cell."""
+    cool_down_seconds: float = 0.0
+    """At most so long a wait in front of each launch; 0: none"""
+
+    @property
+    def recordings(self) -> tuple[Audio, ...]:
+        return (self.audio, *self.more_audio)
+
+    @property
+    def rule(self) -> StoppingRule:
+        return self.stopping or StoppingRule(launches=self.launches)
 
 
 OpenEngine = Callable[[str], Engine]
@@ -104,7 +121,14 @@ class Campaign:
     """Runs one `Request`. Holds the lock, the engines and the store while it does."""
 
     def __init__(
-        self, request: Request, catalog: Catalog, store: Store, *, open_engine: OpenEngine, observer: Observer
+        self,
+        request: Request,
+        catalog: Catalog,
+        store: Store,
+        *,
+        open_engine: OpenEngine,
+        observer: Observer,
+        pace: Pace | None = None,
     ) -> None:
         self._request = request
         self._catalog = catalog
@@ -113,6 +137,7 @@ class Campaign:
         self._observer = observer
         self._engines: dict[str, Engine] = {}
         self._host = describe_host()
+        self._pace = pace or Pace(Thermometers(find_thermometers()).celsius)
         self.id = new_id()
         self.launches: list[Launch] = []
         self.environment_error: HostError | None = None
@@ -134,10 +159,10 @@ class Campaign:
         with campaign_lock():
             try:
                 self._recover()
+                if self._request.cool_down_seconds:
+                    self._pace.note_start()
                 slots = [slot for image in self._request.images for slot in self._slots(image)]
-                total = self._request.launches * len(slots)
-                for number in range(total):
-                    self._launch(slots[number % len(slots)], number + 1, total)
+                self._launch_in_rounds(slots)
                 self._try_fixes(slots)
             except BaseException:
                 self._record_interrupted()
@@ -166,7 +191,8 @@ class Campaign:
     def _cells(self, image: Image) -> tuple[Cell, ...]:
         variants = select_variants(self._catalog, image, self._request.gfx)
         variants = tuple(with_fixes(variant, self._request.fixes) for variant in variants)
-        return tuple(Cell(image, variant, self._request.pipeline, self._request.audio.name) for variant in variants)
+        names = [audio.name for audio in self._request.recordings]
+        return tuple(Cell(image, variant, self._request.pipeline, name) for variant in variants for name in names)
 
     def _slots(self, image: Image) -> tuple[_Slot, ...]:
         """The image's cells, once it is built and its family is known; what stands in the way is stored."""
@@ -205,6 +231,27 @@ class Campaign:
             obstacle = msgspec.structs.replace(obstacle, stage="device", family=family)
             self._store_unlaunched(obstacle, cause="no device", message="; ".join(missing))
         return bool(missing)
+
+    def _launch_in_rounds(self, slots: Sequence[_Slot]) -> None:
+        """Launch each cell in turn, until the rule says of it that it has enough."""
+        rule, number, waiting = self._request.rule, 0, list(slots)
+        total = None if rule.until is not None else rule.launches * len(slots)
+        values: dict[str, list[float | None]] = {slot.cell.id: [] for slot in slots}
+        while waiting:
+            for slot in tuple(waiting):
+                so_far = values[slot.cell.id]
+                if budget_is_spent(rule, self._pace.elapsed_seconds()):
+                    if not so_far:  # absent would look like never asked for
+                        obstacle = _Obstacle((slot.cell,), slot.engine.record, family=slot.family)
+                        self._store_unlaunched(obstacle, cause="interrupted", message=f"not launched: {budget_text(rule)}")
+                    waiting.remove(slot)
+                    continue
+                number += 1
+                launch = self._launch(slot, number, total, so_far)
+                so_far.append(value_of(launch))
+                decision = launch.decision or decide(rule, so_far, elapsed_seconds=self._pace.elapsed_seconds())
+                if decision.stop is not None:
+                    waiting.remove(slot)
 
     def _try_fixes(self, slots: Sequence[_Slot]) -> None:
         """Launch each cell that failed once more with each fix that may mend it."""
@@ -261,9 +308,11 @@ class Campaign:
             return "rocm"
         return "cuda" if torch.get("cuda") else "cpu"
 
-    def _launch(self, slot: _Slot, number: int, total: int) -> None:
-        """One launch, from its plan to the store."""
+    def _launch(self, slot: _Slot, number: int, total: int | None, so_far: Sequence[float | None] = ()) -> Launch:
+        """One launch, from its plan to the store; ``so_far`` is what its cell's earlier ones came to."""
+        cool_down = self._cool_down()
         prepared = self._prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
+        prepared = msgspec.structs.replace(prepared, plan=msgspec.structs.replace(prepared.plan, cool_down=cool_down))
         self._observer.begins(prepared, number, total)
         try:
             # Once a campaign: every later launch is compared with the same idle host.
@@ -273,7 +322,21 @@ class Campaign:
             self.environment_error = error
             # What the guest wrote until then is kept with it.
             launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
+        if self._request.stopping is not None:
+            values = (*so_far, value_of(launch))
+            decision = decide(self._request.stopping, values, elapsed_seconds=self._pace.elapsed_seconds())
+            launch = msgspec.structs.replace(launch, decision=decision)
         self._keep(launch)
+        return launch
+
+    def _cool_down(self) -> CoolDown | None:
+        """The wait in front of a launch, no longer than the budget lasts; ``None`` where none is asked for."""
+        most, budget = self._request.cool_down_seconds, self._request.rule.budget_seconds
+        if not most:
+            return None
+        if budget is not None:
+            most = min(most, max(0.0, budget - self._pace.elapsed_seconds()))
+        return self._pace.cool_down(most, say=self._observer.say)
 
     def _prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
         prepared = prepare_launch(
@@ -281,7 +344,7 @@ class Campaign:
             built,
             engine.record,
             campaign=self.id,
-            audio=self._request.audio,
+            audio=self._audio(cell),
             models=self._request.models,
             settings=settings,
             host=self._host,
@@ -289,8 +352,12 @@ class Campaign:
             owned_by=owner(),
         )
         command = tuple(without_home(word) for word in engine.command(prepared.run))
-        plan = msgspec.structs.replace(prepared.plan, command=command)
+        plan = msgspec.structs.replace(prepared.plan, command=command, stopping=self._request.stopping)
         return msgspec.structs.replace(prepared, plan=plan)
+
+    def _audio(self, cell: Cell) -> Audio:
+        """The recording that a cell names."""
+        return next(audio for audio in self._request.recordings if audio.name == cell.audio)
 
     def _store_unlaunched(self, obstacle: _Obstacle, *, cause: Cause, message: str, log_tail: str = "") -> None:
         """One record a cell of why it could not be launched."""
@@ -300,7 +367,7 @@ class Campaign:
                 None,
                 obstacle.engine,
                 campaign=self.id,
-                audio=self._request.audio,
+                audio=self._audio(cell),
                 models=self._request.models,
                 settings=self._request.settings,
                 host=self._host,

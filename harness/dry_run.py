@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from harness.gpus import check_gpu_use
 from harness.host import describe_host
 from harness.launch import prepare_launch
 from harness.records import EngineRecord
+from harness.stopping import rule_text
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -33,6 +35,8 @@ def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
 
     Raises `EngineError` where no engine is here.
     """
+    if request.stopping is not None:
+        yield Line(f"# launches: {rule_text(request.stopping)}", is_remark=True)
     for image in request.images:
         name = engine_name(image, request.engine)
         engine = EngineRecord(name="local")
@@ -42,14 +46,14 @@ def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
         variants = select_variants(known, image, request.gfx)
         for warning in check_gpu_use(image, variants, request.settings.gpu):
             yield Line(f"# {warning}", is_remark=True)
-        for variant in variants:
-            cell = Cell(image, with_fixes(variant, request.fixes), request.pipeline, request.audio.name)
+        for variant, audio in itertools.product(variants, request.recordings):
+            cell = Cell(image, with_fixes(variant, request.fixes), request.pipeline, audio.name)
             prepared = prepare_launch(
                 cell,
                 None,
                 engine,
                 campaign="dry-run",
-                audio=request.audio,
+                audio=audio,
                 models=request.models,
                 settings=request.settings,
                 host=describe_host(),

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import msgspec
 
 from harness import models
-from harness.audio import Audio, prepare_audio
+from harness.audio import LONGEST_SECONDS, Audio, prepare_audio
 from harness.catalog import (
     GPU_FAMILIES,
     AudioRow,
@@ -36,6 +36,8 @@ from harness.models import FetchedFile, ModelFile, Models
 from harness.records import WITHOUT_ACCURACY
 
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
+
+MOST_DURATIONS = 12
 
 MOST_PASTED_BYTES = 10_000_000
 """Read of a log, from its end: no traceback is longer, and a log says at its end why it ends."""
@@ -60,6 +62,33 @@ def choose_images(
             matched = tuple(portable(image, known) for image in possible)
         chosen |= {image.name: image for image in matched}
     return tuple(chosen.values())
+
+
+def parse_durations(text: str | None, audio_seconds: float | None) -> tuple[float | None, ...]:
+    """``--durations`` as lengths in seconds, or the one of ``--audio-seconds``. Raises `UsageError`.
+
+    Lengths are told apart by their names, which have whole seconds.
+    """
+    if text is None:
+        return (audio_seconds,)
+    if audio_seconds is not None:
+        raise UsageError("--durations and --audio-seconds exclude each other: each gives the audio a length")
+    if not re.fullmatch(r"[0-9.]+(,[0-9.]+)*", text.replace(" ", "")):
+        raise UsageError(f"--durations {text!r} is not a list of seconds such as 11,30,120,600")
+    try:
+        lengths = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(f"--durations {text!r} is not a list of seconds such as 11,30,120,600") from None
+    for length in lengths:
+        if not 1 <= length <= LONGEST_SECONDS:
+            raise UsageError(f"--durations {text!r}: {length:g} is not between 1 and {LONGEST_SECONDS} seconds")
+    if len({f"{length:.0f}" for length in lengths}) < len(lengths):
+        raise UsageError(f"--durations {text!r} has one length twice, to the second")
+    if not 2 <= len(lengths) <= MOST_DURATIONS:
+        raise UsageError(
+            f"--durations {text!r} has {len(lengths)} lengths: give 2 to {MOST_DURATIONS}, a fit needs 3; one is --audio-seconds"
+        )
+    return lengths
 
 
 def with_wheelhouse(images: tuple[Image, ...], folder: Path | None) -> tuple[Image, ...]:

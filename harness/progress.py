@@ -15,6 +15,7 @@ from harness.exchange import clean_text, read_events
 from harness.launch import EXCHANGE, Prepared, launches_folder
 from harness.records import Launch
 from harness.stats import launch_seconds, realtime_factor
+from harness.stopping import percent, stop_text
 
 LOOKS_A_SECOND = 2
 """Each look reads the journal: more would cost the processor that is being measured."""
@@ -37,9 +38,9 @@ class Progress:
         self.stop()
         self._console.print(Text(clean_text(text)), soft_wrap=True)
 
-    def begins(self, prepared: Prepared, number: int, total: int) -> None:
+    def begins(self, prepared: Prepared, number: int, total: int | None) -> None:
         self.stop()
-        self._counted = f"[{number}/{total}]"
+        self._counted = f"[{number}]" if total is None else f"[{number}/{total}]"
         exchange = launches_folder() / prepared.plan.id / EXCHANGE
         begun = time.monotonic()
         title = f"{self._counted} {prepared.plan.cell}"
@@ -56,6 +57,7 @@ class Progress:
             line.append(f"  {seconds:.2f} s for {launch.plan.workload.audio_seconds:.1f} s of audio, {factor:.1f}x")
         if verdict.summary:
             line.append(f"  in {verdict.stage}: {verdict.summary}")
+        line.append(progress_text(launch))
         self._counted = ""
         self._console.print(line, soft_wrap=True)
 
@@ -77,6 +79,16 @@ class Progress:
 
         self._live = Live(get_renderable=moving, console=self._console, refresh_per_second=LOOKS_A_SECOND, transient=True)
         self._live.start()
+
+
+def progress_text(launch: Launch) -> str:
+    """How precise the launch's cell is by now, and why it is the last; empty where a fixed number of launches is made."""
+    rule, decision = launch.plan.stopping, launch.decision
+    if rule is None or decision is None or (rule.until is None and decision.stop != "budget"):
+        return ""
+    width = "no interval yet" if decision.half_width is None else f"±{percent(decision.half_width)}"
+    end = f"; done: {stop_text(rule, decision)}" if decision.stop else ""
+    return f"  ({width}, n = {decision.values}{end})"
 
 
 def _stage(exchange: Path) -> str:

@@ -3,7 +3,7 @@
 Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
-   commits of models, the kernel's words, tasks, telemetry.
+   commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs.
 """
 
 from __future__ import annotations
@@ -201,6 +201,49 @@ class ExitRecord(Record, frozen=True, kw_only=True):
     """Why it never started."""
 
 
+class StoppingRule(Record, frozen=True, kw_only=True):
+    """How many launches a cell gets: see `harness.stopping`."""
+
+    launches: int
+    """As many; with ``until`` at most as many."""
+    until: float | None = None
+    """Enough once the 95% interval's half-width is this share of the median, 0.02 is 2%; ``None``: a fixed number"""
+    budget_seconds: float | None = None
+    """From the campaign's first launch on: none begins later. ``None``: no limit"""
+
+
+StopReason = Literal["precise", "launches", "failures", "budget"]
+
+
+class Decision(Record, frozen=True, kw_only=True):
+    """What the stopping rule said behind a launch."""
+
+    stop: StopReason | None = None
+    """``None``: the cell was to be launched again."""
+    half_width: float | None = None
+    """Of the 95% interval, as a share of the median; ``None``: fewer than six values"""
+    values: int = 0
+    """Launches of the cell that had a time until then."""
+    elapsed_seconds: float = 0.0
+    """Since the campaign's first launch began."""
+
+
+class CoolDown(Record, frozen=True, kw_only=True):
+    """The wait in front of a launch until the machine was as cool as at the campaign's start."""
+
+    outcome: Literal["cool", "time is up", "no thermometer"]
+    most_seconds: float
+    margin_celsius: float
+    """Above its start that a thermometer may be."""
+    waited_seconds: float = 0.0
+    start_celsius: dict[str, float] = {}
+    """By thermometer, at the campaign's start."""
+    before_celsius: dict[str, float] = {}
+    """When the wait began."""
+    after_celsius: dict[str, float] = {}
+    """When it ended, and the launch began."""
+
+
 class Plan(Record, frozen=True, kw_only=True):
     """All that is known of a launch before it starts; kept on disk until the launch is stored, so that a killed
     harness loses nothing."""
@@ -242,6 +285,10 @@ class Plan(Record, frozen=True, kw_only=True):
     """``reference``: made to compare others with, and no row of a results table."""
     fixes: tuple[str, ...] = ()
     """Work-arounds of the catalog that this launch was given, beside its variant."""
+    stopping: StoppingRule | None = None
+    """``None``: from before there was a rule, or what was run is no repetition"""
+    cool_down: CoolDown | None = None
+    """``None``: switched off, or from before there was one"""
 
 
 class Telemetry(Record, frozen=True, kw_only=True):
@@ -279,6 +326,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """What the kernel said of GPUs and memory meanwhile; empty: nothing, or this user may not read it."""
     telemetry: Telemetry | None = None
     """``None``: nobody sampled"""
+    decision: Decision | None = None
+    """``None``: it was interrupted, or no rule was asked."""
 
     @property
     def id(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from statistics import median
 
 import msgspec
@@ -51,6 +52,7 @@ def realtime_factor(launch: Launch) -> float | None:
     return launch.plan.workload.audio_seconds / seconds if seconds else None
 
 
+@cache
 def _lower_rank(n: int) -> int | None:
     """The largest rank (from 0) whose interval to its mirror image covers the median with 95%; ``None``: not even
     the extremes do."""

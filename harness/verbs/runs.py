@@ -14,6 +14,9 @@ from harness.verbs import base
 if TYPE_CHECKING:
     from harness.campaign import Request
 
+_LAUNCHES = 3
+"""Of a cell, where a command line says nothing."""
+
 
 @base.app.command()
 def bench(
@@ -28,7 +31,26 @@ def bench(
     audio_seconds: Annotated[
         float | None, typer.Option("--audio-seconds", help="Repeat or cut the audio to this length.", metavar="SECONDS")
     ] = None,
-    launches: Annotated[int, typer.Option("--launches", min=1, help="Fresh containers a cell.", metavar="N")] = 3,
+    durations: Annotated[
+        str | None,
+        typer.Option(
+            "--durations", help="Lengths of the audio, and a fit of the time over them.", metavar="SECONDS,SECONDS,..."
+        ),
+    ] = None,
+    launches: Annotated[
+        int | None, typer.Option("--launches", min=1, help="Fresh containers a cell; 3 where nothing is said.", metavar="N")
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Launch until the 95% interval is within this of the median.", metavar="PERCENT"),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="Begin no launch later than this behind the first.", metavar="MINUTES")
+    ] = None,
+    cool_down: Annotated[
+        float,
+        typer.Option("--cool-down", help="Longest wait for the first temperature before a launch; 0: none.", metavar="SECONDS"),
+    ] = 60.0,
     passes: Annotated[int, typer.Option("--passes", min=1, help="Warm passes a launch, behind the cold one.", metavar="N")] = 3,
     label: Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")] = None,
     engine: base.EngineOption = "auto",
@@ -51,20 +73,26 @@ def bench(
     from harness.inputs import (
         fetch_inputs,
         locate_inputs,
+        parse_durations,
         parse_engine,
         parse_size,
         parse_time_limit,
     )
     from harness.launch import Settings
+    from harness.pace import parse_cool_down
+    from harness.stopping import parse_stopping
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    rule, longest_wait = parse_stopping(launches, until, budget, default=_LAUNCHES), parse_cool_down(cool_down)
+    lengths = parse_durations(durations, audio_seconds)
     known = catalog.load_catalog(catalogs or ())
     row = catalog.select_pipeline(known, pipeline)
     chosen, chosen_fixes = _choose(known, images, fixes, gfx=gfx, family=family, portable=portable)
     if dry_run:
-        prepared_audio, found_models = locate_inputs(known, row.name, audio, reference, audio_seconds)
+        inputs = [locate_inputs(known, row.name, audio, reference, seconds) for seconds in lengths]
     else:
-        prepared_audio, found_models = fetch_inputs(known, row.name, audio, reference, audio_seconds, say=base.talk)
+        inputs = [fetch_inputs(known, row.name, audio, reference, seconds, say=base.talk) for seconds in lengths]
+    (prepared_audio, found_models), *others = inputs
     request = Request(
         images=chosen,
         gfx=gfx,
@@ -72,7 +100,10 @@ def bench(
         audio=prepared_audio,
         models=found_models,
         engine=preference,
-        launches=launches,
+        launches=rule.launches,
+        more_audio=tuple(each for each, _ in others),
+        stopping=rule,
+        cool_down_seconds=longest_wait,
         settings=Settings(
             warm_passes=passes,
             label=label,
@@ -226,12 +257,15 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
     import msgspec
 
     from harness.campaign import Campaign
+    from harness.stopping import rule_text
     from reports.markdown import render_benchmarks, write_page
     from reports.terminal import print_probes, print_results
 
     if report_to is not None and report_to.is_dir():
         raise UsageError(f"--report {report_to} is a folder; name a file")
     progress = base.show_progress()
+    if request.rule.until is not None or request.rule.budget_seconds is not None:
+        base.talk(f"launches: {rule_text(request.rule)}")
     store = base.open_store()
     campaign = Campaign(request, known, store, open_engine=base.open_engine, observer=progress)
     try:

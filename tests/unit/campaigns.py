@@ -19,6 +19,7 @@ from harness.catalog import Catalog, Image, load_catalog
 from harness.engines.base import Engine, owner
 from harness.errors import EngineError
 from harness.launch import EXCHANGE, PLAN, Prepared, Settings, launches_folder
+from harness.pace import Pace
 from harness.records import Launch, Plan
 from harness.store import Store
 from tests.unit.samples import (
@@ -64,8 +65,8 @@ class Listener:
     def announce(self, text: str) -> None:
         self.announced.append(text)
 
-    def begins(self, prepared: Prepared, number: int, total: int) -> None:
-        self.begun.append(f"{number}/{total} {prepared.plan.cell}")
+    def begins(self, prepared: Prepared, number: int, total: int | None) -> None:
+        self.begun.append(f"{number}/{total or '?'} {prepared.plan.cell}")
 
     def ended(self, launch: Launch) -> None:
         self.over.append(launch)
@@ -89,6 +90,7 @@ class Bench:
         catalog: Catalog = CATALOG,
         preference: str = "podman",
         store: Store | None = None,
+        pace: Pace | None = None,
         **more: Any,
     ) -> Campaign:
         request = Request(
@@ -103,7 +105,7 @@ class Bench:
             **more,
         )
         opener = opener_of(engine if engine is not None else FakeEngine())
-        return Campaign(request, catalog, store or self.store, open_engine=opener, observer=self.listener)
+        return Campaign(request, catalog, store or self.store, open_engine=opener, observer=self.listener, pace=pace)
 
     def run(self, engine: Opened | None = None, **more: Any) -> Campaign:
         campaign = self.campaign(engine, **more)
