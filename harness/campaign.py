@@ -1,7 +1,7 @@
 """One invocation that runs cells: what it expects, in which order, and what killed ones left behind.
 
-Every launch is stored as soon as it ends. Launches of different cells are interleaved, so that a machine that grows
-warm or busy slows all of them and not the last.
+Every launch is stored as soon as it ends. Launches of different cells are interleaved, in rounds that alternate their direction,
+so that a machine that grows warm or busy slows all of them and not the last.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from harness import places
+from harness.arms import Arm, cells_of, hazards_of, order
 from harness.audio import Audio
 from harness.build import build_log, ensure_built, recipe_of
 from harness.builds import BuildOutcome
-from harness.catalog import Catalog, Cell, Family, Image, PipelineRow, Variant, select_variants, with_fixes
+from harness.catalog import GPU_FAMILIES, Catalog, Cell, Family, Image, PipelineRow, Variant, with_fixes
 from harness.devices import request_devices
 from harness.engines.base import BuiltImage, Engine, owner, owner_is_gone
 from harness.errors import BuildFailed, EngineError, HostError, UsageError
 from harness.exchange import without_home
-from harness.gpus import check_gpu_use
+from harness.gpus import check_gpu_use, used_targets
 from harness.host import describe_host
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
@@ -73,6 +74,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Set on top of each variant."""
     fixes_to_try: tuple[Variant, ...] = ()
     """Each set on top of a cell of its own where it may mend what failed."""
+    arms: tuple[Arm, ...] = ()
+    """Each set on top of every variant; none: nothing is compared."""
 
 
 OpenEngine = Callable[[str], Engine]
@@ -86,6 +89,7 @@ class _Slot(msgspec.Struct, frozen=True):
     engine: Engine
     built: BuiltImage
     family: Family | None
+    hazards: tuple[str, ...] = ()
 
 
 class _Obstacle(msgspec.Struct, frozen=True):
@@ -109,6 +113,7 @@ class Campaign:
         self._open_engine = open_engine
         self._observer = observer
         self._engines: dict[str, Engine] = {}
+        self._announced: set[str] = set()
         self._host = describe_host()
         self.id = new_id()
         self.launches: list[Launch] = []
@@ -125,16 +130,19 @@ class Campaign:
             engine_name(image, self._request.engine)
             if image.reference is None:
                 recipe_of(image)
-            variants = select_variants(self._catalog, image, self._request.gfx)
-            for warning in check_gpu_use(image, variants, self._request.settings.gpu):
-                self._observer.announce(warning)
+            cells = self._cells(image)
+            for warning in check_gpu_use(image, [cell.variant for cell in cells], self._request.settings.gpu):
+                self._announce_once(warning)
+            if image.family is not None:
+                self._warn(cells, image.family)
         with campaign_lock():
             try:
                 self._recover()
                 slots = [slot for image in self._request.images for slot in self._slots(image)]
                 total = self._request.launches * len(slots)
-                for number in range(total):
-                    self._launch(slots[number % len(slots)], number + 1, total)
+                for round_number in range(self._request.launches):
+                    for place, slot in enumerate(order(slots, round_number)):
+                        self._launch(slot, round_number * len(slots) + place + 1, total, round_number)
                 self._try_fixes(slots)
             except BaseException:
                 self._record_interrupted()
@@ -161,9 +169,30 @@ class Campaign:
             return tuple(taken)
 
     def _cells(self, image: Image) -> tuple[Cell, ...]:
-        variants = select_variants(self._catalog, image, self._request.gfx)
-        variants = tuple(with_fixes(variant, self._request.fixes) for variant in variants)
-        return tuple(Cell(image, variant, self._request.pipeline, self._request.audio.name) for variant in variants)
+        request = self._request
+        return cells_of(
+            self._catalog,
+            image,
+            request.gfx,
+            fixes=request.fixes,
+            pipeline=request.pipeline,
+            audio=request.audio.name,
+            arms=request.arms,
+        )
+
+    def _warn(self, cells: Sequence[Cell], family: Family) -> dict[str, tuple[str, ...]]:
+        """The known hazards of cells, by their ids, each said once."""
+        targets = used_targets(self._request.settings.gpu) if family in GPU_FAMILIES[:2] else ()
+        found = {cell.id: hazards_of(self._catalog, cell, family, targets) for cell in cells}
+        for cell_id, hazards in found.items():
+            for hazard in hazards:
+                self._announce_once(f"{cell_id}: {hazard}")
+        return found
+
+    def _announce_once(self, text: str) -> None:
+        if text not in self._announced:
+            self._announced.add(text)
+            self._observer.announce(text)
 
     def _slots(self, image: Image) -> tuple[_Slot, ...]:
         """The image's cells, once it is built and its family is known; what stands in the way is stored."""
@@ -192,7 +221,8 @@ class Campaign:
             return ()
         if image.family is None and self._lacks_devices(obstacle, family):
             return ()
-        return tuple(_Slot(cell, engine, built, family) for cell in cells)
+        hazards = self._warn(cells, family)
+        return tuple(_Slot(cell, engine, built, family, hazards[cell.id]) for cell in cells)
 
     def _lacks_devices(self, obstacle: _Obstacle, family: Family) -> bool:
         """Whether this host lacks what a family needs, which is stored."""
@@ -258,9 +288,11 @@ class Campaign:
             return "rocm"
         return "cuda" if torch.get("cuda") else "cpu"
 
-    def _launch(self, slot: _Slot, number: int, total: int) -> None:
+    def _launch(self, slot: _Slot, number: int, total: int, round_number: int | None = None) -> None:
         """One launch, from its plan to the store."""
         prepared = self._prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
+        plan = msgspec.structs.replace(prepared.plan, round=round_number, hazards=slot.hazards)
+        prepared = msgspec.structs.replace(prepared, plan=plan)
         self._observer.begins(prepared, number, total)
         try:
             launch = execute(prepared, slot.engine)
