@@ -22,6 +22,10 @@ BASE = "base"
 NULL_ARMS = ("A", "B")
 """Of a null test: they differ in nothing."""
 
+DEFAULT_LAUNCHES = {"bench": 3, "vary": 6, "null": 10}
+"""Of each arm where nobody says how many: six pairs are the fewest of which anything can be claimed, and a null test is to say
+how wide the noise is, which takes more."""
+
 Slot = TypeVar("Slot")
 
 
