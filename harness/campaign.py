@@ -1,7 +1,7 @@
 """One invocation that runs cells: what it expects, in which order, and what killed ones left behind.
 
-Every launch is stored as soon as it ends. Launches of different cells are interleaved, so that a machine that grows
-warm or busy slows all of them and not the last.
+Every launch is stored as soon as it ends. Launches of different cells are interleaved, in rounds that alternate their direction,
+so that a machine that grows warm or busy slows all of them and not the last.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from harness import places
+from harness.arms import Arm, cells_of, hazards_of, order
 from harness.audio import Audio
 from harness.build import build_log, ensure_built, recipe_of
 from harness.builds import BuildOutcome
-from harness.catalog import Catalog, Cell, Family, Image, PipelineRow, Variant, select_variants, with_fixes
+from harness.catalog import GPU_FAMILIES, Catalog, Cell, Family, Image, PipelineRow, Variant, with_fixes
 from harness.devices import request_devices
 from harness.engines.base import BuiltImage, Engine, owner, owner_is_gone
 from harness.errors import BuildFailed, EngineError, HostError, UsageError
 from harness.exchange import without_home
-from harness.gpus import check_gpu_use
+from harness.gpus import check_gpu_use, used_targets
 from harness.host import describe_host
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
@@ -79,6 +80,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Set on top of each variant."""
     fixes_to_try: tuple[Variant, ...] = ()
     """Each set on top of a cell of its own where it may mend what failed."""
+    arms: tuple[Arm, ...] = ()
+    """Each set on top of every variant; none: nothing is compared."""
     more_audio: tuple[Audio, ...] = ()
     """Further lengths of the recording, whose cells are launched in turn with the others."""
     stopping: StoppingRule | None = None
@@ -106,6 +109,7 @@ class _Slot(msgspec.Struct, frozen=True):
     engine: Engine
     built: BuiltImage
     family: Family | None
+    hazards: tuple[str, ...] = ()
 
 
 class _Obstacle(msgspec.Struct, frozen=True):
@@ -136,6 +140,7 @@ class Campaign:
         self._open_engine = open_engine
         self._observer = observer
         self._engines: dict[str, Engine] = {}
+        self._announced: set[str] = set()
         self._host = describe_host()
         self._pace = pace or Pace(Thermometers(find_thermometers()).celsius)
         self.id = new_id()
@@ -153,9 +158,11 @@ class Campaign:
             engine_name(image, self._request.engine)
             if image.reference is None:
                 recipe_of(image)
-            variants = select_variants(self._catalog, image, self._request.gfx)
-            for warning in check_gpu_use(image, variants, self._request.settings.gpu):
-                self._observer.announce(warning)
+            cells = self._cells(image)
+            for warning in check_gpu_use(image, [cell.variant for cell in cells], self._request.settings.gpu):
+                self._announce_once(warning)
+            if image.family is not None:
+                self._warn(cells, image.family)
         with campaign_lock():
             try:
                 self._recover()
@@ -189,10 +196,34 @@ class Campaign:
             return tuple(taken)
 
     def _cells(self, image: Image) -> tuple[Cell, ...]:
-        variants = select_variants(self._catalog, image, self._request.gfx)
-        variants = tuple(with_fixes(variant, self._request.fixes) for variant in variants)
-        names = [audio.name for audio in self._request.recordings]
-        return tuple(Cell(image, variant, self._request.pipeline, name) for variant in variants for name in names)
+        request = self._request
+        return tuple(
+            cell
+            for audio in request.recordings
+            for cell in cells_of(
+                self._catalog,
+                image,
+                request.gfx,
+                fixes=request.fixes,
+                pipeline=request.pipeline,
+                audio=audio.name,
+                arms=request.arms,
+            )
+        )
+
+    def _warn(self, cells: Sequence[Cell], family: Family) -> dict[str, tuple[str, ...]]:
+        """The known hazards of cells, by their ids, each said once."""
+        targets = used_targets(self._request.settings.gpu) if family in GPU_FAMILIES[:2] else ()
+        found = {cell.id: hazards_of(self._catalog, cell, family, targets) for cell in cells}
+        for cell_id, hazards in found.items():
+            for hazard in hazards:
+                self._announce_once(f"{cell_id}: {hazard}")
+        return found
+
+    def _announce_once(self, text: str) -> None:
+        if text not in self._announced:
+            self._announced.add(text)
+            self._observer.announce(text)
 
     def _slots(self, image: Image) -> tuple[_Slot, ...]:
         """The image's cells, once it is built and its family is known; what stands in the way is stored."""
@@ -221,7 +252,8 @@ class Campaign:
             return ()
         if image.family is None and self._lacks_devices(obstacle, family):
             return ()
-        return tuple(_Slot(cell, engine, built, family) for cell in cells)
+        hazards = self._warn(cells, family)
+        return tuple(_Slot(cell, engine, built, family, hazards[cell.id]) for cell in cells)
 
     def _lacks_devices(self, obstacle: _Obstacle, family: Family) -> bool:
         """Whether this host lacks what a family needs, which is stored."""
@@ -234,12 +266,12 @@ class Campaign:
 
     def _launch_in_rounds(self, slots: Sequence[_Slot]) -> None:
         """Launch each cell in turn, until the rule says of it that it has enough."""
-        rule, number, waiting = self._request.rule, 0, list(slots)
+        rule, number, round_number, waiting = self._request.rule, 0, 0, list(slots)
         total = None if rule.until is not None else rule.launches * len(slots)
-        values: dict[str, list[float | None]] = {slot.cell.id: [] for slot in slots}
+        values: list[list[float | None]] = [[] for _ in slots]  # not by cell: the arms of a null test are one
         while waiting:
-            for slot in tuple(waiting):
-                so_far = values[slot.cell.id]
+            for slot in order(waiting, round_number):
+                so_far = values[slots.index(slot)]
                 if budget_is_spent(rule, self._pace.elapsed_seconds()):
                     if not so_far:  # absent would look like never asked for
                         obstacle = _Obstacle((slot.cell,), slot.engine.record, family=slot.family)
@@ -247,11 +279,12 @@ class Campaign:
                     waiting.remove(slot)
                     continue
                 number += 1
-                launch = self._launch(slot, number, total, so_far)
+                launch = self._launch(slot, number, total, so_far, round_number=round_number)
                 so_far.append(value_of(launch))
                 decision = launch.decision or decide(rule, so_far, elapsed_seconds=self._pace.elapsed_seconds())
                 if decision.stop is not None:
                     waiting.remove(slot)
+            round_number += 1
 
     def _try_fixes(self, slots: Sequence[_Slot]) -> None:
         """Launch each cell that failed once more with each fix that may mend it."""
@@ -308,11 +341,20 @@ class Campaign:
             return "rocm"
         return "cuda" if torch.get("cuda") else "cpu"
 
-    def _launch(self, slot: _Slot, number: int, total: int | None, so_far: Sequence[float | None] = ()) -> Launch:
+    def _launch(
+        self,
+        slot: _Slot,
+        number: int,
+        total: int | None,
+        so_far: Sequence[float | None] = (),
+        *,
+        round_number: int | None = None,
+    ) -> Launch:
         """One launch, from its plan to the store; ``so_far`` is what its cell's earlier ones came to."""
         cool_down = self._cool_down()
         prepared = self._prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
-        prepared = msgspec.structs.replace(prepared, plan=msgspec.structs.replace(prepared.plan, cool_down=cool_down))
+        plan = msgspec.structs.replace(prepared.plan, cool_down=cool_down, round=round_number, hazards=slot.hazards)
+        prepared = msgspec.structs.replace(prepared, plan=plan)
         self._observer.begins(prepared, number, total)
         try:
             # Once a campaign: every later launch is compared with the same idle host.

@@ -19,8 +19,9 @@ import msgspec
 from benchmarks.wire import STAGES, STEPS
 from harness import places
 from harness.errors import CatalogError, UsageError
+from harness.knobs import Family as Family  # which is as much the catalog's
+from harness.knobs import GuestKnob, Hazard, Knob, VariableName, VariableValue, fault_of_knob, unknown_part
 
-Family = Literal["cpu", "rocm", "therock", "cuda"]
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
 """What `benchmarks.diarize` can load."""
 
@@ -35,8 +36,6 @@ PackageName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.+-]*\Z")]
 Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")]
 Address = Annotated[str, msgspec.Meta(pattern=r"^[^\s-]\S*\Z")]
 """A word that can be taken for no option."""
-VariableName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,15 +98,17 @@ class Variant(_Row, frozen=True, kw_only=True):
     """How an image is run; one with ``mends`` is a fix, which is set on top of another."""
 
     environment: dict[VariableName, VariableValue] = {}
-    guest: tuple[Literal["lstm-dropout-0", "miopen-off"], ...] = ()
+    guest: tuple[GuestKnob, ...] = ()
     """Knobs that the guest switches: see `benchmarks.knobs`."""
+    threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Of torch on the CPU; ``None``: as many as the guest may use."""
     mends: tuple[str, ...] = ()
     """Stages and steps that it may mend where they fail."""
 
     @property
     def fixes(self) -> tuple[str, ...]:
-        """Names of the fixes that `with_fixes` set on top: no name in the catalog has a ``+`` in it."""
-        return tuple(self.name.split("+")[1:])
+        """Names of the fixes that `with_fixes` set on top: no name in the catalog has a ``+`` in it, and a knob has a ``=``."""
+        return tuple(name for name in self.name.split("+")[1:] if "=" not in name)
 
 
 class PipelineRow(_Row, frozen=True, kw_only=True):
@@ -136,6 +137,8 @@ class Catalog(msgspec.Struct, frozen=True):
     variants: dict[str, Variant]
     pipelines: dict[str, PipelineRow]
     audio: dict[str, AudioRow]
+    knobs: dict[str, Knob] = {}
+    hazards: dict[str, Hazard] = {}
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -146,6 +149,10 @@ class Cell(msgspec.Struct, frozen=True):
     pipeline: PipelineRow
     audio: str
     """The recording's name with its length, such as ``sample-30s``."""
+    arm: str = ""
+    """Of a comparison: see `harness.arms`."""
+    knobs: tuple[tuple[str, str], ...] = ()
+    """Those that were set, with their values."""
 
     @property
     def id(self) -> str:
@@ -156,7 +163,14 @@ class Cell(msgspec.Struct, frozen=True):
 _OURS = ("name", "portable_of", "wheelhouse")
 """Fields that no catalog file may set."""
 
-_TABLES: dict[str, type[_Row]] = {"images": Image, "variants": Variant, "pipelines": PipelineRow, "audio": AudioRow}
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "images": Image,
+    "variants": Variant,
+    "pipelines": PipelineRow,
+    "audio": AudioRow,
+    "knobs": Knob,
+    "hazards": Hazard,
+}
 
 
 def load_catalog(overlays: Iterable[Path] = ()) -> Catalog:
@@ -270,6 +284,7 @@ def with_fixes(variant: Variant, fixes: Iterable[Variant]) -> Variant:
             description=variant.description,
             environment={**variant.environment, **fix.environment},
             guest=tuple(dict.fromkeys((*variant.guest, *fix.guest))),
+            threads=fix.threads or variant.threads,
         )
     return variant
 
@@ -311,11 +326,22 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
                 where = f"{path}:{_line(text, key, row=(table, name))}"
                 if key not in types:
                     raise CatalogError(f"{where}: unknown key {key!r} in {table}.{name}{nearest(key, types)}")
+                _refuse_unknown_parts(path, text, (table, name, key), value)
                 try:
                     msgspec.convert(value, types[key])
                 except msgspec.ValidationError as error:
                     raise CatalogError(f"{where}: {table}.{name}.{key}: {error}") from error
     return document
+
+
+def _refuse_unknown_parts(path: Path, text: str, place: tuple[str, str, str], value: Any) -> None:
+    """Raise `CatalogError` for a key that no value of a knob has."""
+    table, name, key = place
+    odd = unknown_part(value) if (table, key) == ("knobs", "values") else None
+    if odd is not None:
+        of_value, part, known = odd
+        where = f"{path}:{_line(text, part, row=(table, name), anywhere=True)}"
+        raise CatalogError(f"{where}: unknown key {part!r} in {table}.{name}.{key}.{of_value}{nearest(part, known)}")
 
 
 def _types_of(table: str) -> dict[str, Any]:
@@ -359,6 +385,7 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
             raise CatalogError(
                 f"catalog row variants.{row.name}: {', '.join(sorted(wrong))}: a token is for `models fetch` alone, never for a launch"
             )
+    _refuse_odd_knobs(catalog.knobs)
     for image in catalog.images.values():
         for variant in image.variants:
             if variant not in catalog.variants:
@@ -380,13 +407,21 @@ def _refuse_odd_variants(variants: Mapping[str, Variant]) -> None:
                 )
 
 
-def _line(text: str, key: str, *, row: tuple[str, str] | None = None) -> int:
-    """The line on which a key stands, behind its row's header where that is given."""
+def _refuse_odd_knobs(knobs: Mapping[str, Knob]) -> None:
+    """Raise `CatalogError` for a knob that sets nothing, or what no launch may be given."""
+    for name, knob in knobs.items():
+        if fault := fault_of_knob(name, knob):
+            raise CatalogError(f"catalog row knobs.{name}: {fault}")
+
+
+def _line(text: str, key: str, *, row: tuple[str, str] | None = None, anywhere: bool = False) -> int:
+    """The line on which a key stands, behind its row's header where that is given; ``anywhere``: also inside a value."""
     lines = text.splitlines()
     start = 0
     if row is not None:
         table, name = (re.escape(word) for word in row)
         header = re.compile(rf"""^\s*\[\s*["']?{table}["']?\s*\.\s*["']?{name}["']?\s*\]""")
         start = next((number for number, line in enumerate(lines) if header.match(line)), 0)
-    wanted = re.compile(rf"""^\s*\[*[^=#]*\b{re.escape(key)}\b""")
+    before = r"[^#]*" if anywhere else r"\[*[^=#]*"
+    wanted = re.compile(rf"""^\s*{before}\b{re.escape(key)}\b""")
     return next((number + 1 for number, line in enumerate(lines) if number >= start and wanted.match(line)), start + 1)

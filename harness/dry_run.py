@@ -9,14 +9,15 @@ from collections.abc import Iterator
 
 import msgspec
 
+from harness.arms import cells_of, hazards_of
 from harness.build import recipe_of
 from harness.campaign import DRY_RUN_PREFIX, Request, engine_name
-from harness.catalog import Catalog, Cell, select_variants, with_fixes
+from harness.catalog import GPU_FAMILIES, Catalog
 from harness.engines.command import container_command
 from harness.engines.find import find_engine, is_rootless
 from harness.engines.local import Local, environment_folder
 from harness.exchange import make_exchange
-from harness.gpus import check_gpu_use
+from harness.gpus import check_gpu_use, used_targets
 from harness.host import describe_host
 from harness.launch import prepare_launch
 from harness.records import EngineRecord
@@ -43,11 +44,24 @@ def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
         if name != "local":
             found = find_engine(name)
             engine = EngineRecord(name=found.name, rootless=found.name == "podman" and is_rootless())
-        variants = select_variants(known, image, request.gfx)
-        for warning in check_gpu_use(image, variants, request.settings.gpu):
+        cells = cells_of(
+            known,
+            image,
+            request.gfx,
+            fixes=request.fixes,
+            pipeline=request.pipeline,
+            audio=request.audio.name,
+            arms=request.arms,
+        )
+        cells = tuple({cell.id: cell for cell in cells}.values())  # the arms of a null test are one cell
+        for warning in check_gpu_use(image, [cell.variant for cell in cells], request.settings.gpu):
             yield Line(f"# {warning}", is_remark=True)
-        for variant, audio in itertools.product(variants, request.recordings):
-            cell = Cell(image, with_fixes(variant, request.fixes), request.pipeline, audio.name)
+        targets = used_targets(request.settings.gpu) if image.family in GPU_FAMILIES[:2] else ()
+        for cell in cells:
+            for hazard in hazards_of(known, cell, image.family, targets):
+                yield Line(f"# {hazard}", is_remark=True)
+        for cell, audio in itertools.product(cells, request.recordings):
+            cell = msgspec.structs.replace(cell, audio=audio.name)
             prepared = prepare_launch(
                 cell,
                 None,

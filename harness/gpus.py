@@ -69,10 +69,15 @@ def check_gpu_use(image: Image, variants: Sequence[Variant], gpu: str | None, *,
         raise UsageError(f"--gpu needs to know whose GPU {image.name} runs on: name its --family as well")
     if image.family in ("cpu", "cuda"):
         return ()
+    targets = used_targets(gpu, root=root)
+    return tuple(warning for variant in variants for warning in check_override(variant.name, variant.environment, targets))
+
+
+def used_targets(gpu: str | None, *, root: Path = Path("/")) -> tuple[str, ...]:
+    """Targets of the AMD GPUs that a launch may use, as far as the KFD names them. Raises `UsageError`."""
     gpus = amd_gpus(root)
     used = gpus if gpu is None else (choose_gpu(gpu, gpus),)
-    targets = [chosen.target for chosen in used if chosen.target]
-    return tuple(warning for variant in variants for warning in check_override(variant.name, variant.environment, targets))
+    return tuple(chosen.target for chosen in used if chosen.target)
 
 
 def check_override(variant: str, environment: Mapping[str, str], targets: Sequence[str]) -> tuple[str, ...]:
@@ -99,10 +104,6 @@ def check_override(variant: str, environment: Mapping[str, str], targets: Sequen
             )
         if target == named:
             warnings.append(f"variant {variant}: {OVERRIDE}={override} is redundant, the GPU is a {target} already")
-        elif (target, override) == ("gfx1151", "11.5.0"):
-            warnings.append(
-                f"variant {variant}: {OVERRIDE}={override} loads gfx1150's kernels on a gfx1151, whose results may be wrong"
-            )
     return tuple(warnings)
 
 

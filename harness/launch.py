@@ -115,6 +115,7 @@ def prepare_launch(
         warm_passes=settings.warm_passes,
         segmentation_batch_size=cell.pipeline.segmentation_batch_size,
         embedding_batch_size=cell.pipeline.embedding_batch_size,
+        threads=cell.variant.threads,
         steps=settings.steps,
         step_timeout_seconds=settings.step_timeout_seconds,
         knobs=cell.variant.guest,
@@ -147,6 +148,8 @@ def prepare_launch(
         task=settings.task,
         options=dict(settings.options),
         purpose=settings.purpose,
+        knobs=dict(cell.knobs),
+        arm=cell.arm,
     )
     environment = _environment(cell, models, places_inside)
     if local:

@@ -58,15 +58,40 @@ def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
     ]
 
 
+def knob_rows(catalog: Catalog) -> list[dict[str, Any]]:
+    """One row a knob."""
+    return [
+        {
+            "knob": knob.name,
+            "takes": knob.takes,
+            "families": knob.families,
+            "values": {name: {"environment": each.environment, "guest": each.guest} for name, each in knob.values.items()},
+            "number": knob.number,
+            "description": knob.description,
+            "source": knob.source,
+        }
+        for knob in catalog.knobs.values()
+    ]
+
+
+def write_knobs(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The knob rows as an aligned table."""
+    table = [("KNOB", "VALUES", "BEARS ON", "WHAT")]
+    table += [(row["knob"], row["takes"], " ".join(row["families"]) or "all", row["description"]) for row in rows]
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]) - 1)]
+    return ["  ".join([*map(str.ljust, line, widths), line[-1]]) for line in table]
+
+
 def select_rows(rows: list[dict[str, Any]], patterns: Sequence[str], catalog: Catalog) -> list[dict[str, Any]]:
     """The rows whose cell or image a pattern matches. Raises `UsageError` with the nearest image where none does."""
-    keys = ("cell", "image")
+    keys = ("cell", "image", "knob")
     chosen = [
         row for row in rows if any(fnmatch.fnmatchcase(str(row.get(key)), pattern) for pattern in patterns for key in keys)
     ]
     if not chosen:
-        what = "cell" if "cell" in rows[0] else "image"
-        raise UsageError(f"no {what} matches {' '.join(patterns)}{nearest(patterns[0], catalog.images)}")
+        what = next(key for key in keys if key in rows[0])
+        known = catalog.knobs if what == "knob" else catalog.images
+        raise UsageError(f"no {what} matches {' '.join(patterns)}{nearest(patterns[0], known)}")
     return chosen
 
 

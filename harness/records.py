@@ -3,7 +3,7 @@
 Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
-   commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs.
+   commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WITHOUT_ACCURACY = ("synthetic",)
 """Pipelines whose weights are random: what comes out is timed and compared bit by bit, and never scored."""
 
 Status = Literal["pass", "wrong output", "fail"]
-Purpose = Literal["result", "reference"]
+Purpose = Literal["result", "reference", "null"]
 Cause = Literal[
     "build",
     "engine",
@@ -282,9 +282,19 @@ class Plan(Record, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     """The task's own."""
     purpose: Purpose = "result"
-    """``reference``: made to compare others with, and no row of a results table."""
+    """``reference``: made to compare others with. ``null``: a cell against itself, true launches of it that say how far this
+    machine can tell two things apart; were they rows as well, a null test would take the place of the benchmark beside which it
+    is to stand. Neither is a row of a results table."""
     fixes: tuple[str, ...] = ()
     """Work-arounds of the catalog that this launch was given, beside its variant."""
+    knobs: dict[str, str] = {}
+    """Those that ``--vary`` or ``--set`` set, with their values."""
+    arm: str = ""
+    """Of a comparison: see `harness.arms.Arm`; empty: it was none"""
+    round: int | None = None
+    """From 0: launches of one round of a campaign are a pair; ``None``: from before rounds were counted"""
+    hazards: tuple[str, ...] = ()
+    """What was known to go wrong with it before it ran."""
     stopping: StoppingRule | None = None
     """``None``: from before there was a rule, or what was run is no repetition"""
     cool_down: CoolDown | None = None
@@ -370,8 +380,8 @@ class Launch(Record, frozen=True, kw_only=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The first of them: a guest has a handful to say."""
-        return tuple(str(e.get("text")) for e in self.journal if e.get("event") == "note")[:20]
+        """Known hazards, then the first of what the guest had to say, which is a handful."""
+        return (*self.plan.hazards, *[str(e.get("text")) for e in self.journal if e.get("event") == "note"][:20])
 
     def pass_seconds(self, stage: str) -> tuple[float, ...]:
         """Seconds of each ``cold`` or ``warm`` pass."""

@@ -15,6 +15,7 @@ from benchmarks.wire import STAGES
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
+from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.hardware import machines_of
 from reports.probes import COLUMNS, notes_of, probes_of
 from reports.waterfall import LAUNCH_COLUMNS, PASS_COLUMNS, waterfall_rows
@@ -60,6 +61,8 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "reproduction": reproduction,
         "words": _words,
         "source": _source,
+        "effect_cells": effect_cells,
+        "null_lines": null_lines,
     }
     return environment.get_template("BENCHMARKS.md.jinja").render(
         rows=sorted(rows, key=_by_name),
@@ -74,6 +77,9 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         probes=probes,
         probe_columns=COLUMNS,
         probe_notes=notes_of(probes),
+        effects=effects_of(launches),
+        effect_columns=EFFECT_COLUMNS,
+        nulls=nulls_of(launches),
         no_accuracy=tables.NO_ACCURACY,
         without_accuracy=WITHOUT_ACCURACY,
         latest=max((launch.plan.planned_at for launch in launches), default=None),
@@ -173,6 +179,7 @@ def reproduction(row: tables.Row) -> str:
     if workload.warm_passes != DEFAULT_WARM_PASSES:
         options += ["--passes", str(workload.warm_passes)]
     options += [word for fix in plan.fixes for word in ("--fix", fix)]
+    options += [word for name, value in plan.knobs.items() for word in ("--set", f"{name}={value}")]
     if plan.memory_limit_bytes is not None:
         options += ["--memory", str(plan.memory_limit_bytes)]
     if workload.audio.startswith("sample-fitted-"):

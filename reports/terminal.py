@@ -16,6 +16,7 @@ from rich.text import Text
 from harness.fingerprints import fingerprint_of
 from harness.records import Launch
 from reports import tables
+from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.explanation import printable
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
 from reports.probes import COLUMNS, Probe, probes_of
@@ -29,7 +30,10 @@ _WIDE = 400
 
 _RESULTS = ("Image", "Engine", "PyTorch", "GFX", "Time", "Realtime", "n", "Cold", "Load", "Speakers", "DER", "Memory", "Status")
 
-_DISPENSABLE = ("Memory", "Load", "Cold", "PyTorch", "Speakers", "GFX")
+_DISPENSABLE = (
+    *("Memory", "Load", "Cold", "PyTorch", "Speakers"),
+    *("Workload", "p (sign-flip)", "p", "Null test here", "GFX"),
+)
 """Left out, in this order, of a terminal that is too narrow for all."""
 
 
@@ -37,6 +41,18 @@ def print_results(launches: Sequence[Launch]) -> None:
     """The results table of some launches, to stdout."""
     for workload in tables.workloads_of(tables.rows_of(launches)):
         _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
+
+
+def print_comparisons(launches: Sequence[Launch]) -> None:
+    """What knobs changed in some launches, and what a cell against itself says of this machine, to stdout."""
+    effects = effects_of(launches)
+    if effects:
+        print()
+        title = "effects: + is slower; a pair is one round, a change is claimed from six pairs on"
+        _print_table(title, EFFECT_COLUMNS, [effect_cells(effect) for effect in effects])
+    for null in nulls_of(launches):
+        print()
+        _print_table(f"null test: {null.subject.cell} against itself", ("What", "Found"), null_lines(null))
 
 
 def print_probes(launches: Sequence[Launch]) -> None:

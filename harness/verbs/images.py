@@ -21,17 +21,22 @@ def list_images(
     patterns: Annotated[
         list[str] | None, typer.Argument(help="Globs on images, or with a / on cells.", metavar="PATTERN")
     ] = None,
+    knobs: Annotated[bool, typer.Option("--knobs", help="Show what `bench --vary` and `--set` take.")] = False,
     catalogs: base.Catalogs = None,
     as_json: base.AsJson = False,
 ) -> None:
     """Show the images and what they are pinned to; with a pattern that has a /, the cells image/variant/pipeline/audio."""
-    from harness.listing import cell_rows, image_rows, select_rows, write_cells, write_images
+    from harness.listing import cell_rows, image_rows, knob_rows, select_rows, write_cells, write_images, write_knobs
 
     known = catalog.load_catalog(catalogs or ())
-    if patterns and any("/" in pattern for pattern in patterns):
+    if knobs:
+        found = select_rows(knob_rows(known), patterns, known) if patterns else knob_rows(known)
+        lines = [] if as_json else write_knobs(found)
+        rows: list[dict[str, Any]] = found
+    elif patterns and any("/" in pattern for pattern in patterns):
         cells = select_rows(cell_rows(known), patterns, known)
         lines = [] if as_json else write_cells(cells)
-        rows: list[dict[str, Any]] = cells
+        rows = cells
     else:
         rows = select_rows(image_rows(known), patterns, known) if patterns else image_rows(known)
         lines = [] if as_json else write_images(rows)

@@ -14,9 +14,6 @@ from harness.verbs import base
 if TYPE_CHECKING:
     from harness.campaign import Request
 
-_LAUNCHES = 3
-"""Of a cell, where a command line says nothing."""
-
 
 @base.app.command()
 def bench(
@@ -38,7 +35,10 @@ def bench(
         ),
     ] = None,
     launches: Annotated[
-        int | None, typer.Option("--launches", min=1, help="Fresh containers a cell; 3 where nothing is said.", metavar="N")
+        int | None,
+        typer.Option(
+            "--launches", min=1, help="Fresh containers a cell: 3, with --vary 6, with --null 10 of each arm.", metavar="N"
+        ),
     ] = None,
     until: Annotated[
         str | None,
@@ -51,6 +51,18 @@ def bench(
         float,
         typer.Option("--cool-down", help="Longest wait for the first temperature before a launch; 0: none.", metavar="SECONDS"),
     ] = 60.0,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", help="Compare values of a knob, the first is the reference; may be given again.", metavar="KNOB=A,B"
+        ),
+    ] = None,
+    set_knobs: Annotated[
+        list[str] | None, typer.Option("--set", help="Set a knob; may be given again.", metavar="KNOB=VALUE")
+    ] = None,
+    null: Annotated[
+        bool, typer.Option("--null", help="Compare each cell with itself: what can this machine tell apart?")
+    ] = False,
     passes: Annotated[int, typer.Option("--passes", min=1, help="Warm passes a launch, behind the cold one.", metavar="N")] = 3,
     label: Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")] = None,
     engine: base.EngineOption = "auto",
@@ -68,6 +80,7 @@ def bench(
     as_json: base.AsJson = False,
 ) -> None:
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
+    from harness.arms import DEFAULT_LAUNCHES, arms_of, cells_of, read_factors, read_settings
     from harness.campaign import Request
     from harness.devices import parse_flags
     from harness.inputs import (
@@ -83,11 +96,19 @@ def bench(
     from harness.stopping import parse_stopping
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
-    rule, longest_wait = parse_stopping(launches, until, budget, default=_LAUNCHES), parse_cool_down(cool_down)
+    kind = "null" if null else "vary" if vary else "bench"
+    rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
+    if until is not None and kind != "bench":
+        raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
+    longest_wait = parse_cool_down(cool_down)
     lengths = parse_durations(durations, audio_seconds)
     known = catalog.load_catalog(catalogs or ())
     row = catalog.select_pipeline(known, pipeline)
+    factors = read_factors(known, vary or ())
+    arms = arms_of(factors, read_settings(known, set_knobs or ()), null=null)
     chosen, chosen_fixes = _choose(known, images, fixes, gfx=gfx, family=family, portable=portable)
+    for image in chosen:  # what a knob does not bear on is refused before anything is fetched
+        cells_of(known, image, gfx, fixes=chosen_fixes, pipeline=row, audio="", arms=arms)
     if dry_run:
         inputs = [locate_inputs(known, row.name, audio, reference, seconds) for seconds in lengths]
     else:
@@ -106,6 +127,7 @@ def bench(
         cool_down_seconds=longest_wait,
         settings=Settings(
             warm_passes=passes,
+            purpose="null" if null else "result",
             label=label,
             timeout_seconds=limit,
             memory_bytes=parse_size(memory),
@@ -113,6 +135,7 @@ def bench(
             gpu=gpu,
         ),
         fixes=chosen_fixes,
+        arms=arms,
     )
     if dry_run:
         from harness.dry_run import dry_run_lines
@@ -258,8 +281,9 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
 
     from harness.campaign import Campaign
     from harness.stopping import rule_text
+    from reports.comparisons import compared_data
     from reports.markdown import render_benchmarks, write_page
-    from reports.terminal import print_probes, print_results
+    from reports.terminal import print_comparisons, print_probes, print_results
 
     if report_to is not None and report_to.is_dir():
         raise UsageError(f"--report {report_to} is a folder; name a file")
@@ -273,11 +297,14 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
     finally:
         progress.stop()
     if as_json:
-        base.print_json(msgspec.to_builtins(campaign.launches))
+        compared = compared_data(campaign.launches)
+        launches = msgspec.to_builtins(campaign.launches)
+        base.print_json({"launches": launches, **compared} if compared else launches)
     elif report_to is None:
         print_probes(campaign.launches)
     else:
         print_results(campaign.launches)
+        print_comparisons(campaign.launches)
     if report_to is not None:
         write_page(report_to, render_benchmarks(store.launches()))
         base.talk(f"wrote {report_to}")

@@ -50,10 +50,10 @@ def test_a_passing_image_is_launched_as_often_as_asked_and_stored(bench: Bench) 
     assert bench.folders == []
 
 
-def test_launches_of_two_images_are_interleaved(bench: Bench) -> None:
+def test_launches_of_two_images_are_interleaved_in_rounds_that_alternate_their_direction(bench: Bench) -> None:
     engine = FakeEngine()
     bench.run(engine, images=(CPU, OTHER), launches=3)
-    assert [run.labels[IMAGE_LABEL] for run in engine.runs] == ["cpu", "other"] * 3
+    assert [run.labels[IMAGE_LABEL] for run in engine.runs] == ["cpu", "other", "other", "cpu", "cpu", "other"]
     assert bench.listener.begun[0] == "1/6 cpu/cpu/embedded/sample-30s"
     assert bench.listener.begun[-1] == "6/6 other/cpu/embedded/sample-30s"
 

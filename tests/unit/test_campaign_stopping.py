@@ -81,7 +81,7 @@ def test_a_steady_cell_is_done_behind_six_launches(bench: Bench) -> None:
 def test_a_cell_that_is_done_does_not_keep_the_others_from_going_on(bench: Bench) -> None:
     engine = FakeEngine(by_image(cpu=that_takes(steady), other=that_takes(wild)))
     bench.run(engine, images=(CPU, OTHER), stopping=msgspec.structs.replace(UNTIL, launches=9))
-    assert images_of(engine) == ["cpu", "other"] * 6 + ["other"] * 3
+    assert images_of(engine) == ["cpu", "other", "other", "cpu"] * 3 + ["other"] * 3
 
 
 def test_no_cell_is_launched_for_ever(bench: Bench) -> None:
@@ -139,7 +139,7 @@ def test_the_lengths_of_a_recording_are_launched_in_turn(bench: Bench) -> None:
     engine = FakeEngine()
     campaign = bench.run(engine, launches=2, more_audio=tuple(lengths(bench, 60.0, 120.0)))
     heard = [launch.plan.workload for launch in campaign.launches]
-    assert [workload.audio_seconds for workload in heard] == [30.0, 60.0, 120.0] * 2
+    assert [workload.audio_seconds for workload in heard] == [30.0, 60.0, 120.0, 120.0, 60.0, 30.0]
     assert len({workload.audio_sha256 for workload in heard}) == 3
     mounted = [next(mount.source for mount in run.mounts if mount.target == "/input/audio.wav") for run in engine.runs]
     assert len(set(mounted)) == 3, "each length is handed in as its own file"
