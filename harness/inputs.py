@@ -86,7 +86,7 @@ def parse_durations(text: str | None, audio_seconds: float | None) -> tuple[floa
         raise UsageError(f"--durations {text!r} has one length twice, to the second")
     if not 2 <= len(lengths) <= MOST_DURATIONS:
         raise UsageError(
-            f"--durations {text!r} has {len(lengths)} lengths: give 2 to {MOST_DURATIONS}, a fit needs 3; one is --audio-seconds"
+            f"--durations {text!r}: give 2 to {MOST_DURATIONS} lengths, 3 or more for a fit; for one there is --audio-seconds"
         )
     return lengths
 

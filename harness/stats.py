@@ -9,6 +9,7 @@ from statistics import median
 import msgspec
 
 from harness.records import Launch
+from harness.spread import spread_flags
 
 CONFIDENCE = 0.95
 
@@ -22,6 +23,8 @@ class Estimate(msgspec.Struct, frozen=True):
     n: int
     is_interval: bool
     """Whether low and high are a 95% confidence interval of the median; else they are the smallest and largest value."""
+    flags: tuple[str, ...] = ()
+    """What is odd about the values, all of which count: see `harness.spread`."""
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
@@ -34,10 +37,10 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     if not values:
         return None
     ordered = sorted(values)
-    rank = _lower_rank(len(ordered))
+    rank, flags = _lower_rank(len(ordered)), spread_flags(ordered)
     if rank is None:
-        return Estimate(median(ordered), ordered[0], ordered[-1], len(ordered), is_interval=False)
-    return Estimate(median(ordered), ordered[rank], ordered[-1 - rank], len(ordered), is_interval=True)
+        return Estimate(median(ordered), ordered[0], ordered[-1], len(ordered), is_interval=False, flags=flags)
+    return Estimate(median(ordered), ordered[rank], ordered[-1 - rank], len(ordered), is_interval=True, flags=flags)
 
 
 def launch_seconds(launch: Launch) -> float | None:

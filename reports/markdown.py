@@ -16,8 +16,10 @@ from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
+from reports.cost import cost_rows
 from reports.hardware import machines_of
 from reports.probes import COLUMNS, notes_of, probes_of
+from reports.repeats import repeat_rows
 from reports.waterfall import LAUNCH_COLUMNS, PASS_COLUMNS, waterfall_rows
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -74,6 +76,8 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         waterfalls=waterfall_rows(sorted(rows, key=_by_name)),
         launch_columns=LAUNCH_COLUMNS,
         pass_columns=PASS_COLUMNS,
+        costs=cost_rows(launches),
+        repeats=repeat_rows(launches),
         probes=probes,
         probe_columns=COLUMNS,
         probe_notes=notes_of(probes),
@@ -146,13 +150,14 @@ def format_seconds(value: float | None) -> str:
 
 
 def format_spread(value: Estimate | None) -> str:
-    """``2.05 s [1.98, 2.11]``: an interval in brackets, mere extremes in parentheses."""
+    """``2.05 s [1.98, 2.11], 1 outlier``: an interval in brackets, mere extremes in parentheses, and what is odd."""
     if value is None:
         return "-"
     if value.n == 1:
         return f"{value.median:.2f} s"
     inner = f"{value.low:.2f}, {value.high:.2f}"
-    return f"{value.median:.2f} s " + (f"[{inner}]" if value.is_interval else f"({inner})")
+    spread = f"[{inner}]" if value.is_interval else f"({inner})"
+    return ", ".join([f"{value.median:.2f} s {spread}", *value.flags])
 
 
 def format_factor(value: Estimate | None) -> str:

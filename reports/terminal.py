@@ -15,11 +15,14 @@ from rich.text import Text
 
 from harness.fingerprints import fingerprint_of
 from harness.records import Launch
+from harness.stopping import rule_text, stop_text
 from reports import tables
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
+from reports.cost import COST_COLUMNS, cost_rows
 from reports.explanation import printable
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
 from reports.probes import COLUMNS, Probe, probes_of
+from reports.repeats import REPEAT_COLUMNS, cool_down_text, repeat_rows
 
 if TYPE_CHECKING:
     from harness.doctor.finding import Finding
@@ -41,6 +44,14 @@ def print_results(launches: Sequence[Launch]) -> None:
     """The results table of some launches, to stdout."""
     for workload in tables.workloads_of(tables.rows_of(launches)):
         _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
+    costs = cost_rows(launches)
+    if costs:
+        print()
+        _print_table("fixed and marginal cost", COST_COLUMNS, [row.cells for row in costs])
+    repeats = [row for row in repeat_rows(launches) if row.is_worth_saying]
+    if repeats:
+        print()
+        _print_table("how many launches, and why no more", REPEAT_COLUMNS, [row.cells for row in repeats])
 
 
 def print_comparisons(launches: Sequence[Launch]) -> None:
@@ -150,6 +161,10 @@ def print_launch(launch: Launch) -> None:
         "DER": format_percent(launch.der) if plan.workload.has_accuracy else tables.NO_ACCURACY,
         "command": shlex.join(plan.command) or "-",
     }
+    if plan.stopping is not None and launch.decision is not None:
+        lines["launches"] = f"{rule_text(plan.stopping)}; {stop_text(plan.stopping, launch.decision) or 'go on'}"
+    if plan.cool_down is not None:
+        lines["cool-down"] = cool_down_text([plan.cool_down])
     fingerprint = fingerprint_of(launch)
     if fingerprint is not None:
         lines["numbers"] = (

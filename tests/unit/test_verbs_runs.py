@@ -153,6 +153,20 @@ def test_a_time_limit_that_is_no_number_of_seconds_is_refused(strixbench: Strixb
         (("--audio", "."), "cannot be read: Is a directory"),
         (("--audio", "talk.wav", "--reference", "none.rttm"), "reference none.rttm does not exist"),
         (("--audio", "talk.wav", "--audio-seconds", "0"), "--audio-seconds 0 is not between 1 and 86400"),
+        (("--audio", "talk.wav", "--durations", "11,30", "--audio-seconds", "5"), "--durations and --audio-seconds exclude"),
+        (
+            ("--audio", "talk.wav", "--durations", "11"),
+            "give 2 to 12 lengths, 3 or more for a fit; for one there is --audio-seconds",
+        ),
+        (("--audio", "talk.wav", "--durations", "11,x"), "--durations '11,x' is not a list of seconds such as 11,30,120,600"),
+        (("--audio", "talk.wav", "--durations", "1.1.1,2"), "--durations '1.1.1,2' is not a list of seconds"),
+        (("--audio", "talk.wav", "--durations", "11,0.5"), "0.5 is not between 1 and 86400 seconds"),
+        (("--audio", "talk.wav", "--durations", "11,30,11.2"), "has one length twice, to the second"),
+        (("--audio", "talk.wav", "--durations", ",".join(map(str, range(1, 14)))), "give 2 to 12 lengths"),
+        (("--audio", "talk.wav", "--until", "2"), "--until '2' is not a percentage above 0% and up to 100%, such as 2%"),
+        (("--audio", "talk.wav", "--until", "2%", "--launches", "3"), "--launches and --until exclude each other"),
+        (("--audio", "talk.wav", "--budget", "0"), "--budget 0 is not a number of minutes between 0 and 43200"),
+        (("--audio", "talk.wav", "--cool-down", "1e9"), "--cool-down 1e+09 is not between 0 and 3600 seconds"),
         (("--audio", "talk.wav", "--engine", "docker"), "local-cpu is a virtual environment and runs with --engine local"),
         (("--audio", "talk.wav", "--engine", "podmn"), "--engine 'podmn' (did you mean 'podman'?)"),
     ],
@@ -213,3 +227,33 @@ def test_a_dry_run_shows_a_cell_with_its_fixes(strixbench: Strixbench, recording
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1" in outcome.out
     (path,) = places.results().glob("launches/*/exchange/request.json")
     assert json.loads(path.read_text())["knobs"] == ["miopen-off"]
+
+
+def test_every_length_is_a_cell_with_a_line_of_its_own(strixbench: Strixbench, recording: Path) -> None:
+    outcome = strixbench("bench", "local-cpu", "--audio", recording, "--durations", "3,7, 12", "--dry-run")
+    assert outcome.code == 0
+    assert len(outcome.out.splitlines()) == 3
+    requests = [json.loads(path.read_text()) for path in sorted(places.results().glob("launches/*/exchange/request.json"))]
+    assert len({request["audio"] for request in requests}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "# launches: 3 launches of each cell"),
+        (
+            ("--launches", "7", "--budget", "2"),
+            "# launches: 7 launches of each cell; none begins later than 2 min behind the first",
+        ),
+        (
+            ("--until", "2%"),
+            "# launches: 6 to 50 launches of each cell, until the 95% interval's half-width is 2% of the median",
+        ),
+    ],
+)
+def test_a_dry_run_says_how_often_a_cell_would_be_launched(
+    strixbench: Strixbench, recording: Path, options: tuple[str, ...], said: str
+) -> None:
+    outcome = strixbench("bench", "local-cpu", "--audio", recording, *options, "--dry-run")
+    assert outcome.code == 0
+    assert said in outcome.err

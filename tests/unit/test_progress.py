@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import io
+
+import msgspec
+from rich.console import Console
+
+from harness.progress import Progress, progress_text
+from harness.records import Decision, StoppingRule
+from tests.unit.samples import a_launch, a_plan
+
+UNTIL = StoppingRule(launches=50, until=0.02)
+
+
+def said(rule: StoppingRule | None, decision: Decision | None) -> str:
+    return progress_text(msgspec.structs.replace(a_launch(a_plan(stopping=rule)), decision=decision))
+
+
+def test_how_precise_a_cell_is_by_now_is_said() -> None:
+    assert said(UNTIL, Decision(half_width=0.0314, values=7)) == "  (±3.14%, n = 7)"
+    assert said(UNTIL, Decision(values=2)) == "  (no interval yet, n = 2)"
+
+
+def test_why_a_launch_is_its_cell_s_last_is_said() -> None:
+    ended = Decision(stop="precise", half_width=0.015, values=9)
+    assert said(UNTIL, ended) == "  (±1.5%, n = 9; done: precise enough: half-width 1.5%, 2% was asked for)"
+
+
+def test_a_fixed_number_of_launches_needs_no_words_unless_a_budget_cut_it() -> None:
+    fixed = StoppingRule(launches=3, budget_seconds=60.0)
+    assert said(fixed, Decision(values=2)) == said(fixed, Decision(stop="launches", values=3)) == ""
+    assert "the budget of 1 min is spent" in said(fixed, Decision(stop="budget", values=2))
+    assert said(None, None) == ""
+
+
+def test_the_line_of_a_launch_holds_it() -> None:
+    stream = io.StringIO()
+    launch = msgspec.structs.replace(a_launch(a_plan(stopping=UNTIL)), decision=Decision(half_width=0.0314, values=7))
+    Progress(Console(file=stream, highlight=False)).ended(launch)
+    assert stream.getvalue().rstrip().endswith("14.3x  (±3.14%, n = 7)")
