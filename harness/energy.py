@@ -90,6 +90,9 @@ class Price(msgspec.Struct, frozen=True):
     """Of the machine's time"""
 
 
+NO_PRICE = Price()
+
+
 def windows_of(launch: Launch, stage: str) -> tuple[Window, ...]:
     """When each pass of a stage ran, by the journal."""
     found = []
