@@ -12,6 +12,7 @@ from pathlib import Path
 import jinja2
 
 from benchmarks.wire import STAGES
+from harness.energy import NO_PRICE, Price
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
@@ -20,6 +21,7 @@ from reports.cost import cost_rows
 from reports.hardware import machines_of
 from reports.probes import COLUMNS, notes_of, probes_of
 from reports.repeats import repeat_rows
+from reports.telemetry import telemetry_rows, unavailable_meters
 from reports.waterfall import LAUNCH_COLUMNS, PASS_COLUMNS, waterfall_rows
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -34,8 +36,8 @@ _ENTITY_OF = {
 """What Markdown, or the HTML in it, could take for its own inside a line; ``@`` would call a person on GitHub."""
 
 
-def render_benchmarks(launches: Sequence[Launch]) -> str:
-    """The whole page. Text that came out of a container is escaped."""
+def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> str:
+    """The whole page. Text that came out of a container is escaped. Costs are shown where a price is told."""
     all_rows, probes = tables.rows_of(launches), probes_of(launches)
     rows = tuple(row for row in all_rows if not row.is_portable)
     environment = jinja2.Environment(
@@ -55,6 +57,9 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "factor": format_factor,
         "percent": format_percent,
         "gib": format_gib,
+        "watts": format_watts,
+        "joules": format_joules,
+        "cost": format_cost,
         "mark": _MARKS.__getitem__,
         "status": tables.status_text,
         "marks": tables.stage_marks,
@@ -66,10 +71,14 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "effect_cells": effect_cells,
         "null_lines": null_lines,
     }
+    telemetry = telemetry_rows(sorted(rows, key=_by_name), launches, price)
     return environment.get_template("BENCHMARKS.md.jinja").render(
         rows=sorted(rows, key=_by_name),
         portable=sorted((row for row in all_rows if row.is_portable), key=_by_name),
         fingerprints=tables.fingerprint_rows(all_rows),
+        telemetry=telemetry,
+        unavailable_meters=unavailable_meters(telemetry),
+        prices=_prices(price),
         workloads=tables.workloads_of(rows),
         machines=machines_of(row.speaking.plan.host for row in rows),
         stages=STAGES,
@@ -170,9 +179,39 @@ def format_percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
-def format_gib(value: int | None) -> str:
+def format_gib(value: float | None) -> str:
     """``0.86 GiB``"""
     return "-" if value is None else f"{value / 2**30:.2f} GiB"
+
+
+def format_watts(value: Estimate) -> str:
+    """``84.5 W (83.9, 85.2)``"""
+    return _with_extremes(value, 1.0, ".1f", " W")
+
+
+def format_joules(value: Estimate | None) -> str:
+    """``21.6 kJ (21.1, 22.0)``"""
+    return "-" if value is None else _with_extremes(value, 1e-3, ".1f", " kJ")
+
+
+def format_cost(value: Estimate | None) -> str:
+    """``0.00300``"""
+    return "-" if value is None else _with_extremes(value, 1.0, ".5f", "")
+
+
+def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
+    """The median, and behind it what is known of its spread, as `format_spread` has it."""
+    middle = f"{value.median * unit:{digits}}{name}"
+    if value.n == 1:
+        return middle
+    inner = f"{value.low * unit:{digits}}, {value.high * unit:{digits}}"
+    return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
+
+
+def _prices(price: Price) -> str:
+    """The prices in words; empty where none is told."""
+    told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
+    return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)
 
 
 def reproduction(row: tables.Row) -> str:
