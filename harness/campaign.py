@@ -238,7 +238,7 @@ class Campaign:
     def _probe_family(self, cell: Cell, engine: Engine, built: BuiltImage) -> Family | None:
         """What torch in the image was built for; ``None`` where that could not be found out, which is stored."""
         self._observer.say(f"probing {cell.image.name} for its family")
-        settings = msgspec.structs.replace(self._request.settings, last_stage="import", steps=())
+        settings = msgspec.structs.replace(self._request.settings, last_stage="import", steps=(), caches="empty")
         prepared = self._prepare(cell, engine, built, None, settings)
         try:
             launch = execute(prepared, engine)
@@ -268,6 +268,8 @@ class Campaign:
             self.environment_error = error
             # What the guest wrote until then is kept with it.
             launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
+        if launch.caches is not None and launch.caches.remark:
+            self._observer.announce(launch.caches.remark)
         self._keep(launch)
 
     def _prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:

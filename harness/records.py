@@ -143,6 +143,23 @@ class ExitRecord(Record, frozen=True, kw_only=True):
     """Why it never started."""
 
 
+class CacheRecord(Record, frozen=True, kw_only=True):
+    """The folder of compiled kernels that a launch was given, before and after it. ``None``: not counted."""
+
+    mode: str
+    """``empty``: its own; ``keep``: shared with others of the same image, GPU and driver"""
+    key: str = ""
+    """Of a kept cache"""
+    files_before: int | None = None
+    bytes_before: int | None = None
+    files_after: int | None = None
+    bytes_after: int | None = None
+    seen_before: bool = False
+    """Whether the same work had come through its first pass with this cache before"""
+    remark: str = ""
+    """What a person should know of it"""
+
+
 class Plan(Record, frozen=True, kw_only=True):
     """All that is known of a launch before it starts; kept on disk until the launch is stored, so that a killed
     harness loses nothing."""
@@ -184,6 +201,10 @@ class Plan(Record, frozen=True, kw_only=True):
     """``reference``: made to compare others with, and no row of a results table."""
     fixes: tuple[str, ...] = ()
     """Work-arounds of the catalog that this launch was given, beside its variant."""
+    caches: str = ""
+    """``empty`` or ``keep``: see `CacheRecord`; empty text: from before there was a choice"""
+    cache_key: str = ""
+    """Of the kept cache that it was given"""
 
 
 class Launch(Record, frozen=True, kw_only=True):
@@ -197,6 +218,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """From the order to start until the guest's first line; ``None``: there was no first line."""
     wall_seconds: float | None = None
     """From the order to start until the engine had removed it; ``None``: nobody looked, as in records from before"""
+    caches: CacheRecord | None = None
+    """``None``: from before there was a choice, or it was never started"""
     journal: tuple[dict[str, Any], ...] = ()
     """The guest's events as they came."""
     log_tail: str = ""

@@ -16,6 +16,7 @@ from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
 from reports.probes import COLUMNS, notes_of, probes_of
+from reports.three_times import three_times_rows
 from reports.waterfall import LAUNCH_COLUMNS, PASS_COLUMNS, waterfall_rows
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -68,6 +69,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,
+        three_times=three_times_rows(sorted(rows, key=_by_name), launches),
         waterfalls=waterfall_rows(sorted(rows, key=_by_name)),
         launch_columns=LAUNCH_COLUMNS,
         pass_columns=PASS_COLUMNS,

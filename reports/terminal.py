@@ -39,6 +39,11 @@ def print_results(launches: Sequence[Launch]) -> None:
         _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
 
 
+def print_caches(rows: Sequence[tuple[str, ...]]) -> None:
+    """Kept kernel caches, to stdout."""
+    _print_table("kernel caches", ("Cache", "Engine", "Driver", "Files", "Size", "Remark"), rows)
+
+
 def print_probes(launches: Sequence[Launch]) -> None:
     """What probes found in each image, to stdout."""
     columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")

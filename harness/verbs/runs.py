@@ -40,12 +40,16 @@ def bench(
     memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
     flags: base.FlagsOption = "least",
     gpu: base.GpuOption = None,
+    caches: Annotated[
+        str, typer.Option("--caches", help="Compiled kernels: empty for each launch, or keep between launches.", metavar="MODE")
+    ] = "empty",
     catalogs: base.Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
     report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
     as_json: base.AsJson = False,
 ) -> None:
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
+    from harness.caches import parse_mode
     from harness.campaign import Request
     from harness.devices import parse_flags
     from harness.inputs import (
@@ -58,6 +62,7 @@ def bench(
     from harness.launch import Settings
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    cache_mode = parse_mode(caches)
     known = catalog.load_catalog(catalogs or ())
     row = catalog.select_pipeline(known, pipeline)
     chosen, chosen_fixes = _choose(known, images, fixes, gfx=gfx, family=family, portable=portable)
@@ -80,6 +85,7 @@ def bench(
             memory_bytes=parse_size(memory),
             flags=relaxed,
             gpu=gpu,
+            caches=cache_mode,
         ),
         fixes=chosen_fixes,
     )
@@ -227,7 +233,9 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
 
     from harness.campaign import Campaign
     from reports.markdown import render_benchmarks, write_page
+    from reports.tables import rows_of
     from reports.terminal import print_probes, print_results
+    from reports.three_times import alarms
 
     if report_to is not None and report_to.is_dir():
         raise UsageError(f"--report {report_to} is a folder; name a file")
@@ -245,7 +253,10 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
     else:
         print_results(campaign.launches)
     if report_to is not None:
-        write_page(report_to, render_benchmarks(store.launches()))
+        stored = store.launches()
+        for line in alarms(rows_of(campaign.launches), stored):
+            base.talk(line)
+        write_page(report_to, render_benchmarks(stored))
         base.talk(f"wrote {report_to}")
     if campaign.environment_error is not None:
         raise campaign.environment_error
