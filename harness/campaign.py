@@ -321,7 +321,7 @@ class Campaign:
     def _probe_family(self, cell: Cell, engine: Engine, built: BuiltImage) -> Family | None:
         """What torch in the image was built for; ``None`` where that could not be found out, which is stored."""
         self._observer.say(f"probing {cell.image.name} for its family")
-        settings = msgspec.structs.replace(self._request.settings, last_stage="import", steps=())
+        settings = msgspec.structs.replace(self._request.settings, last_stage="import", steps=(), caches="empty")
         prepared = self._prepare(cell, engine, built, None, settings)
         try:
             launch = execute(prepared, engine)
@@ -368,6 +368,8 @@ class Campaign:
             values = (*so_far, value_of(launch))
             decision = decide(self._request.stopping, values, elapsed_seconds=self._pace.elapsed_seconds())
             launch = msgspec.structs.replace(launch, decision=decision)
+        if launch.caches is not None and launch.caches.remark:
+            self._observer.announce(launch.caches.remark)
         self._keep(launch)
         return launch
 

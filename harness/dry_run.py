@@ -16,10 +16,9 @@ from harness.catalog import GPU_FAMILIES, Catalog
 from harness.engines.command import container_command
 from harness.engines.find import find_engine, is_rootless
 from harness.engines.local import Local, environment_folder
-from harness.exchange import make_exchange
 from harness.gpus import check_gpu_use, used_targets
 from harness.host import describe_host
-from harness.launch import prepare_launch
+from harness.launch import make_folders, prepare_launch
 from harness.records import EngineRecord
 from harness.stopping import rule_text
 
@@ -75,7 +74,7 @@ def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
                 owned_by="",
                 launch_id=DRY_RUN_PREFIX + re.sub(r"[^A-Za-z0-9_.-]+", "-", cell.id),
             )
-            make_exchange(prepared.run.exchange, prepared.request)
+            make_folders(prepared)
             if engine.name == "local":
                 line = Local().command(prepared.run)
                 if not environment_folder(recipe_of(image)).exists():

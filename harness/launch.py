@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from benchmarks.wire import Request
-from harness import places
+from harness import caches, places
 from harness.audio import Audio
 from harness.build import recipe_of
+from harness.caches import CacheMode
 from harness.catalog import Cell, Family
 from harness.devices import DeviceRequest, flags_text, request_devices
 from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Engine, Mount, Run
@@ -46,6 +47,7 @@ PLAN = "plan.json"
 EXCHANGE = "exchange"
 TELEMETRY = "telemetry.jsonl"
 """Beside the exchange folder, where no container can write."""
+CACHES = "caches"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     folders: Mapping[str, Path] = {}
     """What the task reads besides, by a name that it knows; read-only in a container."""
     purpose: Purpose = "result"
+    caches: CacheMode = "empty"
+    """Of compiled kernels: each launch its own, or one that stays."""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,9 +105,11 @@ def prepare_launch(
     local = engine.name == "local"
     if cell.pipeline.name in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
         audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
-    mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, *settings.folders.values())
+    cache_key = _cache_key(cell, built, engine, host, settings) if settings.caches == "keep" else ""
+    cache_folder = _caches_folder(launch_id, cache_key)
+    mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, cache_folder, *settings.folders.values())
     devices = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
-    places_inside = _inside_local(audio, models, exchange) if local else _INSIDE_CONTAINER
+    places_inside = _inside_local(audio, models, exchange, cache_folder) if local else _INSIDE_CONTAINER
     request = Request(
         launch=launch_id,
         pipeline=cell.pipeline.name,
@@ -150,6 +156,8 @@ def prepare_launch(
         purpose=settings.purpose,
         knobs=dict(cell.knobs),
         arm=cell.arm,
+        caches=settings.caches,
+        cache_key=cache_key,
     )
     environment = _environment(cell, models, places_inside)
     if local:
@@ -157,7 +165,8 @@ def prepare_launch(
     else:
         run = _container_run(cell, built, plan, exchange, environment, audio=audio, models=models, devices=devices)
         named = (Mount(str(path), _folder_inside(name)) for name, path in settings.folders.items())
-        run = msgspec.structs.replace(run, mounts=(*run.mounts, *named))
+        own = Mount(str(cache_folder), caches.INSIDE, writable=True)
+        run = msgspec.structs.replace(run, mounts=(*run.mounts, own, *named))
     return Prepared(plan=plan, run=run, request=request)
 
 
@@ -173,6 +182,8 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
     part = folder / f"{PLAN}.part"
     part.write_bytes(msgspec.json.encode(plan))
     os.replace(part, folder / PLAN)
+    cache_folder = _caches_folder(plan.id, plan.cache_key)
+    cache_record = caches.begin(plan, cache_folder)
     is_nvidia = plan.image.family == "cuda"
     with engine.watch(prepared.run, into=folder / TELEMETRY, gpu=plan.gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds):
         kernel_begun = kernel_seconds()
@@ -180,7 +191,11 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
         exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)
         wall_seconds = time.monotonic() - monotonic_begun
     launch = conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
-    return msgspec.structs.replace(launch, wall_seconds=wall_seconds if exit_record.started else None)
+    return msgspec.structs.replace(
+        launch,
+        wall_seconds=wall_seconds if exit_record.started else None,
+        caches=caches.finish(plan, cache_folder, cache_record, came_through=bool(launch.ends("cold"))),
+    )
 
 
 def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: str = "") -> Launch:
@@ -235,6 +250,12 @@ def forget(launch_id: str) -> None:
         remove_tree(folder)
 
 
+def make_folders(prepared: Prepared) -> None:
+    """What a pasted ``--dry-run`` line wants to find."""
+    make_exchange(prepared.run.exchange, prepared.request)
+    caches.make_folder(_caches_folder(prepared.plan.id, prepared.plan.cache_key))
+
+
 def launches_folder() -> Path:
     """Where each launch has its folder while it runs."""
     return places.results() / "launches"
@@ -244,6 +265,7 @@ _INSIDE_CONTAINER = {
     "audio": "/input/audio.wav",
     "reference": "/input/reference.rttm",
     "models": "/models",
+    "caches": caches.INSIDE,
     "scratch": "/tmp",  # noqa: S108 - the container's own tmpfs
 }
 
@@ -253,12 +275,31 @@ def _folder_inside(name: str) -> str:
     return f"/input/{name}"
 
 
-def _inside_local(audio: Audio, models: Models, exchange: Path) -> dict[str, str]:
+def _caches_folder(launch_id: str, cache_key: str) -> Path:
+    """What a launch may keep compiled kernels in: its own folder, or the kept one of a key."""
+    return caches.files_of(cache_key) if cache_key else launches_folder() / launch_id / CACHES
+
+
+def _cache_key(cell: Cell, built: BuiltImage | None, engine: EngineRecord, host: HostRecord, settings: Settings) -> str:
+    """The kept cache of a cell. An image that is not built yet goes by its recipe or reference."""
+    return caches.key_of(
+        cell.image.name,
+        built.id if built else cell.image.reference or recipe_of(cell.image).hash,
+        engine=engine,
+        gpus=(*host.gpus, settings.gpu or ""),
+        driver=caches.driver_of(host),
+        variables=cell.variant.environment,
+        knobs=cell.variant.guest,
+    )
+
+
+def _inside_local(audio: Audio, models: Models, exchange: Path, cache_folder: Path) -> dict[str, str]:
     """The same places where the guest is a process of this host."""
     return {
         "audio": str(audio.path),
         "reference": str(audio.reference),
         "models": str(models.folder or ""),
+        "caches": str(cache_folder),
         "scratch": str(exchange),
     }
 
@@ -275,6 +316,7 @@ def _environment(cell: Cell, models: Models, inside: Mapping[str, str]) -> dict[
         "USER": "strixbench",
         "LOGNAME": "strixbench",
         **dict.fromkeys(models.environment, inside["models"]),
+        **caches.environment(inside["caches"]),
         **cell.variant.environment,
     }
 

@@ -244,6 +244,23 @@ class CoolDown(Record, frozen=True, kw_only=True):
     """When it ended, and the launch began."""
 
 
+class CacheRecord(Record, frozen=True, kw_only=True):
+    """The folder of compiled kernels that a launch was given, before and after it. ``None``: not counted."""
+
+    mode: str
+    """``empty``: its own; ``keep``: shared with others of the same image, GPU and driver"""
+    key: str = ""
+    """Of a kept cache"""
+    files_before: int | None = None
+    bytes_before: int | None = None
+    files_after: int | None = None
+    bytes_after: int | None = None
+    seen_before: bool = False
+    """Whether the same work had come through its first pass with this cache before"""
+    remark: str = ""
+    """What a person should know of it"""
+
+
 class Plan(Record, frozen=True, kw_only=True):
     """All that is known of a launch before it starts; kept on disk until the launch is stored, so that a killed
     harness loses nothing."""
@@ -299,6 +316,10 @@ class Plan(Record, frozen=True, kw_only=True):
     """``None``: from before there was a rule, or what was run is no repetition"""
     cool_down: CoolDown | None = None
     """``None``: switched off, or from before there was one"""
+    caches: str = ""
+    """``empty`` or ``keep``: see `CacheRecord`; empty text: from before there was a choice"""
+    cache_key: str = ""
+    """Of the kept cache that it was given"""
 
 
 class Telemetry(Record, frozen=True, kw_only=True):
@@ -328,6 +349,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """From the order to start until the guest's first line; ``None``: there was no first line."""
     wall_seconds: float | None = None
     """From the order to start until the engine had removed it; ``None``: nobody looked, as in records from before"""
+    caches: CacheRecord | None = None
+    """``None``: from before there was a choice, or it was never started"""
     journal: tuple[dict[str, Any], ...] = ()
     """The guest's events as they came."""
     log_tail: str = ""

@@ -22,6 +22,7 @@ from reports.hardware import machines_of
 from reports.probes import COLUMNS, notes_of, probes_of
 from reports.repeats import repeat_rows
 from reports.telemetry import telemetry_rows, unavailable_meters
+from reports.three_times import three_times_rows
 from reports.waterfall import LAUNCH_COLUMNS, PASS_COLUMNS, waterfall_rows
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -82,6 +83,7 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         workloads=tables.workloads_of(rows),
         machines=machines_of(row.speaking.plan.host for row in rows),
         stages=STAGES,
+        three_times=three_times_rows(sorted(rows, key=_by_name), launches),
         waterfalls=waterfall_rows(sorted(rows, key=_by_name)),
         launch_columns=LAUNCH_COLUMNS,
         pass_columns=PASS_COLUMNS,

@@ -66,6 +66,11 @@ def print_comparisons(launches: Sequence[Launch]) -> None:
         _print_table(f"null test: {null.subject.cell} against itself", ("What", "Found"), null_lines(null))
 
 
+def print_caches(rows: Sequence[tuple[str, ...]]) -> None:
+    """Kept kernel caches, to stdout."""
+    _print_table("kernel caches", ("Cache", "Engine", "Driver", "Files", "Size", "Remark"), rows)
+
+
 def print_probes(launches: Sequence[Launch]) -> None:
     """What probes found in each image, to stdout."""
     columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")

@@ -13,6 +13,7 @@ from harness.verbs import base
 
 if TYPE_CHECKING:
     from harness.campaign import Request
+    from harness.energy import Price
 
 
 @base.app.command()
@@ -74,6 +75,9 @@ def bench(
     memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
     flags: base.FlagsOption = "least",
     gpu: base.GpuOption = None,
+    caches: Annotated[
+        str, typer.Option("--caches", help="Compiled kernels: empty for each launch, or keep between launches.", metavar="MODE")
+    ] = "empty",
     catalogs: base.Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
     report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
@@ -83,6 +87,7 @@ def bench(
 ) -> None:
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
     from harness.arms import DEFAULT_LAUNCHES, arms_of, cells_of, read_factors, read_settings
+    from harness.caches import parse_mode
     from harness.campaign import Request
     from harness.devices import parse_flags
     from harness.energy import Price
@@ -105,6 +110,7 @@ def bench(
         raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
     longest_wait = parse_cool_down(cool_down)
     lengths = parse_durations(durations, audio_seconds)
+    cache_mode = parse_mode(caches)
     known = catalog.load_catalog(catalogs or ())
     row = catalog.select_pipeline(known, pipeline)
     factors = read_factors(known, vary or ())
@@ -136,6 +142,7 @@ def bench(
             memory_bytes=parse_size(memory),
             flags=relaxed,
             gpu=gpu,
+            caches=cache_mode,
         ),
         fixes=chosen_fixes,
         arms=arms,
@@ -290,7 +297,9 @@ def _run(
     from harness.stopping import rule_text
     from reports.comparisons import compared_data
     from reports.markdown import render_benchmarks, write_page
+    from reports.tables import rows_of
     from reports.terminal import print_comparisons, print_probes, print_results
+    from reports.three_times import alarms
 
     if report_to is not None and report_to.is_dir():
         raise UsageError(f"--report {report_to} is a folder; name a file")
@@ -313,7 +322,10 @@ def _run(
         print_results(campaign.launches)
         print_comparisons(campaign.launches)
     if report_to is not None:
-        write_page(report_to, render_benchmarks(store.launches(), price or NO_PRICE))
+        stored = store.launches()
+        for line in alarms(rows_of(campaign.launches), stored):
+            base.talk(line)
+        write_page(report_to, render_benchmarks(stored, price or NO_PRICE))
         base.talk(f"wrote {report_to}")
     if campaign.environment_error is not None:
         raise campaign.environment_error

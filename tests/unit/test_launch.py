@@ -88,7 +88,7 @@ def test_a_launch_runs_offline_unprivileged_and_by_the_image_s_id(tmp_path: Path
 def test_all_that_a_launch_reads_is_mounted_read_only(tmp_path: Path) -> None:
     audio = an_audio(tmp_path, reference=write_rttm(tmp_path / "r.rttm", (0.0, 1.0, "a")))
     mounts = {mount.target: mount for mount in prepared(tmp_path, audio=audio).run.mounts}
-    assert [target for target, mount in mounts.items() if mount.writable] == ["/exchange"]
+    assert [target for target, mount in mounts.items() if mount.writable] == ["/exchange", "/caches"]
     assert mounts["/strixbench/benchmarks"].source == str(places.GUEST)
     assert mounts["/input/audio.wav"].source == str(audio.path)
     assert mounts["/input/reference.rttm"].source == str(audio.reference)
@@ -185,7 +185,7 @@ def test_random_weights_get_no_models_and_no_reference(tmp_path: Path) -> None:
     reference = write_rttm(tmp_path / "r.rttm", (0.0, 1.0, "a"))
     audio = an_audio(tmp_path, reference=reference, highest_der=0.08)
     made = prepared(tmp_path, a_cell(pipeline="synthetic"), audio=audio, models=Models(folder=None, environment=()))
-    assert {mount.target for mount in made.run.mounts} == {"/strixbench/benchmarks", "/exchange", "/input/audio.wav"}
+    assert {mount.target for mount in made.run.mounts} == {"/strixbench/benchmarks", "/exchange", "/caches", "/input/audio.wav"}
     assert (made.request.reference, made.request.models) == (None, "")
     assert (made.plan.workload.reference_sha256, made.plan.workload.highest_der) == (None, None)
 

@@ -50,7 +50,7 @@ def test_a_dry_run_prints_the_line_of_a_container_with_its_isolation(
     assert options["--cap-drop"] == ["ALL"]
     assert set(options["--security-opt"]) - {"label=disable"} == {"no-new-privileges"}  # it is off where SELinux enforces
     assert "--read-only" in options
-    assert all("readonly" in mount or "/exchange" in mount for mount in options["--mount"])
+    assert all("readonly" in mount or "/exchange" in mount or "=/caches" in mount for mount in options["--mount"])
     assert not any(OWNER_LABEL in label for label in options["--label"]), "no sweep ends what a person runs"
     assert "# if it is not built yet: strixbench build cpu --engine podman" in outcome.err
 
