@@ -29,7 +29,9 @@ SAMPLED_VALUES = {"segmentation": 128, "embedding": 512}
 """At most so many of an output's values are kept, evenly spread: of an embedding all, of a segmentation's 4,123 each 32nd."""
 
 
-def take(segmentation: Any, embedding: Any, samples: array.array[float], *, device: str, batches: tuple[int, int]) -> dict[str, Any]:
+def take(
+    segmentation: Any, embedding: Any, samples: array.array[float], *, device: str, batches: tuple[int, int]
+) -> dict[str, Any]:
     """Both networks' outputs for the chunk in the middle of the recording, computed on the device.
 
     On a GPU in the batches of segmentation and embedding that the passes had, the chunk repeated, since what is right alone

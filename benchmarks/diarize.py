@@ -122,7 +122,9 @@ class Diarization:
             found["fingerprint"] = fingerprint.take(*networks, device=request.device)
             taken.append(found["fingerprint"])
         # NaN embeddings are left out by the clustering in silence: here they are an error.
-        found["finite"] = found["finite"] and not any(each[name]["not_finite"] for each in taken for name in fingerprint.OUTPUTS)
+        found["finite"] = found["finite"] and not any(
+            each[name]["not_finite"] for each in taken for name in fingerprint.OUTPUTS
+        )
         return found
 
     @property

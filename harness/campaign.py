@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from benchmarks.wire import STAGES
 from harness import places
+from harness.agreement import Comparison, compared, comparison_with, find_reference, needs_reference, reference_cell
 from harness.audio import Audio
 from harness.build import build_log, ensure_built, recipe_of
 from harness.builds import BuildOutcome
@@ -109,6 +111,7 @@ class Campaign:
         self._open_engine = open_engine
         self._observer = observer
         self._engines: dict[str, Engine] = {}
+        self._comparisons: dict[tuple[str, str], Comparison] = {}
         self._host = describe_host()
         self.id = new_id()
         self.launches: list[Launch] = []
@@ -259,16 +262,45 @@ class Campaign:
         return "cuda" if torch.get("cuda") else "cpu"
 
     def _launch(self, slot: _Slot, number: int, total: int) -> None:
-        """One launch, from its plan to the store."""
+        """One launch, from its plan to the store, compared with the CPU run where it is none itself."""
+        comparison = self._comparison(slot)
         prepared = self._prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
         self._observer.begins(prepared, number, total)
+        self._keep(compared(self._execute(prepared, slot.engine), comparison))
+
+    def _comparison(self, slot: _Slot) -> Comparison | None:
+        """What a cell's launches are held against: the CPU run that the store has, or one that is made now; ``None``: nothing."""
+        settings, cell = self._request.settings, reference_cell(slot.cell, self._catalog)
+        device = "cpu" if slot.family in (None, "cpu") else "cuda"
+        if not settings.verify or settings.last_stage != STAGES[-1] or settings.task or settings.purpose != "result":
+            return None
+        if not needs_reference(device, slot.cell.variant, cell.variant):
+            return None
+        key = (cell.id, slot.built.id)
+        if key not in self._comparisons:
+            settings = msgspec.structs.replace(
+                settings, purpose="reference", warm_passes=0, timeout_seconds=None, gpu=None, flags=()
+            )
+            prepared = self._prepare(cell, slot.engine, slot.built, slot.family, settings)
+            reference = find_reference(self._store.launches(cell_like=cell.id), prepared.plan)
+            if reference is None:
+                self._observer.announce(
+                    f"the CPU run of {slot.cell.image.name} comes first, to compare with (--no-verify: without)"
+                )
+                self._observer.begins(prepared, 1, 1)
+                reference = self._execute(prepared, slot.engine)
+                self._keep(reference)
+            self._comparisons[key] = comparison_with(reference)
+        return self._comparisons[key]
+
+    def _execute(self, prepared: Prepared, engine: Engine) -> Launch:
+        """Run a launch; where the engine refuses, that is what became of it."""
         try:
-            launch = execute(prepared, slot.engine)
+            return execute(prepared, engine)
         except EngineError as error:
             self.environment_error = error
             # What the guest wrote until then is kept with it.
-            launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
-        self._keep(launch)
+            return conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
 
     def _prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
         prepared = prepare_launch(

@@ -68,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     folders: Mapping[str, Path] = {}
     """What the task reads besides, by a name that it knows; read-only in a container."""
     purpose: Purpose = "result"
+    verify: bool = True
+    """Whether the output is compared with the CPU run of the same image where it is not one itself."""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +101,9 @@ def prepare_launch(
     if cell.pipeline.name in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
         audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
     mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, *settings.folders.values())
-    devices = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
+    # A run for reference is one on the CPU, whatever the image was built for: it is handed no device.
+    handed = None if settings.purpose == "reference" else family
+    devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
     places_inside = _inside_local(audio, models, exchange) if local else _INSIDE_CONTAINER
     request = Request(
         launch=launch_id,

@@ -15,6 +15,7 @@ from benchmarks.wire import STAGES
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
+from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.probes import COLUMNS, notes_of, probes_of
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -58,12 +59,15 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "reproduction": reproduction,
         "words": _words,
         "source": _source,
+        "cosine": format_cosine,
+        "difference": format_difference,
     }
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
         rows=sorted(rows, key=_by_name),
         portable=sorted((row for row in all_rows if row.is_portable), key=_by_name),
         fingerprints=tables.fingerprint_rows(all_rows),
+        agreements=agreement_rows(rows),
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,

@@ -16,6 +16,7 @@ from rich.text import Text
 from harness.fingerprints import fingerprint_of
 from harness.records import Launch
 from reports import tables
+from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.explanation import printable
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
 from reports.probes import COLUMNS, Probe, probes_of
@@ -37,6 +38,28 @@ def print_results(launches: Sequence[Launch]) -> None:
     """The results table of some launches, to stdout."""
     for workload in tables.workloads_of(tables.rows_of(launches)):
         _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
+
+
+def print_agreements(launches: Sequence[Launch]) -> None:
+    """How launches agree with the CPU run, to stdout; nothing where all are CPU runs."""
+    rows = [
+        (
+            each.row.image,
+            each.row.engine,
+            each.row.speaking.plan.variant,
+            format_percent(each.der),
+            each.speakers_text,
+            format_cosine(each.cosine),
+            format_difference(each),
+            str(each.n),
+            each.said,
+        )
+        for each in agreement_rows(tables.rows_of(launches))
+    ]
+    if rows:
+        print()
+        columns = ("Image", "Engine", "GFX", "DER", "Speakers", "Cosine", "Largest difference", "n", "Agreement")
+        _print_table("agreement with the CPU run of the same image", columns, rows)
 
 
 def print_probes(launches: Sequence[Launch]) -> None:
@@ -134,6 +157,12 @@ def print_launch(launch: Launch) -> None:
         "DER": format_percent(launch.der) if plan.workload.has_accuracy else tables.NO_ACCURACY,
         "command": shlex.join(plan.command) or "-",
     }
+    if launch.agreement is not None:
+        found = launch.agreement
+        lines["agreement"] = "; ".join(found.reasons) or (f"not compared: {found.why_not}" if found.why_not else "agrees")
+        lines["agreement"] += (
+            f" (DER {format_percent(found.der)}, cosine {format_cosine(found.cosine)}; CPU run {found.reference or '-'})"
+        )
     fingerprint = fingerprint_of(launch)
     if fingerprint is not None:
         lines["numbers"] = (

@@ -61,6 +61,12 @@ GfxOption = Annotated[str | None, typer.Option("--gfx", help="Only the variants 
 FixOption = Annotated[
     list[str] | None, typer.Option("--fix", help="A work-around of the catalog; may be given again.", metavar="NAME")
 ]
+VerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--verify/--no-verify", help="Compare what a GPU puts out with a CPU run of the same image; without, no rank."
+    ),
+]
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 

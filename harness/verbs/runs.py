@@ -40,6 +40,7 @@ def bench(
     memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
     flags: base.FlagsOption = "least",
     gpu: base.GpuOption = None,
+    verify: base.VerifyOption = True,
     catalogs: base.Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
     report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
@@ -80,6 +81,7 @@ def bench(
             memory_bytes=parse_size(memory),
             flags=relaxed,
             gpu=gpu,
+            verify=verify,
         ),
         fixes=chosen_fixes,
     )
@@ -227,7 +229,7 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
 
     from harness.campaign import Campaign
     from reports.markdown import render_benchmarks, write_page
-    from reports.terminal import print_probes, print_results
+    from reports.terminal import print_agreements, print_probes, print_results
 
     if report_to is not None and report_to.is_dir():
         raise UsageError(f"--report {report_to} is a folder; name a file")
@@ -244,6 +246,7 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
         print_probes(campaign.launches)
     else:
         print_results(campaign.launches)
+        print_agreements(campaign.launches)
     if report_to is not None:
         write_page(report_to, render_benchmarks(store.launches()))
         base.talk(f"wrote {report_to}")
