@@ -35,11 +35,11 @@ class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
         return f"{' or '.join(map(str, self.speakers[:-1]))} of {self.speakers[-1]}"
 
 
-def agreement_rows(rows: Iterable[Row]) -> tuple[AgreementRow, ...]:
-    """A row for each configuration, the CPU's own among them; none where nothing had to be compared."""
+def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple[AgreementRow, ...]:
+    """A row for each configuration that came to an output, CPU runs among them; none where all are CPU runs, unless asked for."""
     listed = sorted(rows, key=lambda row: (row.image, row.speaking.plan.cell, row.engine))
     told = tuple(_agreement_row(row) for row in listed if row.status != "fail")
-    return told if any(not is_cpu_run(launch) for row in listed for launch in row.launches) else ()
+    return told if with_cpu_runs or any(not is_cpu_run(launch) for row in listed for launch in row.launches) else ()
 
 
 def format_difference(each: AgreementRow) -> str:

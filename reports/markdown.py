@@ -16,6 +16,8 @@ from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
+from reports.ladder import COLUMNS as LADDER_COLUMNS
+from reports.ladder import ladders_of
 from reports.probes import COLUMNS, notes_of, probes_of
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -68,6 +70,8 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         portable=sorted((row for row in all_rows if row.is_portable), key=_by_name),
         fingerprints=tables.fingerprint_rows(all_rows),
         agreements=agreement_rows(rows),
+        ladders=ladders_of(launches),
+        ladder_columns=LADDER_COLUMNS,
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,

@@ -14,10 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.fingerprints import fingerprint_of
+from harness.ladder import rungs_of
 from harness.records import Launch
 from reports import tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.explanation import printable
+from reports.ladder import COLUMNS as LADDER
+from reports.ladder import ladder_cells
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
 from reports.probes import COLUMNS, Probe, probes_of
 
@@ -40,8 +43,9 @@ def print_results(launches: Sequence[Launch]) -> None:
         _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
 
 
-def print_agreements(launches: Sequence[Launch]) -> None:
-    """How launches agree with the CPU run, to stdout; nothing where all are CPU runs."""
+def print_agreements(launches: Sequence[Launch], *, with_cpu_runs: bool = False) -> None:
+    """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless those were asked for."""
+    of_rows = tables.rows_of(launches)
     rows = [
         (
             each.row.image,
@@ -54,12 +58,25 @@ def print_agreements(launches: Sequence[Launch]) -> None:
             str(each.n),
             each.said,
         )
-        for each in agreement_rows(tables.rows_of(launches))
+        for each in agreement_rows(of_rows, with_cpu_runs=with_cpu_runs)
     ]
     if rows:
         print()
         columns = ("Image", "Engine", "GFX", "DER", "Speakers", "Cosine", "Largest difference", "n", "Agreement")
         _print_table("agreement with the CPU run of the same image", columns, rows)
+
+
+def print_ladders(launches: Sequence[Launch]) -> None:
+    """What each ladder found, rung by rung, to stdout."""
+    for launch in launches:
+        rows = [ladder_cells(rung) for rung in rungs_of(launch.results)]
+        _print_table(
+            f"{launch.plan.cell} ({launch.plan.engine.name}): {launch.plan.device} against batch 1 on the CPU", LADDER, rows
+        )
+        verdict = launch.verdict
+        print(
+            f"\n{'right at every batch that was tried' if verdict.status == 'pass' else f'{verdict.status}: {printable(verdict.summary)}'}"
+        )
 
 
 def print_probes(launches: Sequence[Launch]) -> None:
