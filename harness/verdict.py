@@ -49,7 +49,8 @@ def judge(
         return _fail("import", "wrong torch", wrong_torch, signature=signature.id if signature else None)
     if exit.timed_out:
         known = recognise((), "", kernel_log=kernel_log)
-        return _fail(stage, "timeout", f"still in {stage} when the time was up; killed", signature=known.id if known else None)
+        where = under_way(journal) if stage in TASKS else stage
+        return _fail(stage, "timeout", f"still in {where} when the time was up; killed", signature=known.id if known else None)
     if failed is not None:
         return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
     if _said_done(journal, task or last_stage) and exit.code in (0, None):
