@@ -30,7 +30,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import meter
-from benchmarks.chunk import CHUNK_SAMPLES, fixed_mask
+from benchmarks.chunk import CHUNK_SAMPLES, SAMPLE_RATE_HERTZ, fixed_mask
 from benchmarks.diarize import Diarization
 from benchmarks.wire import Journal, Request, exception_chain
 
@@ -46,9 +46,6 @@ convolutions, may choose another algorithm a batch, such as Winograd's; `LEAST_C
 
 LEAST_COSINE = 0.999
 """Of an embedding, as in `harness.agreement`."""
-
-Network = Callable[[Any, Any], Any]
-"""(waveforms, masks) -> outputs, an item a row"""
 
 
 def run(request: Request, journal: Journal) -> dict[str, Any]:
@@ -81,7 +78,7 @@ def chunks_of(samples: array.array[float]) -> list[array.array[float]]:
         start = latest * number // (DISTINCT - 1)
         cut = samples[start : start + CHUNK_SAMPLES]
         cut += array.array("f", bytes(4 * (CHUNK_SAMPLES - len(cut))))
-        turned = 0 if latest >= DISTINCT else CHUNK_SAMPLES * number // DISTINCT
+        turned = 0 if latest >= SAMPLE_RATE_HERTZ else CHUNK_SAMPLES * number // DISTINCT
         cuts.append(cut[turned:] + cut[:turned])
     return cuts
 
