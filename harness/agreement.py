@@ -25,12 +25,13 @@ MOST_DER = 0.01
 (https://github.com/pyannote/pyannote-audio/issues/1370); what lies, such as an LSTM without its bias, moves it much more."""
 
 LEAST_COSINE = 0.999
-"""Of the fixed chunk's embedding. A port of the same network to another runtime reached 0.99997
-(https://github.com/google-ai-edge/litert-samples/pull/188)."""
+"""Of the fixed chunk's embedding. A port of such a network to another runtime was reported to reach 0.99997
+(google-ai-edge/litert-samples#188), and embeddings of two speakers are far below."""
 
 MOST_DIFFERENCE = 0.01
-"""Of the fixed chunk's segmentation, in parts of the CPU run's largest value: right float32 kernels stay below 1e-4, and
-MIOpen's lost bias begins at 0.014 (https://github.com/pytorch/pytorch/issues/177834)."""
+"""Of the fixed chunk's segmentation, in parts of the CPU run's largest value. These are logarithms of probabilities, from 0 to
+some -20: a hundredth of that moves no likely class. Where MIOpen's LSTM begins to lose its bias, values are off by that much on
+average, and some by far more (https://github.com/pytorch/pytorch/issues/177834)."""
 
 _SAMPLED = Annotated[str, msgspec.Meta(max_length=4096)]
 
