@@ -65,6 +65,7 @@ class Diarization:
         self._pipeline: Any = None
         self._file: dict[str, Any] = {}
         self._hypotheses: list[Any] = []
+        self._samples = array.array("f")
 
     def load(self) -> dict[str, Any]:
         """See `Workload.load`."""
@@ -79,10 +80,11 @@ class Diarization:
             "uri": Path(self._request.audio).stem,
         }
         watch.border("decode")
+        self._samples = samples
         self._pipeline = self._load_pipeline()
         self._pipeline.segmentation_batch_size = self._request.segmentation_batch_size
         self._pipeline.embedding_batch_size = self._request.embedding_batch_size
-        for note in knobs.apply(self._request.knobs, self._pipeline._segmentation.model, self._pipeline._embedding.model_):
+        for note in knobs.apply(self._request.knobs, *self.networks):
             self._journal.write("note", text=note)
         watch.border("models")
         self._pipeline.to(torch.device(self._request.device))
@@ -114,19 +116,32 @@ class Diarization:
         return measured
 
     def verify(self) -> dict[str, Any]:
-        """See `Workload.verify`: see `benchmarks.verify.describe`."""
-        from benchmarks import verify
+        """See `Workload.verify`: see `benchmarks.verify.describe`, `benchmarks.chunk` and `benchmarks.fingerprint`."""
+        from benchmarks import chunk, fingerprint, verify
 
         found = verify.describe(self._hypotheses, reference=self._request.reference)
-        if self._request.pipeline == "synthetic":
-            from benchmarks import fingerprint
-
-            segmentation, embedding = self._pipeline._segmentation.model, self._pipeline._embedding.model_
-            taken = fingerprint.take(segmentation, embedding, device=self._request.device)
-            found["fingerprint"] = taken
-            # NaN embeddings are left out by the clustering in silence: here they are an error.
-            found["finite"] = found["finite"] and not any(taken[name]["not_finite"] for name in fingerprint.OUTPUTS)
+        request, networks = self._request, self.networks
+        batches = (request.segmentation_batch_size, request.embedding_batch_size)
+        found["chunk"] = chunk.take(*networks, self._samples, device=request.device, batches=batches)
+        taken = [found["chunk"]]
+        if request.pipeline == "synthetic":
+            found["fingerprint"] = fingerprint.take(*networks, device=request.device)
+            taken.append(found["fingerprint"])
+        # NaN embeddings are left out by the clustering in silence: here they are an error.
+        found["finite"] = found["finite"] and not any(
+            each[name]["not_finite"] for each in taken for name in fingerprint.OUTPUTS
+        )
         return found
+
+    @property
+    def networks(self) -> tuple[Any, Any]:
+        """The segmentation and the embedding, of a pipeline that is loaded."""
+        return self._pipeline._segmentation.model, self._pipeline._embedding.model_
+
+    @property
+    def samples(self) -> array.array[float]:
+        """The recording, of a pipeline that is loaded."""
+        return self._samples
 
     def _load_pipeline(self) -> Any:
         """The instantiated pipeline, still on the CPU."""
@@ -179,8 +194,7 @@ class Diarization:
 
     def _refuse_another_device(self) -> None:
         """Raise `WrongDevice` unless both models are where they were asked to be: no silent fall back to the CPU."""
-        models = {"segmentation": self._pipeline._segmentation.model, "embedding": self._pipeline._embedding.model_}
-        for name, model in models.items():
+        for name, model in zip(("segmentation", "embedding"), self.networks, strict=True):
             kinds = sorted({parameter.device.type for parameter in model.parameters()})
             if kinds != [self._request.device]:
                 raise WrongDevice(f"the {name} model is on {', '.join(kinds)}; {self._request.device} was asked for")

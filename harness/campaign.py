@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from benchmarks.wire import STAGES
 from harness import places
+from harness.agreement import Comparison, compared, comparison_with, find_reference, needs_reference, reference_cell
 from harness.arms import Arm, cells_of, hazards_of, order
 from harness.audio import Audio
 from harness.build import build_log, ensure_built, recipe_of
@@ -141,6 +143,7 @@ class Campaign:
         self._observer = observer
         self._engines: dict[str, Engine] = {}
         self._announced: set[str] = set()
+        self._comparisons: dict[tuple[str, str, PipelineRow], Comparison] = {}
         self._host = describe_host()
         self._pace = pace or Pace(Thermometers(find_thermometers()).celsius)
         self.id = new_id()
@@ -350,27 +353,61 @@ class Campaign:
         *,
         round_number: int | None = None,
     ) -> Launch:
-        """One launch, from its plan to the store; ``so_far`` is what its cell's earlier ones came to."""
+        """One launch, from its plan to the store, compared with the CPU run where it is none itself.
+
+        ``so_far`` is what its cell's earlier launches came to.
+        """
+        comparison = self._comparison(slot)
         cool_down = self._cool_down()
         prepared = self._prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
         plan = msgspec.structs.replace(prepared.plan, cool_down=cool_down, round=round_number, hazards=slot.hazards)
         prepared = msgspec.structs.replace(prepared, plan=plan)
         self._observer.begins(prepared, number, total)
-        try:
-            # Once a campaign: every later launch is compared with the same idle host.
-            has_rested = any(launch.telemetry is not None for launch in self.launches)
-            launch = execute(prepared, slot.engine, quiet_seconds=0.0 if has_rested else QUIET_SECONDS)
-        except EngineError as error:
-            self.environment_error = error
-            # What the guest wrote until then is kept with it.
-            launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
+        launch = compared(self._execute(prepared, slot.engine), comparison)
         if self._request.stopping is not None:
             values = (*so_far, value_of(launch))
             decision = decide(self._request.stopping, values, elapsed_seconds=self._pace.elapsed_seconds())
             launch = msgspec.structs.replace(launch, decision=decision)
+        self._keep(launch)
+        return launch
+
+    def _comparison(self, slot: _Slot) -> Comparison | None:
+        """What a cell's launches are held against: the CPU run that the store has, or one that is made now; ``None``: nothing."""
+        settings, cell = self._request.settings, reference_cell(slot.cell, self._catalog)
+        device = "cpu" if slot.family in (None, "cpu") else "cuda"
+        if not settings.verify or settings.last_stage != STAGES[-1] or settings.task or settings.purpose != "result":
+            return None
+        if not needs_reference(device, slot.cell.variant, cell.variant):
+            return None
+        key = (cell.id, slot.built.id, cell.pipeline)
+        if key not in self._comparisons:
+            settings = msgspec.structs.replace(
+                settings, purpose="reference", warm_passes=0, timeout_seconds=None, gpu=None, flags=()
+            )
+            prepared = self._prepare(cell, slot.engine, slot.built, slot.family, settings)
+            reference = find_reference(self._store.launches(cell_like=cell.id), prepared.plan)
+            if reference is None:
+                self._observer.announce(
+                    f"the CPU run of {slot.cell.image.name} comes first, to compare with (--no-verify: without)"
+                )
+                self._observer.begins(prepared, 1, 1)
+                reference = self._execute(prepared, slot.engine)
+                self._keep(reference)
+            self._comparisons[key] = comparison_with(reference)
+        return self._comparisons[key]
+
+    def _execute(self, prepared: Prepared, engine: Engine) -> Launch:
+        """Run a launch; where the engine refuses, that is what became of it."""
+        try:
+            # Once a campaign: every later launch is compared with the same idle host.
+            has_rested = any(launch.telemetry is not None for launch in self.launches)
+            launch = execute(prepared, engine, quiet_seconds=0.0 if has_rested else QUIET_SECONDS)
+        except EngineError as error:
+            self.environment_error = error
+            # What the guest wrote until then is kept with it.
+            launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
         if launch.caches is not None and launch.caches.remark:
             self._observer.announce(launch.caches.remark)
-        self._keep(launch)
         return launch
 
     def _cool_down(self) -> CoolDown | None:

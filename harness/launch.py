@@ -75,6 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Purpose = "result"
     caches: CacheMode = "empty"
     """Of compiled kernels: each launch its own, or one that stays."""
+    verify: bool = True
+    """Whether the output is compared with the CPU run of the same image where it is not one itself."""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +110,9 @@ def prepare_launch(
     cache_key = _cache_key(cell, built, engine, host, settings) if settings.caches == "keep" else ""
     cache_folder = _caches_folder(launch_id, cache_key)
     mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, cache_folder, *settings.folders.values())
-    devices = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
+    # A run for reference is one on the CPU, whatever the image was built for: it is handed no device.
+    handed = None if settings.purpose == "reference" else family
+    devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
     places_inside = _inside_local(audio, models, exchange, cache_folder) if local else _INSIDE_CONTAINER
     request = Request(
         launch=launch_id,
@@ -216,6 +220,7 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None,
             warm_passes=plan.workload.warm_passes,
             steps=plan.steps,
             task=plan.task,
+            options=plan.options,
             log_tail=log_tail,
             kernel_log=kernel_log,
         ),

@@ -338,6 +338,36 @@ class Telemetry(Record, frozen=True, kw_only=True):
     """Processor seconds of the sampler; ``None``: it did not live to say"""
 
 
+class Agreement(Record, frozen=True, kw_only=True):
+    """How far an output agrees with that of the CPU run of the same image, pipeline and recording: see `harness.agreement`."""
+
+    reference: str | None = None
+    """The id of the CPU run; ``None``: there is none to compare with."""
+    why_not: str = ""
+    """Why nothing was compared; empty: it was."""
+    der: float | None = None
+    """Of this hypothesis against the CPU run's; ``None``: weights are random, or it cannot be told."""
+    speakers: int | None = None
+    """``None``: weights are random, or it cannot be told."""
+    reference_speakers: int | None = None
+    """Likewise."""
+    cosine: float | None = None
+    """Of the fixed chunk's embedding to the CPU run's; ``None``: cannot be told, as all below."""
+    difference: float | None = None
+    """The largest of the fixed chunk's sampled segmentation values, absolute."""
+    relative_difference: float | None = None
+    """The same in parts of the CPU run's largest value."""
+    sampled: int = 0
+    """How many values of the segmentation were compared."""
+    reasons: tuple[str, ...] = ()
+    """What is wrong; none: it agrees."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it was compared, and agrees."""
+        return not self.why_not and not self.reasons
+
+
 class Launch(Record, frozen=True, kw_only=True):
     """One start of one cell: the unit of statistics."""
 
@@ -361,6 +391,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """``None``: nobody sampled"""
     decision: Decision | None = None
     """``None``: it was interrupted, or no rule was asked."""
+    agreement: Agreement | None = None
+    """``None``: nothing was to be compared (it is itself the CPU run, a task, or it failed), or it was not asked for."""
 
     @property
     def id(self) -> str:

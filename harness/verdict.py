@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.wire import OUTCOMES, STAGES, TASKS
 from harness.failures import find_match, recognise
+from harness.ladder import judge_ladder
 from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain, number
 
 MOST_SUMMARY_CHARACTERS = 300
@@ -28,6 +29,7 @@ def judge(
     warm_passes: int | None = None,
     steps: Sequence[str] = (),
     task: str = "",
+    options: Mapping[str, Any] | None = None,
     log_tail: str = "",
     kernel_log: str = "",
 ) -> Verdict:
@@ -35,7 +37,7 @@ def judge(
 
     ``family`` is what the image claims to be, ``warm_passes`` what was asked for; ``None`` where that is not known, and then
     nothing is held against it. ``steps`` are those of the probe that were asked for: each must have come to an end. A ``task``
-    is the stage behind ``last_stage``.
+    is the stage behind ``last_stage``, and ``options`` are what was asked of it.
     """
     stage = reached_stage(journal, steps)
     if not exit.started:
@@ -47,13 +49,16 @@ def judge(
         return _fail("import", "wrong torch", wrong_torch, signature=signature.id if signature else None)
     if exit.timed_out:
         known = recognise((), "", kernel_log=kernel_log)
-        return _fail(stage, "timeout", f"still in {stage} when the time was up; killed", signature=known.id if known else None)
+        where = under_way(journal) if stage in TASKS else stage
+        return _fail(stage, "timeout", f"still in {where} when the time was up; killed", signature=known.id if known else None)
     if failed is not None:
         return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
     if _said_done(journal, task or last_stage) and exit.code in (0, None):
         lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
         if lie is not None:
             return _fail(stage, "error", f"the journal cannot be true: {lie}")
+        if task == "ladder":
+            return judge_ladder([event for event in journal if event.get("event") == "result"], options or {})
         if task and lie is None:
             return Verdict(status="pass", stage=task)
         of_steps = _judge_steps(journal, steps, kernel_log)
@@ -74,8 +79,11 @@ def reached_stage(journal: Sequence[dict[str, Any]], steps: Sequence[str] = ()) 
 
 
 def under_way(journal: Sequence[dict[str, Any]]) -> str:
-    """What the guest was at when its journal ends: ``import, importing torchcodec``, ``cold``."""
+    """What the guest was at when its journal ends: ``import, importing torchcodec``, ``ladder, segmentation at batch 128``."""
     stage = reached_stage(journal)
+    rungs = [event for event in journal if event.get("event") == "result"] if stage == "ladder" else []
+    if rungs and rungs[-1].get("outcome") == "trying":
+        return f"{stage}, {rungs[-1].get('model')} at batch {rungs[-1].get('batch')}"
     trying = [event for event in journal if event.get("event") == "import"]
     return f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
 

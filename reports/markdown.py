@@ -16,9 +16,12 @@ from harness.energy import NO_PRICE, Price
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
+from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import cost_rows
 from reports.hardware import machines_of
+from reports.ladder import COLUMNS as LADDER_COLUMNS
+from reports.ladder import ladders_of
 from reports.probes import COLUMNS, notes_of, probes_of
 from reports.repeats import repeat_rows
 from reports.telemetry import telemetry_rows, unavailable_meters
@@ -71,6 +74,8 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         "source": _source,
         "effect_cells": effect_cells,
         "null_lines": null_lines,
+        "cosine": format_cosine,
+        "difference": format_difference,
     }
     telemetry = telemetry_rows(sorted(rows, key=_by_name), launches, price)
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -80,6 +85,9 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         telemetry=telemetry,
         unavailable_meters=unavailable_meters(telemetry),
         prices=_prices(price),
+        agreements=agreement_rows(rows),
+        ladders=ladders_of(launches),
+        ladder_columns=LADDER_COLUMNS,
         workloads=tables.workloads_of(rows),
         machines=machines_of(row.speaking.plan.host for row in rows),
         stages=STAGES,

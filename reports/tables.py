@@ -10,7 +10,7 @@ import msgspec
 from benchmarks.wire import STAGES
 from harness.failures import Signature, signatures
 from harness.fingerprints import Fingerprint, compare, describe, fingerprint_of
-from harness.records import WITHOUT_ACCURACY, Launch
+from harness.records import WITHOUT_ACCURACY, Agreement, Launch
 from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
 
 
@@ -44,8 +44,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_ranked(self) -> bool:
-        """Only what is right has a place among the fast, and a portable build is nobody's result."""
-        return self.status == "pass" and self.realtime is not None and not self.is_portable
+        """Only what is known to be right has a place among the fast, and a portable build is nobody's result."""
+        return self.status == "pass" and self.realtime is not None and not self.is_portable and not self.why_not_compared
+
+    @property
+    def why_not_compared(self) -> str:
+        """Why its output was not held against the CPU run's, though it had to be; empty: it was, or is a CPU run itself."""
+        for launch in self.launches:
+            if launch.verdict.status != "fail" and not is_cpu_run(launch):
+                if launch.agreement is None:
+                    return "it was not asked for"
+                if launch.agreement.why_not:
+                    return launch.agreement.why_not
+        return ""
 
     @property
     def is_portable(self) -> bool:
@@ -94,6 +105,16 @@ class StageMark(msgspec.Struct, frozen=True):
 
     stage: str
     mark: str
+
+
+def is_cpu_run(launch: Launch) -> bool:
+    """Whether it ran on the CPU and nothing that it switched made it worth comparing: what others are held against."""
+    return launch.agreement is None and launch.plan.device == "cpu"
+
+
+def agreements_of(row: Row) -> tuple[Agreement, ...]:
+    """What was found of each of the row's launches that had to be compared."""
+    return tuple(launch.agreement for launch in row.launches if launch.agreement is not None)
 
 
 def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
@@ -180,6 +201,8 @@ def status_text(row: Row) -> str:
     """The status in a few words: what failed, and of how many launches."""
     verdict = row.speaking.verdict
     words = {"pass": "PASS", "wrong output": "WRONG OUTPUT"}.get(row.status) or f"FAIL: {verdict.cause}"
+    if row.status == "pass" and row.why_not_compared:
+        words += ", not compared with the CPU"
     failed = sum(launch.verdict.status != "pass" for launch in row.launches)
     return f"{words} ({failed} of {len(row.launches)})" if 0 < failed < len(row.launches) else words
 
@@ -215,7 +238,8 @@ def _row(launches: tuple[Launch, ...]) -> Row:
 
 
 def _rank(row: Row) -> tuple[int, float, str]:
-    """Right ones by speed, then wrong ones, then failures, each by name."""
-    place = {"pass": 0, "wrong output": 1}.get(row.status, 2)
+    """Right ones by speed, then those not known to be right, then wrong ones, then failures, each by name."""
+    place = {"pass": 0, "wrong output": 2}.get(row.status, 3)
+    place = 1 if place == 0 and row.why_not_compared else place
     factor = row.realtime.median if row.realtime is not None else 0.0
     return place, -factor if place == 0 else 0.0, f"{row.image}/{row.speaking.plan.variant}/{row.engine}"

@@ -14,12 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.fingerprints import fingerprint_of
+from harness.ladder import rungs_of
 from harness.records import Launch
 from harness.stopping import rule_text, stop_text
 from reports import tables
+from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import COST_COLUMNS, cost_rows
 from reports.explanation import printable
+from reports.ladder import COLUMNS as LADDER
+from reports.ladder import ladder_cells
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
 from reports.probes import COLUMNS, Probe, probes_of
 from reports.repeats import REPEAT_COLUMNS, cool_down_text, repeat_rows
@@ -69,6 +73,42 @@ def print_comparisons(launches: Sequence[Launch]) -> None:
 def print_caches(rows: Sequence[tuple[str, ...]]) -> None:
     """Kept kernel caches, to stdout."""
     _print_table("kernel caches", ("Cache", "Engine", "Driver", "Files", "Size", "Remark"), rows)
+
+
+def print_agreements(launches: Sequence[Launch], *, with_cpu_runs: bool = False) -> None:
+    """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless those were asked for."""
+    of_rows = tables.rows_of(launches)
+    rows = [
+        (
+            each.row.image,
+            each.row.engine,
+            each.row.speaking.plan.variant,
+            format_percent(each.der),
+            each.speakers_text,
+            format_cosine(each.cosine),
+            format_difference(each),
+            str(each.n),
+            each.said,
+        )
+        for each in agreement_rows(of_rows, with_cpu_runs=with_cpu_runs)
+    ]
+    if rows:
+        print()
+        columns = ("Image", "Engine", "GFX", "DER", "Speakers", "Cosine", "Largest difference", "n", "Agreement")
+        _print_table("agreement with the CPU run of the same image", columns, rows)
+
+
+def print_ladders(launches: Sequence[Launch]) -> None:
+    """What each ladder found, rung by rung, to stdout."""
+    for launch in launches:
+        rows = [ladder_cells(rung) for rung in rungs_of(launch.results)]
+        _print_table(
+            f"{launch.plan.cell} ({launch.plan.engine.name}): {launch.plan.device} against batch 1 on the CPU", LADDER, rows
+        )
+        verdict = launch.verdict
+        print(
+            f"\n{'right at every batch that was tried' if verdict.status == 'pass' else f'{verdict.status}: {printable(verdict.summary)}'}"
+        )
 
 
 def print_probes(launches: Sequence[Launch]) -> None:
@@ -170,6 +210,12 @@ def print_launch(launch: Launch) -> None:
         lines["launches"] = f"{rule_text(plan.stopping)}; {stop_text(plan.stopping, launch.decision) or 'go on'}"
     if plan.cool_down is not None:
         lines["cool-down"] = cool_down_text([plan.cool_down])
+    if launch.agreement is not None:
+        found = launch.agreement
+        lines["agreement"] = "; ".join(found.reasons) or (f"not compared: {found.why_not}" if found.why_not else "agrees")
+        lines["agreement"] += (
+            f" (DER {format_percent(found.der)}, cosine {format_cosine(found.cosine)}; CPU run {found.reference or '-'})"
+        )
     fingerprint = fingerprint_of(launch)
     if fingerprint is not None:
         lines["numbers"] = (

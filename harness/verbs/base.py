@@ -67,6 +67,12 @@ PricePerKwhOption = Annotated[
 PricePerHourOption = Annotated[
     float | None, typer.Option("--price-per-hour", min=0, help="Of the machine's time, likewise.", metavar="PRICE")
 ]
+VerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--verify/--no-verify", help="Compare what a GPU puts out with a CPU run of the same image; without, no rank."
+    ),
+]
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 

@@ -78,6 +78,7 @@ def bench(
     caches: Annotated[
         str, typer.Option("--caches", help="Compiled kernels: empty for each launch, or keep between launches.", metavar="MODE")
     ] = "empty",
+    verify: base.VerifyOption = True,
     catalogs: base.Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
     report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
@@ -143,6 +144,7 @@ def bench(
             flags=relaxed,
             gpu=gpu,
             caches=cache_mode,
+            verify=verify,
         ),
         fixes=chosen_fixes,
         arms=arms,
@@ -298,7 +300,7 @@ def _run(
     from reports.comparisons import compared_data
     from reports.markdown import render_benchmarks, write_page
     from reports.tables import rows_of
-    from reports.terminal import print_comparisons, print_probes, print_results
+    from reports.terminal import print_agreements, print_comparisons, print_probes, print_results
     from reports.three_times import alarms
 
     if report_to is not None and report_to.is_dir():
@@ -321,6 +323,7 @@ def _run(
     else:
         print_results(campaign.launches)
         print_comparisons(campaign.launches)
+        print_agreements(campaign.launches)
     if report_to is not None:
         stored = store.launches()
         for line in alarms(rows_of(campaign.launches), stored):

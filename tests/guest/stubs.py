@@ -40,7 +40,8 @@ class Stubs:
     misbehave: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Moment -> Python to run then. ``import NAME`` is the first line of a package; ``multiply`` a product on the device,
     ``load`` the pipeline's constructor, ``move`` its ``to``, ``pass 0`` the cold pass, ``pass 1`` the first warm one;
-    ``cluster`` each clustering, ``write`` the output as RTTM, ``step NAME`` that step's own process. It sees ``os``, ``signal``, ``sys``, ``EXCHANGE`` and what the moment is about."""
+    ``cluster`` each clustering, ``write`` the output as RTTM, ``chunk segmentation`` and ``chunk embedding`` each network on the
+    fixed chunk, ``step NAME`` that step's own process. It sees ``os``, ``signal``, ``sys``, ``EXCHANGE`` and what the moment is about."""
     absent: Collection[str] = ()
     """Modules that are not installed."""
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -61,7 +62,10 @@ class Stubs:
 
     def write(self, folder: Path) -> Path:
         """Write the packages and their metadata; returns the folder, for ``PYTHONPATH``."""
-        moments = {f"import {module}" for module in _DISTRIBUTIONS} | {"multiply", "load", "move", "write", "cluster"}
+        moments = {f"import {module}" for module in _DISTRIBUTIONS} | {
+            *("multiply", "load", "move", "write", "cluster"),
+            *("chunk segmentation", "chunk embedding"),
+        }
         unknown = {moment for moment in self.misbehave if moment not in moments and not moment.startswith(("pass ", "step "))}
         assert not unknown, f"no stub has the moments {unknown}"
         for module, (distribution, version) in _DISTRIBUTIONS.items():
@@ -261,6 +265,10 @@ class Tensor:
         self.rows = rows
     def __getitem__(self, index):
         return self
+    def repeat(self, *times):
+        return self
+    def to(self, device):
+        return self
     def __matmul__(self, other):
         columns = list(zip(*other.rows))
         product = Tensor([[sum(a * b for a, b in zip(row, column)) for column in columns] for row in self.rows])
@@ -405,6 +413,18 @@ _PYANNOTE_AUDIO = '''"""A stub of pyannote.audio."""
 from stub_settings import SETTINGS, at
 at("import pyannote.audio")
 import types
+class Output:
+    """What a stub network puts out: zeros, that nothing was computed for."""
+    def __init__(self, items):
+        self.items = items
+    def float(self):
+        return self
+    def cpu(self):
+        return self
+    def flatten(self, first):
+        return self
+    def tolist(self):
+        return self.items
 class Model:
     def __init__(self, sample_rate=None, num_channels=None, task=None):
         self.device = "cpu"
@@ -413,6 +433,11 @@ class Model:
         return Model()
     def eval(self):
         return self
+    def __call__(self, waveform, weights=None):
+        network = "segmentation" if weights is None else "embedding"
+        output = Output([[0.0] * 4])
+        at(f"chunk {network}", output=output)
+        return output
     @property
     def sincnet(self):
         from torch import Anything

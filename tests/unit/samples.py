@@ -122,6 +122,7 @@ def a_launch(
             highest_der=plan.workload.highest_der,
             steps=plan.steps,
             task=plan.task,
+            options=plan.options,
             log_tail=log_tail,
         ),
         start_seconds=0.4,

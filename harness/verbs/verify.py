@@ -1,0 +1,102 @@
+"""`verify`: is what an image puts out right? One run beside the CPU run, or the ladder of batches."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness import catalog
+from harness.errors import NothingMeasuredError, UsageError
+from harness.verbs import base
+
+RUNG_SECONDS = 600
+"""Time for one rung, its compilation on a GPU included; a launch of the ladder gets that for each."""
+
+
+@base.app.command("verify")
+def verify_images(
+    images: base.Images = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="Both networks at growing batches, each beside batch 1 on the CPU.")
+    ] = False,
+    batches: Annotated[
+        str | None, typer.Option("--batches", help="Of the ladder, such as 1,32,111,112.", metavar="N,...")
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option("--models", help="Of the ladder: segmentation, embedding.", metavar="NAME,...")
+    ] = None,
+    gfx: base.GfxOption = None,
+    fixes: base.FixOption = None,
+    pipeline: Annotated[
+        str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")
+    ] = "embedded",
+    audio: Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")] = "sample",
+    engine: base.EngineOption = "auto",
+    family: base.FamilyOption = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
+    ] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
+    flags: base.FlagsOption = "least",
+    gpu: base.GpuOption = None,
+    catalogs: base.Catalogs = None,
+    as_json: base.AsJson = False,
+) -> None:
+    """Is the output right? One run beside the CPU run of the same image; with --ladder, at which batch it stops being right."""
+    import msgspec
+
+    from harness.campaign import Campaign, Request
+    from harness.devices import parse_flags
+    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family, parse_size, parse_time_limit
+    from harness.ladder import BATCHES, parse_batches, parse_models
+    from harness.launch import Settings
+    from reports.terminal import print_agreements, print_ladders
+
+    if not ladder and (batches or models):
+        raise UsageError("--batches and --models are of the ladder: add --ladder")
+    options = {"batches": parse_batches(batches) if batches else BATCHES, "models": parse_models(models)}
+    rungs = len(options["batches"]) * len(options["models"])
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    known = catalog.load_catalog(catalogs or ())
+    row = catalog.select_pipeline(known, pipeline)
+    chosen = choose_images(known, images or [base.DEFAULT_IMAGE], family=parse_family(family))
+    for image in chosen:
+        catalog.select_variants(known, image, gfx)
+    prepared_audio, found_models = fetch_inputs(known, row.name, audio, None, None, say=base.talk)
+    settings = Settings(
+        warm_passes=1, timeout_seconds=limit, memory_bytes=parse_size(memory), flags=relaxed, gpu=gpu, label="verify"
+    )
+    if ladder:
+        settings = msgspec.structs.replace(
+            settings, last_stage="device", task="ladder", options=options, timeout_seconds=limit or RUNG_SECONDS * (1 + rungs)
+        )
+    request = Request(
+        images=chosen,
+        gfx=gfx,
+        pipeline=row,
+        audio=prepared_audio,
+        models=found_models,
+        engine=preference,
+        launches=1,
+        settings=settings,
+        fixes=catalog.select_fixes(known, fixes or ()),
+    )
+    progress = base.show_progress()
+    campaign = Campaign(request, known, base.open_store(), open_engine=base.open_engine, observer=progress)
+    try:
+        campaign.run()
+    finally:
+        progress.stop()
+    if as_json:
+        base.print_json(msgspec.to_builtins(campaign.launches))
+    elif ladder:
+        print_ladders(campaign.launches)
+    else:
+        print_agreements(campaign.launches, with_cpu_runs=True)
+    if campaign.environment_error is not None:
+        raise campaign.environment_error
+    if not campaign.launches:
+        raise NothingMeasuredError("nothing was launched")
+    if any(launch.verdict.status != "pass" for launch in campaign.launches):
+        raise typer.Exit(1)
