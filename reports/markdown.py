@@ -14,7 +14,7 @@ import jinja2
 from benchmarks.wire import STAGES
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
-from reports import tables
+from reports import accuracy, tables
 from reports.probes import COLUMNS, notes_of, probes_of
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -58,6 +58,16 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "reproduction": reproduction,
         "words": _words,
         "source": _source,
+        "engine_of": accuracy.engine_of,
+        "version_of": accuracy.version_of,
+        "counted": accuracy.counted,
+        "der": accuracy.der_text,
+        "parts": accuracy.parts_text,
+        "speakers": accuracy.speakers_text,
+        "throughput": accuracy.throughput_text,
+        "worst": accuracy.worst,
+        "file_der": accuracy.file_der_text,
+        "explained": lambda corpus: accuracy.explanation(corpus.collar_seconds),
     }
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -70,6 +80,8 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         probes=probes,
         probe_columns=COLUMNS,
         probe_notes=notes_of(probes),
+        corpora=accuracy.corpora_of(launches),
+        most_failures=accuracy.MOST_FAILURES_SHOWN,
         no_accuracy=tables.NO_ACCURACY,
         without_accuracy=WITHOUT_ACCURACY,
         latest=max((launch.plan.planned_at for launch in launches), default=None),
