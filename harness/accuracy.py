@@ -264,7 +264,7 @@ def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
     for launch in launches:
         for index, event in _events(launch):
             said[index] = launch, event
-    lie = next((lie for launch in launches if (lie := _impossible(launch))), None)
+    doubt = next((doubt for launch in launches if (doubt := _doubt(launch))), None)
     results = []
     for index, file in enumerate(planned):
         name, seconds = str(file.get("name")), number(file.get("seconds"))
@@ -272,12 +272,12 @@ def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
             why = f"the run ended before: {launches[-1].verdict.summary or launches[-1].verdict.status}"
             results.append(FileResult(name=name, outcome="not reached", audio_seconds=seconds, why=why))
         else:
-            results.append(_file_result(name, seconds, *said[index], lie=lie))
+            results.append(_file_result(name, seconds, *said[index], doubt=doubt))
     return tuple(results)
 
 
 def _file_result(
-    name: str, audio_seconds: float | None, launch: Launch, event: Mapping[str, Any], *, lie: str | None
+    name: str, audio_seconds: float | None, launch: Launch, event: Mapping[str, Any], *, doubt: str | None
 ) -> FileResult:
     """One recording from the last event about it."""
     if event.get("outcome") == "trying":
@@ -292,10 +292,9 @@ def _file_result(
     strict, collar = _scores(event.get("strict")), _scores(event.get("collar"))
     seconds, error = number(event.get("seconds")), number(jaccard.get("error"))
     if strict is None or collar is None or error is None or error < 0 or seconds is None or seconds <= 0 or None in counts:
-        lie = lie or "numbers are missing or below zero"
-    if lie is not None:
-        why = f"the journal cannot be true: {lie}"
-        return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=why)
+        doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
+    if doubt is not None:
+        return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=doubt)
     return FileResult(
         name=name,
         outcome="ok",
@@ -310,11 +309,15 @@ def _file_result(
     )
 
 
-def _impossible(launch: Launch) -> str | None:
-    """What of its results cannot have happened; ``None``: nothing."""
+def _doubt(launch: Launch) -> str | None:
+    """Why no score of a launch counts; ``None``: they do."""
+    if launch.verdict.cause == "wrong torch":  # it was something else than this image that diarized
+        return launch.verdict.summary
     ran = launch.exit.run_seconds
     passes = sum(number(event.get("seconds")) or 0.0 for _, event in _events(launch))
-    return f"its passes took longer than the {ran:.1f} s that it ran" if ran is not None and passes > ran else None
+    if ran is not None and passes > ran:
+        return f"the journal cannot be true: its passes took longer than the {ran:.1f} s that it ran"
+    return None
 
 
 def _death(launch: Launch) -> str:

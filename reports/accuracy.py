@@ -41,7 +41,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        return f"{self.pipeline} on {self.name}: {self.files} recordings, {self.seconds / 3600:.2f} h"
+        return f"{self.pipeline} on {self.name}: {self.files} recordings, {length_text(self.seconds)}"
 
 
 def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
@@ -57,6 +57,11 @@ def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
     for key, found in sorted(latest.items()):
         groups.setdefault(key[:4], []).append(found)
     return tuple(_corpus(rows) for rows in groups.values())
+
+
+def length_text(seconds: float) -> str:
+    """``9.1 h``; below an hour ``1.3 min``."""
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
 def engine_of(found: Accuracy) -> str:
@@ -116,17 +121,15 @@ def throughput_text(found: Accuracy) -> str:
     return "-" if found.hours_an_hour is None else f"{found.hours_an_hour:.1f}"
 
 
-def explanation(collar_seconds: float) -> str:
-    """What the numbers of a table are; a person must not have to guess."""
-    return (
-        "DER is the sum of errors over the sum of speech of all n recordings, by pyannote.metrics, overlapped speech scored; "
-        f"in brackets a {CONFIDENCE:.0%} interval by a bootstrap over recordings, from {FEWEST_FOR_INTERVAL} recordings on. "
-        "Its parts are missed + false alarm + confusion. The first DER has no collar, the second one of "
-        f"{collar_seconds:g} s on each side of each boundary of the reference. JER, without a collar, is the mean over the "
-        "reference's speakers. Speakers: the mean of how many too many or too few were found, and the share of recordings with "
-        "the right number. Audio h/h is audio hours an hour of processing: of the passes alone, one each, the first of a launch "
-        "with what a first pass costs."
-    )
+EXPLANATION = (
+    "DER is the sum of errors over the sum of speech of all n recordings, by pyannote.metrics, overlapped speech scored; in "
+    f"brackets a {CONFIDENCE:.0%} interval by a bootstrap over recordings, from {FEWEST_FOR_INTERVAL} recordings on. Its parts are "
+    "missed + false alarm + confusion. The first DER has no collar, the second one of so many seconds on each side of each "
+    "boundary of the reference. JER, without a collar, is the mean over the reference's speakers. Speakers: the mean of how many "
+    "too many or too few were found, and the share of recordings with the right number. Audio h/h is audio hours an hour of "
+    "processing: of the passes alone, one each, the first of a launch with what a first pass costs."
+)
+"""What the numbers are; a person must not have to guess."""
 
 
 def as_builtins(found: Accuracy) -> dict[str, Any]:

@@ -67,7 +67,6 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "throughput": accuracy.throughput_text,
         "worst": accuracy.worst,
         "file_der": accuracy.file_der_text,
-        "explained": lambda corpus: accuracy.explanation(corpus.collar_seconds),
     }
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -81,6 +80,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         probe_columns=COLUMNS,
         probe_notes=notes_of(probes),
         corpora=accuracy.corpora_of(launches),
+        accuracy_explained=accuracy.EXPLANATION,
         most_failures=accuracy.MOST_FAILURES_SHOWN,
         no_accuracy=tables.NO_ACCURACY,
         without_accuracy=WITHOUT_ACCURACY,

@@ -129,9 +129,8 @@ def print_accuracies(findings: Sequence[Accuracy]) -> None:
     for corpus in accuracy.corpora_of([launch for found in findings for launch in found.launches]):
         columns = (*_ACCURACY[:4], f"DER, {corpus.collar_seconds:g} s collar", *_ACCURACY[4:])
         _print_table(corpus.title, columns, [_in_all(row) for row in corpus.rows])
-        print(f"\n{accuracy.explanation(corpus.collar_seconds)}")
-        if corpus.expected is not None:
-            print(f"Beside it: {corpus.expected}.")
+        print(f"\nBeside it: {corpus.expected}.\n" if corpus.expected is not None else "")
+    print(accuracy.EXPLANATION)
 
 
 _RECORDINGS = (

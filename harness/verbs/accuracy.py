@@ -126,6 +126,7 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
     """The corpus, laid out, and what is wrong with it told."""
     from harness.corpus import read_corpus
     from harness.corpus_folder import lay_out
+    from reports.accuracy import length_text
 
     progress = base.show_progress()
     try:
@@ -138,7 +139,7 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
         progress.announce(note)
     for each in laid.left_out:
         progress.announce(f"left out: {each.name}: {each.why}")
-    progress.announce(f"{len(laid.files)} recordings, {laid.seconds / 3600:.2f} h, are scored")
+    progress.announce(f"{len(laid.files)} recordings, {length_text(laid.seconds)}")
     return laid
 
 

@@ -194,6 +194,12 @@ def test_passes_that_took_longer_than_the_container_ran_are_no_score() -> None:
     assert "longer than the 4.0 s that it ran" in file.why
 
 
+def test_what_a_cpu_torch_in_a_rocm_image_diarized_is_no_score_of_that_image() -> None:
+    (file,) = accuracy_of([an_accuracy_launch(1, [a_result(0)], files=1, image="rocm72", family="rocm")]).files
+    assert (file.outcome, file.strict) == ("failed", None)
+    assert "something replaced the torch" in file.why
+
+
 @pytest.mark.parametrize("index", [-1, 3, True, "0", None, 10**30])
 def test_a_result_of_a_recording_that_was_not_asked_for_is_nobody_s(index: object) -> None:
     event = {**a_result(0), "index": index}
