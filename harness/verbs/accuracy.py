@@ -206,7 +206,7 @@ def _run(known: catalog.Catalog, request: Request, laid: CorpusFolder, report_to
 
     def launch_again(ended: Launch, first: int) -> Sequence[Launch]:
         base.talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on behind it")
-        return launch(_going_on(request, ended, laid, first))
+        return launch(going_on(request, ended, laid, first))
 
     launches = run_to_the_end(lambda: launch(request), launch_again)
     findings = accuracies_of(launches)
@@ -240,7 +240,7 @@ def _campaign(known: catalog.Catalog, request: Request, store: Store, errors: li
     return campaign.launches
 
 
-def _going_on(request: Request, ended: Launch, laid: CorpusFolder, first: int) -> Request:
+def going_on(request: Request, ended: Launch, laid: CorpusFolder, first: int) -> Request:
     """The same for one cell, from a recording on."""
     import msgspec
 
