@@ -143,6 +143,19 @@ class Diarization:
         """The recording, of a pipeline that is loaded."""
         return self._samples
 
+    def read(self, path: str, *, name: str) -> float:
+        """Take another recording in place of the one that `load` read; returns its seconds."""
+        import torch
+
+        samples = read_waveform(path)
+        waveform = torch.frombuffer(samples, dtype=torch.float32)[None]
+        self._file = {"waveform": waveform, "sample_rate": SAMPLE_RATE_HERTZ, "uri": name}
+        return len(samples) / SAMPLE_RATE_HERTZ
+
+    def take_output(self) -> Any:
+        """What the last pass put out, of which nothing is kept then: a corpus has many recordings."""
+        return self._hypotheses.pop()
+
     def _load_pipeline(self) -> Any:
         """The instantiated pipeline, still on the CPU."""
         from pyannote.audio import Pipeline

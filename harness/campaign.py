@@ -324,7 +324,7 @@ class Campaign:
     def _probe_family(self, cell: Cell, engine: Engine, built: BuiltImage) -> Family | None:
         """What torch in the image was built for; ``None`` where that could not be found out, which is stored."""
         self._observer.say(f"probing {cell.image.name} for its family")
-        settings = msgspec.structs.replace(self._request.settings, last_stage="import", steps=(), caches="empty")
+        settings = msgspec.structs.replace(self._request.settings, last_stage="import", steps=(), task="", caches="empty")
         prepared = self._prepare(cell, engine, built, None, settings)
         try:
             launch = execute(prepared, engine)

@@ -15,7 +15,7 @@ from benchmarks.wire import STAGES
 from harness.energy import NO_PRICE, Price
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
-from reports import tables
+from reports import accuracy, tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import cost_rows
@@ -76,6 +76,15 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         "null_lines": null_lines,
         "cosine": format_cosine,
         "difference": format_difference,
+        "engine_of": accuracy.engine_of,
+        "version_of": accuracy.version_of,
+        "counted": accuracy.counted,
+        "der": accuracy.der_text,
+        "parts": accuracy.parts_text,
+        "speakers": accuracy.speakers_text,
+        "throughput": accuracy.throughput_text,
+        "worst": accuracy.worst,
+        "file_der": accuracy.file_der_text,
     }
     telemetry = telemetry_rows(sorted(rows, key=_by_name), launches, price)
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -103,6 +112,9 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         effects=effects_of(launches),
         effect_columns=EFFECT_COLUMNS,
         nulls=nulls_of(launches),
+        corpora=accuracy.corpora_of(launches),
+        accuracy_explained=accuracy.EXPLANATION,
+        most_failures=accuracy.MOST_FAILURES_SHOWN,
         no_accuracy=tables.NO_ACCURACY,
         without_accuracy=WITHOUT_ACCURACY,
         latest=max((launch.plan.planned_at for launch in launches), default=None),

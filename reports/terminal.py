@@ -13,11 +13,12 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from harness.accuracy import Accuracy, FileResult
 from harness.fingerprints import fingerprint_of
 from harness.ladder import rungs_of
 from harness.records import Launch
 from harness.stopping import rule_text, stop_text
-from reports import tables
+from reports import accuracy, tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import COST_COLUMNS, cost_rows
@@ -185,6 +186,66 @@ def _found(launch: Launch) -> tuple[str, ...]:
         str(launch.imports.get("pyannote.audio", {}).get("version") or "-"),
         str(launch.ends("device").get("name") or "-"),
         "PASS" if verdict.status == "pass" else f"FAIL in {verdict.stage}: {verdict.cause}",
+    )
+
+
+def print_accuracies(findings: Sequence[Accuracy]) -> None:
+    """How right images are on a corpus: by recording, then in all, to stdout."""
+    for found in findings:
+        plan = found.launch.plan
+        _print_table(f"{plan.cell} ({accuracy.engine_of(found)})", _RECORDINGS, [_recording(file) for file in found.files])
+        for file in found.files:
+            if file.why:
+                print(f"{printable(file.name)}: {file.outcome}: {printable(file.why)}")
+        print()
+    for corpus in accuracy.corpora_of([launch for found in findings for launch in found.launches]):
+        columns = (*_ACCURACY[:4], f"DER, {corpus.collar_seconds:g} s collar", *_ACCURACY[4:])
+        _print_table(corpus.title, columns, [_in_all(row) for row in corpus.rows])
+        print(f"\nBeside it: {corpus.expected}.\n" if corpus.expected is not None else "")
+    print(accuracy.EXPLANATION)
+
+
+_RECORDINGS = (
+    "Recording",
+    "Seconds",
+    "DER",
+    "With collar",
+    "Missed",
+    "False alarm",
+    "Confusion",
+    "Speakers",
+    "Reference",
+    "Result",
+)
+
+_ACCURACY = ("Image", "n", "DER", "Missed + false alarm + confusion", "JER", "Speakers", "Audio h/h")
+
+
+def _recording(file: FileResult) -> tuple[str, ...]:
+    scores = file.strict
+    parts = (scores.missed_seconds, scores.false_alarm_seconds, scores.confusion_seconds) if scores else (None,) * 3
+    counts = ("-" if count is None else str(count) for count in (file.speakers, file.reference_speakers))
+    return (
+        file.name,
+        "-" if file.audio_seconds is None else f"{file.audio_seconds:.1f}",
+        accuracy.file_der_text(file),
+        accuracy.file_der_text(file, with_collar=True),
+        *map(format_seconds, parts),
+        *counts,
+        file.outcome,
+    )
+
+
+def _in_all(row: Accuracy) -> tuple[str, ...]:
+    return (
+        f"{row.launch.image} {row.launch.plan.variant} ({accuracy.engine_of(row)})",
+        accuracy.counted(row),
+        accuracy.der_text(row.strict),
+        accuracy.parts_text(row.strict),
+        accuracy.der_text(row.collar),
+        format_percent(row.jer),
+        accuracy.speakers_text(row),
+        accuracy.throughput_text(row),
     )
 
 

@@ -1,0 +1,224 @@
+"""`strixbench accuracy local-cpu` on a corpus made from the sample, against pyannote.metrics computed by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.audio import read_rttm
+from harness.models import embedded_folder
+from tests.commands import REPOSITORY, Workplace
+from tests.local.stacks import local_python
+
+Turn = tuple[float, float, str]
+
+BY_HAND = """
+import json, sys, warnings
+from pyannote.core import Annotation, Segment, Timeline
+from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate
+warnings.simplefilter("ignore")
+
+def annotation(rttm):
+    found = Annotation()
+    for number, line in enumerate(rttm.splitlines()):
+        _, _, _, start, duration, _, _, who, _, _ = line.split()
+        found[Segment(float(start), float(start) + float(duration)), number] = who
+    return found
+
+metrics = {"strict": DiarizationErrorRate(), "collar": DiarizationErrorRate(collar=0.5), "jer": JaccardErrorRate()}
+files = {}
+for name, (reference, hypothesis, uem) in json.load(sys.stdin).items():
+    regions = Timeline([Segment(*region) for region in uem]) if uem else None
+    files[name] = {key: metric(annotation(reference), annotation(hypothesis), uem=regions) for key, metric in metrics.items()}
+json.dump({"files": files, "all": {key: abs(metric) for key, metric in metrics.items()}}, sys.stdout)
+"""
+"""Its own reading of RTTM; 0.25 s on each side is pyannote.metrics' collar of 0.5."""
+
+
+class Made:
+    """A corpus under construction, laid out as VoxConverse is."""
+
+    def __init__(self, folder: Path) -> None:
+        import soundfile
+
+        self.folder = folder
+        for name in ("audio", "dev", "uem"):
+            (folder / name).mkdir(parents=True)
+        self._samples, self._rate = soundfile.read(embedded_folder() / "sample.wav", dtype="int16")
+        self._turns = [(start, duration, who) for _, start, duration, who in read_rttm(embedded_folder() / "sample.rttm")]
+
+    def write(self, name: str, *pieces: tuple[float, float], uem: Sequence[tuple[float, float]] = ()) -> None:
+        """A recording of pieces (start and end) of the sample, one behind the other, with what is said in them."""
+        import numpy
+        import soundfile
+
+        cuts, turns, at = [], [], 0.0
+        for start, end in pieces:
+            cuts.append(self._samples[round(start * self._rate) : round(end * self._rate)])
+            turns += [
+                (max(begun, start) - start + at, min(begun + duration, end) - max(begun, start), who)
+                for begun, duration, who in self._turns
+                if min(begun + duration, end) > max(begun, start)
+            ]
+            at += end - start
+        soundfile.write(self.folder / "audio" / f"{name}.wav", numpy.concatenate(cuts), self._rate)
+        self.refer(name, turns)
+        if uem:
+            (self.folder / "uem" / f"{name}.uem").write_text("".join(f"{name} 1 {a} {b}\n" for a, b in uem))
+
+    def refer(self, name: str, turns: Sequence[Turn]) -> None:
+        """A reference."""
+        lines = (f"SPEAKER {name} 1 {a:.3f} {d:.3f} <NA> <NA> {who} <NA> <NA>\n" for a, d, who in turns)
+        (self.folder / "dev" / f"{name}.rttm").write_text("".join(lines))
+
+    def reference(self, name: str) -> str:
+        return (self.folder / "dev" / f"{name}.rttm").read_text()
+
+
+def by_hand(files: dict[str, tuple[str, str, Sequence[tuple[float, float]]]]) -> dict[str, Any]:
+    """DER, with a collar and without, and JER, by file and in all: of reference, hypothesis and UEM."""
+    done = subprocess.run(
+        (str(local_python()), "-c", BY_HAND), input=json.dumps(files), capture_output=True, text=True, timeout=300, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_corpus_is_scored_as_by_hand_and_a_broken_recording_costs_its_row(workplace: Workplace, tmp_path: Path) -> None:
+    made = Made(tmp_path / "corpus")
+    regions = [(1.0, 4.5), (6.0, 9.0)]
+    made.write("cut", (5.0, 14.0))
+    made.write("joined", (18.0, 24.0), (8.0, 12.0), uem=regions)
+    made.write("repeated", (18.0, 22.0), (18.0, 22.0))
+    (made.folder / "audio" / "broken.wav").write_bytes(b"RIFF but no audio" * 20)
+    made.refer("broken", [(0.0, 1.0, "a")])
+    made.write("unheard", (18.0, 20.0))
+    (made.folder / "dev" / "unheard.rttm").unlink()
+    done = workplace.run("accuracy", "local-cpu", "--corpus", str(made.folder), "--name", "made", "--json")
+    assert done.code == 1, done.stderr
+    (told,) = json.loads(done.stdout)
+    (launch,) = workplace.stored()
+    assert (launch.verdict.status, launch.verdict.stage) == ("pass", "accuracy")
+    assert launch.plan.cell == "local-cpu/cpu/embedded/made-3-files"
+
+    said = {event["index"]: event["rttm"] for event in launch.results if event["outcome"] == "ok"}
+    names = [file["name"] for file in launch.plan.options["files"]]
+    assert names == ["cut", "joined", "repeated"]
+    uems = {"joined": regions}
+    expected = by_hand(
+        {name: (made.reference(name), said[index], uems.get(name, ())) for index, name in enumerate(names)},
+    )
+    files = {file["name"]: file for file in told["files"]}
+    for name in names:
+        assert files[name]["outcome"] == "ok"
+        assert files[name]["der"] == pytest.approx(expected["files"][name]["strict"], abs=1e-9)
+        assert files[name]["der_with_collar"] == pytest.approx(expected["files"][name]["collar"], abs=1e-9)
+        of_file = files[name]["jaccard_error"] / files[name]["jaccard_speakers"]
+        assert of_file == pytest.approx(expected["files"][name]["jer"], abs=1e-9)
+    assert told["strict"]["der"] == pytest.approx(expected["all"]["strict"], abs=1e-9)
+    assert told["collar"]["der"] == pytest.approx(expected["all"]["collar"], abs=1e-9)
+    assert told["jer"] == pytest.approx(expected["all"]["jer"], abs=1e-9)
+    assert 0 < told["strict"]["der"] < 0.5
+    assert told["strict"]["interval"] is None, "three recordings are too few for one"
+    without = by_hand({"joined": (made.reference("joined"), said[1], ())})
+    assert files["joined"]["der"] != pytest.approx(without["files"]["joined"]["strict"]), "the UEM changed nothing"
+
+    assert (files["broken"]["outcome"], files["unheard"]["outcome"]) == ("left out", "unscored")
+    assert "broken.wav is not audio that libsndfile reads" in files["broken"]["why"]
+    assert (told["scored"], told["failed"]) == (3, 1)
+    seconds = sum(event["seconds"] for event in launch.results if event["outcome"] == "ok")
+    assert told["hours_an_hour"] == pytest.approx((9 + 10 + 8) / seconds)
+
+
+def test_a_native_crash_costs_one_recording_and_the_page_says_so(workplace: Workplace, tmp_path: Path) -> None:
+    made = Made(tmp_path / "corpus")
+    for name, start in (("a", 18.0), ("b", 20.0), ("c", 22.0)):
+        made.write(name, (start, start + 3.0))
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    # Dies as a GPU's library would: in the process, without an exception, in the middle of the second recording.
+    (planted / "sitecustomize.py").write_text(
+        "import os, signal, wave\n"
+        "opened = wave.open\n"
+        "def open_or_die(path, *more):\n"
+        "    if str(path).endswith('0001.wav'):\n"
+        "        os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "    return opened(path, *more)\n"
+        "wave.open = open_or_die\n"
+    )
+    overlay = tmp_path / "planted.toml"
+    overlay.write_text(
+        f'[variants.planted]\nenvironment = {{ PYTHONPATH = "{planted}" }}\n[images.local-cpu]\nvariants = ["planted"]\n'
+    )
+    arguments = ("--corpus", str(made.folder), "--catalog", str(overlay), "--report", str(workplace.page))
+    done = workplace.run("accuracy", "local-cpu", *arguments)
+    assert done.code == 1, done.stderr
+    assert "going on behind it" in done.stderr
+    first, second = workplace.stored()
+    assert (first.verdict.cause, second.verdict.status) == ("crash", "pass")
+    assert [event["index"] for event in second.results if event["outcome"] == "ok"] == [2]
+    rows = {line.split("|")[1].strip(): line for line in done.stdout.splitlines() if line.startswith("| ")}
+    assert [rows[name].split("|")[-2].strip() for name in "abc"] == ["ok", "died", "ok"]
+    assert "b: died: the process ended in it: died of SIGSEGV in accuracy" in done.stdout
+    page = workplace.page.read_text()
+    assert "## Accuracy on corpora" in page
+    assert "- b: died. the process ended in it: died of SIGSEGV in accuracy" in page
+
+
+SCORED = """
+import json, sys
+from benchmarks.accuracy import score
+json.dump([score(*arguments, collar_seconds=0.25) for arguments in json.load(sys.stdin)], sys.stdout)
+"""
+
+
+def test_what_the_guest_scores_has_known_answers() -> None:
+    one, late = [[0.0, 10.0, "A"]], [[0.5, 9.5, "x"]]
+    swapped = [[0.0, 5.0, "A"], [5.0, 5.0, "B"]], [[0.0, 5.0, "B"], [5.0, 5.0, "A"]]
+    overlapped = [[0.0, 10.0, "A"], [4.0, 2.0, "B"]]
+    cases = [
+        (one, late, None),
+        (one, [], None),
+        (*swapped, None),
+        (overlapped, one, None),
+        (overlapped, one, [[0.0, 4.0], [5.0, 6.0]]),
+        (one, one, [[20.0, 30.0]]),
+    ]
+    done = subprocess.run(
+        (str(local_python()), "-W", "error", "-c", SCORED),
+        input=json.dumps(cases),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    begun_late, nothing, exchanged, unheard, in_regions, outside = json.loads(done.stdout)
+    assert begun_late["strict"] == parts(missed=0.5, total=10.0)
+    # A quarter of a second goes from the begin and from the end; the late half second has a quarter of it left.
+    assert begun_late["collar"] == parts(missed=0.25, total=9.5)
+    assert begun_late["jaccard"] == {"error": pytest.approx(0.05), "speakers": 1}
+    assert nothing["strict"] == parts(missed=10.0, total=10.0)
+    assert (nothing["speakers"], nothing["reference_speakers"]) == (0, 1)
+    assert exchanged["strict"] == parts(total=10.0), "names of speakers mean nothing"
+    assert unheard["strict"] == parts(missed=2.0, total=12.0), "overlapped speech is scored"
+    assert in_regions["strict"] == parts(missed=1.0, total=6.0)
+    assert (in_regions["speakers"], in_regions["reference_speakers"]) == (1, 2)
+    assert outside["strict"] == parts(total=0.0)
+    assert (outside["speakers"], outside["reference_speakers"]) == (0, 0)
+
+
+def parts(missed: float = 0.0, total: float = 0.0) -> dict[str, Any]:
+    """Components of which nothing but speech was missed."""
+    return {
+        "missed_seconds": pytest.approx(missed),
+        "false_alarm_seconds": pytest.approx(0.0),
+        "confusion_seconds": pytest.approx(0.0),
+        "total_seconds": pytest.approx(total),
+    }
