@@ -16,6 +16,7 @@ from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
 from reports.hardware import machines_of
+from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
 from reports.probes import COLUMNS, notes_of, probes_of
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -59,6 +60,10 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "reproduction": reproduction,
         "words": _words,
         "source": _source,
+        "kernel_time": format_time,
+        "kernel_call": format_call,
+        "rate": format_rate,
+        "ceilings": ceiling_lines,
     }
     return environment.get_template("BENCHMARKS.md.jinja").render(
         rows=sorted(rows, key=_by_name),
@@ -67,6 +72,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         workloads=tables.workloads_of(rows),
         machines=machines_of(row.speaking.plan.host for row in rows),
         stages=STAGES,
+        kernels=[image for image in kernel_images(launches) if not image.speaking.plan.image.portable_of],
         probes=probes,
         probe_columns=COLUMNS,
         probe_notes=notes_of(probes),
