@@ -122,8 +122,8 @@ def diarized_flop(launch: Launch, work: dict[str, Any]) -> dict[str, float]:
     """FLOP of one pass by stage, from the recording's length and what the guest counted of the networks."""
     chunks = chunks_of(launch.plan.workload.audio_seconds)
     segmentation, resnet34 = number(work.get("segmentation_chunk_flop")), number(work.get("resnet34_item_flop"))
-    counted = {"segmentation": chunks * segmentation} if segmentation else {}
-    if resnet34 and launch.plan.workload.pipeline in WITH_RESNET34:
+    counted = {"segmentation": chunks * segmentation} if segmentation and segmentation > 0 else {}
+    if resnet34 and resnet34 > 0 and launch.plan.workload.pipeline in WITH_RESNET34:
         counted["embeddings"] = chunks * SPEAKERS_OF_A_CHUNK * resnet34
     return counted
 
