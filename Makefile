@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help bench build doctor report test test-engines check perf lock clean
+.PHONY: help bench build kernels doctor report test test-engines check perf lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -16,6 +16,9 @@ bench: .venv/host  ## Run an image (IMAGE=..., ENGINE=..., ARGS="--launches 6 ..
 
 build: .venv/host  ## Build an image without running it.
 	@$(BIN)/strixbench build $(foreach image,$(IMAGE),'$(image)') --engine '$(ENGINE)' $(ARGS)
+
+kernels: .venv/host  ## Time the kernels of pyannote's networks in an image (IMAGE=..., ENGINE=...).
+	@$(BIN)/strixbench kernels $(foreach image,$(IMAGE),'$(image)') --engine '$(ENGINE)' $(ARGS)
 
 doctor: .venv/host  ## Say what this host lacks for a bench, and the command that mends it.
 	@$(BIN)/strixbench doctor $(ARGS)
@@ -43,6 +46,8 @@ perf: .venv/dev  ## Benchmarks of strixbench itself.
 lock: .venv/dev  ## Renew the locks of the host and of the images; look at the difference before you commit it.
 	@$(BIN)/uv pip compile -q pyproject.toml --extra build $(LOCK_OPTIONS) -o locks/host.txt
 	@$(BIN)/uv pip compile -q pyproject.toml --extra build --extra dev $(LOCK_OPTIONS) -o locks/dev.txt
+	@$(BIN)/uv pip compile -q locks/tools.in --python-version 3.10 --python-platform linux \
+	    $(filter-out --universal --python-version 3.11,$(LOCK_OPTIONS)) -o locks/tools.txt
 	@$(foreach lock,$(wildcard containers/locks/*.in),$(BIN)/uv pip compile -q $(lock) \
 	    --override containers/locks/left-out.txt \
 	    $(foreach package,torch torchaudio torchcodec torchvision,--no-emit-package $(package)) \

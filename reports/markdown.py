@@ -20,6 +20,7 @@ from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import cost_rows
 from reports.hardware import machines_of
+from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
 from reports.ladder import COLUMNS as LADDER_COLUMNS
 from reports.ladder import ladders_of
 from reports.probes import COLUMNS, notes_of, probes_of
@@ -85,6 +86,10 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         "throughput": accuracy.throughput_text,
         "worst": accuracy.worst,
         "file_der": accuracy.file_der_text,
+        "kernel_time": format_time,
+        "kernel_call": format_call,
+        "rate": format_rate,
+        "ceilings": ceiling_lines,
     }
     telemetry = telemetry_rows(sorted(rows, key=_by_name), launches, price)
     return environment.get_template("BENCHMARKS.md.jinja").render(
@@ -106,6 +111,7 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         pass_columns=PASS_COLUMNS,
         costs=cost_rows(launches),
         repeats=repeat_rows(launches),
+        kernels=[image for image in kernel_images(launches) if not image.speaking.plan.image.portable_of],
         probes=probes,
         probe_columns=COLUMNS,
         probe_notes=notes_of(probes),

@@ -134,7 +134,7 @@ def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
         flags = plan.flags if plan.flags != "least" else ""
         key = (plan.cell, audio, plan.engine.name, str(plan.engine.rootless), flags, plan.gpu or "")
         groups.setdefault(key, []).append(launch)
-    return tuple(_row(_latest_campaign(group)) for group in groups.values())
+    return tuple(_row(latest_campaign(group)) for group in groups.values())
 
 
 def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
@@ -207,7 +207,7 @@ def status_text(row: Row) -> str:
     return f"{words} ({failed} of {len(row.launches)})" if 0 < failed < len(row.launches) else words
 
 
-def _latest_campaign(launches: Sequence[Launch]) -> tuple[Launch, ...]:
+def latest_campaign(launches: Sequence[Launch]) -> tuple[Launch, ...]:
     """The launches of the last campaign that brought one to an end; the last one's where none did."""
     ended = [launch for launch in launches if launch.verdict.cause != "interrupted"] or list(launches)
     return tuple(launch for launch in ended if launch.plan.campaign == ended[-1].plan.campaign)

@@ -23,6 +23,7 @@ from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import COST_COLUMNS, cost_rows
 from reports.explanation import printable
+from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
 from reports.ladder import COLUMNS as LADDER
 from reports.ladder import ladder_cells
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
@@ -125,6 +126,32 @@ def print_probes(launches: Sequence[Launch]) -> None:
     for probe in probes:
         _print_evidence(probe)
     print("\nAudio reaches pyannote as a waveform in memory, with or without a fix: no step needs torchcodec or FFmpeg.")
+
+
+def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> None:
+    """What the kernels of some launches took, to stdout; ``beside`` are launches of `bench`, of which shares are taken."""
+    passes = [launch for launch in beside if not launch.plan.task]
+    columns = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")
+    for image in kernel_images([*launches, *passes]):
+        rows = [
+            (
+                row.name,
+                row.shape,
+                format_time(row.seconds),
+                format_call(row.first_seconds),
+                format_rate(row.flop_rate),
+                format_rate(row.byte_rate),
+                str(row.seconds.n),
+                str(row.calls),
+            )
+            for row in image.rows
+        ]
+        _print_table(f"kernels of {printable(image.title)}", columns, rows)
+        bad = [f"not timed: {name}: {why}" for name, why in image.bad]
+        print("", *map(printable, [*ceiling_lines(image), *bad]), "", sep="\n")
+    for launch in launches:
+        if launch.verdict.status != "pass":
+            print(printable(f"{launch.image}: {launch.verdict.cause} in {launch.verdict.stage}: {launch.verdict.summary}"))
 
 
 def _name(probe: Probe) -> str:

@@ -186,6 +186,21 @@ def download_wheel(requirement: str, *, into: Path, log: Path) -> Path:
     return wheels[0]
 
 
+def install_pure(lock: Path, *, into: Path, log: Path) -> None:
+    """Unpack the locked packages into a folder, each by its hash and pure Python alone, for any Python from 3.10 on.
+
+    Raises `HostError`.
+    """
+    target = ("--python-version", "3.10", "--implementation", "py", "--abi", "none", "--platform", "any")
+    options = ("--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:", "--disable-pip-version-check", *target)
+    argv = (sys.executable, "-m", "pip", "install", *options, "--target", str(into), "--requirement", str(lock))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        code = run_process(argv, stdout=stream.fileno(), timeout_seconds=600)
+    if code != 0:
+        raise HostError(f"pip could not fetch {lock.name} (exit {code}): {tail_of(log, 400).strip()} (log: {log})")
+
+
 def _steps(recipe: Recipe, folder: Path) -> tuple[tuple[str, ...], ...]:
     """The commands that make the environment: the same as in the Containerfile."""
     python = str(folder / "bin" / "python")

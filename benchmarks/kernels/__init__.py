@@ -1,0 +1,88 @@
+"""The task ``kernels``: what pyannote's networks are made of, one kernel at a time, timed by pytest-benchmark in this process.
+
+The request's folder ``tools`` holds pytest, pytest-benchmark and what they need, pure Python alone: images have none of them.
+``options`` are ``seconds``, how long each kernel is repeated, and ``only``, patterns of names. Each kernel has two ``result``
+events: first ``outcome`` ``trying``, then
+
+- ``ok``: ``kernel``, ``shape``, ``flop`` and ``bytes`` as counted by `benchmarks.kernels.work`, ``first_seconds`` (the first
+  call, with what a library sets up, searches and compiles for it) and ``seconds``, each further call. Every timed call ends
+  with the device's synchronisation. Or
+- ``wrong`` (its output is not finite, and then it has no time) or ``failed``, with ``chain``.
+
+A crash costs the kernels behind it: what was found before is in the journal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import knobs, meter
+from benchmarks.kernels import work
+from benchmarks.wire import Journal, Request
+
+_SETTINGS = """[pytest]
+python_files = bench_*.py
+python_functions = bench_*
+"""
+
+
+class KernelsFailed(Exception):  # noqa: N818 - it tells what happened; each kernel's own error is in the journal
+    """Not every kernel could be timed."""
+
+
+def run(request: Request, journal: Journal) -> dict[str, Any]:
+    """Time each kernel; returns what the end of the stage should tell. Raises `KernelsFailed` behind the last of them."""
+    import torch
+
+    torch.set_num_threads(request.threads or meter.usable_processors())
+    torch.manual_seed(0)
+    # As pyannote does before each call (utils/reproducibility.py).
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    notes = knobs.apply(knob for knob in request.knobs if knob == "miopen-off")
+    if "tools" in request.folders:
+        sys.path.insert(0, request.folders["tools"])
+    # Only what is named here: an image's own plugins have no place in a measurement.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(variable, None)
+    pytest = importlib.import_module("pytest")
+    suite = importlib.import_module("benchmarks.kernels.suite").Suite(request, journal)
+    settings = Path.home() / "kernels.ini"  # not the configuration of a folder above: the host gives each launch a home
+    settings.write_text(_SETTINGS)
+    folder = str(Path(__file__).parent)
+    options = (
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+        "-p",
+        "pytest_benchmark.plugin",
+        "--benchmark-disable-gc",
+    )
+    status = int(pytest.main([folder, "-c", str(settings), "--rootdir", folder, *options], plugins=[suite]))
+    if not suite.done and not suite.bad:
+        raise KernelsFailed(f"no kernel was timed: pytest ended with status {status}; what it printed is in the log")
+    if suite.bad or status != 0:
+        of = len(suite.done) + len(suite.bad)
+        raise KernelsFailed(f"{len(suite.bad)} of {of} kernels could not be timed (pytest's status {status}): {suite.why}")
+    return {
+        "kernels": len(suite.done),
+        "notes": notes,
+        "tools": {name: importlib.import_module(name).__version__ for name in ("pytest", "pytest_benchmark")},
+        "work": model_work(),
+    }
+
+
+def model_work() -> dict[str, int]:
+    """FLOP of the networks, by which a pass of a pipeline can be counted."""
+    return {
+        "segmentation_chunk_flop": work.segmentation_flop(),
+        "resnet34_item_flop": work.resnet34_flop() + work.fbank_flop(),
+        "campplus_second_flop": work.campplus_flop(1000) // 10,
+    }

@@ -1,0 +1,87 @@
+"""`kernels`: what pyannote's networks are made of, timed one kernel at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness import catalog
+from harness.errors import NothingMeasuredError
+from harness.verbs import base
+
+
+@base.app.command()
+def kernels(
+    images: base.Images = None,
+    gfx: base.GfxOption = None,
+    launches: Annotated[int, typer.Option("--launches", min=1, help="Fresh containers a cell.", metavar="N")] = 3,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.01, max=600, help="How long each kernel is repeated.", metavar="SECONDS")
+    ] = 1.0,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Kernels of this name or glob; may be given again.", metavar="KERNEL")
+    ] = None,
+    engine: base.EngineOption = "auto",
+    family: base.FamilyOption = None,
+    portable: base.PortableOption = False,
+    flags: base.FlagsOption = "least",
+    gpu: base.GpuOption = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
+    ] = None,
+    catalogs: base.Catalogs = None,
+    as_json: base.AsJson = False,
+) -> None:
+    """Time pyannote's kernels at their real shapes, and so what an image could reach at most."""
+    import msgspec
+
+    from harness.campaign import Campaign, Request
+    from harness.devices import parse_flags
+    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family, parse_time_limit
+    from harness.kernels import TIMEOUT_SECONDS, ensure_tools
+    from harness.launch import Settings
+    from reports.terminal import print_kernels
+
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    known = catalog.load_catalog(catalogs or ())
+    chosen = choose_images(known, images or [base.DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
+    for image in chosen:
+        catalog.select_variants(known, image, gfx)
+    tools = ensure_tools(say=base.talk)
+    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=base.talk)
+    progress = base.show_progress()
+    request = Request(
+        images=chosen,
+        gfx=gfx,
+        pipeline=known.pipelines["embedded"],
+        audio=prepared_audio,
+        models=found_models,
+        engine=preference,
+        launches=launches,
+        settings=Settings(
+            last_stage="device",
+            task="kernels",
+            options={"seconds": seconds, **({"only": only} if only else {})},
+            folders={"tools": tools},
+            timeout_seconds=limit or TIMEOUT_SECONDS,
+            flags=relaxed,
+            gpu=gpu,
+        ),
+    )
+    store = base.open_store()
+    campaign = Campaign(request, known, store, open_engine=base.open_engine, observer=progress)
+    try:
+        campaign.run()
+    finally:
+        progress.stop()
+    if as_json:
+        base.print_json(msgspec.to_builtins(campaign.launches))
+    else:
+        print_kernels(campaign.launches, beside=store.launches())
+    if campaign.environment_error is not None:
+        raise campaign.environment_error
+    if not campaign.launches:
+        raise NothingMeasuredError("nothing was launched")
+    if any(launch.verdict.status != "pass" for launch in campaign.launches):
+        raise typer.Exit(1)

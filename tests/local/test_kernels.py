@@ -1,0 +1,38 @@
+"""`strixbench kernels local-cpu`: real kernels under real pytest-benchmark, inside the guest."""
+
+from __future__ import annotations
+
+from tests.commands import Workplace
+
+QUICK = ("kernels", "local-cpu", "--launches", "1", "--seconds", "0.05")
+
+
+def test_kernels_are_timed_counted_and_stored_and_both_tables_show_them(workplace: Workplace) -> None:
+    done = workplace.run(*QUICK, "--only", "campplus dense*", "--only", "copy", "--only", "fbank")
+    assert done.code == 0, done.stderr
+    assert "kernels of local-cpu (local, cpu, cpu)" in done.stdout
+    assert "Best compute rate: " in done.stdout
+    (launch,) = workplace.stored()
+    assert (launch.plan.task, launch.verdict.status, launch.verdict.stage) == ("kernels", "pass", "kernels")
+    timed = {event["kernel"]: event for event in launch.results if event["outcome"] == "ok"}
+    assert list(timed) == ["copy", "campplus dense 2 in 12", "campplus dense 2 local", "fbank"]
+    for event in timed.values():
+        assert event["first_seconds"] > 0
+        assert len(event["seconds"]) >= 3
+        assert min(event["seconds"]) > 0
+    assert timed["campplus dense 2 in 12"]["flop"] == 2 * 2 * (256 + 12 * 32) * 128 * 500
+    found = launch.ends("kernels")
+    assert found["kernels"] == 4
+    assert found["work"]["resnet34_item_flop"] == 45_228_472_320 + 54_900_978
+    assert workplace.run("report", "--output", str(workplace.page)).code == 0
+    page = workplace.page.read_text()
+    assert "## Kernels and ceilings" in page
+    assert "| campplus dense 2 local | 2 x 128 x 500 to 32 x 500, kernel 3 |" in page
+
+
+def test_a_name_that_no_kernel_has_is_a_failure_that_says_so(workplace: Workplace) -> None:
+    done = workplace.run(*QUICK, "--only", "no such kernel")
+    assert done.code == 1
+    (launch,) = workplace.stored()
+    assert (launch.verdict.status, launch.verdict.stage) == ("fail", "kernels")
+    assert "no kernel was timed" in launch.verdict.summary
