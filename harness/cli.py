@@ -17,7 +17,7 @@ import typer
 
 from harness import __version__
 from harness.errors import HostError, StrixbenchError
-from harness.verbs import images, runs, stored, supplies  # noqa: F401 - importing them makes the verbs known
+from harness.verbs import calibrate, images, runs, stored, supplies  # noqa: F401 - importing them makes the verbs known
 from harness.verbs.base import app
 
 INTERRUPTED = 130

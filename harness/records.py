@@ -3,7 +3,7 @@
 Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
-   commits of models, the kernel's words, tasks, telemetry.
+   commits of models, the kernel's words, tasks, telemetry, engine stats.
 """
 
 from __future__ import annotations
@@ -219,6 +219,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """What the kernel said of GPUs and memory meanwhile; empty: nothing, or this user may not read it."""
     telemetry: Telemetry | None = None
     """``None``: nobody sampled"""
+    engine_stats: Telemetry | None = None
+    """What the container engine itself told of its memory, for comparison; ``None``: it was not asked"""
 
     @property
     def id(self) -> str:

@@ -13,9 +13,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from harness.calibration import calibration_of
 from harness.fingerprints import fingerprint_of
 from harness.records import Launch
 from reports import tables
+from reports.calibrations import calibration_rows, size_text
 from reports.explanation import printable
 from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
 from reports.probes import COLUMNS, Probe, probes_of
@@ -52,6 +54,22 @@ def print_probes(launches: Sequence[Launch]) -> None:
     for probe in probes:
         _print_evidence(probe)
     print("\nAudio reaches pyannote as a waveform in memory, with or without a fix: no step needs torchcodec or FFmpeg.")
+
+
+def print_calibrations(launches: Sequence[Launch]) -> None:
+    """Which meters of memory moved by what was allocated, to stdout."""
+    for launch in launches:
+        engine = launch.plan.engine
+        title = f"{launch.image} {launch.plan.variant} ({engine.name}{' rootless' if engine.rootless else ''})"
+        calibration = calibration_of(launch)
+        if calibration is None:
+            verdict = launch.verdict
+            print(printable(f"{title}: FAIL in {verdict.stage}: {verdict.cause}: {verdict.summary}"))
+            continue
+        columns = ("Meter", "Read by", *map(size_text, calibration.sizes_bytes), "Judged")
+        rows = [(row.meter, row.read_by, *row.moved, row.judged) for row in calibration_rows(calibration)]
+        _print_table(f"{title}: memory held on {launch.plan.device}, and by how much each meter moved", columns, rows)
+        print()
 
 
 def _name(probe: Probe) -> str:
