@@ -197,7 +197,7 @@ def judge_movements(movements: Sequence[Movement]) -> Judgement:
     return "moves by something else"
 
 
-HIDDEN = "an earlier peak was higher"
+HIDDEN = "hidden by an earlier peak"
 """Why a peak shows nothing of a size: no fault of the meter."""
 
 
@@ -221,7 +221,7 @@ def _movement(meter: Meter, hold: _Hold, series: Telemetry | None) -> Movement:
 def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
     """By how much a peak rose above the level just before, which is what it should show of a size.
 
-    Only where the size should lift it at all: by half of itself or more. A peak that stays in spite of that did not move,
+    Only where the size should lift it at all: by a quarter of itself or more. A peak that stays in spite of that did not move,
     and its distance to the level is not taken for a movement.
     """
     asked = hold.allocated_bytes
@@ -231,7 +231,7 @@ def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
     if peak_before is None or level_before is None or peak_held is None:
         missing = next(name for (name, _), value in zip(names, values, strict=True) if value is None)
         return Movement(asked_bytes=asked, moved_bytes=None, why=f"{LABELS[missing]} was not read")
-    if level_before + asked - peak_before < asked / 2:
+    if level_before + asked - peak_before < asked / 4:
         return Movement(asked_bytes=asked, moved_bytes=None, why=HIDDEN)
     grown = peak_held - peak_before
     return Movement(asked_bytes=asked, moved_bytes=grown if abs(grown) <= TOLERANCE * asked else peak_held - level_before)

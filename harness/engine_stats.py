@@ -58,7 +58,9 @@ class StatsWatch:
         )
 
     def _sample(self) -> None:
-        while len(self._samples) < MOST_SAMPLES and not self._over.wait(1 / self._hertz):
+        due = time.monotonic()
+        while len(self._samples) < MOST_SAMPLES and not self._over.wait(max(0.0, due - time.monotonic())):
+            due = time.monotonic() + 1 / self._hertz
             try:
                 found = self._engine.memory_stats(self._name)
                 self._reason = "it is not among what this engine tells"
