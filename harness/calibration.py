@@ -244,7 +244,7 @@ def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
         return value, "" if value is not None else "it was not read"
     if series is None:
         return None, "nothing was sampled"
-    values = _values(meter.name, series)
+    values = series_values(meter.name, series)
     # Lengths may differ where a record was damaged.
     inside = [v for at, v in zip(series.times, values, strict=False) if v is not None and window.begin <= at <= window.end]
     if len(inside) < LEAST_SAMPLES:
@@ -252,7 +252,7 @@ def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
     return median(inside), ""
 
 
-def _values(name: str, series: Telemetry) -> tuple[float | None, ...]:
+def series_values(name: str, series: Telemetry) -> tuple[float | None, ...]:
     """A series; that of VRAM and GTT together is the sum of two."""
     if name != VRAM_AND_GTT:
         return series.series.get(name, ())
@@ -273,7 +273,7 @@ def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
             return "", "a process of this host has no engine" if launch.plan.engine.name == "local" else "not asked"
         return "", "nothing was sampled on the host"
     if meter.name == VRAM_AND_GTT:
-        why = "" if _values(meter.name, series) else "it needs both VRAM and GTT"
+        why = "" if series_values(meter.name, series) else "it needs both VRAM and GTT"
         return "the sum of the two", why
     why = "" if meter.name in series.series else _text(series.unavailable, meter.name) or "not sampled"
     return _text(series.sources, meter.name), why

@@ -54,7 +54,9 @@ class StatsWatch:
             times=tuple(at for at, _ in samples),
             series={meter: tuple(_value(found, meter) for _, found in samples) for meter in meters},
             sources=dict.fromkeys(meters, source),
-            unavailable={meter: self._reason for meter in METERS if meter not in meters},
+            unavailable={
+                meter: "this engine does not tell it" if meters else self._reason for meter in METERS if meter not in meters
+            },
         )
 
     def _sample(self) -> None:
@@ -63,7 +65,6 @@ class StatsWatch:
             due = time.monotonic() + 1 / self._hertz
             try:
                 found = self._engine.memory_stats(self._name)
-                self._reason = "it is not among what this engine tells"
             except EngineError as error:  # not started yet, or ended just now
                 found, self._reason = {}, str(error)[:200]
             self._samples.append((time.time(), found))

@@ -15,6 +15,8 @@ from benchmarks.wire import STAGES
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
+from reports.calibrations import calibration_rows, shown_calibrations, size_text
+from reports.memory import memory_text
 from reports.probes import COLUMNS, notes_of, probes_of
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
@@ -50,6 +52,9 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "factor": format_factor,
         "percent": format_percent,
         "gib": format_gib,
+        "memory": memory_text,
+        "size": size_text,
+        "meters": calibration_rows,
         "mark": _MARKS.__getitem__,
         "status": tables.status_text,
         "marks": tables.stage_marks,
@@ -68,6 +73,7 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         hosts=hosts,
         stages=STAGES,
         probes=probes,
+        calibrations=shown_calibrations(launches),
         probe_columns=COLUMNS,
         probe_notes=notes_of(probes),
         no_accuracy=tables.NO_ACCURACY,

@@ -19,7 +19,8 @@ from harness.records import Launch
 from reports import tables
 from reports.calibrations import calibration_rows, size_text
 from reports.explanation import printable
-from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
+from reports.markdown import chain_text, format_factor, format_percent, format_seconds, format_spread
+from reports.memory import memory_text
 from reports.probes import COLUMNS, Probe, probes_of
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _cells(row: tables.Row) -> tuple[str, ...]:
         *times,
         "-" if row.speakers is None else str(row.speakers),
         format_percent(row.der),
-        format_gib(row.peak_resident_bytes),
+        memory_text(row.memory),
         f"{tables.status_text(row)}{' (portable)' if row.is_portable else ''}",
     )
 
