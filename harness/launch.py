@@ -42,10 +42,13 @@ from harness.records import (
     new_id,
     number,
 )
+from harness.telemetry import read_telemetry
 from harness.verdict import judge
 
 PLAN = "plan.json"
 EXCHANGE = "exchange"
+TELEMETRY = "telemetry.jsonl"
+"""Beside the exchange folder, where no container can write."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,8 +161,11 @@ def prepare_launch(
     return Prepared(plan=plan, run=run, request=request)
 
 
-def execute(prepared: Prepared, engine: Engine) -> Launch:
-    """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`."""
+def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -> Launch:
+    """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`.
+
+    ``quiet_seconds`` before it starts, where the host's power can be read: what an idle host takes.
+    """
     plan = prepared.plan
     folder = launches_folder() / plan.id
     make_exchange(folder / EXCHANGE, prepared.request)
@@ -167,8 +173,10 @@ def execute(prepared: Prepared, engine: Engine) -> Launch:
     part = folder / f"{PLAN}.part"
     part.write_bytes(msgspec.json.encode(plan))
     os.replace(part, folder / PLAN)
-    begun, kernel_begun = time.time(), kernel_seconds()
-    exit_record, stats = _run_with_stats(prepared, engine)
+    is_nvidia = plan.image.family == "cuda"
+    with engine.watch(prepared.run, into=folder / TELEMETRY, gpu=plan.gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds):
+        begun, kernel_begun = time.time(), kernel_seconds()
+        exit_record, stats = _run_with_stats(prepared, engine)
     launch = conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
     return msgspec.structs.replace(launch, engine_stats=stats)
 
@@ -208,6 +216,7 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None,
         journal=journal,
         log_tail=log_tail,
         kernel_log=clean_text(kernel_log),
+        telemetry=read_telemetry(launches_folder() / plan.id / TELEMETRY),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -136,6 +137,15 @@ class Engine(Protocol):
         """What the engine's own `stats` says of the memory of a running container: ``stats_usage_bytes``, and
         ``stats_shown_bytes`` where it prints another number; empty where it keeps none. Answers soon, in any thread. Raises
         `EngineError`."""
+        ...
+
+    def watch(
+        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
+    ) -> AbstractContextManager[None]:
+        """Sample the host's meters into a file while inside, those of one GPU where one was chosen. Never fails a run.
+
+        Where a meter of power answers, ``quiet_seconds`` pass before: the power of the idle host.
+        """
         ...
 
     def sweep(self) -> int:

@@ -41,6 +41,7 @@ from harness.engines.base import (
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
 from harness.engines.find import EngineName, Found
 from harness.engines.libpod import CREATE, cdi_names, container_specification, needs_libpod, node_paths
+from harness.engines.sampling import sampling
 from harness.errors import BuildFailed, EngineError
 from harness.records import EngineRecord, ExitRecord
 
@@ -203,6 +204,11 @@ class ContainerEngine:
             at_once = {"one_shot": True} if version_gte(api.api_version, "1.41") else {}
             found: Any = api.stats(name, stream=False, **at_once)
         return stats_memory(found, self._name)
+
+    def watch(
+        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
+    ) -> contextlib.AbstractContextManager[None]:
+        return sampling(run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds)
 
     def sweep(self) -> int:
         swept = 0

@@ -33,6 +33,7 @@ from harness.engines.base import (
     tail_of,
     without_tokens,
 )
+from harness.engines.sampling import sampling
 from harness.errors import BuildFailed, HostError
 from harness.records import EngineRecord, ExitRecord
 
@@ -123,6 +124,11 @@ class Local:
     def memory_stats(self, name: str) -> Mapping[str, int]:
         """None: a process has no engine that keeps any."""
         return {}
+
+    def watch(
+        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
+    ) -> contextlib.AbstractContextManager[None]:
+        return sampling(run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds)
 
     def sweep(self) -> int:
         return _kill_marked(OWNER_VARIABLE, owner_is_gone)

@@ -5,6 +5,7 @@ All numbers here are made up; none is a measurement.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -344,6 +345,10 @@ class FakeEngine:
 
     def memory_stats(self, name: str) -> Mapping[str, int]:
         return self.stats
+
+    def watch(self, run: Run, **_: object) -> contextlib.AbstractContextManager[None]:
+        """Nothing: there is no host to look at."""
+        return contextlib.nullcontext()
 
     def sweep(self) -> int:
         self.sweeps += 1

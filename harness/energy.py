@@ -1,0 +1,309 @@
+"""Telemetry -> energy, memory, and whether the GPU was held back. Pure: what is stored is raw, and this is computed on reading.
+
+A pass's power is integrated over the pass by the trapezoid rule, with the samples at its borders interpolated; an energy
+counter is read at the borders instead. The power of the idle host, sampled once a campaign before its first launch, is
+subtracted. Where too few samples fall into a pass there is a sentence and no number.
+
+Prices are never stored: they are options of whoever reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from statistics import median
+
+import msgspec
+
+from harness.records import Launch, Telemetry, number
+
+FEWEST_SAMPLES = 4
+"""Inside a window: with fewer, its borders, which are interpolated, weigh more than what was sampled."""
+
+LOW_CLOCK_HERTZ = 1.0e9
+"""Below it, at work, something holds the clock: Strix Halo runs at 2.4 to 2.9 GHz under load, and where its clock was stuck
+it was stuck at 600 to 885 MHz (https://github.com/ROCm/ROCm/issues/5750)."""
+
+BUSY_PERCENT = 50.0
+"""Clocks are judged while the GPU is this busy: an idle one sleeps at a low clock."""
+
+JOULES_PER_KWH = 3.6e6
+
+Series = Sequence["float | None"]
+Points = Sequence[tuple[float, float]]
+
+
+class Window(msgspec.Struct, frozen=True):
+    """One pass, or several in a row: Unix seconds."""
+
+    begin: float
+    end: float
+    passes: int = 1
+
+
+class Energy(msgspec.Struct, frozen=True, kw_only=True):
+    """What was used over some windows, above the idle host where that is known."""
+
+    meter: str
+    """What was read, such as ``socket_power_watts``"""
+    joules: float
+    """Of all windows, the idle host included"""
+    seconds: float
+    audio_seconds: float
+    samples: int
+    """Inside the windows"""
+    passes: int
+    idle_watts: float | None
+    """``None``: nobody sampled the idle host"""
+
+    @property
+    def watts(self) -> float:
+        """Mean power, the idle host included."""
+        return self.joules / self.seconds
+
+    @property
+    def net_joules(self) -> float:
+        """Without the idle host's share, where it is known."""
+        return self.joules - (self.idle_watts or 0.0) * self.seconds
+
+    @property
+    def joules_per_audio_hour(self) -> float:
+        return self.net_joules * 3600 / self.audio_seconds
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What one of the host's meters saw of a launch."""
+
+    meter: str
+    bytes: float
+
+
+class Price(msgspec.Struct, frozen=True):
+    """What a reader pays, in one currency. ``None``: not told."""
+
+    per_kwh: float | None = None
+    per_hour: float | None = None
+    """Of the machine's time"""
+
+
+def windows_of(launch: Launch, stage: str) -> tuple[Window, ...]:
+    """When each pass of a stage ran, by the journal."""
+    found = []
+    for event in launch.journal:
+        end, seconds = number(event.get("at")), number(event.get("seconds"))
+        if event.get("event") == "pass" and event.get("stage") == stage and end is not None and seconds is not None:
+            found.append(Window(end - seconds, end))
+    return tuple(found)
+
+
+def energy_of(launch: Launch, *, idle_watts: float | None = None, stage: str = "warm") -> Energy | str:
+    """What the passes of a stage used; a sentence where that cannot be said.
+
+    Passes that are each too short for `FEWEST_SAMPLES` are taken together, from the first one's begin to the last one's end.
+    """
+    telemetry = launch.telemetry
+    if telemetry is None:
+        return "nobody sampled"
+    meters = power_meters(telemetry, on_cpu=launch.plan.device == "cpu")
+    if not meters:
+        return _why_no_power(telemetry)
+    windows = windows_of(launch, stage)
+    if not windows:
+        return f"no {stage} pass ended"
+    if not all(_is_covered(telemetry, meters, window) for window in windows):
+        whole = Window(windows[0].begin, windows[-1].end, len(windows))
+        if not _is_covered(telemetry, meters, whole):
+            inside = min(_samples_inside(telemetry, meter, whole) for meter in meters)
+            return (
+                f"passes of {whole.end - whole.begin:.1f} s in all hold {inside} samples, of {FEWEST_SAMPLES} that are needed"
+            )
+        windows = (whole,)
+    return Energy(
+        meter=" + ".join(meters),
+        joules=sum(joules_between(points_of(telemetry, meter), meter, window) for meter in meters for window in windows),
+        seconds=sum(window.end - window.begin for window in windows),
+        audio_seconds=launch.plan.workload.audio_seconds * sum(window.passes for window in windows),
+        samples=sum(min(_samples_inside(telemetry, meter, window) for meter in meters) for window in windows),
+        passes=sum(window.passes for window in windows),
+        idle_watts=idle_watts,
+    )
+
+
+def idle_watts_of(launches: Iterable[Launch]) -> float | None:
+    """Power of the idle host before the first of a campaign's launches; ``None`` where it was not sampled."""
+    for launch in launches:
+        telemetry, begun = launch.telemetry, _begun(launch)
+        if telemetry is None or begun is None or not telemetry.times:
+            continue
+        quiet = Window(telemetry.times[0], begun)
+        meters = power_meters(telemetry, on_cpu=launch.plan.device == "cpu")
+        # Two more than a pass needs would take another second of everybody's time.
+        if meters and all(_samples_inside(telemetry, meter, quiet) >= FEWEST_SAMPLES for meter in meters):
+            watts = 0.0
+            for meter in meters:
+                points = [point for point in points_of(telemetry, meter) if point[0] <= begun]
+                window = Window(points[0][0], points[-1][0])
+                watts += joules_between(points, meter, window) / (window.end - window.begin)
+            return watts
+    return None
+
+
+def power_meters(telemetry: Telemetry, *, on_cpu: bool) -> tuple[str, ...]:
+    """The meters whose sum is what a launch used: the socket's where there is one, since an APU's processor and graphics share
+    it; else the GPU's, unless nothing ran there, and the processor's."""
+    named = telemetry.series
+    if sockets := _with_suffixes(named, "socket_power_watts"):
+        return sockets
+    gpu = () if on_cpu else _with_suffixes(named, "gpu_joules") or _with_suffixes(named, "gpu_power_watts")
+    return (*gpu, *_with_suffixes(named, "cpu_package_joules"))
+
+
+def joules_between(points: Points, meter: str, window: Window) -> float:
+    """Energy in a window of points (seconds, watts), or (seconds, joules) of a counter."""
+    if _kind(meter).endswith("_joules"):
+        return _at(points, window.end) - _at(points, window.begin)
+    inside = [point for point in points if window.begin < point[0] < window.end]
+    path = [(window.begin, _at(points, window.begin)), *inside, (window.end, _at(points, window.end))]
+    return sum((later - earlier) * (a + b) / 2 for (earlier, a), (later, b) in pairwise(path))
+
+
+def cost_of_audio_hour(energy: Energy | None, seconds_per_audio_second: float | None, price: Price) -> float | None:
+    """Energy at its price, and the machine's time at its; ``None`` where no price is told, or what it is for is not known."""
+    if price.per_kwh is None and price.per_hour is None:
+        return None
+    if (price.per_kwh is not None and energy is None) or (price.per_hour is not None and seconds_per_audio_second is None):
+        return None
+    of_energy = (price.per_kwh or 0.0) * (energy.joules_per_audio_hour / JOULES_PER_KWH if energy else 0.0)
+    return of_energy + (price.per_hour or 0.0) * (seconds_per_audio_second or 0.0)
+
+
+def marks_of(launch: Launch) -> tuple[str, ...]:
+    """``throttled: ...`` and ``low clock: ...``, where the passes show it."""
+    telemetry = launch.telemetry
+    windows = (*windows_of(launch, "cold"), *windows_of(launch, "warm"))
+    if telemetry is None or not windows:
+        return ()
+    marks = []
+    limiters = [meter.removeprefix("throttle_") for meter in telemetry.series if _has_grown(telemetry, meter, windows)]
+    limiters += [meter.removeprefix("throttling_") for meter in telemetry.series if _was_on(telemetry, meter, windows)]
+    if limiters:
+        marks.append("throttled: " + ", ".join(limiters))
+    hertz = _busy_clock(telemetry, windows)
+    if launch.plan.device != "cpu" and hertz is not None and hertz < LOW_CLOCK_HERTZ:
+        marks.append(f"low clock: {hertz / 1e9:.2f} GHz at work, below {LOW_CLOCK_HERTZ / 1e9:.1f}")
+    return tuple(marks)
+
+
+def memory_of(launch: Launch) -> tuple[Memory, ...]:
+    """What each of the host's meters saw, by its name: the rise of what the whole host shares, the peak of what is the
+    launch's alone. Peaks between two samples are missed."""
+    telemetry = launch.telemetry
+    if telemetry is None:
+        return ()
+    found = []
+    both = _sum_of(telemetry, ("vram_used_bytes", "gtt_used_bytes"))
+    if both:
+        found.append(Memory("rise of VRAM + GTT", max(value for _, value in both) - both[0][1]))
+    elif only := _sum_of(telemetry, ("vram_used_bytes",)):
+        found.append(Memory("rise of VRAM", max(value for _, value in only) - only[0][1]))
+    for meter, name in (
+        ("fdinfo_gpu_bytes", "peak of fdinfo"),
+        ("kfd_vram_bytes", "peak of KFD"),
+        ("tree_resident_bytes", "peak of the processes' RSS"),
+        ("cgroup_memory_bytes", "peak of the cgroup"),
+    ):
+        if points := points_of(telemetry, meter):
+            found.append(Memory(name, max(value for _, value in points)))
+    if points := points_of(telemetry, "mem_available_bytes"):
+        found.append(Memory("drop of MemAvailable", points[0][1] - min(value for _, value in points)))
+    return tuple(found)
+
+
+def points_of(telemetry: Telemetry, meter: str) -> list[tuple[float, float]]:
+    """(Unix seconds, value) of the readings that did not fail."""
+    values = telemetry.series.get(meter, ())
+    return [(at, value) for at, value in zip(telemetry.times, values, strict=False) if value is not None]
+
+
+def _begun(launch: Launch) -> float | None:
+    """Unix seconds of the order to start."""
+    first = number(launch.journal[0].get("at")) if launch.journal else None
+    return first - launch.start_seconds if first is not None and launch.start_seconds is not None else None
+
+
+def _is_covered(telemetry: Telemetry, meters: Iterable[str], window: Window) -> bool:
+    return all(_samples_inside(telemetry, meter, window) >= FEWEST_SAMPLES for meter in meters)
+
+
+def _samples_inside(telemetry: Telemetry, meter: str, window: Window) -> int:
+    return sum(window.begin <= at <= window.end for at, _ in points_of(telemetry, meter))
+
+
+def _at(points: Points, when: float) -> float:
+    """The value at a moment, between its neighbours; at the ends, that of the nearest."""
+    for (earlier, a), (later, b) in pairwise(points):
+        if earlier <= when <= later:
+            return a if later == earlier else a + (b - a) * (when - earlier) / (later - earlier)
+    return points[0][1] if when < points[0][0] else points[-1][1]
+
+
+def _kind(meter: str) -> str:
+    """A meter without the number of one GPU of several."""
+    stem, _, last = meter.rpartition("_")
+    return stem if last.isdigit() else meter
+
+
+def _with_suffixes(names: Iterable[str], kind: str) -> tuple[str, ...]:
+    return tuple(sorted(name for name in names if _kind(name) == kind))
+
+
+def _why_no_power(telemetry: Telemetry) -> str:
+    """The reasons that were recorded, the most telling first."""
+    for kind in ("socket_power_watts", "gpu_power_watts", "cpu_package_joules"):
+        if kind in telemetry.unavailable and kind != "gpu_power_watts":
+            return telemetry.unavailable[kind]
+    return next((telemetry.unavailable[name] for name in sorted(telemetry.unavailable) if "power" in name), "no meter of power")
+
+
+def _inside(telemetry: Telemetry, meter: str, windows: Iterable[Window]) -> list[float]:
+    return [value for at, value in points_of(telemetry, meter) if any(each.begin <= at <= each.end for each in windows)]
+
+
+def _has_grown(telemetry: Telemetry, meter: str, windows: Sequence[Window]) -> bool:
+    """Whether a counter of a limiter's time moved during a pass. It is of 32 bits, and may wrap: any change counts."""
+    if not meter.startswith("throttle_"):
+        return False
+    return any(len(set(_inside(telemetry, meter, [window]))) > 1 for window in windows)
+
+
+def _was_on(telemetry: Telemetry, meter: str, windows: Sequence[Window]) -> bool:
+    return meter.startswith("throttling_") and any(_inside(telemetry, meter, windows))
+
+
+def _busy_clock(telemetry: Telemetry, windows: Sequence[Window]) -> float | None:
+    """Median clock of the GPU that worked most, over samples of the passes at which it was busy."""
+    found = []
+    for meter in _with_suffixes(telemetry.series, "gfx_clock_hertz"):
+        suffix = meter.removeprefix("gfx_clock_hertz")
+        busy = dict(points_of(telemetry, f"gpu_busy_percent{suffix}"))
+        hertz = [
+            value
+            for at, value in points_of(telemetry, meter)
+            if busy.get(at, 0.0) >= BUSY_PERCENT and any(each.begin <= at <= each.end for each in windows)
+        ]
+        if len(hertz) >= FEWEST_SAMPLES:
+            found.append((len(hertz), median(hertz)))
+    return max(found)[1] if found else None
+
+
+def _sum_of(telemetry: Telemetry, kinds: Sequence[str]) -> list[tuple[float, float]]:
+    """Points of the sum of some meters over all GPUs, where each answered; none where one of the kinds is not there."""
+    meters = [meter for kind in kinds for meter in _with_suffixes(telemetry.series, kind)]
+    if any(not _with_suffixes(telemetry.series, kind) for kind in kinds):
+        return []
+    columns = [telemetry.series[meter] for meter in meters]
+    return [
+        (at, sum(value for value in row if value is not None))
+        for at, *row in zip(telemetry.times, *columns, strict=False)
+        if all(value is not None for value in row)
+    ]

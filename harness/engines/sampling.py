@@ -1,0 +1,98 @@
+"""Starts the sampler beside a launch, and ends it. See `harness.sampler` for why it is a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness import places
+from harness.engines.base import without_tokens
+from harness.records import number
+from harness.telemetry import read_lines
+
+HERTZ = 2.0
+
+END_SECONDS = 1.5
+"""How long its end is waited for; more than `harness.sampler.PATIENCE_SECONDS`, within which it answers."""
+
+FIRST_SAMPLE_SECONDS = 1.5
+
+_left_behind: list[subprocess.Popen[bytes]] = []
+"""Samplers that sleep in the kernel and cannot be killed: nobody waits for them."""
+
+
+@contextlib.contextmanager
+def sampling(exchange: Path, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float) -> Iterator[None]:
+    """Sample while inside. Where a meter of power answers, ``quiet_seconds`` pass before, for the power of an idle host.
+
+    A sampler that cannot start, hangs or dies costs its samples and nothing else.
+    """
+    sampler = _start(exchange, into, gpu, is_nvidia)
+    try:
+        if sampler is not None and quiet_seconds:
+            _rest(into, quiet_seconds)
+        yield
+    finally:
+        if sampler is not None:
+            _end(sampler)
+
+
+def _start(exchange: Path, into: Path, gpu: str | None, is_nvidia: bool) -> subprocess.Popen[bytes] | None:
+    # The start of a process is told in ticks after boot, suspended time included (proc_pid_stat(5)).
+    since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+    order = {"hertz": HERTZ, "exchange": str(exchange), "since_ticks": since, "gpu": gpu, "is_nvidia": is_nvidia}
+    python_path = os.pathsep.join([str(places.ROOT), *(each for each in sys.path if each)])
+    try:
+        sampler = subprocess.Popen(
+            (sys.executable, "-S", "-m", "harness.sampler", str(into)),
+            cwd="/",
+            env={**without_tokens(), "PYTHONPATH": python_path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C is for the harness, which then ends it
+        )
+    except OSError:
+        return None
+    assert sampler.stdin
+    with contextlib.suppress(OSError):
+        sampler.stdin.write(json.dumps(order).encode() + b"\n")
+        sampler.stdin.flush()
+    return sampler
+
+
+def _rest(into: Path, seconds: float) -> None:
+    """Wait for samples of the idle host, where its power can be read at all."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < FIRST_SAMPLE_SECONDS:
+        lines = read_lines(into)
+        if len(lines) > 1:
+            values = lines[1].get("values")
+            if isinstance(values, dict) and any(
+                name.rstrip("_0123456789").endswith(("_watts", "_joules")) and number(value) is not None
+                for name, value in values.items()
+            ):
+                time.sleep(max(0.0, begun + seconds - time.monotonic()))
+            return
+        time.sleep(0.02)
+
+
+def _end(sampler: subprocess.Popen[bytes]) -> None:
+    """The end of its stdin is its order to stop; one that does not is killed, and one that cannot be is left behind."""
+    assert sampler.stdin
+    with contextlib.suppress(OSError):
+        sampler.stdin.close()
+    try:
+        sampler.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        sampler.kill()
+        try:
+            sampler.wait(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            _left_behind.append(sampler)

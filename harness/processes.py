@@ -1,0 +1,226 @@
+"""The processes of one launch, found from the host, and what they hold in memory.
+
+They are found by the launch's exchange folder, whose name no other launch has: a process of this host (``local``) has it on
+its command line, and one in a container among its mounts. So no engine need be asked, rootless and rootful look alike, and
+what a process starts belongs to it, also when its parent ends first. Only processes that began after the sampler are looked
+at, each a few times, so that a host with a thousand others costs nothing.
+
+Of the standard library alone, as `harness.sensors` is.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.sensors import Files, Readings
+
+LOOKS = 6
+"""How many samples a new process is looked at before it is somebody else's: a container's first process has neither its
+mounts nor its command line at once."""
+
+EVERY = 4
+"""fdinfo and the KFD are read at every fourth sample: a scan has been measured at 8 ms."""
+
+_NONE_SEEN = "no process of the launch has been seen"
+
+
+class LaunchProcesses:
+    """Finds and measures them, sample by sample. ``since_ticks``: clock ticks after boot, before the launch's start."""
+
+    def __init__(self, exchange: str, since_ticks: int, root: Path = Path("/")) -> None:
+        self._exchange = exchange.encode()
+        # As a mount it is seen from its file system's root, wherever that is mounted.
+        self._mounted = "/" + "/".join(exchange.strip("/").split("/")[-2:]) + " "
+        self._since = since_ticks
+        self._proc = root / "proc"
+        self._root = root
+        self._looks: dict[int, int] = {}
+        self._members: dict[int, None] = {}
+        self._sessions: set[int] = set()
+        self._namespaces: set[str] = set()
+        self._own_namespace = self._namespace("self")
+        self._sample = -1
+        self._page = os.sysconf("SC_PAGE_SIZE")
+
+    def read(self, files: Files, found: Readings) -> None:
+        self._sample += 1
+        members = self.find(files)
+        resident = [
+            pages for pid in members if (pages := _resident_pages(files.text(self._proc / str(pid) / "statm"))) is not None
+        ]
+        if resident:
+            found.values["tree_resident_bytes"] = float(sum(resident) * self._page)
+            found.sources["tree_resident_bytes"] = f"{self._proc}/PID/statm, summed over the launch's processes"
+        else:
+            found.failures["tree_resident_bytes"] = _NONE_SEEN
+        self._read_cgroup(files, found, members)
+        if self._sample % EVERY == 0:
+            self._read_fdinfo(files, found, members)
+            self._read_kfd(files, found, members)
+
+    def find(self, files: Files) -> tuple[int, ...]:
+        """The launch's processes that are there now."""
+        try:
+            now = {int(name) for name in os.listdir(self._proc) if name.isdigit()}
+        except OSError:
+            now = set()
+        self._looks = {pid: looks for pid, looks in self._looks.items() if pid in now}
+        self._members = {pid: None for pid in self._members if pid in now}
+        for pid in sorted(now - self._members.keys()):
+            left = self._looks.get(pid, LOOKS)
+            if left > 0:
+                self._looks[pid] = self._look(pid, files, left)
+        return tuple(self._members)
+
+    def _look(self, pid: int, files: Files, left: int) -> int:
+        """How often it is to be looked at from now on; a member is noted."""
+        stat = _fields(files.text(self._proc / str(pid) / "stat"))
+        if stat is None:
+            return left - 1
+        parent, session, started = stat
+        if started < self._since:
+            return 0
+        namespace = self._namespace(str(pid))
+        if (
+            parent in self._members
+            or session in self._sessions
+            or (namespace is not None and namespace in self._namespaces)
+            or self._exchange in (files.text(self._proc / str(pid) / "cmdline") or "").encode()
+            or self._has_mount(pid, namespace, files)
+        ):
+            self._members[pid] = None
+            if session == pid:
+                self._sessions.add(session)
+            if namespace not in (None, self._own_namespace):
+                self._namespaces.add(str(namespace))
+            return 0
+        return left - 1
+
+    def _has_mount(self, pid: int, namespace: str | None, files: Files) -> bool:
+        """Whether it lives among mounts of its own, with the exchange folder as one."""
+        if namespace is None or namespace == self._own_namespace:
+            return False
+        return self._mounted in (files.text(self._proc / str(pid) / "mountinfo") or "")
+
+    def _namespace(self, pid: str) -> str | None:
+        """Of mounts; ``None`` where this user may not know."""
+        try:
+            return os.readlink(self._proc / pid / "ns/mnt")
+        except OSError:
+            return None
+
+    def _read_cgroup(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
+        meter = "cgroup_memory_bytes"
+        if not members:
+            found.failures[meter] = _NONE_SEEN
+            return
+        path = _memory_file(self._root, files.text(self._proc / str(members[0]) / "cgroup"))
+        if path is None:
+            found.failures[meter] = "the launch's processes are in no memory cgroup that can be seen"
+        elif path == _memory_file(self._root, files.text(self._proc / "self/cgroup")):
+            found.failures[meter] = "the launch has no cgroup of its own: it shares strixbench's"
+        else:
+            found.take(meter, [(str(path), files.number(path))])
+
+    def _read_fdinfo(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
+        """What the launch's handles of GPUs hold in VRAM and GTT; each counted once, however many processes share it."""
+        meter = "fdinfo_gpu_bytes"
+        clients: dict[tuple[str, str], float] = {}
+        for pid in members:
+            for name in _gpu_handles(self._proc / str(pid) / "fd"):
+                handle = parse_fdinfo(files.text(self._proc / str(pid) / "fdinfo" / name) or "")
+                if handle is not None:
+                    clients[handle[0]] = handle[1]
+        if clients:
+            found.values[meter] = sum(clients.values())
+            found.sources[meter] = f"{self._proc}/PID/fdinfo, at every {EVERY}th sample"
+        else:
+            found.failures[meter] = "no process of the launch holds a GPU open that says how much memory it has"
+
+    def _read_kfd(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
+        meter, folder = "kfd_vram_bytes", self._root / "sys/class/kfd/kfd/proc"
+        held = [
+            number
+            for pid in members
+            for path in sorted((folder / str(pid)).glob("vram_*"))
+            if isinstance(number := files.number(path), float)
+        ]
+        if held:
+            found.values[meter] = sum(held)
+            found.sources[meter] = f"{folder}/PID/vram_*, at every {EVERY}th sample"
+        else:
+            found.failures[meter] = f"{folder} knows no process of the launch" if folder.is_dir() else f"{folder} is not there"
+
+
+def parse_fdinfo(text: str) -> tuple[tuple[str, str], float] | None:
+    """Device and client of a GPU's handle, and the bytes that it has in VRAM and GTT; ``None`` of any other file.
+
+    Newer kernels say ``drm-resident-``, older ones ``drm-memory-``, some both of one and the same memory
+    (https://docs.kernel.org/gpu/drm-usage-stats.html).
+    """
+    keys = {}
+    for line in text.splitlines():
+        key, separator, value = line.partition(":")
+        if separator and key.startswith("drm-"):
+            keys[key] = value.strip()
+    if "drm-client-id" not in keys:
+        return None
+    total, known = 0.0, False
+    for region in ("vram", "gtt"):
+        size = _size(keys.get(f"drm-resident-{region}")) or _size(keys.get(f"drm-memory-{region}"))
+        total += size or 0.0
+        known = known or f"drm-resident-{region}" in keys or f"drm-memory-{region}" in keys
+    return ((keys.get("drm-pdev", ""), keys["drm-client-id"]), total) if known else None
+
+
+def _size(text: str | None) -> float | None:
+    """``12 KiB`` in bytes."""
+    words = (text or "").split()
+    if not words or not words[0].isdigit():
+        return None
+    return float(words[0]) * {"KiB": 1024, "MiB": 1 << 20, "GiB": 1 << 30}.get(words[1] if len(words) > 1 else "", 1)
+
+
+def _gpu_handles(folder: Path) -> list[str]:
+    """File descriptors that are open on /dev/dri."""
+    try:
+        names = os.listdir(folder)
+    except OSError:  # it has ended, or is not ours to look into
+        return []
+    return [name for name in names if _target(folder / name).startswith("/dev/dri/")]
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:  # closed meanwhile
+        return ""
+
+
+def _fields(stat: str | None) -> tuple[int, int, int] | None:
+    """Parent, session, and clock ticks after boot at its start, of /proc/PID/stat (proc_pid_stat(5))."""
+    words = (stat or "").rpartition(")")[2].split()
+    try:
+        return int(words[1]), int(words[3]), int(words[19])
+    except (IndexError, ValueError):
+        return None
+
+
+def _resident_pages(statm: str | None) -> int | None:
+    words = (statm or "").split()
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+
+
+def _memory_file(root: Path, cgroup: str | None) -> Path | None:
+    """The file that says what a process's cgroup uses: of version 1 where the memory controller is there, else 2."""
+    unified = None
+    for line in (cgroup or "").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        inside = path.strip("/")
+        if "memory" in controllers.split(","):
+            return root / "sys/fs/cgroup/memory" / inside / "memory.usage_in_bytes"
+        if number == "0" and not controllers and inside:
+            unified = root / "sys/fs/cgroup" / inside / "memory.current"
+    return unified

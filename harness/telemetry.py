@@ -1,0 +1,64 @@
+"""The sampler's file -> what is stored with a launch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.records import Telemetry, number
+
+MOST_BYTES = 64 << 20
+MOST_METERS = 100
+
+
+def read_telemetry(path: Path) -> Telemetry | None:
+    """What was sampled; ``None`` where nothing was. A line that is cut short, as by a full disk, is left out."""
+    hertz: float | None = None
+    cost: float | None = None
+    times: list[float] = []
+    samples: list[dict[str, float]] = []
+    sources: dict[str, str] = {}
+    unavailable: dict[str, str] = {}
+    for line in read_lines(path):
+        hertz = hertz or number(line.get("hertz"))
+        cost = number(line.get("cost_seconds")) or cost
+        sources |= _texts(line.get("sources"))
+        unavailable |= _texts(line.get("unavailable"))
+        at, values = number(line.get("at")), line.get("values")
+        if at is not None and isinstance(values, dict):
+            times.append(at)
+            samples.append({str(name): found for name, value in values.items() if (found := number(value)) is not None})
+    if hertz is None:
+        return None
+    meters = sorted({name for sample in samples for name in sample})[:MOST_METERS]
+    return Telemetry(
+        hertz=hertz,
+        times=tuple(times),
+        series={name: tuple(sample.get(name) for sample in samples) for name in meters},
+        sources={name: sources[name] for name in meters if name in sources},
+        unavailable={name: reason for name, reason in sorted(unavailable.items()) if name not in meters},
+        cost_seconds=cost,
+    )
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines; none where it is not there."""
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MOST_BYTES)
+    except OSError:
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            found.append(value)
+    return found
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}

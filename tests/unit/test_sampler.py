@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.sampler import Sampler, sensors_of, write_samples
+from harness.sensors import Files, Meminfo, Readings, amd_gpus_below
+from tests.unit.sensor_trees import a_strix_halo, strixbench_itself, write_tree
+
+PATIENCE = 0.05
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """A Strix Halo with nothing running."""
+    strixbench_itself(tmp_path)
+    a_strix_halo(tmp_path)
+    write_tree(tmp_path, {"proc/meminfo": "MemAvailable: 1000 kB\n"})
+    return tmp_path
+
+
+@pytest.fixture
+def hanging(host: Path) -> Iterator[Path]:
+    """A file that whoever opens it waits for: a pipe without a writer."""
+    path = next(host.glob("sys/devices/*/*/mem_info_gtt_used"))
+    path.unlink()
+    os.mkfifo(path)
+    yield path
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_NONBLOCK), "wb"):  # whoever still waits goes on
+        pass
+
+
+def sampler_of(root: Path) -> Sampler:
+    return Sampler([*amd_gpus_below(root, None), Meminfo(root)], patience_seconds=PATIENCE)
+
+
+def test_a_file_that_hangs_costs_its_own_meter_and_no_other(host: Path, hanging: Path) -> None:
+    sampler = sampler_of(host)
+    for _ in range(3):
+        found = sampler.sample()
+        assert found.failures["gtt_used_bytes"] == f"{hanging} did not answer within 0.05 s"
+        assert found.values["vram_used_bytes"] == 180355072.0
+        assert found.values["socket_power_watts"] == 84.5
+        assert found.values["mem_available_bytes"] == 1024000.0
+    sampler.close()
+
+
+def test_a_file_that_answers_at_last_is_read_again(host: Path, hanging: Path) -> None:
+    sampler = sampler_of(host)
+    assert "gtt_used_bytes" in sampler.sample().failures
+    descriptor = os.open(hanging, os.O_RDWR | os.O_NONBLOCK)  # the one that waits finds a writer
+    os.write(descriptor, b"77\n")
+    deadline = time.monotonic() + 10
+    while "gtt_used_bytes" in (found := sampler.sample()).failures and time.monotonic() < deadline:
+        os.write(descriptor, b"77\n")
+    os.close(descriptor)
+    assert found.values["gtt_used_bytes"] == 77.0
+    sampler.close()
+
+
+class TwoThatHang:
+    """Two files of a GPU that is sick as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = [folder / "a", folder / "b"]
+        for path in self.paths:
+            os.mkfifo(path)
+
+    def read(self, files: Files, found: Readings) -> None:
+        for path in self.paths:
+            found.take(path.name, [(str(path), files.number(path))])
+
+
+def test_each_of_several_files_that_hang_is_waited_for_once(host: Path) -> None:
+    sick = TwoThatHang(host)
+    sampler = Sampler([sick, Meminfo(host)], patience_seconds=PATIENCE)
+    found = sampler.sample()
+    assert (sorted(found.failures), sorted(found.values)) == (["a", "b"], ["mem_available_bytes"])
+    for path in sick.paths:
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+    sampler.close()
+
+
+def written(
+    root: Path, *, samples: int, gpu: str | None = None, before_slower: int = 3600
+) -> tuple[list[dict[str, Any]], list[float]]:
+    """The lines of a sampler that takes some samples, and how long it would have waited behind each."""
+    lines: list[dict[str, Any]] = []
+    waits: list[float] = []
+
+    def enough(seconds: float) -> bool:
+        waits.append(seconds)
+        return len(waits) == samples
+
+    order = {"exchange": "/results/launches/1/exchange", "since_ticks": 0, "gpu": gpu, "is_nvidia": False}
+    sampler = Sampler(sensors_of(order, root), patience_seconds=PATIENCE)
+    write_samples(sampler, lines.append, hertz=2.0, wait=enough, samples_before_slower=before_slower)
+    return lines, waits
+
+
+def test_a_line_a_sample_with_its_time_and_what_the_sampler_has_cost(host: Path) -> None:
+    lines, waits = written(host, samples=3)
+    assert lines[0] == {"hertz": 2.0}
+    assert [line["values"]["socket_power_watts"] for line in lines[1:4]] == [84.5] * 3
+    assert lines[1]["at"] <= lines[2]["at"] <= lines[3]["at"]
+    assert 0 <= lines[1]["cost_seconds"] <= lines[4]["cost_seconds"]
+    assert all(0.0 <= seconds <= 2.0 for seconds in waits)
+
+
+def test_a_source_and_a_reason_are_written_once(host: Path) -> None:
+    lines, _ = written(host, samples=3)
+    assert "mem_info_vram_used" in lines[1]["sources"]["vram_used_bytes"]
+    assert "no process" in lines[1]["unavailable"]["tree_resident_bytes"]
+    assert not any("sources" in line or "unavailable" in line for line in lines[2:])
+
+
+def test_a_host_without_a_card_says_so_of_each_meter(tmp_path: Path) -> None:
+    strixbench_itself(tmp_path)
+    lines, _ = written(tmp_path, samples=1)
+    for meter in ("vram_used_bytes", "gtt_used_bytes", "gpu_power_watts", "gfx_clock_hertz"):
+        assert lines[1]["unavailable"][meter].endswith("sys/class/drm has no card of amdgpu")
+
+
+def test_a_long_launch_is_sampled_ever_more_slowly(host: Path) -> None:
+    # Nothing is waited for here, so that each wait is the time until that sample is due.
+    _, due = written(host, samples=5, before_slower=2)
+    assert [round(later - earlier, 1) for earlier, later in pairwise([0.0, *due])] == [0.5, 1.0, 1.0, 2.0, 2.0]
