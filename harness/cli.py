@@ -17,7 +17,7 @@ import typer
 
 from harness import __version__
 from harness.errors import HostError, StrixbenchError
-from harness.verbs import accuracy, caches, images, kernels, runs, stored, supplies, verify  # noqa: F401 - importing makes the verbs known
+from harness.verbs import accuracy, caches, calibrate, images, kernels, runs, stored, supplies, verify  # noqa: F401 - importing makes the verbs known
 from harness.verbs.base import app
 
 INTERRUPTED = 130

@@ -16,8 +16,10 @@ from harness import caches, places
 from harness.audio import Audio
 from harness.build import recipe_of
 from harness.caches import CacheMode
+from harness.calibration import TASK as CALIBRATE
 from harness.catalog import Cell, Family
 from harness.devices import DeviceRequest, flags_text, request_devices
+from harness.engine_stats import watch_stats
 from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Engine, Mount, Run
 from harness.engines.local import clean_environment, environment_python, remove_tree
 from harness.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
@@ -35,6 +37,7 @@ from harness.records import (
     Launch,
     Plan,
     Purpose,
+    Telemetry,
     Verdict,
     WorkloadRecord,
     new_id,
@@ -192,14 +195,25 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
     with engine.watch(prepared.run, into=folder / TELEMETRY, gpu=plan.gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds):
         kernel_begun = kernel_seconds()
         begun, monotonic_begun = time.time(), time.monotonic()
-        exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)
+        exit_record, stats = _run_with_stats(prepared, engine)
         wall_seconds = time.monotonic() - monotonic_begun
     launch = conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
     return msgspec.structs.replace(
         launch,
         wall_seconds=wall_seconds if exit_record.started else None,
         caches=caches.finish(plan, cache_folder, cache_record, came_through=bool(launch.ends("cold"))),
+        engine_stats=stats,
     )
+
+
+def _run_with_stats(prepared: Prepared, engine: Engine) -> tuple[ExitRecord, Telemetry | None]:
+    """Run it, and for a calibration hear what the container engine says of its memory meanwhile."""
+    plan = prepared.plan
+    if plan.task != CALIBRATE or engine.record.name == "local":
+        return engine.run(prepared.run, timeout_seconds=plan.timeout_seconds), None
+    with watch_stats(engine, prepared.run.name) as watch:
+        exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)
+    return exit_record, watch.taken
 
 
 def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: str = "") -> Launch:

@@ -3,7 +3,8 @@
 Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
-   commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards.
+   commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
+   engine stats.
 """
 
 from __future__ import annotations
@@ -393,6 +394,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """``None``: it was interrupted, or no rule was asked."""
     agreement: Agreement | None = None
     """``None``: nothing was to be compared (it is itself the CPU run, a task, or it failed), or it was not asked for."""
+    engine_stats: Telemetry | None = None
+    """What the container engine itself told of its memory, for comparison; ``None``: it was not asked"""
 
     @property
     def id(self) -> str:

@@ -17,12 +17,14 @@ from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import accuracy, tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
+from reports.calibrations import calibration_rows, shown_calibrations, size_text
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import cost_rows
 from reports.hardware import machines_of
 from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
 from reports.ladder import COLUMNS as LADDER_COLUMNS
 from reports.ladder import ladders_of
+from reports.memory import memory_text
 from reports.probes import COLUMNS, notes_of, probes_of
 from reports.repeats import repeat_rows
 from reports.telemetry import telemetry_rows, unavailable_meters
@@ -65,6 +67,9 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         "watts": format_watts,
         "joules": format_joules,
         "cost": format_cost,
+        "memory": memory_text,
+        "size": size_text,
+        "meters": calibration_rows,
         "mark": _MARKS.__getitem__,
         "status": tables.status_text,
         "marks": tables.stage_marks,
@@ -113,6 +118,7 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         repeats=repeat_rows(launches),
         kernels=[image for image in kernel_images(launches) if not image.speaking.plan.image.portable_of],
         probes=probes,
+        calibrations=shown_calibrations(launches),
         probe_columns=COLUMNS,
         probe_notes=notes_of(probes),
         effects=effects_of(launches),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 import msgspec
 
 from benchmarks.wire import STAGES
+from harness.calibration import Calibration, latest_calibrations
 from harness.failures import Signature, signatures
 from harness.fingerprints import Fingerprint, compare, describe, fingerprint_of
 from harness.records import WITHOUT_ACCURACY, Agreement, Launch
 from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
+from reports.memory import Reading, memory_of
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """``None``: not known, or made of random weights."""
     peak_resident_bytes: int | None
     peak_reserved_bytes: int | None
+    memory: tuple[Reading, ...]
+    """By meters that name themselves"""
 
     @property
     def image(self) -> str:
@@ -122,6 +126,8 @@ def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
 
     A probe that passed, or came to its steps, says nothing about a whole run; nor does a task, or a run for reference.
     """
+    launches = tuple(launches)
+    calibrations = latest_calibrations(launches)
     groups: dict[tuple[str, ...], list[Launch]] = {}
     for launch in _without_overtaken_builds(sorted(launches, key=lambda each: each.id)):
         if launch.plan.last_stage != STAGES[-1] and (launch.verdict.status == "pass" or launch.steps):
@@ -134,7 +140,7 @@ def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
         flags = plan.flags if plan.flags != "least" else ""
         key = (plan.cell, audio, plan.engine.name, str(plan.engine.rootless), flags, plan.gpu or "")
         groups.setdefault(key, []).append(launch)
-    return tuple(_row(latest_campaign(group)) for group in groups.values())
+    return tuple(_row(latest_campaign(group), calibrations) for group in groups.values())
 
 
 def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
@@ -213,7 +219,7 @@ def latest_campaign(launches: Sequence[Launch]) -> tuple[Launch, ...]:
     return tuple(launch for launch in ended if launch.plan.campaign == ended[-1].plan.campaign)
 
 
-def _row(launches: tuple[Launch, ...]) -> Row:
+def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Calibration]) -> Row:
     failed = [launch for launch in launches if launch.verdict.status == "fail"]
     wrong = [launch for launch in launches if launch.verdict.status == "wrong output"]
     speaking = (failed or wrong or launches)[-1]
@@ -234,6 +240,7 @@ def _row(launches: tuple[Launch, ...]) -> Row:
         speakers=speakers if type(speakers) is int else None,
         peak_resident_bytes=max((p for x in timed if (p := x.peak_resident_bytes) is not None), default=None),
         peak_reserved_bytes=max((p for x in timed if (p := x.peak_reserved_bytes) is not None), default=None),
+        memory=memory_of(timed, calibrations),
     )
 
 

@@ -14,19 +14,22 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.accuracy import Accuracy, FileResult
+from harness.calibration import calibration_of
 from harness.fingerprints import fingerprint_of
 from harness.ladder import rungs_of
 from harness.records import Launch
 from harness.stopping import rule_text, stop_text
 from reports import accuracy, tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
+from reports.calibrations import calibration_rows, size_text
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import COST_COLUMNS, cost_rows
 from reports.explanation import printable
 from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
 from reports.ladder import COLUMNS as LADDER
 from reports.ladder import ladder_cells
-from reports.markdown import chain_text, format_factor, format_gib, format_percent, format_seconds, format_spread
+from reports.markdown import chain_text, format_factor, format_percent, format_seconds, format_spread
+from reports.memory import memory_text
 from reports.probes import COLUMNS, Probe, probes_of
 from reports.repeats import REPEAT_COLUMNS, cool_down_text, repeat_rows
 
@@ -152,6 +155,22 @@ def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> No
     for launch in launches:
         if launch.verdict.status != "pass":
             print(printable(f"{launch.image}: {launch.verdict.cause} in {launch.verdict.stage}: {launch.verdict.summary}"))
+
+
+def print_calibrations(launches: Sequence[Launch]) -> None:
+    """Which meters of memory moved by what was allocated, to stdout."""
+    for launch in launches:
+        engine = launch.plan.engine
+        title = f"{launch.image} {launch.plan.variant} ({engine.name}{' rootless' if engine.rootless else ''})"
+        calibration = calibration_of(launch)
+        if calibration is None:
+            verdict = launch.verdict
+            print(printable(f"{title}: FAIL in {verdict.stage}: {verdict.cause}: {verdict.summary}"))
+            continue
+        columns = ("Meter", "Read by", *map(size_text, calibration.sizes_bytes), "Judged")
+        rows = [(row.meter, row.read_by, *row.moved, row.judged) for row in calibration_rows(calibration)]
+        _print_table(f"{title}: memory held on {launch.plan.device}, and by how much each meter moved", columns, rows)
+        print()
 
 
 def _name(probe: Probe) -> str:
@@ -337,7 +356,7 @@ def _cells(row: tables.Row) -> tuple[str, ...]:
         *times,
         "-" if row.speakers is None else str(row.speakers),
         format_percent(row.der),
-        format_gib(row.peak_resident_bytes),
+        memory_text(row.memory),
         f"{tables.status_text(row)}{' (portable)' if row.is_portable else ''}",
     )
 

@@ -133,6 +133,12 @@ class Engine(Protocol):
         """Run it to its end, or kill it when the time is up; nothing of it stays behind, whatever happens."""
         ...
 
+    def memory_stats(self, name: str) -> Mapping[str, int]:
+        """What the engine's own `stats` says of the memory of a running container: ``stats_usage_bytes``, and
+        ``stats_shown_bytes`` where it prints another number; empty where it keeps none. Answers soon, in any thread. Raises
+        `EngineError`."""
+        ...
+
     def watch(
         self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
     ) -> AbstractContextManager[None]:

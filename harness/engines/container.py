@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import docker
 import docker.errors
 import docker.types
 import requests
+from docker.utils import version_gte
 
 from harness.engines.base import (
     LOG,
@@ -47,6 +48,9 @@ from harness.records import EngineRecord, ExitRecord
 CALL_TIMEOUT_SECONDS = 60
 """For any call but a build and a wait."""
 
+STATS_TIMEOUT_SECONDS = 5
+"""For a container's memory: it is asked twice a second, and Docker takes one."""
+
 BUILD_SILENCE_TIMEOUT_SECONDS = 1800
 """A build that prints nothing for so long is given up: a torch wheel of 3 GB is downloaded in silence."""
 
@@ -69,6 +73,8 @@ class ContainerEngine:
         self._service: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._connection: docker.DockerClient | None = None
+        self._stats_connection: docker.DockerClient | None = None
+        self._url = ""
         socket = self._connect(found.socket)
         try:
             with self._explained("introducing itself"):
@@ -188,6 +194,17 @@ class ContainerEngine:
         finally:
             self._remove(container)
 
+    def memory_stats(self, name: str) -> Mapping[str, int]:
+        with self._explained("telling a container's memory"):
+            if self._stats_connection is None:
+                # Of its own: the other one may be at work in another thread.
+                self._stats_connection = docker.DockerClient(base_url=self._url, timeout=STATS_TIMEOUT_SECONDS)
+            api = self._stats_connection.api
+            # Where it can be said that processor time is not asked for, which takes two looks a second apart.
+            at_once = {"one_shot": True} if version_gte(api.api_version, "1.41") else {}
+            found: Any = api.stats(name, stream=False, **at_once)
+        return stats_memory(found, self._name)
+
     def watch(
         self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
     ) -> contextlib.AbstractContextManager[None]:
@@ -206,6 +223,9 @@ class ContainerEngine:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._stats_connection is not None:
+            self._stats_connection.close()
+            self._stats_connection = None
         if self._service is not None:
             # With whatever it started for us: a build's own programs go on without it.
             with contextlib.suppress(ProcessLookupError):
@@ -234,7 +254,8 @@ class ContainerEngine:
         """Connect to a socket, or to a service of our own; returns the socket. Raises `EngineError`."""
         path = socket or self._start_service()
         try:
-            self._connection = docker.DockerClient(base_url=f"unix://{path}", timeout=CALL_TIMEOUT_SECONDS)
+            self._url = f"unix://{path}"
+            self._connection = docker.DockerClient(base_url=self._url, timeout=CALL_TIMEOUT_SECONDS)
         except _REFUSALS as error:
             self.close()
             raise EngineError(f"{self._name} does not answer on {path}: {error}") from error
@@ -404,6 +425,24 @@ def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
                 raise
             time.sleep(0.1)
     return ask()
+
+
+def stats_memory(found: Any, engine: EngineName) -> dict[str, int]:
+    """The memory of an answer to `stats`; empty where it tells none, as of a container that does not run.
+
+    Docker's command line prints the usage less the page cache that is not in use: ``inactive_file`` with cgroup v2,
+    ``total_inactive_file`` with v1 (https://docs.docker.com/reference/cli/docker/container/stats/). Podman's prints the usage.
+    """
+    memory = found.get("memory_stats") if isinstance(found, dict) else None
+    usage = memory.get("usage") if isinstance(memory, dict) else None
+    if type(usage) is not int or usage <= 0:
+        return {}
+    told = {"stats_usage_bytes": usage}
+    parts = memory.get("stats") if isinstance(memory, dict) else None
+    if engine == "docker" and isinstance(parts, dict):
+        cache = parts.get("total_inactive_file", parts.get("inactive_file", 0))
+        told["stats_shown_bytes"] = usage - cache if type(cache) is int and 0 <= cache <= usage else usage
+    return told
 
 
 def _built(image: dict[str, Any]) -> BuiltImage:

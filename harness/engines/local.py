@@ -121,6 +121,10 @@ class Local:
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
         return ExitRecord(started=True, code=128 - code if code < 0 else code, run_seconds=time.monotonic() - begun)
 
+    def memory_stats(self, name: str) -> Mapping[str, int]:
+        """None: a process has no engine that keeps any."""
+        return {}
+
     def watch(
         self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
     ) -> contextlib.AbstractContextManager[None]:

@@ -304,6 +304,7 @@ class FakeEngine:
         self.runs: list[Run] = []
         self.builds: list[Recipe] = []
         self.build_log = ""
+        self.stats: dict[str, int] = {}
         self.kept: frozenset[str] = frozenset()
         self.is_closed = False
         self.sweeps = 0
@@ -342,6 +343,9 @@ class FakeEngine:
     def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
         self.runs.append(run)
         return self.guest(run)
+
+    def memory_stats(self, name: str) -> Mapping[str, int]:
+        return self.stats
 
     def watch(self, run: Run, **_: object) -> contextlib.AbstractContextManager[None]:
         """Nothing: there is no host to look at."""
