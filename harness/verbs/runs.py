@@ -13,6 +13,7 @@ from harness.verbs import base
 
 if TYPE_CHECKING:
     from harness.campaign import Request
+    from harness.energy import Price
 
 
 @base.app.command()
