@@ -11,10 +11,11 @@ from pathlib import Path
 
 import jinja2
 
-from benchmarks.wire import STAGES
+from benchmarks.wire import MEMORY_METERS, STAGES
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
+from reports.memory import memory_rows
 from reports.probes import COLUMNS, notes_of, probes_of
 from reports.three_times import three_times_rows
 from reports.waterfall import LAUNCH_COLUMNS, PASS_COLUMNS, waterfall_rows
@@ -69,6 +70,8 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,
+        memory=memory_rows(sorted(rows, key=_by_name)),
+        memory_meters=MEMORY_METERS,
         three_times=three_times_rows(sorted(rows, key=_by_name), launches),
         waterfalls=waterfall_rows(sorted(rows, key=_by_name)),
         launch_columns=LAUNCH_COLUMNS,
