@@ -12,7 +12,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import meter, probe, steps
+from benchmarks import memory, meter, probe, steps
 from benchmarks.wire import JOURNAL, REQUEST, Journal, ProtocolError, Request, StageFailed, processor_seconds
 
 
@@ -72,6 +72,7 @@ def run_stages(request: Request, journal: Journal, exchange: Path) -> None:
     with journal.stage("cold") as found:
         journal.write("pass", stage="cold", index=0, **workload.run())
         found["peak_resident_bytes"] = meter.peak_resident_bytes()
+        found.update(memory.read_meters(request.device))
     if ends_with("cold"):
         return
     with journal.stage("warm") as found:
@@ -79,6 +80,7 @@ def run_stages(request: Request, journal: Journal, exchange: Path) -> None:
             journal.write("pass", stage="warm", index=index, **workload.run())
         found["peak_resident_bytes"] = meter.peak_resident_bytes()
         found.update(meter.torch_peaks(request.device))
+        found.update(memory.read_meters(request.device))
     if ends_with("warm"):
         return
     with journal.stage("verify") as found:

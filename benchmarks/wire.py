@@ -71,6 +71,17 @@ the module of its name in this package."""
 KNOBS = ("lstm-dropout-0", "miopen-off")
 """What `benchmarks.knobs` can switch."""
 
+MEMORY_METERS = (
+    "resident_peak_bytes",
+    "tree_resident_peak_bytes",
+    "cgroup_peak_bytes",
+    "cgroup_current_bytes",
+    "torch_allocated_peak_bytes",
+    "torch_reserved_peak_bytes",
+)
+"""What `benchmarks.memory` reads at the end of ``cold`` and ``warm``: ``memory`` of that event has those that could be read,
+``memory_unavailable`` says why the others could not."""
+
 REQUEST = "request.json"
 JOURNAL = "journal.jsonl"
 STEP_JOURNAL = "step.jsonl"

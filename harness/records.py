@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from benchmarks.wire import MEMORY_METERS
+
 SCHEMA = 1
 
 DEFAULT_WARM_PASSES = 3
@@ -467,6 +469,22 @@ class Launch(Record, frozen=True, kw_only=True):
         return None if value is None else int(value)
 
     @property
+    def memory(self) -> dict[str, int]:
+        """Bytes by meter, of `benchmarks.wire.MEMORY_METERS`, as the guest read them after its last pass."""
+        found = {name: number(value) for name, value in _mapping(self._last_pass_stage.get("memory")).items()}
+        return {name: int(value) for name in MEMORY_METERS if (value := found.get(name)) is not None and value >= 0}
+
+    @property
+    def memory_unavailable(self) -> dict[str, str]:
+        """Meters that could not be read, and why: none of them is 0."""
+        reasons = _mapping(self._last_pass_stage.get("memory_unavailable"))
+        return {name: str(reasons[name]) for name in MEMORY_METERS if name in reasons and name not in self.memory}
+
+    @property
+    def _last_pass_stage(self) -> dict[str, Any]:
+        return self.ends("warm") or self.ends("cold")
+
+    @property
     def output(self) -> dict[str, Any]:
         """What ``verify`` found: ``rttm``, ``speakers``, ``speech_seconds``, ``der`` ..."""
         return self.ends("verify")
@@ -491,6 +509,10 @@ def der_of(output: dict[str, Any]) -> float | None:
     if missed is None or false_alarm is None or confusion is None or not total:
         return None
     return (missed + false_alarm + confusion) / total
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def number(value: Any) -> float | None:

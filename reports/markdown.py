@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 
-from benchmarks.wire import STAGES
+from benchmarks.wire import MEMORY_METERS, STAGES
 from harness.energy import NO_PRICE, Price
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
@@ -20,6 +20,7 @@ from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.calibrations import calibration_rows, shown_calibrations, size_text
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import cost_rows
+from reports.guest_memory import memory_rows
 from reports.hardware import machines_of
 from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
 from reports.ladder import COLUMNS as LADDER_COLUMNS
@@ -110,6 +111,8 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         workloads=tables.workloads_of(rows),
         machines=machines_of(row.speaking.plan.host for row in rows),
         stages=STAGES,
+        memory=memory_rows(sorted(rows, key=_by_name)),
+        memory_meters=MEMORY_METERS,
         three_times=three_times_rows(sorted(rows, key=_by_name), launches),
         waterfalls=waterfall_rows(sorted(rows, key=_by_name)),
         launch_columns=LAUNCH_COLUMNS,

@@ -13,7 +13,7 @@ from benchmarks.meter import Stopwatch
 
 from .stubs import Ended, Stubs, run_guest
 
-SPIN = "import time\nuntil = time.perf_counter() + 0.05\nwhile time.perf_counter() < until: pass"
+SPIN = "import time\nuntil = time.process_time() + 0.05\nwhile time.process_time() < until: pass"
 
 
 def test_the_parts_of_each_pass_sum_to_the_whole(whole: Ended) -> None:
@@ -44,9 +44,9 @@ def test_clustering_is_told_apart_from_reconstruction(tmp_path: Path, version: s
     ended = run_guest(tmp_path, Stubs(misbehave={"cluster": SPIN}, pyannote_audio=version))
     for event in ended.events("pass"):
         assert event["parts"]["clustering"] >= 0.05
-        assert event["processor_parts"]["clustering"] > 0.02
-        assert event["parts"]["reconstruction"] < 0.05
-        assert event["parts"]["embeddings"] < 0.05
+        assert event["processor_parts"]["clustering"] >= 0.05
+        assert event["processor_parts"]["reconstruction"] < 0.05
+        assert event["processor_parts"]["embeddings"] < 0.05
 
 
 class Registered:

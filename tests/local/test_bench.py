@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import wave
@@ -9,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.wire import MEMORY_METERS
+from harness import places
 from harness.audio import read_rttm
 from harness.models import embedded_folder
+from harness.three_times import phase_of
+from harness.waterfall import waterfall_of
 from tests.commands import Workplace, wait_until
 
 ONE = ("local-cpu", "--launches", "1", "--passes", "1")
@@ -44,6 +49,45 @@ def test_the_parts_of_a_pass_sum_to_the_whole(workplace: Workplace) -> None:
         assert set(event["parts"]) == {"segmentation", "speaker counting", "embeddings", "clustering", "reconstruction", "rest"}
         assert set(event["processor_parts"]) == set(event["parts"])
         assert sum(event["parts"].values()) == pytest.approx(event["seconds"], rel=0.01)
+
+
+def test_the_parts_of_a_launch_sum_to_its_whole_time(workplace: Workplace) -> None:
+    (launch,) = workplace.bench(*ONE, "--audio-seconds", "10", "--json").launches
+    found = waterfall_of(launch)
+    assert found is not None
+    assert found.flaw is None
+    assert found.share == pytest.approx(1.0, abs=0.01)
+    assert found.seconds("between stages") < 0.05 * found.wall_seconds
+    assert 0 < found.seconds("load", "decode") < found.seconds("load", "models")
+    assert found.processor_seconds("warm", "embeddings") == pytest.approx(
+        sum(e["processor_parts"]["embeddings"] for e in launch.journal if e["event"] == "pass" and e["stage"] == "warm")
+    )
+    assert "Where the time goes" in workplace.page.read_text()
+
+
+def test_a_kept_cache_makes_second_launches_and_a_cpu_puts_no_kernel_into_it(workplace: Workplace, tmp_path: Path) -> None:
+    kept = Workplace(workplace.results, {"STRIXBENCH_CACHE": str(tmp_path / "cache")})
+    (tmp_path / "cache").mkdir()
+    for path in places.cache().iterdir():  # the user's models and environments, and caches of this test's own
+        if path.name != "kernels":
+            (tmp_path / "cache" / path.name).symlink_to(path)
+    done = kept.bench("local-cpu", "--launches", "2", "--passes", "1", "--audio-seconds", "10", "--caches", "keep", "--json")
+    assert [phase_of(launch) for launch in done.launches] == ["cold", "second"]
+    assert [launch.caches.files_after for launch in done.launches if launch.caches] == [0, 0]
+    assert "no kernel cache on a CPU" in kept.page.read_text()
+    (cache,) = json.loads(kept.run("caches", "--json").stdout)
+    assert (cache["image"], cache["engine"]) == ("local-cpu", "local")
+    assert kept.run("caches", "--clear").code == 0
+    assert list((tmp_path / "cache" / "kernels").iterdir()) == []
+
+
+def test_the_guest_s_memory_meters_are_read_or_said_to_be_unavailable(workplace: Workplace) -> None:
+    (launch,) = workplace.bench(*ONE, "--audio-seconds", "10", "--json").launches
+    assert set(launch.memory) | set(launch.memory_unavailable) == set(MEMORY_METERS)
+    assert launch.memory["resident_peak_bytes"] > 200 << 20
+    assert launch.memory["tree_resident_peak_bytes"] >= launch.memory["resident_peak_bytes"]
+    # A process of this host has no cgroup of its own.
+    assert "cgroup_peak_bytes" in launch.memory_unavailable
 
 
 def test_audio_seconds_repeats_audio_and_reference_and_says_so(workplace: Workplace) -> None:
