@@ -37,9 +37,11 @@ class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple[AgreementRow, ...]:
     """A row for each configuration that came to an output, CPU runs among them; none where all are CPU runs, unless asked for."""
-    listed = sorted(rows, key=lambda row: (row.image, row.speaking.plan.cell, row.engine))
-    told = tuple(_agreement_row(row) for row in listed if row.status != "fail")
-    return told if with_cpu_runs or any(not is_cpu_run(launch) for row in listed for launch in row.launches) else ()
+    listed = sorted(
+        (row for row in rows if row.status != "fail"), key=lambda row: (row.image, row.speaking.plan.cell, row.engine)
+    )
+    is_needed = with_cpu_runs or any(not is_cpu_run(launch) for row in listed for launch in row.launches)
+    return tuple(_agreement_row(row) for row in listed) if is_needed else ()
 
 
 def format_difference(each: AgreementRow) -> str:

@@ -57,7 +57,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         for launch in self.launches:
             if launch.verdict.status != "fail" and not is_cpu_run(launch):
                 if launch.agreement is None:
-                    return "it was not asked for"
+                    return "no comparison was made"
                 if launch.agreement.why_not:
                     return launch.agreement.why_not
         return ""

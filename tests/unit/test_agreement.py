@@ -226,7 +226,7 @@ def test_what_agrees_is_ranked_with_its_figures() -> None:
 
 def test_what_was_not_compared_passes_and_has_no_rank() -> None:
     for launch, why in (
-        (launched(), "it was not asked for"),
+        (launched(), "no comparison was made"),
         (compared(launched(), Comparison(why_not="the CPU run failed")), "the CPU run failed"),
     ):
         (row,) = rows_of([launch])
@@ -250,7 +250,12 @@ def test_cpu_runs_alone_need_no_section() -> None:
     assert agreement_rows(rows_of([launch])) == ()
     assert "Agreement" not in render_benchmarks([launch])
     told = {each.row.image: each.said for each in agreement_rows(rows_of([launch, launched()]))}
-    assert told == {"cpu": "is a CPU run", "rocm-made-up": "not compared: it was not asked for"}
+    assert told == {"cpu": "is a CPU run", "rocm-made-up": "not compared: no comparison was made"}
+
+
+def test_a_gpu_that_fails_needs_no_section_either() -> None:
+    failed = a_failed_launch(a_plan(2, family="rocm", image="broken", device="cuda"), stage="cold")
+    assert agreement_rows(rows_of([a_launch(), failed])) == ()
 
 
 def test_of_several_launches_the_worst_figure_is_shown() -> None:
