@@ -90,6 +90,7 @@ def bench(
     from harness.arms import DEFAULT_LAUNCHES, arms_of, cells_of, read_factors, read_settings
     from harness.caches import parse_mode
     from harness.campaign import Request
+    from harness.compare import FEWEST_PAIRS
     from harness.devices import parse_flags
     from harness.energy import Price
     from harness.inputs import (
@@ -116,6 +117,8 @@ def bench(
     row = catalog.select_pipeline(known, pipeline)
     factors = read_factors(known, vary or ())
     arms = arms_of(factors, read_settings(known, set_knobs or ()), null=null)
+    if kind != "bench" and launches is not None and launches < FEWEST_PAIRS:
+        base.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
     chosen, chosen_fixes = _choose(known, images, fixes, gfx=gfx, family=family, portable=portable)
     for image in chosen:  # what a knob does not bear on is refused before anything is fetched
         cells_of(known, image, gfx, fixes=chosen_fixes, pipeline=row, audio="", arms=arms)

@@ -12,7 +12,7 @@ import pytest
 from harness import places
 from harness.engines.base import OWNER_LABEL
 from harness.models import GATED
-from tests.unit.command_line import Strixbench, options_of
+from tests.unit.command_line import Strixbench, options_of, overlay
 from tests.unit.samples import write_rttm
 
 CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -256,4 +256,40 @@ def test_a_dry_run_says_how_often_a_cell_would_be_launched(
 ) -> None:
     outcome = strixbench("bench", "local-cpu", "--audio", recording, *options, "--dry-run")
     assert outcome.code == 0
+    assert said in outcome.err
+
+
+def test_a_dry_run_prints_the_line_of_each_arm_and_warns_of_its_hazard(
+    strixbench: Strixbench, recording: Path, podman: Path, tmp_path: Path
+) -> None:
+    text = '[hazards.mine]\ndescription = "made up"\nsource = "x"\nfamilies = ["cpu"]\nsegmentation_batch_from = 64\n'
+    own = overlay(tmp_path, text)
+    vary = ("--vary", "segmentation-batch=32,64", "--catalog", own)
+    outcome = strixbench("bench", "cpu", *vary, "--audio", recording, "--dry-run")
+    assert outcome.code == 0
+    assert len(outcome.out.splitlines()) == 2
+    assert outcome.err.count("# hazard mine: made up (x)") == 1
+    requests = (tmp_path / "results" / "launches").glob("*/exchange/request.json")
+    assert sorted(json.loads(path.read_text())["segmentation_batch_size"] for path in requests) == [32, 64]
+
+
+def test_a_dry_run_of_a_null_test_prints_its_one_cell_once(strixbench: Strixbench, recording: Path) -> None:
+    outcome = strixbench("bench", "local-cpu", "--null", "--audio", recording, "--dry-run")
+    assert len(outcome.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--vary", "smda=on,off"), "no knob 'smda' (did you mean 'sdma'?)"),
+        (("--vary", "sdma=on,off"), "knob sdma bears on rocm, therock, and image local-cpu is cpu"),
+        (("--set", "threads=0"), "'0' is no whole number"),
+        (("--null", "--vary", "threads=1,2"), "one of them"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_refused_before_anything_is_fetched(
+    strixbench: Strixbench, words: tuple[str, ...], said: str
+) -> None:
+    outcome = strixbench("bench", "local-cpu", *words)
+    assert outcome.code == 2
     assert said in outcome.err
