@@ -140,6 +140,24 @@ def test_one_that_cannot_be_killed_is_left_behind() -> None:
     assert sampling._left_behind.pop() is sampler
 
 
+@pytest.mark.parametrize(
+    ("meter", "rests"), [("socket_power_watts", True), ("cpu_package_joules", True), ("gpu_joules_1", True), ("a_bytes", False)]
+)
+def test_the_idle_host_is_waited_for_where_its_power_can_be_read(tmp_path: Path, meter: str, rests: bool) -> None:
+    into = tmp_path / "telemetry.jsonl"
+    into.write_text(f'{{"hertz": 2.0}}\n{{"at": 1.0, "values": {{"{meter}": 5.0}}}}\n')
+    begun = time.monotonic()
+    sampling._rest(into, 0.3)
+    assert (time.monotonic() - begun >= 0.3) == rests
+
+
+def test_a_sampler_that_says_nothing_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "FIRST_SAMPLE_SECONDS", 0.1)
+    begun = time.monotonic()
+    sampling._rest(tmp_path / "nothing", 600.0)
+    assert time.monotonic() - begun < SECONDS
+
+
 def test_a_folder_that_is_gone_costs_the_samples_alone(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere" / "telemetry.jsonl"
     with sampling.sampling(tmp_path, into=nowhere, gpu=None, is_nvidia=False, quiet_seconds=0.0):
