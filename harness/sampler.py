@@ -34,8 +34,9 @@ SAMPLES_BEFORE_SLOWER = 3600
 samples and not of 170,000."""
 
 
-def sensors_of(order: dict[str, Any], root: Path = Path("/")) -> tuple[Sensor, ...]:
-    """What an order asks to read: ``exchange``, ``since_ticks``, ``gpu`` (PCI address, number or null), ``is_nvidia``."""
+def sensors_of(order: dict[str, Any]) -> tuple[Sensor, ...]:
+    """What an order asks to read: ``exchange``, ``since_ticks``, ``gpu`` (PCI address, number or null), ``is_nvidia``, ``root``."""
+    root = Path(order["root"])
     gpus: tuple[Sensor, ...] = (Nvidia(order["gpu"]),) if order["is_nvidia"] else amd_gpus_below(root, order["gpu"])
     processes = LaunchProcesses(order["exchange"], order["since_ticks"], root)
     return (*(gpus or (_NoGpu(root, order["gpu"]),)), Rapl(root), Meminfo(root), processes)
