@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from harness.energy import marks_of
 from harness.fingerprints import fingerprint_of
 from harness.records import Launch
 from reports import tables
@@ -140,6 +141,10 @@ def print_launch(launch: Launch) -> None:
             f"segmentation {fingerprint.segmentation.short}, embedding {fingerprint.embedding.short} on {fingerprint.device}"
             f"{f', {fingerprint.cpu_capability}' if fingerprint.cpu_capability else ''}"
         )
+    if launch.telemetry is not None:
+        sampled = launch.telemetry
+        lines["sampled"] = f"{len(sampled.times)} times, {len(sampled.series)} meters; {len(sampled.unavailable)} unavailable"
+        lines["marks"] = "; ".join(marks_of(launch)) or "-"
     for name, value in lines.items():
         print(f"{name:<9} {value}")
     if launch.chain:
