@@ -399,9 +399,7 @@ class Campaign:
     def _execute(self, prepared: Prepared, engine: Engine) -> Launch:
         """Run a launch; where the engine refuses, that is what became of it."""
         try:
-            # Once a campaign: every later launch is compared with the same idle host.
-            has_rested = any(launch.telemetry is not None for launch in self.launches)
-            launch = execute(prepared, engine, quiet_seconds=0.0 if has_rested else QUIET_SECONDS)
+            launch = execute(prepared, engine, quiet_seconds=self._quiet_seconds(prepared.plan))
         except EngineError as error:
             self.environment_error = error
             # What the guest wrote until then is kept with it.
@@ -418,6 +416,11 @@ class Campaign:
         if budget is not None:
             most = min(most, max(0.0, budget - self._pace.elapsed_seconds()))
         return self._pace.cool_down(most, say=self._observer.say)
+
+    def _quiet_seconds(self, plan: Plan) -> float:
+        """Once a campaign, and where passes follow whose energy is of interest: later launches have the same idle host."""
+        has_rested = any(launch.telemetry is not None for launch in self.launches)
+        return 0.0 if has_rested or plan.task or plan.steps else QUIET_SECONDS
 
     def _prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
         prepared = prepare_launch(

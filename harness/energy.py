@@ -21,8 +21,8 @@ FEWEST_SAMPLES = 4
 """Inside a window: with fewer, its borders, which are interpolated, weigh more than what was sampled."""
 
 LOW_CLOCK_HERTZ = 1.0e9
-"""Below it, at work, something holds the clock: Strix Halo runs at 2.4 to 2.9 GHz under load, and where its clock was stuck
-it was stuck at 600 to 885 MHz (https://github.com/ROCm/ROCm/issues/5750)."""
+"""Below it, at work, something holds the clock: a Strix Halo has been seen at 2.36 to 2.71 GHz under load (nix-amd-ai#132), and
+at 600 to 885 MHz where its clock was stuck (https://github.com/ROCm/legacy-rocm-build/issues/5750)."""
 
 BUSY_PERCENT = 50.0
 """Clocks are judged while the GPU is this busy: an idle one sleeps at a low clock."""

@@ -58,7 +58,7 @@ def unavailable_meters(rows: Iterable[TelemetryRow]) -> dict[str, tuple[tuple[st
 
 def _telemetry_row(row: Row, campaign: Sequence[Launch], price: Price) -> TelemetryRow:
     sampled = [launch for launch in row.launches if launch.telemetry is not None]
-    whole = [launch for launch in sampled if launch.verdict.status != "fail"] or sampled
+    whole = [launch for launch in sampled if launch.verdict.status != "fail"]
     answers = [(launch, energy_of(launch, campaign)) for launch in whole]
     energies = [(launch, energy) for launch, energy in answers if isinstance(energy, Energy)]
     costs = [cost for launch, energy in answers if (cost := _cost(launch, energy, price)) is not None]
@@ -69,10 +69,10 @@ def _telemetry_row(row: Row, campaign: Sequence[Launch], price: Price) -> Teleme
         idle_watts=energies[-1][1].idle_watts if energies else None,
         joules_per_audio_hour=estimate([energy.joules_per_audio_hour for _, energy in energies]),
         samples=min((energy.samples for _, energy in energies), default=0),
-        why_no_energy="" if energies else str(answers[-1][1]),
+        why_no_energy="" if energies else str(answers[-1][1]) if answers else "no launch came to its end",
         cost=estimate(costs),
-        marks=_marks(whole),
-        memory=_memory(whole),
+        marks=_marks(whole or sampled),
+        memory=_memory(whole or sampled),
         unavailable=_unavailable(sampled[-1]),
     )
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from harness.accuracy import Accuracy, FileResult
 from harness.calibration import calibration_of
+from harness.energy import marks_of
 from harness.fingerprints import fingerprint_of
 from harness.ladder import rungs_of
 from harness.records import Launch
@@ -329,6 +330,10 @@ def print_launch(launch: Launch) -> None:
             f"segmentation {fingerprint.segmentation.short}, embedding {fingerprint.embedding.short} on {fingerprint.device}"
             f"{f', {fingerprint.cpu_capability}' if fingerprint.cpu_capability else ''}"
         )
+    if launch.telemetry is not None:
+        sampled = launch.telemetry
+        lines["sampled"] = f"{len(sampled.times)} times, {len(sampled.series)} meters; {len(sampled.unavailable)} unavailable"
+        lines["marks"] = "; ".join(marks_of(launch)) or "-"
     for name, value in lines.items():
         print(f"{name:<9} {value}")
     if launch.chain:

@@ -17,6 +17,7 @@ import pytest
 
 from harness.engines import sampling
 from harness.telemetry import read_lines, read_telemetry
+from tests.unit.sensor_trees import a_strix_halo, strixbench_itself
 
 SECONDS = 20.0
 """A bound for what takes a fraction of one."""
@@ -138,6 +139,42 @@ def test_one_that_cannot_be_killed_is_left_behind() -> None:
     sampling._end(sampler)
     assert sampler.was_killed
     assert sampling._left_behind.pop() is sampler
+
+
+@pytest.mark.parametrize(
+    ("meter", "rests"), [("socket_power_watts", True), ("cpu_package_joules", True), ("gpu_joules_1", True), ("a_bytes", False)]
+)
+def test_the_idle_host_is_waited_for_where_its_power_can_be_read(tmp_path: Path, meter: str, rests: bool) -> None:
+    into = tmp_path / "telemetry.jsonl"
+    into.write_text(f'{{"hertz": 2.0}}\n{{"at": 1.0, "values": {{"{meter}": 5.0}}}}\n')
+    begun = time.monotonic()
+    sampling._rest(into, 0.3)
+    assert (time.monotonic() - begun >= 0.3) == rests
+
+
+def test_a_sampler_that_says_nothing_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "FIRST_SAMPLE_SECONDS", 0.1)
+    begun = time.monotonic()
+    sampling._rest(tmp_path / "nothing", 600.0)
+    assert time.monotonic() - begun < SECONDS
+
+
+def test_a_file_that_hangs_holds_up_neither_its_neighbours_nor_the_end(tmp_path: Path) -> None:
+    """A made-up Strix Halo, one of whose files is a pipe that nobody writes to."""
+    strixbench_itself(tmp_path)
+    device = a_strix_halo(tmp_path)
+    (device / "mem_info_gtt_used").unlink()
+    os.mkfifo(device / "mem_info_gtt_used")
+    into = tmp_path / "telemetry.jsonl"
+    with sampling.sampling(tmp_path, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0, root=tmp_path):
+        assert comes(lambda: len(read_lines(into)) > 2)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < sampling.END_SECONDS + SECONDS / 4
+    assert samplers_of(into) == []
+    found = read_telemetry(into)
+    assert found is not None
+    assert found.unavailable["gtt_used_bytes"].endswith("mem_info_gtt_used did not answer within 1 s")
+    assert set(found.series["socket_power_watts"]) == {84.5}
 
 
 def test_a_folder_that_is_gone_costs_the_samples_alone(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from harness.energy import NO_PRICE, Price
-from harness.records import Launch, Telemetry
+from harness.records import Launch, Telemetry, Verdict
 from reports.markdown import render_benchmarks
 from reports.tables import rows_of
 from reports.telemetry import TelemetryRow, telemetry_rows
@@ -28,7 +28,8 @@ def sampled(number: int, watts: float | None, *, quiet: bool = False, throttled:
     if throttled:
         series["throttle_thm_gfx"] = tuple(at - begin for at in times)
     telemetry = Telemetry(hertz=2.0, times=times, series=series, unavailable=UNAVAILABLE)
-    launch = a_launch(a_plan(number, image="rocm", family="rocm"), journal=journal)
+    passed = Verdict(status="pass", stage="verify")
+    launch = a_launch(a_plan(number, image="rocm", family="rocm"), journal=journal, verdict=passed)
     return msgspec.structs.replace(launch, start_seconds=1.0, telemetry=telemetry)
 
 
@@ -86,3 +87,13 @@ def test_the_page_names_meter_and_idle_host_and_memory() -> None:
     assert "| 50.0 W | 10.0 W | 14.4 kJ | 1 | `socket_power_watts`, 14 samples or more |" in page
     assert "peak of the processes' RSS 1.00 GiB" in page
     assert "| 50.0 W | not sampled | 18.0 kJ |" in render_benchmarks([sampled(1, 50.0)])
+
+
+def test_the_energy_of_wrong_output_is_struck_through_and_that_of_a_failure_is_none() -> None:
+    launch = sampled(1, 50.0, quiet=True)
+    wrong = msgspec.structs.replace(launch, verdict=Verdict(status="wrong output", stage="verify"))
+    assert "| ~~14.4 kJ~~ | ~~0.30000~~ |" in render_benchmarks([wrong], Price(per_hour=3.0))
+    failed = msgspec.structs.replace(launch, verdict=Verdict(status="fail", stage="verify", cause="error"))
+    row = the_row(failed, price=Price(per_hour=3.0))
+    assert (row.joules_per_audio_hour, row.cost, row.why_no_energy) == (None, None, "no launch came to its end")
+    assert row.memory
