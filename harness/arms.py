@@ -7,7 +7,7 @@ drift a change in every single case, this order in none. A round is a pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -151,9 +151,9 @@ def rocm_of(image: Image) -> str | None:
     return version if rocm else image.expected if image.family in ("rocm", "therock") else None
 
 
-def without_knobs(variant: str) -> str:
-    """A variant's name without the knobs that were set on it: ``native+lstm-dropout-0+sdma=off`` -> ``native+lstm-dropout-0``."""
-    return "+".join(part for part in variant.split("+") if "=" not in part)
+def without_knobs(variant: str, knobs: Collection[str]) -> str:
+    """A variant's name without these knobs: ``native+lstm-dropout-0+sdma=off`` without ``sdma`` is ``native+lstm-dropout-0``."""
+    return "+".join(part for part in variant.split("+") if "=" not in part or part.partition("=")[0] not in knobs)
 
 
 def _knob_and_values(known: Catalog, text: str, *, option: str) -> tuple[str, tuple[str, ...]]:

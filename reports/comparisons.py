@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ class Subject(msgspec.Struct, frozen=True):
     image: str
     engine: str
     variant: str
-    """Without the knobs"""
+    """Without the knobs that were varied"""
     pipeline: str
     audio: str
     audio_sha256: str
@@ -130,20 +130,21 @@ def _campaigns(launches: Iterable[Launch], *, purpose: str) -> list[list[Launch]
 
 
 def _by_subject(launches: Sequence[Launch]) -> dict[Subject, dict[str, list[Launch]]]:
-    """By what was launched, then by arm."""
+    """One campaign's by what was launched, then by arm."""
+    varied = {launch.plan.arm.partition("=")[0] for launch in launches if "=" in launch.plan.arm}
     found: dict[Subject, dict[str, list[Launch]]] = {}
     for launch in launches:
-        found.setdefault(_subject(launch), {}).setdefault(launch.plan.arm, []).append(launch)
+        found.setdefault(_subject(launch, varied), {}).setdefault(launch.plan.arm, []).append(launch)
     return found
 
 
-def _subject(launch: Launch) -> Subject:
+def _subject(launch: Launch, varied: Collection[str]) -> Subject:
     plan = launch.plan
     host = plan.host
     return Subject(
         image=plan.image.name,
         engine=f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name,
-        variant=without_knobs(plan.variant),
+        variant=without_knobs(plan.variant, varied),
         pipeline=plan.workload.pipeline,
         audio=plan.workload.audio,
         audio_sha256=plan.workload.audio_sha256,

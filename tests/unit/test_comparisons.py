@@ -165,6 +165,17 @@ def test_a_null_test_stands_beside_the_claims_of_its_own_host_alone() -> None:
     assert cells(alone)["Null test here"] == "none: `bench --null`"
 
 
+def test_null_tests_with_another_setting_are_of_another_cell() -> None:
+    with_threads = null(*RATIOS, campaign=2)
+    with_threads = [
+        msgspec.structs.replace(launch, plan=msgspec.structs.replace(launch.plan, variant="cpu+threads=1"))
+        for launch in with_threads
+    ]
+    first, second = nulls_of(null(*RATIOS, campaign=1) + with_threads)
+    assert (first.subject.variant, second.subject.variant) == ("cpu", "cpu+threads=1")
+    assert (first.trials, second.trials) == (1, 1)
+
+
 def test_arms_are_rows_of_their_own_and_null_launches_none() -> None:
     rows = rows_of(varied(*RATIOS) + null(*RATIOS))
     assert sorted(row.speaking.plan.variant for row in rows) == ["cpu+segmentation-batch=32", "cpu+segmentation-batch=64"]
