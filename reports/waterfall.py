@@ -30,7 +30,6 @@ PASS_COLUMNS = (
     "embeddings",
     "clustering",
     "reconstruction",
-    "clustering and reconstruction",
     "rest",
 )
 
