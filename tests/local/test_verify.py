@@ -70,7 +70,7 @@ def test_a_fault_that_the_cpu_run_of_the_same_image_has_not_is_wrong_output(work
     for launch in (first, second):
         assert launch.verdict.status == "wrong output", launch.verdict
         assert launch.verdict.summary.startswith("not what the CPU of the same image puts out: ")
-        assert "the fixed chunk's segmentation is " in launch.verdict.summary
+        assert "the fixed chunk's segmentation is off by " in launch.verdict.summary
         assert launch.agreement is not None
         assert launch.agreement.reference == reference.id, "it was found again"
         assert launch.agreement.cosine == 1.0, "the embedding has no LSTM"
