@@ -42,7 +42,7 @@ DISTINCT = 4
 TOLERANCES = {"segmentation": 1e-3, "embedding": 1e-2}
 """Of ``relative_difference``, the largest of all values. In half precision an LSTM of these shapes was off by 7e-4 on average
 where it was right, and by 1.4e-2 at the first batch that lost its bias (pytorch#177834); this is float32, where batch 1 and
-others differ by some 1e-6 on a CPU. The probe's steps have the same 1e-3. The embedding is some 30 layers of convolutions, each
+32 differ by less than 1e-6 on a CPU. The probe's steps have the same 1e-3. The embedding is some 30 layers of convolutions, each
 of which may use another algorithm at another batch, such as Winograd's; `LEAST_COSINE` holds it as well."""
 
 LEAST_COSINE = 0.999

@@ -197,9 +197,9 @@ def _compare_chunks(ours: Chunk | None, theirs: Chunk | None, reasons: list[str]
         )
     absolute, relative = _difference(ours.segmentation, theirs.segmentation)
     if relative is None or relative > MOST_DIFFERENCE:
-        shown = "an unknown part" if relative is None else f"{relative:.2g}"
+        shown = "unknown" if relative is None else f"{relative:.2g}"
         reasons.append(
-            f"the fixed chunk's segmentation is {shown} of the CPU run's largest value away; at most {MOST_DIFFERENCE:g} is allowed"
+            f"the fixed chunk's segmentation is off by {shown} times the CPU run's largest value; at most {MOST_DIFFERENCE:g} is allowed"
         )
     return {
         "cosine": cosine,

@@ -52,8 +52,8 @@ def format_difference(each: AgreementRow) -> str:
 
 
 def format_cosine(value: float | None) -> str:
-    """``0.999998``: cut, not rounded, so that only 1 is shown as 1."""
-    return "-" if value is None else f"{int(value * 1_000_000) / 1_000_000:.6f}"
+    """``0.999998``: cut, not rounded, so that only 1 is shown as 1, but for the last bits of its own arithmetic."""
+    return "-" if value is None else f"{int(value * 1_000_000 + 1e-6) / 1_000_000:.6f}"
 
 
 def _agreement_row(row: Row) -> AgreementRow:

@@ -8,6 +8,7 @@ import msgspec
 
 from harness.ladder import Rung, rungs_of
 from harness.records import Launch
+from reports.agreement import format_cosine
 
 COLUMNS = ("Network", "Batch", "Batch x frames", "Items off", "Largest difference", "Of the largest value", "Cosine", "Result")
 
@@ -54,7 +55,7 @@ def ladder_cells(rung: Rung) -> tuple[str, ...]:
         str(rung.wrong_items) if tried else "-",
         _exponent(rung.difference, tried=tried),
         _exponent(rung.relative_difference, tried=tried),
-        "-" if rung.cosine is None else f"{int(rung.cosine * 1_000_000) / 1_000_000:.6f}",
+        format_cosine(rung.cosine),
         result,
     )
 

@@ -157,13 +157,13 @@ def test_a_segmentation_that_is_off_is_caught_by_its_largest_difference() -> Non
     assert found.difference == pytest.approx(0.2, abs=1e-6)
     assert found.relative_difference == pytest.approx(0.02, abs=1e-6)
     assert found.reasons == (
-        "the fixed chunk's segmentation is 0.02 of the CPU run's largest value away; at most 0.01 is allowed",
+        "the fixed chunk's segmentation is off by 0.02 times the CPU run's largest value; at most 0.01 is allowed",
     )
     assert reasons(chunk=a_chunk(segmentation=values([SEGMENTATION[0] + 0.05, *SEGMENTATION[1:]]))) == ""
 
 
 def test_items_of_one_batch_that_differ_among_themselves_are_caught() -> None:
-    assert "0.05 of the CPU run's largest value" in reasons(chunk=a_chunk(segmentation=values(SEGMENTATION, spread=0.5)))
+    assert "0.05 times the CPU run's largest value" in reasons(chunk=a_chunk(segmentation=values(SEGMENTATION, spread=0.5)))
 
 
 def test_of_random_weights_the_numbers_alone_are_compared() -> None:
@@ -268,7 +268,7 @@ def test_of_several_launches_the_worst_figure_is_shown() -> None:
 
 def test_a_cosine_is_never_rounded_up_to_one() -> None:
     assert format_cosine(0.9999999) == "0.999999"
-    assert format_cosine(1.0) == "1.000000"
+    assert format_cosine(1.0) == format_cosine(1 - 1e-13) == "1.000000"
     assert format_cosine(None) == "-"
 
 
