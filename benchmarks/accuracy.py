@@ -180,12 +180,12 @@ class _Evidence:
         return rttm
 
     def chain(self, error: Exception) -> list[dict[str, str]]:
-        """The exception chain, without frames where those do not fit."""
+        """The exception chain; its root alone, without frames, where it does not fit."""
         chain = exception_chain(error)
         size = len(json.dumps(chain))
         if size > self._left // 10:
             return [
-                {**link, "message": link["message"][:300], "where": link["where"][:300], "traceback": ""} for link in chain[-2:]
+                {**link, "message": link["message"][:300], "where": link["where"][:300], "traceback": ""} for link in chain[-1:]
             ]
         self._left -= size
         return chain

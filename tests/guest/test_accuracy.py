@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.wire import Request
+from benchmarks.wire import JOURNAL, Request
 
 from . import stubs
 from .stubs import Ended, Stubs, make_request, run_guest
@@ -136,3 +136,11 @@ def test_a_pipeline_that_does_not_load_ends_the_task_before_any_recording(tmp_pa
     assert words(ended) == []
     (failed,) = ended.events("failed")
     assert failed["stage"] == "accuracy"
+
+
+def test_long_exceptions_of_many_recordings_leave_the_journal_short_enough_to_be_read(tmp_path: Path) -> None:
+    ended = run(tmp_path, {"pass 0": "raise RuntimeError('x' * 200_000 + ' the cause')"}, files=600)
+    failed = ended.events("result", outcome="failed")
+    assert len(failed) == 600
+    assert {event["chain"][-1]["type"] for event in failed} == {"RuntimeError"}
+    assert (ended.exchange / JOURNAL).stat().st_size < 3 << 20
