@@ -243,7 +243,7 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
     elif report_to is None:
         print_probes(campaign.launches)
     else:
-        print_results(campaign.launches)
+        print_results(campaign.launches, stored=store.launches())
     if report_to is not None:
         write_page(report_to, render_benchmarks(store.launches()))
         base.talk(f"wrote {report_to}")
