@@ -266,14 +266,17 @@ class Campaign:
         prepared = self._prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
         self._observer.begins(prepared, number, total)
         try:
-            # Once a campaign: every later launch is compared with the same idle host.
-            has_rested = any(launch.telemetry is not None for launch in self.launches)
-            launch = execute(prepared, slot.engine, quiet_seconds=0.0 if has_rested else QUIET_SECONDS)
+            launch = execute(prepared, slot.engine, quiet_seconds=self._quiet_seconds(prepared.plan))
         except EngineError as error:
             self.environment_error = error
             # What the guest wrote until then is kept with it.
             launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
         self._keep(launch)
+
+    def _quiet_seconds(self, plan: Plan) -> float:
+        """Once a campaign, and where passes follow whose energy is of interest: later launches have the same idle host."""
+        has_rested = any(launch.telemetry is not None for launch in self.launches)
+        return 0.0 if has_rested or plan.task or plan.steps else QUIET_SECONDS
 
     def _prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
         prepared = prepare_launch(

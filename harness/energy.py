@@ -21,11 +21,15 @@ FEWEST_SAMPLES = 4
 """Inside a window: with fewer, its borders, which are interpolated, weigh more than what was sampled."""
 
 LOW_CLOCK_HERTZ = 1.0e9
-"""Below it, at work, something holds the clock: Strix Halo runs at 2.4 to 2.9 GHz under load, and where its clock was stuck
-it was stuck at 600 to 885 MHz (https://github.com/ROCm/ROCm/issues/5750)."""
+"""Below it, at work, something holds the clock: a Strix Halo has been seen at 2.36 to 2.71 GHz under load (nix-amd-ai#132), and
+at 600 to 885 MHz where its clock was stuck (https://github.com/ROCm/legacy-rocm-build/issues/5750)."""
 
 BUSY_PERCENT = 50.0
 """Clocks are judged while the GPU is this busy: an idle one sleeps at a low clock."""
+
+_HEAT = ("prochot", "thm_", "thermal")
+_POWER = ("spl", "fppt", "sppt", "power", "current")
+"""An APU at work is often at its power limit, which is how it was built; heat is somebody's fan."""
 
 JOULES_PER_KWH = 3.6e6
 
@@ -86,6 +90,9 @@ class Price(msgspec.Struct, frozen=True):
     """Of the machine's time"""
 
 
+NO_PRICE = Price()
+
+
 def windows_of(launch: Launch, stage: str) -> tuple[Window, ...]:
     """When each pass of a stage ran, by the journal."""
     found = []
@@ -96,8 +103,8 @@ def windows_of(launch: Launch, stage: str) -> tuple[Window, ...]:
     return tuple(found)
 
 
-def energy_of(launch: Launch, *, idle_watts: float | None = None, stage: str = "warm") -> Energy | str:
-    """What the passes of a stage used; a sentence where that cannot be said.
+def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "warm") -> Energy | str:
+    """What the passes of a stage used; a sentence where that cannot be said. ``campaign``: where the idle host was sampled.
 
     Passes that are each too short for `FEWEST_SAMPLES` are taken together, from the first one's begin to the last one's end.
     """
@@ -106,7 +113,7 @@ def energy_of(launch: Launch, *, idle_watts: float | None = None, stage: str = "
         return "nobody sampled"
     meters = power_meters(telemetry, on_cpu=launch.plan.device == "cpu")
     if not meters:
-        return _why_no_power(telemetry)
+        return _why_no_power(launch, telemetry)
     windows = windows_of(launch, stage)
     if not windows:
         return f"no {stage} pass ended"
@@ -125,19 +132,17 @@ def energy_of(launch: Launch, *, idle_watts: float | None = None, stage: str = "
         audio_seconds=launch.plan.workload.audio_seconds * sum(window.passes for window in windows),
         samples=sum(min(_samples_inside(telemetry, meter, window) for meter in meters) for window in windows),
         passes=sum(window.passes for window in windows),
-        idle_watts=idle_watts,
+        idle_watts=idle_watts_of(campaign, meters),
     )
 
 
-def idle_watts_of(launches: Iterable[Launch]) -> float | None:
-    """Power of the idle host before the first of a campaign's launches; ``None`` where it was not sampled."""
+def idle_watts_of(launches: Iterable[Launch], meters: Sequence[str]) -> float | None:
+    """What some meters said of the idle host before the first of a campaign's launches; ``None`` where nobody sampled it."""
     for launch in launches:
         telemetry, begun = launch.telemetry, _begun(launch)
         if telemetry is None or begun is None or not telemetry.times:
             continue
         quiet = Window(telemetry.times[0], begun)
-        meters = power_meters(telemetry, on_cpu=launch.plan.device == "cpu")
-        # Two more than a pass needs would take another second of everybody's time.
         if meters and all(_samples_inside(telemetry, meter, quiet) >= FEWEST_SAMPLES for meter in meters):
             watts = 0.0
             for meter in meters:
@@ -178,7 +183,7 @@ def cost_of_audio_hour(energy: Energy | None, seconds_per_audio_second: float | 
 
 
 def marks_of(launch: Launch) -> tuple[str, ...]:
-    """``throttled: ...`` and ``low clock: ...``, where the passes show it."""
+    """``throttled by ...`` and ``low clock ...``, where the passes show it."""
     telemetry = launch.telemetry
     windows = (*windows_of(launch, "cold"), *windows_of(launch, "warm"))
     if telemetry is None or not windows:
@@ -186,11 +191,17 @@ def marks_of(launch: Launch) -> tuple[str, ...]:
     marks = []
     limiters = [meter.removeprefix("throttle_") for meter in telemetry.series if _has_grown(telemetry, meter, windows)]
     limiters += [meter.removeprefix("throttling_") for meter in telemetry.series if _was_on(telemetry, meter, windows)]
-    if limiters:
-        marks.append("throttled: " + ", ".join(limiters))
+    for by, words in (("heat", _HEAT), ("power", _POWER), ("other limits", ())):
+        named = [
+            each
+            for each in limiters
+            if (_kind(each).startswith(words) if words else not _kind(each).startswith(_HEAT + _POWER))
+        ]
+        if named:
+            marks.append(f"throttled by {by}: {', '.join(named)}")
     hertz = _busy_clock(telemetry, windows)
     if launch.plan.device != "cpu" and hertz is not None and hertz < LOW_CLOCK_HERTZ:
-        marks.append(f"low clock: {hertz / 1e9:.2f} GHz at work, below {LOW_CLOCK_HERTZ / 1e9:.1f}")
+        marks.append(f"low clock: {hertz / 1e9:.2f} GHz at work, below {LOW_CLOCK_HERTZ / 1e9:.1f} GHz")
     return tuple(marks)
 
 
@@ -257,12 +268,12 @@ def _with_suffixes(names: Iterable[str], kind: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if _kind(name) == kind))
 
 
-def _why_no_power(telemetry: Telemetry) -> str:
-    """The reasons that were recorded, the most telling first."""
-    for kind in ("socket_power_watts", "gpu_power_watts", "cpu_package_joules"):
-        if kind in telemetry.unavailable and kind != "gpu_power_watts":
-            return telemetry.unavailable[kind]
-    return next((telemetry.unavailable[name] for name in sorted(telemetry.unavailable) if "power" in name), "no meter of power")
+def _why_no_power(launch: Launch, telemetry: Telemetry) -> str:
+    """The reason that was recorded for the meter that was wanted first."""
+    wanted = ("cpu_package_joules",) if launch.plan.device == "cpu" else ("gpu_power_watts", "cpu_package_joules")
+    return next(
+        (telemetry.unavailable[meter] for meter in wanted if meter in telemetry.unavailable), "no meter of power answered"
+    )
 
 
 def _inside(telemetry: Telemetry, meter: str, windows: Iterable[Window]) -> list[float]:

@@ -59,10 +59,12 @@ class Nvidia:
         self._gpu = gpu
         self._nvml = library
         self._gpus: list[Any] | None = None
+        self._refusal: str | None = None
 
     def read(self, files: Files, found: Readings) -> None:
-        opened = files.call(_LIBRARY, self._open)
+        opened = files.call(_LIBRARY, self._open) if self._refusal is None else self._refusal
         if isinstance(opened, str):
+            self._refusal = opened  # a library that is not there is not looked for twice a second
             found.failures.update(dict.fromkeys((meter for meter, _, _ in _METERS), opened))
             return
         for number, gpu in enumerate(opened):

@@ -193,7 +193,7 @@ class Telemetry(Record, frozen=True, kw_only=True):
     times: tuple[float, ...] = ()
     """Unix seconds of each sample"""
     series: dict[str, tuple[float | None, ...]] = {}
-    """Meter -> a value a sample; ``None``: this reading failed"""
+    """Meter -> a value a sample; ``None``: this reading failed, or is made less often, as its source then says"""
     sources: dict[str, str] = {}
     """Meter -> which file or call it is"""
     unavailable: dict[str, str] = {}

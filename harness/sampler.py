@@ -1,7 +1,7 @@
 """The sampler's process: ``python -S -m harness.sampler FILE`` reads the host's meters some times a second until told to stop.
 
-A process of its own, since a read of a sick GPU's file may sleep in the kernel for ever, deaf to every signal
-(https://github.com/vllm-project/vllm-omni/issues/6704): the harness can leave a process behind, but no thread. Inside it one
+A process of its own, since a read of a sick GPU's file may sleep in the kernel for ever, deaf to every signal (as amd-smi has,
+vllm-omni#6704): the harness can leave a process behind, but no thread. Inside it one
 thread reads and another watches, so that one such file costs that meter and no other.
 
 The order comes as one line of JSON on stdin, and the end of stdin is the order to stop: it also comes when the harness is
@@ -34,11 +34,12 @@ SAMPLES_BEFORE_SLOWER = 3600
 samples and not of 170,000."""
 
 
-def sensors_of(order: dict[str, Any], root: Path = Path("/")) -> tuple[Sensor, ...]:
-    """What an order asks to read: ``exchange``, ``since_ticks``, ``gpu`` (PCI address, number or null), ``is_nvidia``."""
+def sensors_of(order: dict[str, Any]) -> tuple[Sensor, ...]:
+    """What an order asks to read: ``exchange``, ``since_ticks``, ``gpu`` (PCI address, number or null), ``is_nvidia``, ``root``."""
+    root = Path(order["root"])
     gpus: tuple[Sensor, ...] = (Nvidia(order["gpu"]),) if order["is_nvidia"] else amd_gpus_below(root, order["gpu"])
     processes = LaunchProcesses(order["exchange"], order["since_ticks"], root)
-    return (*(gpus or (_NoGpu(root),)), Rapl(root), Meminfo(root), processes)
+    return (*(gpus or (_NoGpu(root, order["gpu"]),)), Rapl(root), Meminfo(root), processes)
 
 
 class _NoGpu:
@@ -46,8 +47,8 @@ class _NoGpu:
 
     METERS = ("vram_used_bytes", "gtt_used_bytes", "gpu_power_watts", "gfx_clock_hertz", "gfx_temperature_celsius")
 
-    def __init__(self, root: Path) -> None:
-        self._reason = f"{root / 'sys/class/drm'} has no card of amdgpu"
+    def __init__(self, root: Path, pci: str | None) -> None:
+        self._reason = f"{root / 'sys/class/drm'} has no card of amdgpu" + (f" at {pci}" if pci else "")
 
     def read(self, files: Files, found: Readings) -> None:
         found.failures.update(dict.fromkeys(self.METERS, self._reason))

@@ -161,13 +161,13 @@ class AmdGpu:
 
 
 def amd_gpus_below(root: Path, pci: str | None) -> tuple[AmdGpu, ...]:
-    """The cards to read: the one at a PCI address, or all, in the order of their addresses."""
+    """The cards to read: the one at a PCI address, if it is one of amdgpu, or all, in the order of their addresses."""
     found = {}
     for card in (root / "sys/class/drm").glob("card*"):
         device = Path(os.path.realpath(card / "device"))
         if card.name[4:].isdigit() and _text_of(device / "vendor") == AMD_VENDOR:
             found[device.name] = device
-    chosen = {pci: found[pci]} if pci in found else found
+    chosen = {name: device for name, device in found.items() if pci in (None, name)}
     if len(chosen) == 1:
         return tuple(map(AmdGpu, chosen.values()))
     return tuple(AmdGpu(found[name], f"_{number}") for number, name in enumerate(sorted(chosen)))

@@ -12,12 +12,14 @@ from pathlib import Path
 import jinja2
 
 from benchmarks.wire import STAGES
+from harness.energy import NO_PRICE, Price
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from harness.stats import Estimate
 from reports import tables
 from reports.calibrations import calibration_rows, shown_calibrations, size_text
 from reports.memory import memory_text
 from reports.probes import COLUMNS, notes_of, probes_of
+from reports.telemetry import telemetry_rows, unavailable_meters
 
 _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
 
@@ -31,8 +33,8 @@ _ENTITY_OF = {
 """What Markdown, or the HTML in it, could take for its own inside a line; ``@`` would call a person on GitHub."""
 
 
-def render_benchmarks(launches: Sequence[Launch]) -> str:
-    """The whole page. Text that came out of a container is escaped."""
+def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> str:
+    """The whole page. Text that came out of a container is escaped. Costs are shown where a price is told."""
     all_rows, probes = tables.rows_of(launches), probes_of(launches)
     rows = tuple(row for row in all_rows if not row.is_portable)
     environment = jinja2.Environment(
@@ -55,6 +57,9 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "memory": memory_text,
         "size": size_text,
         "meters": calibration_rows,
+        "watts": format_watts,
+        "joules": format_joules,
+        "cost": format_cost,
         "mark": _MARKS.__getitem__,
         "status": tables.status_text,
         "marks": tables.stage_marks,
@@ -64,11 +69,15 @@ def render_benchmarks(launches: Sequence[Launch]) -> str:
         "words": _words,
         "source": _source,
     }
+    telemetry = telemetry_rows(sorted(rows, key=_by_name), launches, price)
     hosts = list(dict.fromkeys(row.speaking.plan.host for row in rows))
     return environment.get_template("BENCHMARKS.md.jinja").render(
         rows=sorted(rows, key=_by_name),
         portable=sorted((row for row in all_rows if row.is_portable), key=_by_name),
         fingerprints=tables.fingerprint_rows(all_rows),
+        telemetry=telemetry,
+        unavailable_meters=unavailable_meters(telemetry),
+        prices=_prices(price),
         workloads=tables.workloads_of(rows),
         hosts=hosts,
         stages=STAGES,
@@ -161,9 +170,39 @@ def format_percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
-def format_gib(value: int | None) -> str:
+def format_gib(value: float | None) -> str:
     """``0.86 GiB``"""
     return "-" if value is None else f"{value / 2**30:.2f} GiB"
+
+
+def format_watts(value: Estimate) -> str:
+    """``84.5 W (83.9, 85.2)``"""
+    return _with_extremes(value, 1.0, ".1f", " W")
+
+
+def format_joules(value: Estimate | None) -> str:
+    """``21.6 kJ (21.1, 22.0)``"""
+    return "-" if value is None else _with_extremes(value, 1e-3, ".1f", " kJ")
+
+
+def format_cost(value: Estimate | None) -> str:
+    """``0.00300``"""
+    return "-" if value is None else _with_extremes(value, 1.0, ".5f", "")
+
+
+def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
+    """The median, and behind it what is known of its spread, as `format_spread` has it."""
+    middle = f"{value.median * unit:{digits}}{name}"
+    if value.n == 1:
+        return middle
+    inner = f"{value.low * unit:{digits}}, {value.high * unit:{digits}}"
+    return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
+
+
+def _prices(price: Price) -> str:
+    """The prices in words; empty where none is told."""
+    told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
+    return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)
 
 
 def reproduction(row: tables.Row) -> str:

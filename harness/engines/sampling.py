@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness import places
@@ -28,12 +28,18 @@ _left_behind: list[subprocess.Popen[bytes]] = []
 
 
 @contextlib.contextmanager
-def sampling(exchange: Path, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float) -> Iterator[None]:
+def sampling(
+    exchange: Path, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, root: Path = Path("/")
+) -> Iterator[None]:
     """Sample while inside. Where a meter of power answers, ``quiet_seconds`` pass before, for the power of an idle host.
 
-    A sampler that cannot start, hangs or dies costs its samples and nothing else.
+    A sampler that cannot start, hangs or dies costs its samples and nothing else. ``root`` is where it looks for ``/sys`` and
+    ``/proc``.
     """
-    sampler = _start(exchange, into, gpu, is_nvidia)
+    # The start of a process is told in ticks after boot, suspended time included (proc_pid_stat(5)).
+    since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+    order = {"hertz": HERTZ, "exchange": str(exchange), "since_ticks": since, "root": str(root)}
+    sampler = _start({**order, "gpu": gpu, "is_nvidia": is_nvidia}, into)
     try:
         if sampler is not None and quiet_seconds:
             _rest(into, quiet_seconds)
@@ -43,10 +49,8 @@ def sampling(exchange: Path, *, into: Path, gpu: str | None, is_nvidia: bool, qu
             _end(sampler)
 
 
-def _start(exchange: Path, into: Path, gpu: str | None, is_nvidia: bool) -> subprocess.Popen[bytes] | None:
-    # The start of a process is told in ticks after boot, suspended time included (proc_pid_stat(5)).
-    since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
-    order = {"hertz": HERTZ, "exchange": str(exchange), "since_ticks": since, "gpu": gpu, "is_nvidia": is_nvidia}
+def _start(order: Mapping[str, object], into: Path) -> subprocess.Popen[bytes] | None:
+    """The process with its order; ``None`` where none could be started."""
     python_path = os.pathsep.join([str(places.ROOT), *(each for each in sys.path if each)])
     try:
         sampler = subprocess.Popen(

@@ -61,6 +61,12 @@ GfxOption = Annotated[str | None, typer.Option("--gfx", help="Only the variants 
 FixOption = Annotated[
     list[str] | None, typer.Option("--fix", help="A work-around of the catalog; may be given again.", metavar="NAME")
 ]
+PricePerKwhOption = Annotated[
+    float | None, typer.Option("--price-per-kwh", min=0, help="Shows what an audio hour's energy costs.", metavar="PRICE")
+]
+PricePerHourOption = Annotated[
+    float | None, typer.Option("--price-per-hour", min=0, help="Of the machine's time, likewise.", metavar="PRICE")
+]
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 

@@ -13,6 +13,7 @@ from harness.verbs import base
 
 if TYPE_CHECKING:
     from harness.campaign import Request
+    from harness.energy import Price
 
 
 @base.app.command()
@@ -43,11 +44,14 @@ def bench(
     catalogs: base.Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
     report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
+    price_per_kwh: base.PricePerKwhOption = None,
+    price_per_hour: base.PricePerHourOption = None,
     as_json: base.AsJson = False,
 ) -> None:
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
     from harness.campaign import Request
     from harness.devices import parse_flags
+    from harness.energy import Price
     from harness.inputs import (
         fetch_inputs,
         locate_inputs,
@@ -89,7 +93,8 @@ def bench(
         for line in dry_run_lines(known, request):
             typer.echo(line.text, err=line.is_remark)
         return
-    _run(known, request, report_to or places.ROOT / "BENCHMARKS.md", as_json=as_json)
+    price = Price(price_per_kwh, price_per_hour)
+    _run(known, request, report_to or places.ROOT / "BENCHMARKS.md", as_json=as_json, price=price)
 
 
 @base.app.command()
@@ -221,11 +226,14 @@ def _choose(
     return chosen, catalog.select_fixes(known, fixes or ())
 
 
-def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as_json: bool) -> None:
+def _run(
+    known: catalog.Catalog, request: Request, report_to: Path | None, *, as_json: bool, price: Price | None = None
+) -> None:
     """A campaign, what it found on stdout, and its exit code."""
     import msgspec
 
     from harness.campaign import Campaign
+    from harness.energy import NO_PRICE
     from reports.markdown import render_benchmarks, write_page
     from reports.terminal import print_probes, print_results
 
@@ -245,7 +253,7 @@ def _run(known: catalog.Catalog, request: Request, report_to: Path | None, *, as
     else:
         print_results(campaign.launches, stored=store.launches())
     if report_to is not None:
-        write_page(report_to, render_benchmarks(store.launches()))
+        write_page(report_to, render_benchmarks(store.launches(), price or NO_PRICE))
         base.talk(f"wrote {report_to}")
     if campaign.environment_error is not None:
         raise campaign.environment_error

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 def report(
     output: Annotated[Path | None, typer.Option("--output", help="Where it goes.", metavar="FILE")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when the file is stale.")] = False,
+    price_per_kwh: base.PricePerKwhOption = None,
+    price_per_hour: base.PricePerHourOption = None,
 ) -> None:
     """Write BENCHMARKS.md from the store."""
+    from harness.energy import Price
     from harness.store import store_exists
     from reports.markdown import render_benchmarks, write_page
 
@@ -30,7 +33,7 @@ def report(
             base.talk(f"there is no store, so nothing that {path.name} could be stale against")
             return
         raise NothingMeasuredError("there is no store yet: `make bench` makes the first launch")
-    text = render_benchmarks(base.open_store().launches())
+    text = render_benchmarks(base.open_store().launches(), Price(price_per_kwh, price_per_hour))
     if not check:
         write_page(path, text)
         typer.echo(str(path))

@@ -98,8 +98,8 @@ def written(
         waits.append(seconds)
         return len(waits) == samples
 
-    order = {"exchange": "/results/launches/1/exchange", "since_ticks": 0, "gpu": gpu, "is_nvidia": False}
-    sampler = Sampler(sensors_of(order, root), patience_seconds=PATIENCE)
+    order = {"exchange": "/results/launches/1/exchange", "since_ticks": 0, "gpu": gpu, "is_nvidia": False, "root": str(root)}
+    sampler = Sampler(sensors_of(order), patience_seconds=PATIENCE)
     write_samples(sampler, lines.append, hertz=2.0, wait=enough, samples_before_slower=before_slower)
     return lines, waits
 

@@ -106,6 +106,7 @@ def test_of_several_cards_the_chosen_one_is_read_and_all_have_numbers_where_none
     a_discrete_card(tmp_path)
     assert "socket_power_watts" in read(*amd_gpus_below(tmp_path, STRIX_HALO_PCI)).values
     assert read(*amd_gpus_below(tmp_path, DISCRETE_PCI)).values["gpu_power_watts"] == 286.75
+    assert amd_gpus_below(tmp_path, "0000:99:00.0") == ()  # and not another one in its place
     found = read(*amd_gpus_below(tmp_path, None)).values
     # In the order of their addresses, 03 before c5.
     assert (found["gpu_power_watts_0"], found["socket_power_watts_1"]) == (286.75, 84.5)

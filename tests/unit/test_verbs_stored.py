@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.records import Launch
+from harness.records import Launch, Telemetry
 from tests.unit.command_line import Outcome, Strixbench, stored
 from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, passing_journal
 
@@ -160,3 +160,18 @@ def test_explain_reads_the_end_of_a_long_log(strixbench: Strixbench, tmp_path: P
     outcome = strixbench("explain", file)
     assert outcome.code == 0
     assert "only its last 10 MB" in outcome.err
+
+
+def test_report_shows_a_cost_where_a_price_is_told(strixbench: Strixbench, tmp_path: Path) -> None:
+    stored(msgspec.structs.replace(a_launch(), telemetry=Telemetry(hertz=2.0, times=(1.0,), series={"a_bytes": (1.0,)})))
+    page = tmp_path / "page.md"
+    assert strixbench("report", "--output", page, "--price-per-hour", 3.6).code == 0
+    # The median warm pass takes 2.1 s for 30 s of audio: 0.07 hours of the machine.
+    assert "| 0.25200 |" in page.read_text(encoding="utf-8")
+    assert strixbench("report", "--output", page).code == 0
+    assert "Cost" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", ["--price-per-kwh", "--price-per-hour"])
+def test_a_price_below_nothing_is_refused(strixbench: Strixbench, option: str) -> None:
+    assert strixbench("report", option, -1).code == 2

@@ -1,0 +1,105 @@
+"""Rows -> what the host saw of them: power, energy, cost, marks and memory, each by the name of its meter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from harness.energy import Energy, Memory, Price, cost_of_audio_hour, energy_of, marks_of, memory_of
+from harness.records import Launch
+from harness.stats import Estimate, estimate, launch_seconds
+from reports.tables import Row
+
+
+class TelemetryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of which at least one launch was sampled."""
+
+    row: Row
+    meter: str
+    """Of power or energy; empty where none could be read."""
+    watts: Estimate | None
+    """Mean power over the warm passes, a value a launch"""
+    idle_watts: float | None
+    joules_per_audio_hour: Estimate | None
+    samples: int
+    """Of the launch with the fewest; 0: there is no energy"""
+    why_no_energy: str
+    """Empty where there is."""
+    cost: Estimate | None
+    """Of an audio hour; ``None``: no price was told, or what it is for was not measured"""
+    marks: tuple[str, ...]
+    memory: tuple[Memory, ...]
+    """The highest of any launch, meter by meter"""
+    unavailable: dict[str, tuple[str, ...]]
+    """Reason -> the meters that could not be read for it"""
+
+
+def telemetry_rows(rows: Iterable[Row], launches: Iterable[Launch], price: Price) -> tuple[TelemetryRow, ...]:
+    """One for each row that was sampled. ``launches``: all, since the idle host is sampled once a campaign."""
+    campaigns: dict[str, list[Launch]] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        campaigns.setdefault(launch.plan.campaign, []).append(launch)
+    sampled = (row for row in rows if any(launch.telemetry is not None for launch in row.launches))
+    return tuple(_telemetry_row(row, campaigns.get(row.speaking.plan.campaign, []), price) for row in sampled)
+
+
+def unavailable_meters(rows: Iterable[TelemetryRow]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Reason -> the meters that could not be read for it, and the images where that was so."""
+    meters: dict[str, dict[str, None]] = {}
+    images: dict[str, dict[str, None]] = {}
+    for each in rows:
+        for reason, names in each.unavailable.items():
+            meters.setdefault(reason, {}).update(dict.fromkeys(names))
+            images.setdefault(reason, {})[each.row.image] = None
+    return {reason: (tuple(sorted(names)), tuple(images[reason])) for reason, names in meters.items()}
+
+
+def _telemetry_row(row: Row, campaign: Sequence[Launch], price: Price) -> TelemetryRow:
+    sampled = [launch for launch in row.launches if launch.telemetry is not None]
+    whole = [launch for launch in sampled if launch.verdict.status != "fail"] or sampled
+    answers = [(launch, energy_of(launch, campaign)) for launch in whole]
+    energies = [(launch, energy) for launch, energy in answers if isinstance(energy, Energy)]
+    costs = [cost for launch, energy in answers if (cost := _cost(launch, energy, price)) is not None]
+    return TelemetryRow(
+        row=row,
+        meter=energies[-1][1].meter if energies else "",
+        watts=estimate([energy.watts for _, energy in energies]),
+        idle_watts=energies[-1][1].idle_watts if energies else None,
+        joules_per_audio_hour=estimate([energy.joules_per_audio_hour for _, energy in energies]),
+        samples=min((energy.samples for _, energy in energies), default=0),
+        why_no_energy="" if energies else str(answers[-1][1]),
+        cost=estimate(costs),
+        marks=_marks(whole),
+        memory=_memory(whole),
+        unavailable=_unavailable(sampled[-1]),
+    )
+
+
+def _cost(launch: Launch, energy: Energy | str, price: Price) -> float | None:
+    seconds = launch_seconds(launch)
+    of_audio = seconds / launch.plan.workload.audio_seconds if seconds is not None else None
+    return cost_of_audio_hour(energy if isinstance(energy, Energy) else None, of_audio, price)
+
+
+def _marks(launches: Sequence[Launch]) -> tuple[str, ...]:
+    """Each mark with the number of launches that have it, where not all do."""
+    counted = Counter(mark for launch in launches for mark in marks_of(launch))
+    total = len(launches)
+    return tuple(mark if count == total else f"{mark} ({count} of {total})" for mark, count in counted.items())
+
+
+def _memory(launches: Iterable[Launch]) -> tuple[Memory, ...]:
+    highest: dict[str, float] = {}
+    for launch in launches:
+        for memory in memory_of(launch):
+            highest[memory.meter] = max(memory.bytes, highest.get(memory.meter, memory.bytes))
+    return tuple(Memory(meter, value) for meter, value in highest.items())
+
+
+def _unavailable(launch: Launch) -> dict[str, tuple[str, ...]]:
+    reasons: dict[str, list[str]] = {}
+    for meter, reason in (launch.telemetry.unavailable if launch.telemetry else {}).items():
+        reasons.setdefault(reason, []).append(meter)
+    return {reason: tuple(meters) for reason, meters in reasons.items()}

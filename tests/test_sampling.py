@@ -1,0 +1,184 @@
+"""The sampler as a process: it ends with the harness, whatever happens."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.engines import sampling
+from harness.telemetry import read_lines, read_telemetry
+from tests.unit.sensor_trees import a_strix_halo, strixbench_itself
+
+SECONDS = 20.0
+"""A bound for what takes a fraction of one."""
+
+
+def comes(true: Callable[[], bool]) -> bool:
+    """Whether something comes true within a bound."""
+    deadline = time.monotonic() + SECONDS
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def samplers_of(into: Path) -> list[psutil.Process]:
+    """The processes that write into a file."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(into) in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def watching(tmp_path: Path, *, quiet_seconds: float = 0.0) -> AbstractContextManager[None]:
+    exchange, into = tmp_path / "launch" / "exchange", tmp_path / "launch" / "telemetry.jsonl"
+    exchange.mkdir(parents=True)
+    return sampling.sampling(exchange, into=into, gpu=None, is_nvidia=False, quiet_seconds=quiet_seconds)
+
+
+def test_a_process_of_the_launch_is_found_and_its_memory_is_summed(tmp_path: Path) -> None:
+    into = tmp_path / "launch" / "telemetry.jsonl"
+    with watching(tmp_path):
+        # Like a local launch: a shell with the folder on its command line, and a child with some memory.
+        code = "import sys; held = bytearray(64 << 20); sys.stdin.read()"
+        line = 'exec 3<&0; "$0" -c "$1" <&3 & wait'
+        argv = ("sh", "-c", line, sys.executable, code, str(tmp_path / "launch" / "exchange"))
+        guest = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)
+        assert guest.stdin
+
+        def is_seen() -> bool:
+            return any(line.get("values", {}).get("tree_resident_bytes", 0) > 64 << 20 for line in read_lines(into))
+
+        assert comes(is_seen)
+        guest.stdin.close()
+        guest.wait(timeout=SECONDS)
+    found = read_telemetry(into)
+    assert found is not None
+    assert max(value or 0 for value in found.series["tree_resident_bytes"]) < 256 << 20
+    assert found.cost_seconds
+    assert samplers_of(into) == []
+
+
+def test_it_ends_when_its_harness_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, pathlib; from harness.engines.sampling import sampling; folder = pathlib.Path(sys.argv[1])\n"
+        "with sampling(folder, into=folder / 'telemetry.jsonl', gpu=None, is_nvidia=False, quiet_seconds=0):\n"
+        "    time.sleep(600)"
+    )
+    into = tmp_path / "telemetry.jsonl"
+    harness = subprocess.Popen((sys.executable, "-c", code, str(tmp_path)))
+    assert comes(lambda: len(read_lines(into)) > 1)
+    assert len(samplers_of(into)) == 1
+    harness.kill()
+    harness.wait(timeout=SECONDS)
+    assert comes(lambda: samplers_of(into) == [])
+
+
+def test_one_that_is_deaf_is_killed_and_what_it_wrote_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped by a signal, it does not come to its end when asked."""
+    monkeypatch.setattr(sampling, "END_SECONDS", 0.2)
+    into = tmp_path / "launch" / "telemetry.jsonl"
+    with watching(tmp_path):
+        assert comes(lambda: len(read_lines(into)) > 1)
+        (sampler,) = samplers_of(into)
+        os.kill(sampler.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < SECONDS
+    assert read_telemetry(into) is not None
+    assert comes(lambda: samplers_of(into) == [])
+
+
+def test_an_interrupt_ends_it(tmp_path: Path) -> None:
+    into = tmp_path / "launch" / "telemetry.jsonl"
+
+    def interrupted() -> None:
+        with watching(tmp_path):
+            assert comes(lambda: len(read_lines(into)) > 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert samplers_of(into) == []
+
+
+class Unkillable(subprocess.Popen[bytes]):
+    """Sleeps in the kernel, as a read of a sick GPU's file may: no signal reaches it. No process, since none can be made so."""
+
+    def __init__(self) -> None:
+        self.stdin = io.BytesIO()
+        self.was_killed = False
+
+    def __del__(self) -> None:
+        """Nothing to see to."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        assert timeout is not None, "whoever waits for it waits for ever"
+        raise subprocess.TimeoutExpired("sampler", timeout)
+
+    def kill(self) -> None:
+        self.was_killed = True
+
+
+def test_one_that_cannot_be_killed_is_left_behind() -> None:
+    sampler = Unkillable()
+    sampling._end(sampler)
+    assert sampler.was_killed
+    assert sampling._left_behind.pop() is sampler
+
+
+@pytest.mark.parametrize(
+    ("meter", "rests"), [("socket_power_watts", True), ("cpu_package_joules", True), ("gpu_joules_1", True), ("a_bytes", False)]
+)
+def test_the_idle_host_is_waited_for_where_its_power_can_be_read(tmp_path: Path, meter: str, rests: bool) -> None:
+    into = tmp_path / "telemetry.jsonl"
+    into.write_text(f'{{"hertz": 2.0}}\n{{"at": 1.0, "values": {{"{meter}": 5.0}}}}\n')
+    begun = time.monotonic()
+    sampling._rest(into, 0.3)
+    assert (time.monotonic() - begun >= 0.3) == rests
+
+
+def test_a_sampler_that_says_nothing_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "FIRST_SAMPLE_SECONDS", 0.1)
+    begun = time.monotonic()
+    sampling._rest(tmp_path / "nothing", 600.0)
+    assert time.monotonic() - begun < SECONDS
+
+
+def test_a_file_that_hangs_holds_up_neither_its_neighbours_nor_the_end(tmp_path: Path) -> None:
+    """A made-up Strix Halo, one of whose files is a pipe that nobody writes to."""
+    strixbench_itself(tmp_path)
+    device = a_strix_halo(tmp_path)
+    (device / "mem_info_gtt_used").unlink()
+    os.mkfifo(device / "mem_info_gtt_used")
+    into = tmp_path / "telemetry.jsonl"
+    with sampling.sampling(tmp_path, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0, root=tmp_path):
+        assert comes(lambda: len(read_lines(into)) > 2)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < sampling.END_SECONDS + SECONDS / 4
+    assert samplers_of(into) == []
+    found = read_telemetry(into)
+    assert found is not None
+    assert found.unavailable["gtt_used_bytes"].endswith("mem_info_gtt_used did not answer within 1 s")
+    assert set(found.series["socket_power_watts"]) == {84.5}
+
+
+def test_a_folder_that_is_gone_costs_the_samples_alone(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "telemetry.jsonl"
+    with sampling.sampling(tmp_path, into=nowhere, gpu=None, is_nvidia=False, quiet_seconds=0.0):
+        pass
+    assert read_telemetry(nowhere) is None

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import pytest
+
+from harness.energy import (
+    Energy,
+    Memory,
+    Price,
+    Window,
+    cost_of_audio_hour,
+    energy_of,
+    idle_watts_of,
+    joules_between,
+    marks_of,
+    memory_of,
+)
+from harness.records import Launch, Telemetry
+from tests.unit.samples import a_launch, a_plan
+
+BEGUN = 1000.0
+Column = Sequence["float | None"]
+
+
+def sampled(
+    series: Mapping[str, Column],
+    *,
+    passes: Sequence[tuple[float, float]] = ((1003.0, 1005.0), (1005.0, 1009.0)),
+    device: str = "cuda",
+    begin: float = BEGUN - 2.5,
+    step: float = 0.5,
+    unavailable: Mapping[str, str] | None = None,
+) -> Launch:
+    """A launch of 30 s of audio that was started at 1000 s, with warm passes (begin, end), sampled from `begin` on."""
+    journal = [{"event": "begin", "at": BEGUN + 0.25, "stage": "launch"}]
+    journal += [
+        {"event": "pass", "stage": "warm", "index": index, "at": end, "seconds": end - start}
+        for index, (start, end) in enumerate(passes)
+    ]
+    count = max((len(column) for column in series.values()), default=0)
+    telemetry = Telemetry(
+        hertz=1 / step,
+        times=tuple(begin + step * number for number in range(count)),
+        series={name: tuple(column) for name, column in series.items()},
+        unavailable=dict(unavailable or {}),
+    )
+    launch = a_launch(a_plan(device=device), journal=journal)
+    return msgspec.structs.replace(launch, start_seconds=0.25, telemetry=telemetry)
+
+
+def of_time(value: object, *, seconds: float = 12.0, begin: float = BEGUN - 2.5) -> tuple[float, ...]:
+    """A column at 2 Hz: a function of the time, or a constant."""
+    times = (begin + 0.5 * number for number in range(int(seconds / 0.5) + 1))
+    return tuple(float(value(at)) if callable(value) else float(value) for at in times)  # type: ignore[arg-type]
+
+
+def found(launch: Launch, *campaign: Launch) -> Energy:
+    energy = energy_of(launch, campaign)
+    assert isinstance(energy, Energy), energy
+    return energy
+
+
+def idle_then_80_watts(at: float) -> float:
+    return 20.0 if at <= BEGUN else 80.0
+
+
+def test_a_constant_power_is_its_product_with_the_time() -> None:
+    energy = found(sampled({"socket_power_watts": of_time(50)}))
+    assert (energy.joules, energy.seconds, energy.watts) == (300.0, 6.0, 50.0)
+    assert (energy.passes, energy.audio_seconds, energy.meter) == (2, 60.0, "socket_power_watts")
+    assert energy.samples == 5 + 9
+
+
+def test_a_power_that_rises_evenly_is_integrated_exactly_also_between_samples() -> None:
+    points = [(float(second), 10.0 * second) for second in range(11)]
+    # The integral of 10 t from 1.25 to 8.75.
+    assert joules_between(points, "socket_power_watts", Window(1.25, 8.75)) == pytest.approx(5 * (8.75**2 - 1.25**2))
+
+
+def test_a_reading_that_failed_is_bridged_and_not_taken_for_zero() -> None:
+    column: list[float | None] = list(of_time(50))
+    column[14] = column[15] = None
+    assert found(sampled({"socket_power_watts": column})).joules == pytest.approx(300.0)
+
+
+def test_an_energy_counter_is_read_at_the_borders_of_each_pass() -> None:
+    launch = sampled({"cpu_package_joules": of_time(lambda at: 15 * (at - 900))}, device="cpu")
+    energy = found(launch)
+    assert (energy.joules, energy.meter) == (pytest.approx(90.0), "cpu_package_joules")
+
+
+def test_the_idle_host_is_subtracted_and_an_hour_of_audio_is_what_is_left() -> None:
+    launch = sampled({"socket_power_watts": of_time(idle_then_80_watts)})
+    energy = found(launch, launch)
+    assert (energy.idle_watts, energy.joules, energy.net_joules) == (20.0, 480.0, 360.0)
+    assert energy.joules_per_audio_hour == 360.0 * 3600 / 60
+
+
+def test_a_launch_without_a_quiet_time_takes_the_campaign_s() -> None:
+    first = sampled({"socket_power_watts": of_time(idle_then_80_watts)})
+    later = sampled({"socket_power_watts": of_time(80, seconds=10, begin=BEGUN)}, begin=BEGUN)
+    assert idle_watts_of([later], ["socket_power_watts"]) is None
+    assert found(later).idle_watts is None
+    assert found(later).net_joules == found(later).joules
+    assert found(later, later, first).idle_watts == 20.0
+
+
+def test_the_idle_host_is_that_of_the_same_meters() -> None:
+    first = sampled({"gpu_power_watts": of_time(9), "cpu_package_joules": of_time(lambda at: 4 * at)}, device="cpu")
+    on_gpu = sampled({"gpu_power_watts": of_time(100), "cpu_package_joules": of_time(lambda at: 30 * at)})
+    energy = found(on_gpu, first)
+    assert (energy.meter, energy.idle_watts) == ("gpu_power_watts + cpu_package_joules", pytest.approx(13.0))
+    assert energy.joules == pytest.approx(6 * 130.0)
+
+
+def test_a_launch_on_the_processor_does_not_pay_for_an_idle_card() -> None:
+    launch = sampled({"gpu_power_watts": of_time(9), "cpu_package_joules": of_time(lambda at: 4 * at)}, device="cpu")
+    assert found(launch).meter == "cpu_package_joules"
+
+
+def test_a_gpu_s_own_counter_goes_before_its_power() -> None:
+    launch = sampled({"gpu_power_watts": of_time(9), "gpu_joules": of_time(lambda at: 4 * at)})
+    assert (found(launch).meter, found(launch).joules) == ("gpu_joules", pytest.approx(24.0))
+
+
+def test_passes_too_short_for_samples_are_taken_together() -> None:
+    passes = tuple((1002 + 0.6 * number, 1002.6 + 0.6 * number) for number in range(5))
+    energy = found(sampled({"socket_power_watts": of_time(50)}, passes=passes))
+    assert (energy.passes, energy.joules, energy.audio_seconds) == (5, pytest.approx(150.0), 150.0)
+
+
+def test_a_pass_shorter_than_four_samples_has_no_number() -> None:
+    said = energy_of(sampled({"socket_power_watts": of_time(50)}, passes=((1002.0, 1003.2),)))
+    assert said == "passes of 1.2 s in all hold 3 samples, of 4 that are needed"
+
+
+def test_where_nothing_says_the_power_the_reason_is_given() -> None:
+    denied = {"cpu_package_joules": "energy_uj: Permission denied", "gpu_power_watts": "no card of amdgpu"}
+    assert energy_of(sampled({}, device="cpu", unavailable=denied)) == "energy_uj: Permission denied"
+    assert energy_of(sampled({}, unavailable=denied)) == "no card of amdgpu"
+    assert energy_of(sampled({"socket_power_watts": of_time(5)}, passes=())) == "no warm pass ended"
+    assert energy_of(a_launch()) == "nobody sampled"
+
+
+def test_the_cost_is_that_of_energy_and_of_time_each_at_its_price() -> None:
+    launch = sampled({"socket_power_watts": of_time(idle_then_80_watts)})
+    energy = found(launch, launch)  # 21,600 J an audio hour: 0.006 kWh
+    assert cost_of_audio_hour(energy, 0.1, Price(per_kwh=0.5)) == pytest.approx(0.003)
+    assert cost_of_audio_hour(energy, 0.1, Price(per_hour=2.0)) == pytest.approx(0.2)
+    assert cost_of_audio_hour(energy, 0.1, Price(per_kwh=0.5, per_hour=2.0)) == pytest.approx(0.203)
+    assert cost_of_audio_hour(None, 0.1, Price(per_hour=2.0)) == pytest.approx(0.2)
+
+
+def test_a_price_of_what_was_not_measured_gives_no_cost() -> None:
+    assert cost_of_audio_hour(None, 0.1, Price(per_kwh=0.5, per_hour=2.0)) is None
+    assert cost_of_audio_hour(None, None, Price(per_hour=2.0)) is None
+    assert cost_of_audio_hour(None, 0.1, Price()) is None
+
+
+def test_a_limiter_whose_counter_moved_in_a_pass_marks_the_launch() -> None:
+    launch = sampled(
+        {
+            "throttle_thm_gfx": of_time(lambda at: max(0, at - 1004)),
+            "throttle_sppt": of_time(lambda at: at),
+            "throttle_prochot": of_time(3),
+            "throttle_spl": of_time(lambda at: 0 if at < 1001 else 8),
+        }
+    )
+    assert marks_of(launch) == ("throttled by heat: thm_gfx", "throttled by power: sppt")
+
+
+def test_a_counter_that_wraps_in_a_pass_has_moved() -> None:
+    launch = sampled({"throttle_thm_soc": of_time(lambda at: 4294967290 if at < 1004 else 2)})
+    assert marks_of(launch) == ("throttled by heat: thm_soc",)
+
+
+def test_a_card_that_says_it_is_held_back_now_marks_the_launch_where_it_was_in_a_pass() -> None:
+    launch = sampled(
+        {
+            "throttling_thermal": of_time(lambda at: at == 1004.0),
+            "throttling_power": of_time(lambda at: at < 1002.0),
+            "throttling_other_1": of_time(1),
+        }
+    )
+    assert marks_of(launch) == ("throttled by heat: thermal", "throttled by other limits: other_1")
+
+
+def test_a_low_clock_at_work_marks_the_launch_and_one_of_an_idle_gpu_does_not() -> None:
+    low = {"gfx_clock_hertz": of_time(0.885e9), "gpu_busy_percent": of_time(99)}
+    assert marks_of(sampled(low)) == ("low clock: 0.89 GHz at work, below 1.0 GHz",)
+    assert marks_of(sampled({**low, "gpu_busy_percent": of_time(10)})) == ()
+    assert marks_of(sampled({**low, "gfx_clock_hertz": of_time(2.4e9)})) == ()
+    assert marks_of(sampled(low, device="cpu")) == ()
+
+
+def test_of_several_gpus_the_one_at_work_is_judged() -> None:
+    series = {"gfx_clock_hertz_0": of_time(0.3e9), "gpu_busy_percent_0": of_time(0)}
+    series |= {"gfx_clock_hertz_1": of_time(2.4e9), "gpu_busy_percent_1": of_time(99)}
+    assert marks_of(sampled(series)) == ()
+
+
+def test_memory_is_what_each_meter_saw_by_its_name() -> None:
+    launch = sampled(
+        {
+            "vram_used_bytes": (100.0, 150.0, 120.0),
+            "gtt_used_bytes": (10.0, 500.0, 700.0),
+            "tree_resident_bytes": (None, 30.0, 25.0),
+            "fdinfo_gpu_bytes": (None, 600.0, None),
+            "mem_available_bytes": (9000.0, 8000.0, 8500.0),
+        }
+    )
+    assert memory_of(launch) == (
+        Memory("rise of VRAM + GTT", 710.0),
+        Memory("peak of fdinfo", 600.0),
+        Memory("peak of the processes' RSS", 30.0),
+        Memory("drop of MemAvailable", 1000.0),
+    )
+
+
+def test_a_sample_in_which_one_of_two_meters_failed_is_no_sum() -> None:
+    launch = sampled({"vram_used_bytes": (100.0, None, 120.0), "gtt_used_bytes": (10.0, 500.0, 20.0)})
+    assert memory_of(launch) == (Memory("rise of VRAM + GTT", 30.0),)
+
+
+def test_a_gpu_with_vram_alone_and_a_launch_without_samples_have_what_they_have() -> None:
+    assert memory_of(sampled({"vram_used_bytes": (100.0, 350.0)})) == (Memory("rise of VRAM", 250.0),)
+    assert memory_of(a_launch()) == ()
+    assert marks_of(a_launch()) == ()

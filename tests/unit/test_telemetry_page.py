@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from harness.energy import NO_PRICE, Price
+from harness.records import Launch, Telemetry
+from reports.markdown import render_benchmarks
+from reports.tables import rows_of
+from reports.telemetry import TelemetryRow, telemetry_rows
+from tests.unit.samples import a_launch, a_plan, passing_journal
+
+BEGUN = 5000.0
+UNAVAILABLE = {"cpu_package_joules": "energy_uj: Permission denied", "kfd_vram_bytes": "no <b>KFD</b>"}
+
+
+def sampled(number: int, watts: float | None, *, quiet: bool = False, throttled: bool = False) -> Launch:
+    """A launch of 30 s of audio: idle at 10 W, two warm passes of 3 s at some power. All numbers are made up."""
+    journal = [{**event, "at": BEGUN + 1} for event in passing_journal() if event["event"] != "pass"]
+    journal += [
+        {"event": "pass", "stage": "warm", "index": each, "at": BEGUN + 5 + 3 * each, "seconds": 3.0} for each in range(2)
+    ]
+    begin = BEGUN - 2.5 if quiet else BEGUN
+    times = tuple(begin + 0.5 * each for each in range(int((BEGUN + 9 - begin) / 0.5)))
+    series: dict[str, tuple[float | None, ...]] = {"tree_resident_bytes": tuple(2.0**30 for _ in times)}
+    if watts is not None:
+        series["socket_power_watts"] = tuple(watts if at > BEGUN else 10.0 for at in times)
+    if throttled:
+        series["throttle_thm_gfx"] = tuple(at - begin for at in times)
+    telemetry = Telemetry(hertz=2.0, times=times, series=series, unavailable=UNAVAILABLE)
+    launch = a_launch(a_plan(number, image="rocm", family="rocm"), journal=journal)
+    return msgspec.structs.replace(launch, start_seconds=1.0, telemetry=telemetry)
+
+
+def the_row(*launches: Launch, price: Price = NO_PRICE) -> TelemetryRow:
+    (row,) = telemetry_rows(rows_of(launches), launches, price)
+    return row
+
+
+def test_a_launch_without_samples_has_no_section() -> None:
+    launches = [a_launch()]
+    assert telemetry_rows(rows_of(launches), launches, NO_PRICE) == ()
+    assert "What the host saw" not in render_benchmarks(launches)
+
+
+def test_every_launch_of_a_campaign_has_the_idle_host_of_its_first() -> None:
+    row = the_row(sampled(1, 50.0, quiet=True), sampled(2, 52.0), sampled(3, 54.0))
+    assert row.idle_watts == 10.0
+    assert row.watts is not None
+    assert (row.watts.median, row.watts.n) == (52.0, 3)
+    # (52 - 10) W over 6 s for 60 s of audio.
+    assert row.joules_per_audio_hour is not None
+    assert row.joules_per_audio_hour.median == pytest.approx(42 * 6 * 60)
+    assert row.meter == "socket_power_watts"
+    assert row.samples == 14
+
+
+def test_a_cost_is_shown_where_a_price_is_told_and_not_stored() -> None:
+    launch = sampled(1, 50.0, quiet=True)
+    assert the_row(launch).cost is None
+    row = the_row(launch, price=Price(per_kwh=0.5, per_hour=3.0))
+    # 14,400 J are 0.004 kWh; 3 s for 30 s of audio are a tenth of an hour an hour.
+    assert row.cost is not None
+    assert row.cost.median == pytest.approx(0.5 * 0.004 + 3.0 * 0.1)
+    page = render_benchmarks([launch], Price(per_kwh=0.5, per_hour=3.0))
+    assert "Cost of an audio hour" in page
+    assert "the cost is at 0.5 a kWh and 3 an hour of the machine" in page
+    assert "0.30200" in page
+    assert "Cost" not in render_benchmarks([launch])
+
+
+def test_a_mark_says_how_many_launches_have_it() -> None:
+    assert the_row(sampled(1, 50.0), sampled(2, 50.0, throttled=True)).marks == ("throttled by heat: thm_gfx (1 of 2)",)
+    assert "throttled by heat: thm\\_gfx |" in render_benchmarks([sampled(1, 50.0, throttled=True)])
+
+
+def test_what_could_not_be_read_is_named_with_its_reason_and_no_number() -> None:
+    page = render_benchmarks([sampled(1, None)])
+    assert "| unavailable: energy\\_uj: Permission denied |" in page
+    assert "- `cpu_package_joules` (rocm): energy\\_uj: Permission denied" in page
+    assert "- `kfd_vram_bytes` (rocm): no &lt;b&gt;KFD&lt;/b&gt;" in page
+
+
+def test_the_page_names_meter_and_idle_host_and_memory() -> None:
+    page = render_benchmarks([sampled(1, 50.0, quiet=True)])
+    assert "| 50.0 W | 10.0 W | 14.4 kJ | 1 | `socket_power_watts`, 14 samples or more |" in page
+    assert "peak of the processes' RSS 1.00 GiB" in page
+    assert "| 50.0 W | not sampled | 18.0 kJ |" in render_benchmarks([sampled(1, 50.0)])
