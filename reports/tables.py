@@ -121,13 +121,14 @@ def agreements_of(row: Row) -> tuple[Agreement, ...]:
     return tuple(launch.agreement for launch in row.launches if launch.agreement is not None)
 
 
-def rows_of(launches: Iterable[Launch]) -> tuple[Row, ...]:
+def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = ()) -> tuple[Row, ...]:
     """One row a cell and engine, of its latest campaign.
 
     A probe that passed, or came to its steps, says nothing about a whole run; nor does a task, or a run for reference.
+    ``stored`` are launches among which there may be calibrations, beside those to be shown.
     """
     launches = tuple(launches)
-    calibrations = latest_calibrations(launches)
+    calibrations = latest_calibrations((*stored, *launches))
     groups: dict[tuple[str, ...], list[Launch]] = {}
     for launch in _without_overtaken_builds(sorted(launches, key=lambda each: each.id)):
         if launch.plan.last_stage != STAGES[-1] and (launch.verdict.status == "pass" or launch.steps):

@@ -50,9 +50,9 @@ _DISPENSABLE = (
 """Left out, in this order, of a terminal that is too narrow for all."""
 
 
-def print_results(launches: Sequence[Launch]) -> None:
-    """The results table of some launches, to stdout."""
-    for workload in tables.workloads_of(tables.rows_of(launches)):
+def print_results(launches: Sequence[Launch], *, stored: Sequence[Launch] = ()) -> None:
+    """The results table of some launches, to stdout; ``stored`` may hold calibrations of their images."""
+    for workload in tables.workloads_of(tables.rows_of(launches, stored=stored)):
         _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
     costs = cost_rows(launches)
     if costs:

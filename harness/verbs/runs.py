@@ -317,6 +317,7 @@ def _run(
         campaign.run()
     finally:
         progress.stop()
+    stored = store.launches()
     if as_json:
         compared = compared_data(campaign.launches)
         launches = msgspec.to_builtins(campaign.launches)
@@ -324,11 +325,10 @@ def _run(
     elif report_to is None:
         print_probes(campaign.launches)
     else:
-        print_results(campaign.launches)
+        print_results(campaign.launches, stored=stored)
         print_comparisons(campaign.launches)
         print_agreements(campaign.launches)
     if report_to is not None:
-        stored = store.launches()
         for line in alarms(rows_of(campaign.launches), stored):
             base.talk(line)
         write_page(report_to, render_benchmarks(stored, price or NO_PRICE))

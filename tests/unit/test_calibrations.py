@@ -12,7 +12,7 @@ from harness.records import Launch, Telemetry
 from reports.markdown import render_benchmarks
 from reports.memory import Reading, memory_of, memory_text, peak_bytes
 from reports.tables import rows_of
-from reports.terminal import print_calibrations
+from reports.terminal import print_calibrations, print_results
 from tests.unit.calibrations import GIB, a_calibration_launch, made_up_results
 from tests.unit.samples import a_failed_launch, a_launch, a_plan, passing_journal
 
@@ -109,6 +109,16 @@ def test_a_row_of_the_page_is_told_by_the_calibrated_meter_and_the_calibration_i
     (row,) = rows_of(launches)
     assert memory_text(row.memory) == "1.50 GiB (VmHWM)"
     assert "| 1.50 GiB (VmHWM) | PASS |" in render_benchmarks(launches)
+
+
+def test_the_terminal_knows_calibrations_of_the_store_that_it_does_not_show(capsys: pytest.CaptureFixture[str]) -> None:
+    launch = a_launch(a_plan(9))
+    print_results([launch])
+    assert "1.50 GiB (VmHWM, not calibrated)" in capsys.readouterr().out
+    print_results([launch], stored=[a_calibration_launch(1, guest=VM_HWM), a_launch(a_plan(8, image="other"))])
+    out = capsys.readouterr().out
+    assert "1.50 GiB (VmHWM) |" in out
+    assert "other" not in out
 
 
 def test_the_page_has_a_section_only_where_there_is_a_calibration() -> None:
