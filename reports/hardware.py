@@ -45,7 +45,7 @@ def details_of(host: HostRecord) -> list[str]:
         details += [f"VRAM {card.vram_bytes / 2**30:.4g} GiB"] if card.vram_bytes is not None else []
         details += [f"GTT {card.gtt_bytes / 2**30:.4g} GiB"] if card.gtt_bytes is not None else []
         details += [f"performance level {card.performance_level}"] if card.performance_level else []
-    details += [f"IOMMU {host.iommu}"] if host.iommu else []
+    details += [f"IOMMU {host.iommu}"] if host.iommu and host.gpus else []
     profile = host.tuned_profile or host.platform_profile
     details += [f"profile {profile}"] if profile else []
     details += [f"governor {host.governor.split()[-1]}"] if host.governor else []

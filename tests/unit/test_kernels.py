@@ -173,7 +173,10 @@ def test_the_terminal_shows_the_same_and_names_what_failed(capsys: pytest.Captur
     printed = capsys.readouterr().out
     assert "kernels of cpu (podman, cpu, cpu)" in printed
     assert "Best compute rate: 2 GFLOP/s in gemm, n = 1" in printed
-    assert "synthetic on sample-30s: segmentation reaches 50.0% of it: 42 GFLOP counted in 42 s, n = 1 of bench" in printed
+    assert (
+        "synthetic on sample-30s: segmentation reaches 50.0% of the best compute rate: 42 GFLOP counted in 42 s, n = 1 of bench"
+        in printed
+    )
     assert "not timed: lstm\\x1b[2J: did not come to its end: crash" in printed
     assert "cpu: crash in kernels: SIGSEGV" in printed
     assert "\x1b" not in printed
