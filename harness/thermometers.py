@@ -6,9 +6,11 @@ is no temperature: a GPU that hangs can hang whoever reads its sensors, in a cal
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+
+from harness.files import within
 
 CHIPS: Mapping[str, str] = {"amdgpu": "", "k10temp": "", "zenpower": "", "coretemp": "Package id"}
 """Drivers by the name of their hwmon, with how the label of the whole chip's sensor begins; empty: it is ``temp1_input``
@@ -34,7 +36,7 @@ class Thermometers:
         """Temperatures by thermometer, of those that can be read. Takes at most a second for each that hangs, once."""
         found = {}
         for name, path in tuple(self._sensors.items()):
-            text = _read_within(path, self._most_read_seconds)
+            text = within(self._most_read_seconds, partial(_line, path))
             if text is None:
                 del self._sensors[name]
             elif (celsius := parse_celsius(text)) is not None:
@@ -47,7 +49,7 @@ def find_thermometers(root: Path = Path("/")) -> dict[str, Path]:
     found = {}
     for folder in sorted((root / "sys/class/hwmon").glob("hwmon*")):
         chip = _line(folder / "name")
-        if chip is None or chip not in CHIPS:
+        if chip not in CHIPS:
             continue
         sensor = _sensor(folder, CHIPS[chip])
         if sensor is not None:
@@ -71,24 +73,15 @@ def _sensor(folder: Path, label: str) -> Path | None:
         sensor = folder / "temp1_input"
         return sensor if sensor.exists() else None
     for path in sorted(folder.glob("temp*_label")):
-        if (_line(path) or "").startswith(label):
+        if _line(path).startswith(label):
             return path.with_name(path.name.replace("_label", "_input"))
     return None
 
 
-def _line(path: Path) -> str | None:
-    """A name or a label: the kernel answers these from memory, whatever the chip does."""
+def _line(path: Path) -> str:
+    """A sensor's text, or a name; empty where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(_LONGEST).decode("ascii", "replace").strip()
     except OSError:
-        return None
-
-
-def _read_within(path: Path, seconds: float) -> str | None:
-    """The text of a sensor, empty where it cannot be read; ``None`` where it does not answer in time."""
-    answers: list[str] = []
-    thread = threading.Thread(target=lambda: answers.append(_line(path) or ""), daemon=True, name="thermometer")
-    thread.start()
-    thread.join(seconds)
-    return answers[0] if answers else None
+        return ""
