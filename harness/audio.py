@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -56,6 +57,9 @@ def prepare_audio(
 ) -> Audio:
     """Normalise a file, from the cache where that was done before; ``seconds`` repeats or cuts it to a length.
 
+    A cut of a recording with a reference begins where it holds as large a share of speech as the whole: what is computed
+    depends on speech, and lengths of one recording are compared.
+
     Raises `AudioError` for a file that is missing, empty, truncated, silent, too short, or not audio, and for a
     reference that is not RTTM.
     """
@@ -64,14 +68,17 @@ def prepare_audio(
     if reference is not None:
         check_reference(reference)
         reference = _kept_reference(reference)
-    key = hashlib.sha256(f"{NORMALISATION}:{_hash_of(file)}:{seconds}".encode()).hexdigest()
+    content = _hash_of(file)
+    original = _original_seconds(file) if seconds is not None and reference is not None else 0.0
+    begin = typical_begin(read_rttm(reference), original, seconds) if seconds is not None and reference is not None else 0.0
+    key = hashlib.sha256(f"{NORMALISATION}:{content}:{seconds}{f':{begin}' if begin else ''}".encode()).hexdigest()
     path = places.cache() / "audio" / f"{key[:32]}.wav"
     if not path.exists():
-        _write_wave(path, _fitted(_read_samples(file), seconds, file=file))
+        _write_wave(path, _fitted(_read_samples(file), seconds, begin=begin, file=file))
     with wave.open(str(path), "rb") as normalised:
         length = normalised.getnframes() / SAMPLE_RATE_HERTZ
     if seconds is not None and reference is not None:
-        reference = _fitted_reference(reference, original=_original_seconds(file), seconds=length, key=key)
+        reference = _fitted_reference(reference, original=original, begin=begin, seconds=length, key=key)
     return Audio(
         name=_name(file, length, fitted=seconds is not None),
         path=path,
@@ -131,9 +138,7 @@ def _read_samples(file: Path) -> numpy.ndarray[Any, Any]:
                 raise AudioError(f"{file} is longer than a day; cut it first")
             samples = source.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{file} is not audio that libsndfile reads ({error.error_string}); convert it to WAV or FLAC"
-        ) from None
+        raise _not_audio(file, error) from None
     _refuse_truncated(file, announced=announced, read=len(samples))
     if len(samples) == 0:
         raise AudioError(f"{file} holds no samples")
@@ -147,6 +152,10 @@ def _read_samples(file: Path) -> numpy.ndarray[Any, Any]:
     if float(numpy.abs(mono).max()) < SILENCE_PEAK:
         raise AudioError(f"{file} is silent: its loudest sample is under -80 dBFS")
     return numpy.asarray(mono, dtype=numpy.float32)
+
+
+def _not_audio(file: Path, error: Any) -> AudioError:
+    return AudioError(f"{file} is not audio that libsndfile reads ({error.error_string}); convert it to WAV or FLAC")
 
 
 def _refuse_truncated(file: Path, *, announced: int, read: int) -> None:
@@ -201,15 +210,37 @@ def _promised_of_wave(stream: BinaryIO) -> int | None:
         at += 8 + size + size % 2
 
 
-def _fitted(samples: numpy.ndarray[Any, Any], seconds: float | None, *, file: Path) -> numpy.ndarray[Any, Any]:
-    """The samples repeated or cut to a length."""
+def typical_begin(turns: Sequence[tuple[str, float, float, str]], original: float, seconds: float) -> float:
+    """Where a cut of that length has the share of speech that is nearest to the whole recording's; the earliest of several, and
+    0 where nothing is cut. Looked for at each tenth of a second, in a long recording at a thousand places."""
+    if seconds >= original:
+        return 0.0
+    turns = sorted(turns, key=lambda turn: turn[1])
+    wanted = _speech(turns, 0.0, original) * seconds / original
+    last = int((original - seconds) * 10)
+    begins = [step / 10 for step in range(0, last + 1, max(1, last // 1000))]
+    return min(begins, key=lambda begin: (round(abs(_speech(turns, begin, begin + seconds) - wanted), 6), begin))
+
+
+def _speech(turns: Sequence[tuple[str, float, float, str]], begin: float, end: float) -> float:
+    """Seconds in which anybody speaks between two moments; turns are in the order of their start."""
+    total, reached = 0.0, begin
+    for _, start, duration, _ in turns:
+        until = min(start + duration, end)
+        total += max(0.0, until - max(start, reached))
+        reached = max(reached, until)
+    return total
+
+
+def _fitted(samples: numpy.ndarray[Any, Any], seconds: float | None, *, begin: float, file: Path) -> numpy.ndarray[Any, Any]:
+    """The samples repeated to a length, or cut to it from a moment on."""
     import numpy
 
     if seconds is None:
         if len(samples) > LONGEST_SECONDS * SAMPLE_RATE_HERTZ:
             raise AudioError(f"{file} is longer than a day; cut it with --audio-seconds")
         return samples
-    return numpy.resize(samples, round(seconds * SAMPLE_RATE_HERTZ))
+    return numpy.resize(samples[round(begin * SAMPLE_RATE_HERTZ) :], round(seconds * SAMPLE_RATE_HERTZ))
 
 
 def _write_wave(path: Path, samples: numpy.ndarray[Any, Any]) -> None:
@@ -233,23 +264,28 @@ def _write_wave(path: Path, samples: numpy.ndarray[Any, Any]) -> None:
 
 
 def _original_seconds(file: Path) -> float:
-    """The length of a readable file."""
+    """The length that a file announces. Raises `AudioError` where it is not audio."""
     import soundfile
 
-    return float(soundfile.info(file).duration)
+    try:
+        return float(soundfile.info(file).duration)
+    except soundfile.LibsndfileError as error:
+        raise _not_audio(file, error) from None
 
 
-def _fitted_reference(reference: Path, *, original: float, seconds: float, key: str) -> Path:
+def _fitted_reference(reference: Path, *, original: float, begin: float, seconds: float, key: str) -> Path:
     """The reference repeated or cut as its audio was. Speakers keep their names over repetitions."""
     lines: list[str] = []
     for repetition in range(int(seconds // original) + 1):
         for recording, start, duration, speaker in read_rttm(reference):
-            begin = start + repetition * original
-            end = min(begin + duration, (repetition + 1) * original, seconds)
-            if end > begin:
-                lines.append(f"SPEAKER {recording} 1 {begin:.3f} {end - begin:.3f} <NA> <NA> {speaker} <NA> <NA>\n")
+            turn_begin = start + repetition * original - begin
+            end = min(turn_begin + duration, (repetition + 1) * original - begin, seconds)
+            turn_begin = max(turn_begin, 0.0)
+            if end > turn_begin:
+                span = f"{turn_begin:.3f} {end - turn_begin:.3f}"
+                lines.append(f"SPEAKER {recording} 1 {span} <NA> <NA> {speaker} <NA> <NA>\n")
     if not lines:
-        raise AudioError(f"reference {reference} has no speech in the first {seconds:g} s")
+        raise AudioError(f"reference {reference} has no speech in the {seconds:g} s from {begin:g} s on")
     path = places.cache() / "audio" / f"{key[:32]}-{_hash_of(reference)[:12]}.rttm"
     _write_whole(path, "".join(lines).encode())
     return path

@@ -10,7 +10,7 @@ import numpy
 import pytest
 import soundfile
 
-from harness.audio import Audio, check_reference, prepare_audio, read_rttm
+from harness.audio import Audio, check_reference, prepare_audio, read_rttm, typical_begin
 from harness.errors import AudioError
 from tests.unit.samples import a_tone, is_root, write_audio, write_rttm
 
@@ -308,13 +308,36 @@ def test_a_reference_is_repeated_as_its_recording_is(tmp_path: Path) -> None:
     ]
 
 
-def test_a_reference_is_cut_as_its_recording_is(tmp_path: Path) -> None:
+def test_a_cut_has_as_much_speech_as_the_whole_and_its_reference_is_cut_likewise(tmp_path: Path) -> None:
+    file = write_audio(tmp_path / "sample.wav", a_tone(10.0))
+    reference = write_rttm(tmp_path / "sample.rttm", (6.0, 2.5, "a"), (7.5, 2.5, "b"))  # 4 of 10 seconds
+    whole, cut = prepare_audio(file), prepare_audio(file, reference=reference, seconds=5)
+    assert numpy.array_equal(integers_of(cut), integers_of(whole)[3 * 16_000 : 8 * 16_000]), "2 of 5 seconds, from 3.0 s on"
+    assert cut.reference is not None
+    assert [turn[1:] for turn in read_rttm(cut.reference)] == [(3.0, 2.0, "a"), (4.5, 0.5, "b")]
+    assert read_rttm(reference)[1][2] == 2.5, "the user's own file is not touched"
+
+
+@pytest.mark.parametrize(
+    ("turns", "seconds", "begin"),
+    [
+        ([(0.0, 10.0)], 5.0, 0.0),
+        ([(6.0, 4.0)], 5.0, 3.0),
+        ([(0.0, 2.0), (8.0, 2.0)], 5.0, 0.0),
+        ([(9.0, 1.0), (4.0, 2.0)], 5.0, 0.5),
+        ([(6.0, 4.0)], 10.0, 0.0),
+        ([(6.0, 4.0)], 25.0, 0.0),
+    ],
+)
+def test_a_cut_begins_at_the_earliest_moment_with_the_whole_s_share_of_speech(
+    turns: list[tuple[float, float]], seconds: float, begin: float
+) -> None:
+    assert typical_begin([("x", start, duration, "a") for start, duration in turns], 10.0, seconds) == begin
+
+
+def test_a_cut_without_a_reference_begins_at_the_beginning(tmp_path: Path) -> None:
     file = write_audio(tmp_path / "sample.wav", a_tone(4.0))
-    reference = write_rttm(tmp_path / "sample.rttm", (0.0, 1.0, "a"), (1.25, 2.0, "b"), (3.0, 0.5, "a"))
-    fitted = prepare_audio(file, reference=reference, seconds=1.5).reference
-    assert fitted is not None
-    assert [turn[1:] for turn in read_rttm(fitted)] == [(0.0, 1.0, "a"), (1.25, 0.25, "b")]
-    assert read_rttm(reference)[1][2] == 2.0, "the user's own file is not touched"
+    assert numpy.array_equal(integers_of(prepare_audio(file, seconds=2)), integers_of(prepare_audio(file))[:32_000])
 
 
 def test_a_turn_that_runs_over_the_recording_s_end_does_not_run_into_the_repetition(tmp_path: Path) -> None:
@@ -325,11 +348,18 @@ def test_a_turn_that_runs_over_the_recording_s_end_does_not_run_into_the_repetit
     assert [turn[1:3] for turn in read_rttm(fitted)] == [(1.5, 0.5), (3.5, 0.5)]
 
 
-def test_a_cut_that_leaves_no_speech_of_the_reference_is_refused(tmp_path: Path) -> None:
+def test_a_reference_whose_speech_is_all_behind_the_recording_is_refused(tmp_path: Path) -> None:
     file = write_audio(tmp_path / "sample.wav", a_tone(4.0))
-    reference = write_rttm(tmp_path / "sample.rttm", (3.0, 0.5, "a"))
-    with pytest.raises(AudioError, match="no speech in the first 2 s"):
+    reference = write_rttm(tmp_path / "sample.rttm", (9.0, 0.5, "a"))
+    with pytest.raises(AudioError, match="no speech in the 2 s from 0 s on"):
         prepare_audio(file, reference=reference, seconds=2)
+
+
+def test_what_is_no_audio_is_refused_also_where_it_is_to_be_cut_with_its_reference(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("no audio at all")
+    reference = write_rttm(tmp_path / "sample.rttm", (0.0, 0.5, "a"))
+    with pytest.raises(AudioError, match="not audio that libsndfile reads"):
+        prepare_audio(tmp_path / "text.wav", reference=reference, seconds=2)
 
 
 def test_a_missing_reference_is_refused(tmp_path: Path) -> None:
