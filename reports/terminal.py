@@ -29,10 +29,11 @@ from reports.explanation import printable
 from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
 from reports.ladder import COLUMNS as LADDER
 from reports.ladder import ladder_cells
-from reports.markdown import chain_text, format_factor, format_percent, format_seconds, format_spread
+from reports.markdown import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
 from reports.probes import COLUMNS, Probe, probes_of
 from reports.repeats import REPEAT_COLUMNS, cool_down_text, repeat_rows
+from reports.results import chain_text
 
 if TYPE_CHECKING:
     from harness.doctor.finding import Finding
