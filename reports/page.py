@@ -1,9 +1,4 @@
-"""What a page is made of: the launches, and the rows that speak for them, made once for all sections.
-
-A section is a module of this folder with ``section(page)``, which gives the names that its template reads, and ``FILTERS``, where
-the template has some of its own; a template ``templates/_<name>.md.jinja``, which shows nothing where the store holds no such
-launches; its place in ``BENCHMARKS.md.jinja``; and its line in `reports.markdown.SECTIONS`.
-"""
+"""What a page is made of: the launches, and the rows that speak for them, made once for all sections."""
 
 from __future__ import annotations
 

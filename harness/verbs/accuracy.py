@@ -191,7 +191,7 @@ def _run(known: catalog.Catalog, request: Request, laid: CorpusFolder, report_to
     from harness.accuracy import accuracies_of, run_to_the_end
     from reports.accuracy import as_builtins
     from reports.markdown import render_benchmarks, write_page
-    from reports.terminal import print_accuracies
+    from reports.terminal_tasks import print_accuracies
 
     store = base.open_store()
     campaigns: list[Campaign] = []

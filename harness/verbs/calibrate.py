@@ -33,7 +33,7 @@ def calibrate(
     from harness.devices import parse_flags
     from harness.inputs import parse_engine
     from harness.launch import Settings
-    from reports.terminal import print_calibrations
+    from reports.terminal_tasks import print_calibrations
 
     preference, relaxed, sizes_bytes = parse_engine(engine), parse_flags(flags), parse_sizes(sizes)
     known = catalog.load_catalog(catalogs or ())

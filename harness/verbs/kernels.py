@@ -40,7 +40,7 @@ def kernels(
     from harness.inputs import parse_engine, parse_time_limit
     from harness.kernels import TIMEOUT_SECONDS, ensure_tools
     from harness.launch import Settings
-    from reports.terminal import print_kernels
+    from reports.terminal_tasks import print_kernels
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     if not 0.01 <= seconds <= MOST_SECONDS:  # also what is no number, which passes typer's own bounds

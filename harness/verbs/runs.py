@@ -269,7 +269,8 @@ def _run(
     from reports.comparisons import compared_data
     from reports.markdown import render_benchmarks, write_page
     from reports.tables import rows_of
-    from reports.terminal import print_agreements, print_comparisons, print_probes, print_results
+    from reports.terminal import print_agreements, print_comparisons, print_results
+    from reports.terminal_tasks import print_probes
     from reports.three_times import alarms
 
     if report_to is not None and report_to.is_dir():

@@ -51,7 +51,8 @@ def verify_images(
     from harness.inputs import fetch_inputs, parse_engine, parse_size, parse_time_limit
     from harness.ladder import BATCHES, parse_batches, parse_models
     from harness.launch import Settings
-    from reports.terminal import print_agreements, print_ladders
+    from reports.terminal import print_agreements
+    from reports.terminal_tasks import print_ladders
 
     if not ladder and (batches or models):
         raise UsageError("--batches and --models are of the ladder: add --ladder")
