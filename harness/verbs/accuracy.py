@@ -14,10 +14,11 @@ from harness.verbs import base
 
 if TYPE_CHECKING:
     from harness.audio import Audio
-    from harness.campaign import Campaign, Request
+    from harness.campaign import Campaign
     from harness.corpus_folder import CorpusFolder
     from harness.models import Models
     from harness.records import Launch
+    from harness.request import Request
 
 DEFAULT_COLLAR_SECONDS = 0.25
 """On each side of a boundary, as NIST's evaluations had it and the literature since."""
@@ -64,10 +65,10 @@ def accuracy(
 ) -> None:
     """Diarize a corpus and score it: DER by recording and in all, JER, speakers, and audio hours an hour."""
     from harness.accuracy import TASK
-    from harness.campaign import Request
     from harness.devices import parse_flags
     from harness.inputs import parse_engine, parse_size, parse_time_limit
     from harness.launch import Settings
+    from harness.request import Request
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())

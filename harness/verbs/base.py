@@ -16,10 +16,11 @@ from harness import catalog, places
 from harness.errors import NothingMeasuredError
 
 if TYPE_CHECKING:
-    from harness.campaign import Campaign, Request
+    from harness.campaign import Campaign
     from harness.engines.base import Engine
     from harness.launch import Settings
     from harness.progress import Progress
+    from harness.request import Request
     from harness.store import Store
 
 DEFAULT_IMAGE = "local-cpu"
@@ -133,8 +134,8 @@ def sample_request(
 
     Raises `AudioError` or `ModelsError`.
     """
-    from harness.campaign import Request
     from harness.inputs import fetch_inputs
+    from harness.request import Request
 
     audio, models = fetch_inputs(known, "embedded", "sample", None, None, say=talk)
     return Request(

@@ -12,8 +12,8 @@ from harness.errors import UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
-    from harness.campaign import Request
     from harness.energy import Price
+    from harness.request import Request
 
 
 @base.app.command()
@@ -89,7 +89,6 @@ def bench(
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
     from harness.arms import DEFAULT_LAUNCHES, arms_of, cells_of, read_factors, read_settings
     from harness.caches import parse_mode
-    from harness.campaign import Request
     from harness.compare import FEWEST_PAIRS
     from harness.devices import parse_flags
     from harness.energy import Price
@@ -103,6 +102,7 @@ def bench(
     )
     from harness.launch import Settings
     from harness.pace import parse_cool_down
+    from harness.request import Request
     from harness.stopping import parse_stopping
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)

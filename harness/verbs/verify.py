@@ -46,11 +46,11 @@ def verify_images(
     """Is the output right? One run beside the CPU run of the same image; with --ladder, at which batch it stops being right."""
     import msgspec
 
-    from harness.campaign import Request
     from harness.devices import parse_flags
     from harness.inputs import fetch_inputs, parse_engine, parse_size, parse_time_limit
     from harness.ladder import BATCHES, parse_batches, parse_models
     from harness.launch import Settings
+    from harness.request import Request
     from reports.terminal import print_agreements
     from reports.terminal_tasks import print_ladders
 
