@@ -1,4 +1,4 @@
-"""What this process, its children and its container use of memory: meters by name, or why one cannot be read.
+"""What the passes of this process, its children and its container used of memory: meters by name, or why one cannot be read.
 
 No meter stands for another: on a GPU with unified memory none of the first five need see what the GPU's runtime allocates,
 and the container's count what the kernel keeps of files besides.
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import meter
+from benchmarks.memory_files import field_bytes, find_cgroup
 from benchmarks.wire import MEMORY_METERS
 
 SOURCES = {
@@ -30,10 +31,10 @@ def read_meters(device: str, root: Path = Path("/")) -> dict[str, dict[str, obje
     `MEMORY_METERS`: each is in the first two or in the last. ``root`` is where ``/proc`` and ``/sys`` are looked for."""
     torch = meter.torch_peaks(device)
     ask: dict[str, Callable[[], tuple[int | None, str]]] = {
-        "resident_peak_bytes": lambda: (_field(root / "proc/self/status", "VmHWM"), SOURCES["resident_peak_bytes"]),
+        "resident_peak_bytes": lambda: (field_bytes(root / "proc/self/status", "VmHWM"), SOURCES["resident_peak_bytes"]),
         "tree_resident_peak_bytes": lambda: (_tree_peak(root), SOURCES["tree_resident_peak_bytes"]),
-        "cgroup_peak_bytes": lambda: _cgroup(root, "memory.peak", "memory.max_usage_in_bytes"),
-        "cgroup_current_bytes": lambda: _cgroup(root, "memory.current", "memory.usage_in_bytes"),
+        "cgroup_peak_bytes": lambda: _cgroup_bytes(root, peak=True),
+        "cgroup_current_bytes": lambda: _cgroup_bytes(root, peak=False),
         "torch_allocated_peak_bytes": lambda: (torch["peak_allocated_bytes"], SOURCES["torch_allocated_peak_bytes"]),
         "torch_reserved_peak_bytes": lambda: (torch["peak_reserved_bytes"], SOURCES["torch_reserved_peak_bytes"]),
     }
@@ -47,9 +48,7 @@ def read_meters(device: str, root: Path = Path("/")) -> dict[str, dict[str, obje
             found["memory_unavailable"][name] = f"{type(error).__name__}: {error}"
         else:
             if value is None:
-                found["memory_unavailable"][name] = (
-                    "torch has no such meter on a CPU" if "torch" in name else "the kernel does not say"
-                )
+                found["memory_unavailable"][name] = "torch has no such meter on a CPU"
             else:
                 found["memory"][name], found["memory_sources"][name] = value, source
     return found
@@ -73,62 +72,37 @@ def descendants(root: Path = Path("/"), of: int | None = None) -> list[int]:
     return found
 
 
-def _tree_peak(root: Path) -> int | None:
+def _tree_peak(root: Path) -> int:
     """Sum of the peaks of this process and of those below it."""
-    own = _field(root / "proc/self/status", "VmHWM")
-    if own is None:
-        return None
-    below = (_field_if_alive(root / f"proc/{process}/status", "VmHWM") for process in descendants(root))
-    return own + sum(value or 0 for value in below)
+    own = field_bytes(root / "proc/self/status", "VmHWM")
+    return own + sum(_peak_if_alive(root / f"proc/{process}/status") for process in descendants(root))
 
 
-def _cgroup(root: Path, modern: str, old: str) -> tuple[int, str]:
-    """A file of this process's cgroup, of version 2 or 1, and what it is called. Raises `Unavailable` where the cgroup is
-    not this container's alone: its memory would be that of others too."""
-    folder, version = _cgroup_folder(root)
-    name = modern if version == 2 else old
-    others = _others(folder, root)
+def _peak_if_alive(status: Path) -> int:
+    """0 where the process has just ended."""
+    try:
+        return field_bytes(status, "VmHWM")
+    except (OSError, ValueError):
+        return 0
+
+
+def _cgroup_bytes(root: Path, *, peak: bool) -> tuple[int, str]:
+    """A meter of this process's cgroup, and what it is called. Raises `Unavailable` where the cgroup is not this
+    container's alone: its memory would be that of others too."""
+    cgroup = find_cgroup(root)
+    if cgroup is None:
+        raise Unavailable("no cgroup that accounts memory is mounted here")
+    path, version = cgroup.peak if peak else cgroup.current, f"cgroup v{cgroup.version}"
+    others = _others(cgroup.folder, root)
     if others:
         raise Unavailable(f"the cgroup is shared with {others} other process(es): it is no container's of its own")
-    if not (folder / name).exists():
-        raise Unavailable(
-            f"cgroup v{version} has no {name} here" + (": kernels before 5.19 have none" if name == "memory.peak" else "")
-        )
-    return int((folder / name).read_text()), f"{name} (cgroup v{version})"
-
-
-def _cgroup_folder(root: Path) -> tuple[Path, int]:
-    """Where this process's memory is accounted, and the version. Raises `Unavailable`."""
-    mounts = root / "sys/fs/cgroup"
-    for line in (root / "proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        # Without a cgroup namespace the path is the host's, and the mount shows this container's folder as its top.
-        tops = [mounts / "memory"] if "memory" in controllers.split(",") else [mounts] if not controllers else []
-        for folder in (place for top in tops for place in (top / path.lstrip("/"), top)):
-            if (folder / "memory.current").exists():
-                return folder, 2
-            if (folder / "memory.usage_in_bytes").exists():
-                return folder, 1
-    raise Unavailable("no cgroup that accounts memory is mounted here")
+    if not path.exists():
+        since = ": kernels before 5.19 have none" if path.name == "memory.peak" else ""
+        raise Unavailable(f"{version} has no {path.name} here{since}")
+    return int(path.read_text()), f"{path.name} ({version})"
 
 
 def _others(folder: Path, root: Path) -> int:
     """Processes of a cgroup that are neither this one, its children, nor the shell that started it."""
     own = {os.getpid(), os.getppid(), *descendants(root)}
     return sum(int(process) not in own for process in (folder / "cgroup.procs").read_text().split())
-
-
-def _field_if_alive(path: Path, name: str) -> int | None:
-    """``None`` where the process has just ended."""
-    try:
-        return _field(path, name)
-    except OSError:
-        return None
-
-
-def _field(path: Path, name: str) -> int | None:
-    """Bytes of a line such as ``VmHWM:  123 kB``; ``None`` where there is no such line."""
-    for line in path.read_text(errors="replace").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return None

@@ -10,20 +10,9 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-Read = Callable[[], int]
+from benchmarks.memory_files import Cgroup, field_bytes, find_cgroup, top_cgroup
 
-_CGROUP_FILES = (
-    # cgroup v2 (https://docs.kernel.org/admin-guide/cgroup-v2.html): `peak` came with Linux 5.19
-    ("", "sys/fs/cgroup", {"cgroup_current_bytes": "memory.current", "cgroup_peak_bytes": "memory.peak"}, "memory.max"),
-    # cgroup v1 (https://docs.kernel.org/admin-guide/cgroup-v1/memory.html)
-    (
-        "memory",
-        "sys/fs/cgroup/memory",
-        {"cgroup_current_bytes": "memory.usage_in_bytes", "cgroup_peak_bytes": "memory.max_usage_in_bytes"},
-        "memory.limit_in_bytes",
-    ),
-)
-"""Controller in /proc/self/cgroup, where its tree is mounted, its meters, its limit."""
+Read = Callable[[], int]
 
 
 class Meters:
@@ -36,11 +25,11 @@ class Meters:
         self.unavailable: dict[str, str] = {}
         """Meter -> why it could not be read"""
         status = root / "proc/self/status"
-        self._offer("vm_rss_bytes", "/proc/self/status VmRSS", lambda: kibibytes(status, "VmRSS"))
-        self._offer("vm_hwm_bytes", "/proc/self/status VmHWM", lambda: kibibytes(status, "VmHWM"))
-        folder, files, _ = cgroup_files(root)
-        for meter, name in files.items():
-            self._offer(meter, f"/{(folder / name).relative_to(root)}", _reader(folder / name))
+        self._offer("vm_rss_bytes", "/proc/self/status VmRSS", lambda: field_bytes(status, "VmRSS"))
+        self._offer("vm_hwm_bytes", "/proc/self/status VmHWM", lambda: field_bytes(status, "VmHWM"))
+        cgroup = _cgroup(root)
+        for meter, path in (("cgroup_current_bytes", cgroup.current), ("cgroup_peak_bytes", cgroup.peak)):
+            self._offer(meter, f"/{path.relative_to(root)}", _reader(path))
         for meter, (source, read) in _torch_reads().items():
             if device == "cpu":
                 self.unavailable[meter] = "torch counts no memory of a CPU"
@@ -67,29 +56,6 @@ class Meters:
             self._reads[meter], self.sources[meter] = read, source
 
 
-def kibibytes(path: Path, field: str) -> int:
-    """A field of /proc/self/status or /proc/meminfo, in bytes. Raises OSError, and ValueError where it is not there."""
-    for line in path.read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise ValueError(f"no {field} in it")
-
-
-def cgroup_files(root: Path = Path("/")) -> tuple[Path, dict[str, str], str]:
-    """The folder of this process's memory cgroup, the names of its meters in there, and that of its limit.
-
-    /proc/self/cgroup names the group by a path that a container may not see: there its own group is the mounted tree's root.
-    """
-    groups = _own_groups(root)
-    for controller, mounted, files, limit in _CGROUP_FILES:
-        if controller in groups:
-            for folder in (root / mounted / groups[controller].lstrip("/"), root / mounted):
-                if (folder / files["cgroup_current_bytes"]).is_file():
-                    return folder, dict(files), limit
-    _, mounted, files, limit = _CGROUP_FILES[0]
-    return root / mounted, dict(files), limit
-
-
 def room_bytes(device: str, root: Path = Path("/")) -> tuple[int, str]:
     """How much could be allocated on the device, and which meter says so: the least of those that bound it."""
     bounds: list[tuple[int, str]] = []
@@ -109,15 +75,15 @@ def _host_bounds(root: Path) -> list[tuple[int, str]]:
     """What bounds this process in the host's memory; what cannot be read bounds nothing."""
     bounds = []
     with contextlib.suppress(OSError, ValueError):
-        bounds.append((kibibytes(root / "proc/meminfo", "MemAvailable"), "MemAvailable"))
-    folder, files, limit = cgroup_files(root)
+        bounds.append((field_bytes(root / "proc/meminfo", "MemAvailable"), "MemAvailable"))
+    cgroup = _cgroup(root)
     with contextlib.suppress(OSError, ValueError):  # "max": there is none
-        left = int((folder / limit).read_text()) - int((folder / files["cgroup_current_bytes"]).read_text())
+        left = int(cgroup.limit.read_text()) - int(cgroup.current.read_text())
         bounds.append((max(0, left), "the cgroup's limit"))
     with contextlib.suppress(OSError, ValueError):
         most = resource.getrlimit(resource.RLIMIT_AS)[0]
         if most != resource.RLIM_INFINITY:
-            bounds.append((max(0, most - kibibytes(root / "proc/self/status", "VmSize")), "the limit of address space"))
+            bounds.append((max(0, most - field_bytes(root / "proc/self/status", "VmSize")), "the limit of address space"))
     return bounds
 
 
@@ -142,14 +108,13 @@ def _torch_reads() -> dict[str, tuple[str, Read]]:
     return {meter: (f"torch.cuda.{name}", cuda(name)) for meter, name in calls.items()}
 
 
-def _own_groups(root: Path) -> dict[str, str]:
-    """Controller -> path, of /proc/self/cgroup; the empty controller is cgroup v2."""
+def _cgroup(root: Path) -> Cgroup:
+    """This process's own, also one that it shares: what moves by a known size is its own. The top where none is known, so that
+    its meters say which file is missing."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        return find_cgroup(root) or top_cgroup(root)
     except OSError:
-        return {}
-    parts = [line.split(":", 2) for line in lines if line.count(":") >= 2]
-    return {controller: path for _, controllers, path in parts for controller in controllers.split(",")}
+        return top_cgroup(root)
 
 
 def _reader(path: Path) -> Read:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory_files import field_bytes
 from benchmarks.wire import processor_seconds
 
 
@@ -18,13 +19,9 @@ def peak_resident_bytes(status: str = "/proc/self/status") -> int | None:
     (getrusage(2); proc_pid_status(5)).
     """
     try:
-        text = Path(status).read_text()
-    except OSError:
+        return field_bytes(Path(status), "VmHWM")
+    except (OSError, ValueError):
         return None
-    for line in text.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return None
 
 
 def usable_processors(cgroup: str = "/sys/fs/cgroup") -> int:

@@ -11,7 +11,6 @@ import msgspec
 
 from harness.arms import cells_of, hazards_of
 from harness.build import recipe_of
-from harness.campaign import DRY_RUN_PREFIX, Request, engine_name
 from harness.catalog import GPU_FAMILIES, Catalog
 from harness.engines.command import container_command
 from harness.engines.find import find_engine, is_rootless
@@ -19,7 +18,9 @@ from harness.engines.local import Local, environment_folder
 from harness.gpus import check_gpu_use, used_targets
 from harness.host import describe_host
 from harness.launch import make_folders, prepare_launch
+from harness.leftovers import DRY_RUN_PREFIX
 from harness.records import EngineRecord
+from harness.request import Request, engine_name
 from harness.stopping import rule_text
 
 

@@ -18,12 +18,21 @@ from harness.build import recipe_of
 from harness.caches import CacheMode
 from harness.calibration import TASK as CALIBRATE
 from harness.catalog import Cell, Family
-from harness.devices import DeviceRequest, flags_text, request_devices
+from harness.devices import flags_text, request_devices
 from harness.engine_stats import watch_stats
-from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Engine, Mount, Run
-from harness.engines.local import clean_environment, environment_python, remove_tree
+from harness.engines.base import BuiltImage, Engine, Run
+from harness.engines.local import remove_tree
 from harness.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
 from harness.failures import recognise
+from harness.inside import (
+    IN_CONTAINER,
+    container_mounts,
+    container_run,
+    folder_inside,
+    guest_environment,
+    in_process,
+    local_run,
+)
 from harness.kernel_log import kernel_seconds, read_kernel_log
 from harness.models import Models
 from harness.records import (
@@ -116,7 +125,7 @@ def prepare_launch(
     # A run for reference is one on the CPU, whatever the image was built for: it is handed no device.
     handed = None if settings.purpose == "reference" else family
     devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
-    places_inside = _inside_local(audio, models, exchange, cache_folder) if local else _INSIDE_CONTAINER
+    places_inside = in_process(audio, models, exchange, cache_folder) if local else IN_CONTAINER
     request = Request(
         launch=launch_id,
         pipeline=cell.pipeline.name,
@@ -134,7 +143,7 @@ def prepare_launch(
         knobs=cell.variant.guest,
         task=settings.task,
         options=dict(settings.options),
-        folders={name: str(path) if local else _folder_inside(name) for name, path in settings.folders.items()},
+        folders={name: str(path) if local else folder_inside(name) for name, path in settings.folders.items()},
     )
     plan = Plan(
         id=launch_id,
@@ -166,14 +175,12 @@ def prepare_launch(
         caches=settings.caches,
         cache_key=cache_key,
     )
-    environment = _environment(cell, models, places_inside)
+    environment = guest_environment(cell, models, places_inside)
     if local:
-        run = _local_run(cell, plan, exchange, environment)
+        run = local_run(cell, plan, exchange, environment)
     else:
-        run = _container_run(cell, built, plan, exchange, environment, audio=audio, models=models, devices=devices)
-        named = (Mount(str(path), _folder_inside(name)) for name, path in settings.folders.items())
-        own = Mount(str(cache_folder), caches.INSIDE, writable=True)
-        run = msgspec.structs.replace(run, mounts=(*run.mounts, own, *named))
+        mounts = container_mounts(audio, models, exchange, cache_folder, settings.folders)
+        run = container_run(cell, built, plan, exchange, environment, mounts=mounts, devices=devices)
     return Prepared(plan=plan, run=run, request=request)
 
 
@@ -280,20 +287,6 @@ def launches_folder() -> Path:
     return places.results() / "launches"
 
 
-_INSIDE_CONTAINER = {
-    "audio": "/input/audio.wav",
-    "reference": "/input/reference.rttm",
-    "models": "/models",
-    "caches": caches.INSIDE,
-    "scratch": "/tmp",  # noqa: S108 - the container's own tmpfs
-}
-
-
-def _folder_inside(name: str) -> str:
-    """Where a container sees a folder of `Settings.folders`."""
-    return f"/input/{name}"
-
-
 def _caches_folder(launch_id: str, cache_key: str) -> Path:
     """What a launch may keep compiled kernels in: its own folder, or the kept one of a key."""
     return caches.files_of(cache_key) if cache_key else launches_folder() / launch_id / CACHES
@@ -310,106 +303,6 @@ def _cache_key(cell: Cell, built: BuiltImage | None, engine: EngineRecord, host:
         variables=cell.variant.environment,
         knobs=cell.variant.guest,
     )
-
-
-def _inside_local(audio: Audio, models: Models, exchange: Path, cache_folder: Path) -> dict[str, str]:
-    """The same places where the guest is a process of this host."""
-    return {
-        "audio": str(audio.path),
-        "reference": str(audio.reference),
-        "models": str(models.folder or ""),
-        "caches": str(cache_folder),
-        "scratch": str(exchange),
-    }
-
-
-def _environment(cell: Cell, models: Models, inside: Mapping[str, str]) -> dict[str, str]:
-    """The guest's variables. A name and a home are set since the user need not exist in the image: torch asks."""
-    return {
-        "HF_HUB_OFFLINE": "1",
-        "PYANNOTE_METRICS_ENABLED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "HOME": inside["scratch"],
-        "XDG_CACHE_HOME": f"{inside['scratch']}/cache",
-        "USER": "strixbench",
-        "LOGNAME": "strixbench",
-        **dict.fromkeys(models.environment, inside["models"]),
-        **caches.environment(inside["caches"]),
-        **cell.variant.environment,
-    }
-
-
-def _local_run(cell: Cell, plan: Plan, exchange: Path, environment: Mapping[str, str]) -> Run:
-    python = str(environment_python(recipe_of(cell.image)))
-    return Run(
-        name=f"strixbench-{plan.id}",
-        image=plan.image.id or "",
-        argv=(python, "-m", "benchmarks", str(exchange)),
-        environment=clean_environment(environment),
-        mounts=(),
-        working_directory=str(places.ROOT),
-        exchange=exchange,
-        memory_bytes=plan.memory_limit_bytes,
-        labels=_labels(plan),
-    )
-
-
-def _container_run(
-    cell: Cell,
-    built: BuiltImage | None,
-    plan: Plan,
-    exchange: Path,
-    environment: Mapping[str, str],
-    *,
-    audio: Audio,
-    models: Models,
-    devices: DeviceRequest,
-) -> Run:
-    mounts = [
-        Mount(str(places.GUEST), "/strixbench/benchmarks"),
-        Mount(str(exchange), "/exchange", writable=True),
-        Mount(str(audio.path), _INSIDE_CONTAINER["audio"]),
-    ]
-    if models.folder is not None:
-        mounts.append(Mount(str(models.folder), _INSIDE_CONTAINER["models"]))
-    if audio.reference is not None:
-        mounts.append(Mount(str(audio.reference), _INSIDE_CONTAINER["reference"]))
-    return Run(
-        name=f"strixbench-{plan.id}",
-        image=built.id if built else cell.image.reference or recipe_of(cell.image).tag,
-        argv=(cell.image.python, "-m", "benchmarks", "/exchange"),
-        environment=environment,
-        mounts=tuple(mounts),
-        working_directory="/strixbench",
-        exchange=exchange,
-        user=cell.image.user or container_user(plan.engine),
-        devices=devices.nodes,
-        gpus=devices.gpus,
-        groups=devices.groups,
-        security_options=devices.security_options,
-        ipc=devices.ipc,
-        shm_bytes=devices.shm_bytes,
-        memory_bytes=plan.memory_limit_bytes,
-        labels=_labels(plan),
-    )
-
-
-def container_user(engine: EngineRecord) -> str:
-    """``uid:gid`` inside the container: the caller's own, so that what it writes is the caller's.
-
-    Rootless, the container's root *is* the caller. For a caller who is root, an unprivileged id.
-    """
-    if engine.rootless:
-        return "0:0"
-    uid, gid = os.getuid(), os.getgid()
-    return "1000:1000" if uid == 0 else f"{uid}:{gid}"
-
-
-def _labels(plan: Plan) -> dict[str, str]:
-    """What a sweep finds it by. Without an owner, as of a pasted `--dry-run` line, it is nobody's to sweep."""
-    owned = {OWNER_LABEL: plan.owner} if plan.owner else {}
-    return {CAMPAIGN_LABEL: plan.campaign, IMAGE_LABEL: plan.image.name, **owned}
 
 
 def _image_record(cell: Cell, built: BuiltImage | None, family: Family | None) -> ImageRecord:

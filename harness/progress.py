@@ -22,7 +22,7 @@ LOOKS_A_SECOND = 2
 
 
 class Progress:
-    """See `harness.campaign.Observer`."""
+    """See `harness.request.Observer`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -10,6 +10,7 @@ import msgspec
 from harness.accuracy import FEWEST_FOR_INTERVAL, Accuracy, FileResult, Total, accuracies_of
 from harness.records import Launch
 from harness.stats import CONFIDENCE
+from reports.page import Filters, Page
 
 EXPECTED = {
     "ami": "the seed gives 12-14% for pipeline 3.1; OpenBench ran it (pyannote.audio 3.3.2) to 19% on the headset mix and 23% on one distant microphone",
@@ -42,6 +43,11 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         return f"{self.pipeline} on {self.name}: {self.files} recordings, {length_text(self.seconds)}"
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"corpora": corpora_of(page.launches), "accuracy_explained": EXPLANATION, "most_failures": MOST_FAILURES_SHOWN}
 
 
 def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
@@ -199,3 +205,16 @@ def _corpus(rows: list[Accuracy]) -> Corpus:
         expected=expected_of(first),
         rows=tuple(sorted(rows, key=lambda row: (ders[id(row)] is None, ders[id(row)] or 0.0, row.launch.plan.cell))),
     )
+
+
+FILTERS: Filters = {
+    "engine_of": engine_of,
+    "version_of": version_of,
+    "counted": counted,
+    "der": der_text,
+    "parts": parts_text,
+    "speakers": speakers_text,
+    "file_der": file_der_text,
+    "throughput": throughput_text,
+    "worst": worst,
+}

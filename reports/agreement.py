@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from harness.records import Agreement
+from reports.page import Filters, Page
 from reports.tables import Row, agreements_of, is_cpu_run
 
 
@@ -33,6 +35,11 @@ class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
         if not self.speakers:
             return "-"
         return f"{' or '.join(map(str, self.speakers[:-1]))} of {self.speakers[-1]}"
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"agreements": agreement_rows(page.rows)}
 
 
 def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple[AgreementRow, ...]:
@@ -83,3 +90,6 @@ def _said(row: Row, found: list[Agreement]) -> str:
     if row.why_not_compared:
         return f"not compared: {row.why_not_compared}"
     return "agrees" if found else "is a CPU run"
+
+
+FILTERS: Filters = {"cosine": format_cosine, "difference": format_difference}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from harness.calibration import Calibration, Finding, Movement, latest_calibrations
 from harness.records import Launch
+from reports.page import Filters, Page
 
 _READ_BY = {"guest": "the process", "host": "the host", "engine": "the engine"}
 
@@ -21,6 +23,11 @@ class MeterRow(msgspec.Struct, frozen=True, kw_only=True):
     """A text for each size"""
     judged: str
     """May quote what came out of a container."""
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"calibrations": shown_calibrations(page.launches)}
 
 
 def shown_calibrations(launches: Iterable[Launch]) -> tuple[Calibration, ...]:
@@ -56,3 +63,6 @@ def _moved(movement: Movement) -> str:
 
 def _judged(finding: Finding) -> str:
     return f"{finding.judgement}: {finding.why}" if finding.why else finding.judgement
+
+
+FILTERS: Filters = {"size": size_text, "meters": calibration_rows}

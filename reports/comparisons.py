@@ -12,6 +12,7 @@ from harness.arms import BASE, NULL_ARMS, without_knobs
 from harness.compare import FEWEST_PAIRS, Comparison, NullTest, Range, compare_pairs, null_test, share, with_holm
 from harness.records import Launch
 from harness.stats import launch_seconds
+from reports.page import Filters, Page
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -65,6 +66,11 @@ class Null(msgspec.Struct, frozen=True, kw_only=True):
     trials: int
     rate: Range | None
     """Of all null tests of this subject in the store"""
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"effects": effects_of(page.launches), "effect_columns": EFFECT_COLUMNS, "nulls": nulls_of(page.launches)}
 
 
 def effects_of(launches: Iterable[Launch]) -> tuple[Effect, ...]:
@@ -308,3 +314,6 @@ def _value_of(value: Range | None) -> float | None:
 
 def _no_trial() -> str:
     return f"- ({FEWEST_PAIRS} pairs make a trial)"
+
+
+FILTERS: Filters = {"effect_cells": effect_cells, "null_lines": null_lines}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,7 @@ from benchmarks.wire import STAGES
 from harness.cost_model import CostModel, Interval, NoFit, Point, fit_cost
 from harness.records import Launch
 from harness.stopping import value_of
+from reports.page import Page
 
 COST_COLUMNS = ("Image", "Engine", "GFX", "Pipeline", "Lengths x launches", "Fixed", "Marginal", "R²", "An hour", "Remarks")
 
@@ -61,6 +63,11 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     def _wrong(self) -> list[str]:
         wrong = sum(launch.verdict.status == "wrong output" for launch in self.launches)
         return [f"wrong output in {wrong} of {len(self.launches)} launches: a speed of nothing"] if wrong else []
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"costs": cost_rows(page.launches)}
 
 
 def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:

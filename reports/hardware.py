@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from harness.fingerprint_host import differences, fingerprint, groups_of
 from harness.records import HostRecord
+from reports.page import Page
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """How many its launches ran in; 0: not recorded."""
     differs: tuple[str, ...]
     """From the first machine; empty for that one."""
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"machines": machines_of(row.speaking.plan.host for row in page.rows)}
 
 
 def machines_of(hosts: Iterable[HostRecord]) -> tuple[Machine, ...]:

@@ -15,6 +15,7 @@ from harness.fingerprint_host import differences
 from harness.records import Launch, exception_chain, number
 from harness.stats import Estimate, estimate
 from reports import tables
+from reports.page import Filters, Page
 
 CHUNK_SAMPLES = 160_000
 STEP_SAMPLES = 16_000
@@ -106,6 +107,11 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
     def copy(self) -> KernelRow | None:
         """The copy that no cache holds."""
         return next((row for row in self.rows if row.name == "copy"), None)
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"kernels": [image for image in kernel_images(page.launches) if not image.speaking.plan.image.portable_of]}
 
 
 def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
@@ -271,3 +277,6 @@ def _stage_seconds(launch: Launch, stage: str) -> float | None:
     parts = [event["parts"] for event in passes if isinstance(event.get("parts"), dict)]
     seconds = [value for part in parts if (value := number(part.get(stage))) is not None and value > 0]
     return median(seconds) if seconds else None
+
+
+FILTERS: Filters = {"kernel_time": format_time, "kernel_call": format_call, "rate": format_rate, "ceilings": ceiling_lines}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from harness.ladder import Rung, rungs_of
 from harness.records import Launch
 from reports.agreement import format_cosine
+from reports.page import Page
 
 COLUMNS = ("Network", "Batch", "Batch x frames", "Items off", "Largest difference", "Of the largest value", "Cosine", "Result")
 
@@ -33,6 +35,11 @@ class Ladder(msgspec.Struct, frozen=True):
     def cells(self) -> tuple[tuple[str, ...], ...]:
         """A row of `COLUMNS` a rung."""
         return tuple(ladder_cells(rung) for rung in self.rungs)
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"ladders": ladders_of(page.launches), "ladder_columns": COLUMNS}
 
 
 def ladders_of(launches: Iterable[Launch]) -> tuple[Ladder, ...]:

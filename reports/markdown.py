@@ -4,35 +4,55 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
-from benchmarks.wire import MEMORY_METERS, STAGES
 from harness.energy import NO_PRICE, Price
-from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
+from harness.records import Launch
 from harness.stats import Estimate
-from reports import accuracy, tables
-from reports.agreement import agreement_rows, format_cosine, format_difference
-from reports.calibrations import calibration_rows, shown_calibrations, size_text
-from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
-from reports.cost import cost_rows
-from reports.guest_memory import memory_rows
-from reports.hardware import machines_of
-from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
-from reports.ladder import COLUMNS as LADDER_COLUMNS
-from reports.ladder import ladders_of
-from reports.memory import memory_text
-from reports.probes import COLUMNS, notes_of, probes_of
-from reports.repeats import repeat_rows
-from reports.telemetry import telemetry_rows, unavailable_meters
-from reports.three_times import three_times_rows
-from reports.waterfall import LAUNCH_COLUMNS, PASS_COLUMNS, waterfall_rows
+from reports import (
+    accuracy,
+    agreement,
+    calibrations,
+    comparisons,
+    cost,
+    fingerprint,
+    guest_memory,
+    hardware,
+    kernels,
+    ladder,
+    probes,
+    repeats,
+    results,
+    telemetry,
+    three_times,
+    waterfall,
+)
+from reports.page import Filters, page_of
 
-_MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
+SECTIONS = (
+    results,
+    hardware,
+    three_times,
+    waterfall,
+    cost,
+    repeats,
+    telemetry,
+    agreement,
+    guest_memory,
+    fingerprint,
+    comparisons,
+    ladder,
+    calibrations,
+    probes,
+    accuracy,
+    kernels,
+)
+"""Where their parts of the page are, the template says."""
 
 _ENTITY_OF = {
     **{sign: f"\\{sign}" for sign in "\\`*_{}[]#|~$"},
@@ -46,8 +66,6 @@ _ENTITY_OF = {
 
 def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> str:
     """The whole page. Text that came out of a container is escaped. Costs are shown where a price is told."""
-    all_rows, probes = tables.rows_of(launches), probes_of(launches)
-    rows = tuple(row for row in all_rows if not row.is_portable)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         trim_blocks=True,
@@ -56,99 +74,13 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - Markdown, not HTML: `escape_text` and `code_block` are its escapes
     )
-    environment.filters |= {
-        "text": escape_text,
-        "block": code_block,
-        "code": code_span,
-        "seconds": format_seconds,
-        "spread": format_spread,
-        "factor": format_factor,
-        "percent": format_percent,
-        "gib": format_gib,
-        "watts": format_watts,
-        "joules": format_joules,
-        "cost": format_cost,
-        "memory": memory_text,
-        "size": size_text,
-        "meters": calibration_rows,
-        "mark": _MARKS.__getitem__,
-        "status": tables.status_text,
-        "marks": tables.stage_marks,
-        "chain": chain_text,
-        "broken": _broken_imports,
-        "reproduction": reproduction,
-        "words": _words,
-        "source": _source,
-        "effect_cells": effect_cells,
-        "null_lines": null_lines,
-        "cosine": format_cosine,
-        "difference": format_difference,
-        "engine_of": accuracy.engine_of,
-        "version_of": accuracy.version_of,
-        "counted": accuracy.counted,
-        "der": accuracy.der_text,
-        "parts": accuracy.parts_text,
-        "speakers": accuracy.speakers_text,
-        "throughput": accuracy.throughput_text,
-        "worst": accuracy.worst,
-        "file_der": accuracy.file_der_text,
-        "kernel_time": format_time,
-        "kernel_call": format_call,
-        "rate": format_rate,
-        "ceilings": ceiling_lines,
-    }
-    telemetry = telemetry_rows(sorted(rows, key=_by_name), launches, price)
-    return environment.get_template("BENCHMARKS.md.jinja").render(
-        rows=sorted(rows, key=_by_name),
-        portable=sorted((row for row in all_rows if row.is_portable), key=_by_name),
-        fingerprints=tables.fingerprint_rows(all_rows),
-        telemetry=telemetry,
-        unavailable_meters=unavailable_meters(telemetry),
-        prices=_prices(price),
-        agreements=agreement_rows(rows),
-        ladders=ladders_of(launches),
-        ladder_columns=LADDER_COLUMNS,
-        workloads=tables.workloads_of(rows),
-        machines=machines_of(row.speaking.plan.host for row in rows),
-        stages=STAGES,
-        memory=memory_rows(sorted(rows, key=_by_name)),
-        memory_meters=MEMORY_METERS,
-        three_times=three_times_rows(sorted(rows, key=_by_name), launches),
-        waterfalls=waterfall_rows(sorted(rows, key=_by_name)),
-        launch_columns=LAUNCH_COLUMNS,
-        pass_columns=PASS_COLUMNS,
-        costs=cost_rows(launches),
-        repeats=repeat_rows(launches),
-        kernels=[image for image in kernel_images(launches) if not image.speaking.plan.image.portable_of],
-        probes=probes,
-        calibrations=shown_calibrations(launches),
-        probe_columns=COLUMNS,
-        probe_notes=notes_of(probes),
-        effects=effects_of(launches),
-        effect_columns=EFFECT_COLUMNS,
-        nulls=nulls_of(launches),
-        corpora=accuracy.corpora_of(launches),
-        accuracy_explained=accuracy.EXPLANATION,
-        most_failures=accuracy.MOST_FAILURES_SHOWN,
-        no_accuracy=tables.NO_ACCURACY,
-        without_accuracy=WITHOUT_ACCURACY,
-        latest=max((launch.plan.planned_at for launch in launches), default=None),
-        launches=len(launches),
-    )
-
-
-def _words(value: object) -> str:
-    """A journal's list as words; a dash where it is none, or empty: a CPU's torch holds no kernels for a GPU."""
-    return " ".join(str(word) for word in value[:30]) or "-" if isinstance(value, list) else "-"
-
-
-def _source(text: str) -> str:
-    """Where a known failure's cause and fix are from. It comes from our own file, so that an address may be a link."""
-    return f"<{text}>" if re.fullmatch(r"https://[^\s<>]+", text) else escape_text(text)
-
-
-def _by_name(row: tables.Row) -> tuple[str, str, str]:
-    return (row.image, row.speaking.plan.cell, row.engine)
+    environment.filters |= FILTERS
+    page = page_of(launches, price)
+    names: dict[str, Any] = {}
+    for each in SECTIONS:
+        environment.filters |= getattr(each, "FILTERS", {})
+        names |= each.section(page)
+    return environment.get_template("BENCHMARKS.md.jinja").render(names)
 
 
 def write_page(path: Path, text: str) -> None:
@@ -170,6 +102,11 @@ def escape_text(value: object) -> str:
     escaped = "".join(_ENTITY_OF.get(sign, sign) for sign in line)
     # A bare address would become a link without any sign of Markdown's.
     return escaped.replace("://", ":&#47;/").replace("www.", "www&#46;")
+
+
+def source_text(text: str) -> str:
+    """Where a known failure's cause and fix are from. It comes from our own file, so that an address may be a link."""
+    return f"<{text}>" if re.fullmatch(r"https://[^\s<>]+", text) else escape_text(text)
 
 
 def code_span(value: object) -> str:
@@ -221,80 +158,15 @@ def format_gib(value: float | None) -> str:
     return "-" if value is None else f"{value / 2**30:.2f} GiB"
 
 
-def format_watts(value: Estimate) -> str:
-    """``84.5 W (83.9, 85.2)``"""
-    return _with_extremes(value, 1.0, ".1f", " W")
-
-
-def format_joules(value: Estimate | None) -> str:
-    """``21.6 kJ (21.1, 22.0)``"""
-    return "-" if value is None else _with_extremes(value, 1e-3, ".1f", " kJ")
-
-
-def format_cost(value: Estimate | None) -> str:
-    """``0.00300``"""
-    return "-" if value is None else _with_extremes(value, 1.0, ".5f", "")
-
-
-def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
-    """The median, and behind it what is known of its spread, as `format_spread` has it."""
-    middle = f"{value.median * unit:{digits}}{name}"
-    if value.n == 1:
-        return middle
-    inner = f"{value.low * unit:{digits}}, {value.high * unit:{digits}}"
-    return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
-
-
-def _prices(price: Price) -> str:
-    """The prices in words; empty where none is told."""
-    told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
-    return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)
-
-
-def reproduction(row: tables.Row) -> str:
-    """The command that runs a row again; a recording of the user's own is named by its hash."""
-    plan, workload = row.speaking.plan, row.speaking.plan.workload
-    options: list[str] = []
-    if workload.pipeline != "embedded":
-        options += ["--pipeline", workload.pipeline]
-    if workload.warm_passes != DEFAULT_WARM_PASSES:
-        options += ["--passes", str(workload.warm_passes)]
-    options += [word for fix in plan.fixes for word in ("--fix", fix)]
-    options += [word for name, value in plan.knobs.items() for word in ("--set", f"{name}={value}")]
-    if plan.memory_limit_bytes is not None:
-        options += ["--memory", str(plan.memory_limit_bytes)]
-    if workload.audio.startswith("sample-fitted-"):
-        options += ["--audio-seconds", f"{workload.audio_seconds:g}"]
-    elif not workload.audio.startswith("sample-"):
-        options += ["--audio", f"FILE-{workload.audio_sha256[:12]}"]
-        options += ["--reference", f"FILE-{workload.reference_sha256[:12]}"] if workload.reference_sha256 else []
-    options += ["--flags", plan.flags] if plan.flags not in ("", "least") else []
-    options += ["--gpu", plan.gpu] if plan.gpu is not None else []
-    words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
-    words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
-    return f"make bench {' '.join(words)}  # {_one_line(plan.cell)}"
-
-
-def _one_line(value: object) -> str:
-    """Text that stays on its line of a fenced block, and opens no other."""
-    return re.sub(r"[\s`]+", " ", str(value)).strip()
-
-
-def chain_text(launch: Launch) -> str:
-    """The exception chain as a person reads it: the outermost first, each with its deepest frame."""
-    lines = []
-    for number, link in enumerate(launch.chain):
-        lines.append(f"{'caused by ' if number else ''}{link.type}: {link.message}")
-        if link.where:
-            lines.append(f"    at {link.where}")
-    return "\n".join(lines)
-
-
-def _broken_imports(launch: Launch) -> list[tuple[str, str]]:
-    """Imports that failed though the package is there, with their root cause."""
-    broken = []
-    for name, event in launch.imports.items():
-        chain = event.get("chain")
-        if event.get("outcome") == "failed" and isinstance(chain, list) and chain and isinstance(chain[-1], dict):
-            broken.append((name, f"{chain[-1].get('type')}: {chain[-1].get('message')}"))
-    return broken
+FILTERS: Filters = {
+    "text": escape_text,
+    "block": code_block,
+    "code": code_span,
+    "source": source_text,
+    "seconds": format_seconds,
+    "spread": format_spread,
+    "factor": format_factor,
+    "percent": format_percent,
+    "gib": format_gib,
+}
+"""Of all sections."""

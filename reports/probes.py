@@ -11,6 +11,7 @@ from benchmarks.wire import STAGES, STEPS
 from harness.failures import Signature, signatures
 from harness.records import Launch, Verdict, exception_chain, number
 from harness.verdict import judge_step
+from reports.page import Page
 
 COLUMNS = ("import", "device", *STEPS)
 """What a probe goes through: two stages, then the steps."""
@@ -70,6 +71,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         """Warnings that libraries printed in the device stage and the steps, and what knobs did; each once."""
         found = [self.launch.ends("device").get("warnings"), *(event.get("notes") for event in self.launch.steps.values())]
         return tuple(dict.fromkeys(str(note)[:300] for notes in found if isinstance(notes, list) for note in notes))[:20]
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    probes = probes_of(page.launches)
+    return {"probes": probes, "probe_columns": COLUMNS, "probe_notes": notes_of(probes)}
 
 
 def notes_of(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import median
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,7 @@ from harness.records import CoolDown, Launch, StoppingRule
 from harness.spread import heaps, outliers
 from harness.stopping import budget_is_spent, budget_text, percent, relative_half_width, rule_text, stop_text, value_of
 from reports import tables
+from reports.page import Page
 
 REPEAT_COLUMNS = ("Image", "Engine", "GFX", "Audio", "n", "95% half-width", "Asked for", "Ended since", "Odd", "Cool-down")
 
@@ -45,6 +47,11 @@ class RepeatRow(msgspec.Struct, frozen=True, kw_only=True):
     def is_worth_saying(self) -> bool:
         """Whether there is more to it than a fixed number of launches, all made and none odd."""
         return self.rule.until is not None or self.rule.budget_seconds is not None or bool(odd_text(self.row.launches))
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"repeats": repeat_rows(page.launches)}
 
 
 def repeat_rows(launches: Sequence[Launch]) -> tuple[RepeatRow, ...]:

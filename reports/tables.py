@@ -10,7 +10,6 @@ import msgspec
 from benchmarks.wire import STAGES
 from harness.calibration import Calibration, latest_calibrations
 from harness.failures import Signature, signatures
-from harness.fingerprints import Fingerprint, compare, describe, fingerprint_of
 from harness.records import WITHOUT_ACCURACY, Agreement, Launch
 from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
 from reports.memory import Reading, memory_of
@@ -95,15 +94,6 @@ class Workload(msgspec.Struct, frozen=True):
         return self.pipeline not in WITHOUT_ACCURACY
 
 
-class FingerprintRow(msgspec.Struct, frozen=True):
-    """What one row's networks computed of the fingerprint's chunk, beside what the reference row's did."""
-
-    row: Row
-    fingerprint: Fingerprint
-    against: str
-    """``reference`` for that row itself"""
-
-
 class StageMark(msgspec.Struct, frozen=True):
     """How a row fared in one stage: ``pass``, ``fail``, ``wrong``, or ``none`` where it did not come so far."""
 
@@ -163,29 +153,6 @@ def workloads_of(rows: Iterable[Row]) -> tuple[Workload, ...]:
         Workload(pipeline, audio, group[0].speaking.plan.workload.audio_seconds, tuple(sorted(group, key=_rank)))
         for (pipeline, audio, _), group in sorted(groups.items())
     )
-
-
-def fingerprint_rows(rows: Iterable[Row]) -> tuple[FingerprintRow, ...]:
-    """The rows that have a numeric fingerprint, each compared with the first of them that was computed on a CPU.
-
-    A row speaks by its last launch, and says so where an earlier one of the same campaign computed something else.
-    """
-    found = {}
-    for row in sorted(rows, key=lambda row: (row.image, row.speaking.plan.cell, row.engine)):
-        taken = [each for launch in row.launches if (each := fingerprint_of(launch)) is not None]
-        if taken:
-            found[row.speaking.id] = (row, taken)
-    if not found:
-        return ()
-    reference = next((key for key, (_, taken) in found.items() if taken[-1].device == "cpu"), next(iter(found)))
-    told = []
-    for key, (row, taken) in found.items():
-        others = [difference for each in taken[:-1] if not (difference := compare(each, taken[-1])).identical]
-        against = "reference" if key == reference else describe(compare(taken[-1], found[reference][1][-1]))
-        if others:
-            against += f"; its own launches {describe(others[-1])}"
-        told.append(FingerprintRow(row, taken[-1], against))
-    return tuple(told)
 
 
 def stage_marks(row: Row) -> tuple[StageMark, ...]:

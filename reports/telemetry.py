@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from harness.energy import Energy, Memory, Price, cost_of_audio_hour, energy_of, marks_of, memory_of
 from harness.records import Launch
 from harness.stats import Estimate, estimate, launch_seconds
+from reports.page import Filters, Page
 from reports.tables import Row
 
 
@@ -34,6 +36,12 @@ class TelemetryRow(msgspec.Struct, frozen=True, kw_only=True):
     """The highest of any launch, meter by meter"""
     unavailable: dict[str, tuple[str, ...]]
     """Reason -> the meters that could not be read for it"""
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    rows = telemetry_rows(page.rows_by_name, page.launches, page.price)
+    return {"telemetry": rows, "unavailable_meters": unavailable_meters(rows), "prices": _prices(page.price)}
 
 
 def telemetry_rows(rows: Iterable[Row], launches: Iterable[Launch], price: Price) -> tuple[TelemetryRow, ...]:
@@ -103,3 +111,36 @@ def _unavailable(launch: Launch) -> dict[str, tuple[str, ...]]:
     for meter, reason in (launch.telemetry.unavailable if launch.telemetry else {}).items():
         reasons.setdefault(reason, []).append(meter)
     return {reason: tuple(meters) for reason, meters in reasons.items()}
+
+
+def format_watts(value: Estimate) -> str:
+    """``84.5 W (83.9, 85.2)``"""
+    return _with_extremes(value, 1.0, ".1f", " W")
+
+
+def format_joules(value: Estimate | None) -> str:
+    """``21.6 kJ (21.1, 22.0)``"""
+    return "-" if value is None else _with_extremes(value, 1e-3, ".1f", " kJ")
+
+
+def format_cost(value: Estimate | None) -> str:
+    """``0.00300``"""
+    return "-" if value is None else _with_extremes(value, 1.0, ".5f", "")
+
+
+def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
+    """The median, and behind it what is known of its spread, as `reports.markdown.format_spread` has it."""
+    middle = f"{value.median * unit:{digits}}{name}"
+    if value.n == 1:
+        return middle
+    inner = f"{value.low * unit:{digits}}, {value.high * unit:{digits}}"
+    return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
+
+
+def _prices(price: Price) -> str:
+    """The prices in words; empty where none is told."""
+    told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
+    return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)
+
+
+FILTERS: Filters = {"watts": format_watts, "joules": format_joules, "cost": format_cost}

@@ -1,67 +1,44 @@
-"""Rows as a table on the terminal; Markdown's own where stdout is not one, so that it can be piped on."""
+"""Rows as a table on the terminal, and what else is printed of launches."""
 
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
-
-from harness.accuracy import Accuracy, FileResult
-from harness.calibration import calibration_of
 from harness.energy import marks_of
 from harness.fingerprints import fingerprint_of
-from harness.ladder import rungs_of
 from harness.records import Launch
 from harness.stopping import rule_text, stop_text
-from reports import accuracy, tables
+from reports import tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
-from reports.calibrations import calibration_rows, size_text
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
 from reports.cost import COST_COLUMNS, cost_rows
-from reports.explanation import printable
-from reports.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
-from reports.ladder import COLUMNS as LADDER
-from reports.ladder import ladder_cells
-from reports.markdown import chain_text, format_factor, format_percent, format_seconds, format_spread
+from reports.markdown import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
-from reports.probes import COLUMNS, Probe, probes_of
 from reports.repeats import REPEAT_COLUMNS, cool_down_text, repeat_rows
+from reports.results import chain_text
+from reports.terminal_table import print_table
 
 if TYPE_CHECKING:
     from harness.doctor.finding import Finding
     from harness.trials import Trial
 
-_WIDE = 400
-"""Columns where there is no terminal to fit into."""
-
 _RESULTS = ("Image", "Engine", "PyTorch", "GFX", "Time", "Realtime", "n", "Cold", "Load", "Speakers", "DER", "Memory", "Status")
-
-_DISPENSABLE = (
-    *("Memory", "Load", "Cold", "PyTorch", "Speakers"),
-    *("Workload", "p (sign-flip)", "p", "Null test here", "GFX"),
-)
-"""Left out, in this order, of a terminal that is too narrow for all."""
 
 
 def print_results(launches: Sequence[Launch], *, stored: Sequence[Launch] = ()) -> None:
     """The results table of some launches, to stdout; ``stored`` may hold calibrations of their images."""
     for workload in tables.workloads_of(tables.rows_of(launches, stored=stored)):
-        _print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
+        print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
     costs = cost_rows(launches)
     if costs:
         print()
-        _print_table("fixed and marginal cost", COST_COLUMNS, [row.cells for row in costs])
+        print_table("fixed and marginal cost", COST_COLUMNS, [row.cells for row in costs])
     repeats = [row for row in repeat_rows(launches) if row.is_worth_saying]
     if repeats:
         print()
-        _print_table("how many launches, and why no more", REPEAT_COLUMNS, [row.cells for row in repeats])
+        print_table("how many launches, and why no more", REPEAT_COLUMNS, [row.cells for row in repeats])
 
 
 def print_comparisons(launches: Sequence[Launch]) -> None:
@@ -70,15 +47,15 @@ def print_comparisons(launches: Sequence[Launch]) -> None:
     if effects:
         print()
         title = "effects: + is slower; a pair is one round, a change is claimed from six pairs on"
-        _print_table(title, EFFECT_COLUMNS, [effect_cells(effect) for effect in effects])
+        print_table(title, EFFECT_COLUMNS, [effect_cells(effect) for effect in effects])
     for null in nulls_of(launches):
         print()
-        _print_table(f"null test: {null.subject.cell} against itself", ("What", "Found"), null_lines(null))
+        print_table(f"null test: {null.subject.cell} against itself", ("What", "Found"), null_lines(null))
 
 
 def print_caches(rows: Sequence[tuple[str, ...]]) -> None:
     """Kept kernel caches, to stdout."""
-    _print_table("kernel caches", ("Cache", "Engine", "Driver", "Files", "Size", "Remark"), rows)
+    print_table("kernel caches", ("Cache", "Engine", "Driver", "Files", "Size", "Remark"), rows)
 
 
 def print_agreements(launches: Sequence[Launch], *, with_cpu_runs: bool = False) -> None:
@@ -101,199 +78,13 @@ def print_agreements(launches: Sequence[Launch], *, with_cpu_runs: bool = False)
     if rows:
         print()
         columns = ("Image", "Engine", "GFX", "DER", "Speakers", "Cosine", "Largest difference", "n", "Agreement")
-        _print_table("agreement with the CPU run of the same image", columns, rows)
-
-
-def print_ladders(launches: Sequence[Launch]) -> None:
-    """What each ladder found, rung by rung, to stdout."""
-    for launch in launches:
-        rows = [ladder_cells(rung) for rung in rungs_of(launch.results)]
-        _print_table(
-            f"{launch.plan.cell} ({launch.plan.engine.name}): {launch.plan.device} against batch 1 on the CPU", LADDER, rows
-        )
-        verdict = launch.verdict
-        print(
-            f"\n{'right at every batch that was tried' if verdict.status == 'pass' else f'{verdict.status}: {printable(verdict.summary)}'}"
-        )
-
-
-def print_probes(launches: Sequence[Launch]) -> None:
-    """What probes found in each image, to stdout."""
-    columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")
-    _print_table("probe: imports and device", columns, [_found(launch) for launch in launches])
-    probes = probes_of(launches)
-    if not probes:
-        return
-    rows = [(step, *(probe.cells[number].text for probe in probes)) for number, step in enumerate(COLUMNS)]
-    print()
-    _print_table("probe: steps, each in a process of its own", ("Step", *(_name(probe) for probe in probes)), rows)
-    for probe in probes:
-        _print_evidence(probe)
-    print("\nAudio reaches pyannote as a waveform in memory, with or without a fix: no step needs torchcodec or FFmpeg.")
-
-
-def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> None:
-    """What the kernels of some launches took, to stdout; ``beside`` are launches of `bench`, of which shares are taken."""
-    passes = [launch for launch in beside if not launch.plan.task]
-    columns = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")
-    for image in kernel_images([*launches, *passes]):
-        rows = [
-            (
-                row.name,
-                row.shape,
-                format_time(row.seconds),
-                format_call(row.first_seconds),
-                format_rate(row.flop_rate),
-                format_rate(row.byte_rate),
-                str(row.seconds.n),
-                str(row.calls),
-            )
-            for row in image.rows
-        ]
-        _print_table(f"kernels of {printable(image.title)}", columns, rows)
-        bad = [f"not timed: {name}: {why}" for name, why in image.bad]
-        print("", *map(printable, [*ceiling_lines(image), *bad]), "", sep="\n")
-    for launch in launches:
-        if launch.verdict.status != "pass":
-            print(printable(f"{launch.image}: {launch.verdict.cause} in {launch.verdict.stage}: {launch.verdict.summary}"))
-
-
-def print_calibrations(launches: Sequence[Launch]) -> None:
-    """Which meters of memory moved by what was allocated, to stdout."""
-    for launch in launches:
-        engine = launch.plan.engine
-        title = f"{launch.image} {launch.plan.variant} ({engine.name}{' rootless' if engine.rootless else ''})"
-        calibration = calibration_of(launch)
-        if calibration is None:
-            verdict = launch.verdict
-            print(printable(f"{title}: FAIL in {verdict.stage}: {verdict.cause}: {verdict.summary}"))
-            continue
-        columns = ("Meter", "Read by", *map(size_text, calibration.sizes_bytes), "Judged")
-        rows = [(row.meter, row.read_by, *row.moved, row.judged) for row in calibration_rows(calibration)]
-        _print_table(f"{title}: memory held on {launch.plan.device}, and by how much each meter moved", columns, rows)
-        print()
-
-
-def _name(probe: Probe) -> str:
-    """What heads a probe's column."""
-    return f"{probe.image} {probe.variant} ({probe.engine})"
-
-
-def _print_evidence(probe: Probe) -> None:
-    """Why each bad step of a probe is bad, and what is known to help."""
-    for cell in probe.bad:
-        if cell.verdict is None:
-            continue
-        print(f"\n{_name(probe)}: {cell.step}: {cell.verdict.summary}")
-        if cell.signature is not None:
-            print(f"  known as {cell.signature.id}: {cell.signature.explanation}\n  fix: {cell.signature.fix}")
-        if cell.passes_with:
-            print(f"  passes with: {', '.join(cell.passes_with)} (--fix NAME)")
+        print_table("agreement with the CPU run of the same image", columns, rows)
 
 
 def print_trials(image: str, findings: Sequence[Trial]) -> None:
     """Which relaxations an image needs, to stdout."""
     rows = [(found.flags, found.need, found.because) for found in findings]
-    _print_table(f"{image}: each relaxation left out alone, and the least alone", ("Left out", "Result", "Because"), rows)
-
-
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table that fits the terminal; Markdown's own without trailing blanks where there is none."""
-    terminal = sys.stdout.isatty()
-    console = Console(highlight=False, width=None if terminal else _WIDE)
-    left_out: list[str] = []
-    while True:
-        shown = [number for number, column in enumerate(columns) if column not in left_out]
-        table = Table(box=box.ROUNDED if terminal else box.MARKDOWN)
-        for number in shown:
-            table.add_column(columns[number], overflow="fold")
-        for row in rows:
-            words = [printable(row[number]) for number in shown]  # what comes out of a container makes no lines of its own
-            table.add_row(*(Text(word if terminal else word.replace("|", "\\|")) for word in words))
-        dispensable = [column for column in _DISPENSABLE if column in columns and column not in left_out]
-        if not dispensable or Measurement.get(console, console.options.update(width=_WIDE), table).maximum <= console.width:
-            break
-        left_out.append(dispensable[0])
-    with console.capture() as captured:
-        console.print(table)
-    print(f"{title}\n")
-    print("\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()))
-
-
-def _found(launch: Launch) -> tuple[str, ...]:
-    """One probe's row."""
-    imported = launch.ends("import")
-    found = imported.get("torch")
-    torch = found if isinstance(found, dict) else {}
-    engine, verdict = launch.plan.engine, launch.verdict
-    return (
-        launch.image,
-        f"{engine.name} rootless" if engine.rootless else engine.name,
-        *(str(value or "-") for value in (imported.get("python"), torch.get("version"), torch.get("hip"), torch.get("cuda"))),
-        str(launch.imports.get("pyannote.audio", {}).get("version") or "-"),
-        str(launch.ends("device").get("name") or "-"),
-        "PASS" if verdict.status == "pass" else f"FAIL in {verdict.stage}: {verdict.cause}",
-    )
-
-
-def print_accuracies(findings: Sequence[Accuracy]) -> None:
-    """How right images are on a corpus: by recording, then in all, to stdout."""
-    for found in findings:
-        plan = found.launch.plan
-        _print_table(f"{plan.cell} ({accuracy.engine_of(found)})", _RECORDINGS, [_recording(file) for file in found.files])
-        for file in found.files:
-            if file.why:
-                print(f"{printable(file.name)}: {file.outcome}: {printable(file.why)}")
-        print()
-    for corpus in accuracy.corpora_of([launch for found in findings for launch in found.launches]):
-        columns = (*_ACCURACY[:4], f"DER, {corpus.collar_seconds:g} s collar", *_ACCURACY[4:])
-        _print_table(corpus.title, columns, [_in_all(row) for row in corpus.rows])
-        print(f"\nBeside it: {corpus.expected}.\n" if corpus.expected is not None else "")
-    print(accuracy.EXPLANATION)
-
-
-_RECORDINGS = (
-    "Recording",
-    "Seconds",
-    "DER",
-    "With collar",
-    "Missed",
-    "False alarm",
-    "Confusion",
-    "Speakers",
-    "Reference",
-    "Result",
-)
-
-_ACCURACY = ("Image", "n", "DER", "Missed + false alarm + confusion", "JER", "Speakers", "Audio h/h")
-
-
-def _recording(file: FileResult) -> tuple[str, ...]:
-    scores = file.strict
-    parts = (scores.missed_seconds, scores.false_alarm_seconds, scores.confusion_seconds) if scores else (None,) * 3
-    counts = ("-" if count is None else str(count) for count in (file.speakers, file.reference_speakers))
-    return (
-        file.name,
-        "-" if file.audio_seconds is None else f"{file.audio_seconds:.1f}",
-        accuracy.file_der_text(file),
-        accuracy.file_der_text(file, with_collar=True),
-        *map(format_seconds, parts),
-        *counts,
-        file.outcome,
-    )
-
-
-def _in_all(row: Accuracy) -> tuple[str, ...]:
-    return (
-        f"{row.launch.image} {row.launch.plan.variant} ({accuracy.engine_of(row)})",
-        accuracy.counted(row),
-        accuracy.der_text(row.strict),
-        accuracy.parts_text(row.strict),
-        accuracy.der_text(row.collar),
-        format_percent(row.jer),
-        accuracy.speakers_text(row),
-        accuracy.throughput_text(row),
-    )
+    print_table(f"{image}: each relaxation left out alone, and the least alone", ("Left out", "Result", "Because"), rows)
 
 
 def print_launch(launch: Launch) -> None:

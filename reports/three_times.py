@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from harness.records import Launch
 from harness.three_times import ThreeTimes, three_times
+from reports.page import Page
 from reports.tables import Row
 
 
@@ -26,6 +28,11 @@ class ThreeTimesRow(msgspec.Struct, frozen=True):
     def second_growth(self) -> str:
         """Likewise."""
         return growth_text(self.times.second_growth)
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"three_times": three_times_rows(page.rows_by_name, page.launches)}
 
 
 def three_times_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[ThreeTimesRow, ...]:

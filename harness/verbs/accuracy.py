@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness import catalog
-from harness.errors import NothingMeasuredError, UsageError
+from harness.errors import UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
     from harness.audio import Audio
-    from harness.campaign import Request
+    from harness.campaign import Campaign
     from harness.corpus_folder import CorpusFolder
-    from harness.errors import HostError
     from harness.models import Models
     from harness.records import Launch
-    from harness.store import Store
+    from harness.request import Request
 
 DEFAULT_COLLAR_SECONDS = 0.25
 """On each side of a boundary, as NIST's evaluations had it and the literature since."""
@@ -67,18 +65,16 @@ def accuracy(
 ) -> None:
     """Diarize a corpus and score it: DER by recording and in all, JER, speakers, and audio hours an hour."""
     from harness.accuracy import TASK
-    from harness.campaign import Request
     from harness.devices import parse_flags
-    from harness.inputs import choose_images, parse_engine, parse_family, parse_size, parse_time_limit
+    from harness.inputs import parse_engine, parse_size, parse_time_limit
     from harness.launch import Settings
+    from harness.request import Request
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())
     row = catalog.select_pipeline(known, pipeline)
     _refuse(row.name, name, collar, corpus, report_to)
-    chosen = choose_images(known, images or [base.DEFAULT_IMAGE], family=parse_family(family))
-    for image in chosen:
-        catalog.select_variants(known, image, gfx)
+    chosen = base.choose_images(known, images, gfx=gfx, family=family)
     chosen_fixes = catalog.select_fixes(known, fixes or ())
     laid = _read(Path(corpus or ""), references, files, limit)
     request = Request(
@@ -196,20 +192,20 @@ def _run(known: catalog.Catalog, request: Request, laid: CorpusFolder, report_to
     from harness.accuracy import accuracies_of, run_to_the_end
     from reports.accuracy import as_builtins
     from reports.markdown import render_benchmarks, write_page
-    from reports.terminal import print_accuracies
+    from reports.terminal_tasks import print_accuracies
 
     store = base.open_store()
-    errors: list[HostError] = []
+    campaigns: list[Campaign] = []
 
-    def launch(asked: Request) -> Sequence[Launch]:
-        return _campaign(known, asked, store, errors)
+    def launch(asked: Request) -> list[Launch]:
+        campaigns.append(base.run_campaign(known, asked, store))
+        return campaigns[-1].launches
 
-    def launch_again(ended: Launch, first: int) -> Sequence[Launch]:
+    def launch_again(ended: Launch, first: int) -> list[Launch]:
         base.talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on behind it")
         return launch(going_on(request, ended, laid, first))
 
-    launches = run_to_the_end(lambda: launch(request), launch_again)
-    findings = accuracies_of(launches)
+    findings = accuracies_of(run_to_the_end(lambda: launch(request), launch_again))
     if as_json:
         base.print_json([as_builtins(each) for each in findings])
     else:
@@ -217,27 +213,7 @@ def _run(known: catalog.Catalog, request: Request, laid: CorpusFolder, report_to
     if report_to is not None:
         write_page(report_to, render_benchmarks(store.launches()))
         base.talk(f"wrote {report_to}")
-    if errors:
-        raise errors[-1]
-    if not launches:
-        raise NothingMeasuredError("nothing was launched")
-    if any(each.failed for each in findings):
-        raise typer.Exit(1)
-
-
-def _campaign(known: catalog.Catalog, request: Request, store: Store, errors: list[HostError]) -> Sequence[Launch]:
-    """The launches of one campaign, stored."""
-    from harness.campaign import Campaign
-
-    progress = base.show_progress()
-    campaign = Campaign(request, known, store, open_engine=base.open_engine, observer=progress)
-    try:
-        campaign.run()
-    finally:
-        progress.stop()
-    if campaign.environment_error is not None:
-        errors.append(campaign.environment_error)
-    return campaign.launches
+    base.end_with(*campaigns, failed=any(each.failed for each in findings))
 
 
 def going_on(request: Request, ended: Launch, laid: CorpusFolder, first: int) -> Request:

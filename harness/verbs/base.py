@@ -6,16 +6,21 @@ Imports nothing heavy at the top, as no module of this folder does: `--help`, `l
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness import places
+from harness import catalog, places
+from harness.errors import NothingMeasuredError
 
 if TYPE_CHECKING:
+    from harness.campaign import Campaign
     from harness.engines.base import Engine
+    from harness.launch import Settings
     from harness.progress import Progress
+    from harness.request import Request
     from harness.store import Store
 
 DEFAULT_IMAGE = "local-cpu"
@@ -102,6 +107,76 @@ def show_progress() -> Progress:
     from harness.progress import Progress
 
     return Progress(Console(stderr=True, highlight=False))
+
+
+def choose_images(
+    known: catalog.Catalog, names: Sequence[str] | None, *, gfx: str | None, family: str | None, portable: bool = False
+) -> tuple[catalog.Image, ...]:
+    """The images of a command line. Raises `UsageError`, also where one has no variant that ``--gfx`` matches."""
+    from harness.inputs import choose_images, parse_family
+
+    chosen = choose_images(known, names or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
+    for image in chosen:
+        catalog.select_variants(known, image, gfx)
+    return chosen
+
+
+def sample_request(
+    known: catalog.Catalog,
+    images: tuple[catalog.Image, ...],
+    *,
+    gfx: str | None,
+    engine: str,
+    settings: Settings,
+    fixes: tuple[catalog.Variant, ...] = (),
+) -> Request:
+    """One launch a cell of what diarizes nothing: the embedded profile and the sample are what every launch has along.
+
+    Raises `AudioError` or `ModelsError`.
+    """
+    from harness.inputs import fetch_inputs
+    from harness.request import Request
+
+    audio, models = fetch_inputs(known, "embedded", "sample", None, None, say=talk)
+    return Request(
+        images=images,
+        gfx=gfx,
+        pipeline=known.pipelines["embedded"],
+        audio=audio,
+        models=models,
+        engine=engine,
+        launches=1,
+        settings=settings,
+        fixes=fixes,
+    )
+
+
+def run_campaign(known: catalog.Catalog, request: Request, store: Store) -> Campaign:
+    """A campaign that has run, with its progress on stderr. Raises what `Campaign.run` does."""
+    from harness.campaign import Campaign
+
+    progress = show_progress()
+    campaign = Campaign(request, known, store, open_engine=open_engine, observer=progress)
+    try:
+        campaign.run()
+    finally:
+        progress.stop()
+    return campaign
+
+
+def end_with(*campaigns: Campaign, failed: bool | None = None) -> None:
+    """The exit code of campaigns, once what they found is printed.
+
+    ``failed`` is whether a cell did, where a verb has its own view of that; ``None``: a launch that did not pass.
+    """
+    errors = [campaign.environment_error for campaign in campaigns if campaign.environment_error is not None]
+    launches = [launch for campaign in campaigns for launch in campaign.launches]
+    if errors:
+        raise errors[-1]
+    if not launches:
+        raise NothingMeasuredError("nothing was launched")
+    if any(launch.verdict.status != "pass" for launch in launches) if failed is None else failed:
+        raise typer.Exit(1)
 
 
 def print_json(value: Any) -> None:

@@ -29,7 +29,7 @@ def show_caches(
     if names and not found:
         raise UsageError(f"no kept cache matches {' or '.join(names)}: `strixbench caches` shows all")
     if clear:
-        from harness.campaign import campaign_lock
+        from harness.leftovers import campaign_lock
 
         with campaign_lock():  # none is taken from under a launch
             caches.clear(found)

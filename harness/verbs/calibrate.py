@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import catalog
-from harness.errors import NothingMeasuredError, UsageError
+from harness.errors import UsageError
 from harness.verbs import base
 
 MOST_SIZES = 10
@@ -30,27 +30,19 @@ def calibrate(
     import msgspec
 
     from harness.calibration import TASK, calibration_of
-    from harness.campaign import Campaign, Request
     from harness.devices import parse_flags
-    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
+    from harness.inputs import parse_engine
     from harness.launch import Settings
-    from reports.terminal import print_calibrations
+    from reports.terminal_tasks import print_calibrations
 
     preference, relaxed, sizes_bytes = parse_engine(engine), parse_flags(flags), parse_sizes(sizes)
     known = catalog.load_catalog(catalogs or ())
-    chosen = choose_images(known, images or [base.DEFAULT_IMAGE], family=parse_family(family))
-    for image in chosen:
-        catalog.select_variants(known, image, gfx)
-    # No audio is read: a launch has one, whatever it is asked for.
-    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=base.talk)
-    request = Request(
-        images=chosen,
+    chosen = base.choose_images(known, images, gfx=gfx, family=family)
+    request = base.sample_request(
+        known,
+        chosen,
         gfx=gfx,
-        pipeline=known.pipelines["embedded"],
-        audio=prepared_audio,
-        models=found_models,
         engine=preference,
-        launches=1,
         settings=Settings(
             last_stage="device",
             task=TASK,
@@ -60,12 +52,7 @@ def calibrate(
             gpu=gpu,
         ),
     )
-    progress = base.show_progress()
-    campaign = Campaign(request, known, base.open_store(), open_engine=base.open_engine, observer=progress)
-    try:
-        campaign.run()
-    finally:
-        progress.stop()
+    campaign = base.run_campaign(known, request, base.open_store())
     if as_json:
         found = [calibration_of(launch) for launch in campaign.launches]
         pairs = zip(campaign.launches, found, strict=True)
@@ -74,12 +61,7 @@ def calibrate(
         )
     else:
         print_calibrations(campaign.launches)
-    if campaign.environment_error is not None:
-        raise campaign.environment_error
-    if not campaign.launches:
-        raise NothingMeasuredError("nothing was launched")
-    if any(launch.verdict.status != "pass" for launch in campaign.launches):
-        raise typer.Exit(1)
+    base.end_with(campaign)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:

@@ -63,8 +63,8 @@ def build_images(
 ) -> None:
     """Build images; one that is already built of the same recipe is left alone, and a failure does not stop the others."""
     from harness.build import build_log, recipe_of
-    from harness.campaign import engine_name
     from harness.inputs import choose_images, parse_engine, with_wheelhouse
+    from harness.request import engine_name
 
     preference = parse_engine(engine)
     known = catalog.load_catalog(catalogs or ())
@@ -101,10 +101,11 @@ def _build(
 ) -> None:
     """Build them, add to each row what became of it, and store what failed."""
     from harness.builds import build_all
-    from harness.campaign import Campaign, Request, engine_name
+    from harness.campaign import Campaign
     from harness.exchange import clean_text
     from harness.inputs import unread_sample
     from harness.launch import Settings
+    from harness.request import Request, engine_name
 
     audio, found_models = unread_sample(known)
     progress = base.show_progress()

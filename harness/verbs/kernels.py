@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import catalog
-from harness.errors import NothingMeasuredError, UsageError
+from harness.errors import UsageError
 from harness.verbs import base
 
 MOST_SECONDS = 600.0
@@ -36,54 +36,36 @@ def kernels(
     """Time pyannote's kernels at their real shapes, and so what an image could reach at most."""
     import msgspec
 
-    from harness.campaign import Campaign, Request
     from harness.devices import parse_flags
-    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family, parse_time_limit
+    from harness.inputs import parse_engine, parse_time_limit
     from harness.kernels import TIMEOUT_SECONDS, ensure_tools
     from harness.launch import Settings
-    from reports.terminal import print_kernels
+    from reports.terminal_tasks import print_kernels
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     if not 0.01 <= seconds <= MOST_SECONDS:  # also what is no number, which passes typer's own bounds
         raise UsageError(f"--seconds {seconds:g} is not between 0.01 and {MOST_SECONDS:g}")
     known = catalog.load_catalog(catalogs or ())
-    chosen = choose_images(known, images or [base.DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
-    for image in chosen:
-        catalog.select_variants(known, image, gfx)
-    tools = ensure_tools(say=base.talk)
-    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=base.talk)
-    progress = base.show_progress()
-    request = Request(
-        images=chosen,
+    chosen = base.choose_images(known, images, gfx=gfx, family=family, portable=portable)
+    request = base.sample_request(
+        known,
+        chosen,
         gfx=gfx,
-        pipeline=known.pipelines["embedded"],
-        audio=prepared_audio,
-        models=found_models,
         engine=preference,
-        launches=launches,
         settings=Settings(
             last_stage="device",
             task="kernels",
             options={"seconds": seconds, **({"only": only} if only else {})},
-            folders={"tools": tools},
+            folders={"tools": ensure_tools(say=base.talk)},
             timeout_seconds=limit or TIMEOUT_SECONDS,
             flags=relaxed,
             gpu=gpu,
         ),
     )
     store = base.open_store()
-    campaign = Campaign(request, known, store, open_engine=base.open_engine, observer=progress)
-    try:
-        campaign.run()
-    finally:
-        progress.stop()
+    campaign = base.run_campaign(known, msgspec.structs.replace(request, launches=launches), store)
     if as_json:
         base.print_json(msgspec.to_builtins(campaign.launches))
     else:
         print_kernels(campaign.launches, beside=store.launches())
-    if campaign.environment_error is not None:
-        raise campaign.environment_error
-    if not campaign.launches:
-        raise NothingMeasuredError("nothing was launched")
-    if any(launch.verdict.status != "pass" for launch in campaign.launches):
-        raise typer.Exit(1)
+    base.end_with(campaign)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import catalog, places
-from harness.errors import NothingMeasuredError, UsageError
+from harness.errors import UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
-    from harness.campaign import Request
     from harness.energy import Price
+    from harness.request import Request
 
 
 @base.app.command()
@@ -89,7 +89,6 @@ def bench(
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
     from harness.arms import DEFAULT_LAUNCHES, arms_of, cells_of, read_factors, read_settings
     from harness.caches import parse_mode
-    from harness.campaign import Request
     from harness.compare import FEWEST_PAIRS
     from harness.devices import parse_flags
     from harness.energy import Price
@@ -103,6 +102,7 @@ def bench(
     )
     from harness.launch import Settings
     from harness.pace import parse_cool_down
+    from harness.request import Request
     from harness.stopping import parse_stopping
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
@@ -119,7 +119,8 @@ def bench(
     arms = arms_of(factors, read_settings(known, set_knobs or ()), null=null)
     if kind != "bench" and launches is not None and launches < FEWEST_PAIRS:
         base.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
-    chosen, chosen_fixes = _choose(known, images, fixes, gfx=gfx, family=family, portable=portable)
+    chosen = base.choose_images(known, images, gfx=gfx, family=family, portable=portable)
+    chosen_fixes = catalog.select_fixes(known, fixes or ())
     for image in chosen:  # what a knob does not bear on is refused before anything is fetched
         cells_of(known, image, gfx, fixes=chosen_fixes, pipeline=row, audio="", arms=arms)
     if dry_run:
@@ -178,24 +179,20 @@ def probe(
     as_json: base.AsJson = False,
 ) -> None:
     """Try the imports, the device, and what pyannote computes, each step in a process of its own."""
+    import msgspec
+
     from benchmarks.wire import STEPS
-    from harness.campaign import Request
     from harness.devices import parse_flags
-    from harness.inputs import fetch_inputs, parse_engine, parse_time_limit
+    from harness.inputs import parse_engine, parse_time_limit
     from harness.launch import Settings
 
     preference, step_limit, relaxed = parse_engine(engine), parse_time_limit(timeout) or timeout, parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())
-    chosen, chosen_fixes = _choose(known, images, fixes, gfx=gfx, family=family, portable=portable)
-    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=base.talk)
-    request = Request(
-        images=chosen,
+    request = base.sample_request(
+        known,
+        base.choose_images(known, images, gfx=gfx, family=family, portable=portable),
         gfx=gfx,
-        pipeline=known.pipelines["embedded"],
-        audio=prepared_audio,
-        models=found_models,
         engine=preference,
-        launches=1,
         settings=Settings(
             last_stage="device",
             steps=STEPS,
@@ -205,9 +202,11 @@ def probe(
             flags=relaxed,
             gpu=gpu,
         ),
-        fixes=chosen_fixes,
-        fixes_to_try=tuple(fix for fix in known.variants.values() if fix.mends) if try_fixes else (),
+        fixes=catalog.select_fixes(known, fixes or ()),
     )
+    if try_fixes:
+        mending = tuple(fix for fix in known.variants.values() if fix.mends)
+        request = msgspec.structs.replace(request, fixes_to_try=mending)
     _run(known, request, None, as_json=as_json)
 
 
@@ -224,9 +223,8 @@ def try_flags(
     """Find out which relaxations of `--flags compat` an image needs to reach its device, one at a time."""
     import msgspec
 
-    from harness.campaign import Campaign, Request
     from harness.devices import flags_text
-    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family
+    from harness.inputs import choose_images, parse_engine, parse_family
     from harness.launch import Settings
     from harness.trials import arrangements, judge_flags
     from reports.terminal import print_trials
@@ -239,26 +237,13 @@ def try_flags(
     (row,) = chosen
     if "local" in (row.engine, preference):
         raise UsageError(f"image {row.name} runs as a process of this host, which has no isolation that could be relaxed")
-    prepared_audio, found_models = fetch_inputs(known, "embedded", "sample", None, None, say=base.talk)
+    settings = Settings(last_stage="device", timeout_seconds=600, gpu=gpu)
+    request = base.sample_request(known, (row,), gfx=gfx, engine=preference, settings=settings)
     store, found = base.open_store(), {}
     for flags in arrangements():
         base.talk(f"{row.name} with --flags {flags_text(flags)}")
-        progress = base.show_progress()
-        request = Request(
-            images=(row,),
-            gfx=gfx,
-            pipeline=known.pipelines["embedded"],
-            audio=prepared_audio,
-            models=found_models,
-            engine=preference,
-            launches=1,
-            settings=Settings(last_stage="device", timeout_seconds=600, flags=flags, gpu=gpu),
-        )
-        campaign = Campaign(request, known, store, open_engine=base.open_engine, observer=progress)
-        try:
-            campaign.run()
-        finally:
-            progress.stop()
+        settings = msgspec.structs.replace(settings, flags=flags)
+        campaign = base.run_campaign(known, msgspec.structs.replace(request, images=(row,), settings=settings), store)
         if campaign.environment_error is not None:
             raise campaign.environment_error
         found[flags] = campaign.launches
@@ -273,50 +258,27 @@ def try_flags(
         raise typer.Exit(1)
 
 
-def _choose(
-    known: catalog.Catalog,
-    names: list[str] | None,
-    fixes: list[str] | None,
-    *,
-    gfx: str | None,
-    family: str | None,
-    portable: bool,
-) -> tuple[tuple[catalog.Image, ...], tuple[catalog.Variant, ...]]:
-    """Images and fixes of a command line. Raises `UsageError`, also where an image has no variant that ``--gfx`` matches."""
-    from harness.inputs import choose_images, parse_family
-
-    chosen = choose_images(known, names or [base.DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
-    for image in chosen:
-        catalog.select_variants(known, image, gfx)
-    return chosen, catalog.select_fixes(known, fixes or ())
-
-
 def _run(
     known: catalog.Catalog, request: Request, report_to: Path | None, *, as_json: bool, price: Price | None = None
 ) -> None:
     """A campaign, what it found on stdout, and its exit code."""
     import msgspec
 
-    from harness.campaign import Campaign
     from harness.energy import NO_PRICE
     from harness.stopping import rule_text
     from reports.comparisons import compared_data
     from reports.markdown import render_benchmarks, write_page
     from reports.tables import rows_of
-    from reports.terminal import print_agreements, print_comparisons, print_probes, print_results
+    from reports.terminal import print_agreements, print_comparisons, print_results
+    from reports.terminal_tasks import print_probes
     from reports.three_times import alarms
 
     if report_to is not None and report_to.is_dir():
         raise UsageError(f"--report {report_to} is a folder; name a file")
-    progress = base.show_progress()
     if request.rule.until is not None or request.rule.budget_seconds is not None:
         base.talk(f"launches: {rule_text(request.rule)}")
     store = base.open_store()
-    campaign = Campaign(request, known, store, open_engine=base.open_engine, observer=progress)
-    try:
-        campaign.run()
-    finally:
-        progress.stop()
+    campaign = base.run_campaign(known, request, store)
     stored = store.launches()
     if as_json:
         compared = compared_data(campaign.launches)
@@ -333,9 +295,4 @@ def _run(
             base.talk(line)
         write_page(report_to, render_benchmarks(stored, price or NO_PRICE))
         base.talk(f"wrote {report_to}")
-    if campaign.environment_error is not None:
-        raise campaign.environment_error
-    if not campaign.launches:
-        raise NothingMeasuredError("nothing was launched")
-    if any(launch.verdict.status != "pass" for launch in campaign.launches):
-        raise typer.Exit(1)
+    base.end_with(campaign)

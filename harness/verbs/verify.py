@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import catalog
-from harness.errors import NothingMeasuredError, UsageError
+from harness.errors import UsageError
 from harness.verbs import base
 
 RUNG_SECONDS = 600
@@ -46,12 +46,13 @@ def verify_images(
     """Is the output right? One run beside the CPU run of the same image; with --ladder, at which batch it stops being right."""
     import msgspec
 
-    from harness.campaign import Campaign, Request
     from harness.devices import parse_flags
-    from harness.inputs import choose_images, fetch_inputs, parse_engine, parse_family, parse_size, parse_time_limit
+    from harness.inputs import fetch_inputs, parse_engine, parse_size, parse_time_limit
     from harness.ladder import BATCHES, parse_batches, parse_models
     from harness.launch import Settings
-    from reports.terminal import print_agreements, print_ladders
+    from harness.request import Request
+    from reports.terminal import print_agreements
+    from reports.terminal_tasks import print_ladders
 
     if not ladder and (batches or models):
         raise UsageError("--batches and --models are of the ladder: add --ladder")
@@ -60,9 +61,7 @@ def verify_images(
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())
     row = catalog.select_pipeline(known, pipeline)
-    chosen = choose_images(known, images or [base.DEFAULT_IMAGE], family=parse_family(family))
-    for image in chosen:
-        catalog.select_variants(known, image, gfx)
+    chosen = base.choose_images(known, images, gfx=gfx, family=family)
     prepared_audio, found_models = fetch_inputs(known, row.name, audio, None, None, say=base.talk)
     settings = Settings(
         warm_passes=1, timeout_seconds=limit, memory_bytes=parse_size(memory), flags=relaxed, gpu=gpu, label="verify"
@@ -82,21 +81,11 @@ def verify_images(
         settings=settings,
         fixes=catalog.select_fixes(known, fixes or ()),
     )
-    progress = base.show_progress()
-    campaign = Campaign(request, known, base.open_store(), open_engine=base.open_engine, observer=progress)
-    try:
-        campaign.run()
-    finally:
-        progress.stop()
+    campaign = base.run_campaign(known, request, base.open_store())
     if as_json:
         base.print_json(msgspec.to_builtins(campaign.launches))
     elif ladder:
         print_ladders(campaign.launches)
     else:
         print_agreements(campaign.launches, with_cpu_runs=True)
-    if campaign.environment_error is not None:
-        raise campaign.environment_error
-    if not campaign.launches:
-        raise NothingMeasuredError("nothing was launched")
-    if any(launch.verdict.status != "pass" for launch in campaign.launches):
-        raise typer.Exit(1)
+    base.end_with(campaign)

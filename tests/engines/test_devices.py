@@ -29,7 +29,7 @@ from harness.engines.base import LOG, OWNER_LABEL, BuiltImage, Mount, Run, owner
 from harness.engines.container import ContainerEngine
 from harness.engines.find import Found
 from harness.engines.libpod import container_specification
-from harness.launch import container_user
+from harness.inside import container_user
 from harness.records import EngineRecord
 from tests.commands import Workplace, wait_until
 

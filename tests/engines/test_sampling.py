@@ -9,7 +9,7 @@ import pytest
 from harness.catalog import load_catalog
 from harness.engines.base import OWNER_LABEL, BuiltImage, Mount, Run, owner
 from harness.engines.container import ContainerEngine
-from harness.launch import container_user
+from harness.inside import container_user
 from harness.telemetry import read_telemetry
 
 HELD_BYTES = 100_000_000

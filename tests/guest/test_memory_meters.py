@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.calibrate import GRAIN_BYTES, MOST_SIZES, SPARE_BYTES, _options, _refuse_what_does_not_fit
-from benchmarks.memory_meters import Meters, cgroup_files, room_bytes
+from benchmarks.memory_files import find_cgroup
+from benchmarks.memory_meters import Meters, room_bytes
 
 GIB = 1 << 30
 
@@ -71,7 +72,7 @@ def test_a_group_of_cgroup_v1_whose_path_the_container_does_not_see_is_the_mount
         cgroup="5:cpu,cpuacct:/docker/abc\n4:memory:/docker/abc\n0::/",
         **{"sys/fs/cgroup/memory/memory.usage_in_bytes": "7", "sys/fs/cgroup/memory/memory.max_usage_in_bytes": "9"},
     )
-    assert cgroup_files(host)[0] == tmp_path / "sys/fs/cgroup/memory"
+    assert find_cgroup(host) == (tmp_path / "sys/fs/cgroup/memory", 1)
     found = Meters("cpu", host).read()
     assert (found["cgroup_current_bytes"], found["cgroup_peak_bytes"]) == (7, 9)
 

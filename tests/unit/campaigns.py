@@ -10,17 +10,14 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.campaign import (
-    Campaign,
-    OpenEngine,
-    Request,
-)
+from harness.campaign import Campaign
 from harness.catalog import Catalog, Image, load_catalog
 from harness.engines.base import Engine, owner
 from harness.errors import EngineError
 from harness.launch import EXCHANGE, PLAN, Prepared, Settings, launches_folder
 from harness.pace import Pace
 from harness.records import Launch, Plan
+from harness.request import OpenEngine, Request
 from harness.store import Store
 from tests.unit.samples import (
     FakeEngine,

@@ -8,7 +8,7 @@ from harness.accuracy import accuracies_of
 from harness.records import ExitRecord, Launch
 from reports.accuracy import as_builtins, corpora_of
 from reports.markdown import render_benchmarks
-from reports.terminal import print_accuracies
+from reports.terminal_tasks import print_accuracies
 from tests.unit.corpora import a_result, an_accuracy_launch, failing, trying
 from tests.unit.samples import a_launch
 

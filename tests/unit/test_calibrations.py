@@ -12,7 +12,8 @@ from harness.records import Launch, Telemetry
 from reports.markdown import render_benchmarks
 from reports.memory import Reading, memory_of, memory_text, peak_bytes
 from reports.tables import rows_of
-from reports.terminal import print_calibrations, print_results
+from reports.terminal import print_results
+from reports.terminal_tasks import print_calibrations
 from tests.unit.calibrations import GIB, a_calibration_launch, made_up_results
 from tests.unit.samples import a_failed_launch, a_launch, a_plan, passing_journal
 

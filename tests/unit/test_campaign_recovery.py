@@ -13,17 +13,13 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.campaign import (
-    DRY_RUN_PREFIX,
-    campaign_lock,
-    engine_name,
-    read_leftovers,
-)
 from harness.catalog import Image, foreign_image
 from harness.engines.base import Run, owner, owner_is_gone
 from harness.errors import EngineError, HostError, StoreError, UsageError
 from harness.launch import EXCHANGE, PLAN, launches_folder
+from harness.leftovers import DRY_RUN_PREFIX, campaign_lock, read_leftovers
 from harness.records import ExitRecord, Plan
+from harness.request import engine_name
 from harness.store import Store
 from tests.unit.campaigns import (
     CATALOG,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.wire import STEPS
-from harness.campaign import QUIET_SECONDS
 from harness.engines.base import Run
 from harness.launch import TELEMETRY, Settings
+from harness.launcher import QUIET_SECONDS
 from harness.records import ExitRecord
 from tests.unit.campaigns import CPU, OTHER, Bench
 from tests.unit.samples import FakeEngine, Guest, guest_that_raises, passes

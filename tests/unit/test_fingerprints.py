@@ -7,8 +7,9 @@ import pytest
 
 from harness.fingerprints import Fingerprint, compare, describe, fingerprint_of
 from harness.records import Launch
+from reports.fingerprint import fingerprint_rows
 from reports.markdown import render_benchmarks
-from reports.tables import fingerprint_rows, rows_of
+from reports.tables import rows_of
 from tests.unit.samples import WORKLOAD, a_launch, a_plan, passing_journal
 
 SYNTHETIC = msgspec.structs.replace(WORKLOAD, pipeline="synthetic", reference_sha256=None, highest_der=None)

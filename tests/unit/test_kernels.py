@@ -14,7 +14,7 @@ from harness.records import ExitRecord, Launch, Verdict
 from harness.stats import estimate
 from reports.kernels import chunks_of, diarized_flop, format_call, format_rate, format_time, kernel_images
 from reports.markdown import render_benchmarks
-from reports.terminal import print_kernels
+from reports.terminal_tasks import print_kernels
 from tests.unit.samples import HOST, WORKLOAD, a_launch, a_plan, passing_journal
 
 WORK = {"segmentation_chunk_flop": 2_000_000_000, "resnet34_item_flop": 40_000_000_000}

@@ -16,7 +16,7 @@ from harness.records import ExitRecord, Launch
 from harness.verdict import judge
 from reports.ladder import ladders_of
 from reports.markdown import render_benchmarks
-from reports.terminal import print_ladders
+from reports.terminal_tasks import print_ladders
 from tests.unit.command_line import Strixbench
 from tests.unit.samples import a_launch, a_link, a_plan, passing_journal
 

@@ -12,18 +12,8 @@ from harness import places
 from harness.audio import Audio
 from harness.catalog import Cell, Image, foreign_image, load_catalog
 from harness.engines.base import OWNER_LABEL, BuiltImage, Run, owner
-from harness.launch import (
-    PLAN,
-    Prepared,
-    Settings,
-    conclude,
-    container_user,
-    execute,
-    forget,
-    launches_folder,
-    not_launched,
-    prepare_launch,
-)
+from harness.inside import container_user
+from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
 from harness.records import EngineRecord, ExitRecord, Plan
 from tests.unit.samples import HOST, FakeEngine, an_audio, fails_at_import, passes, some_models, write_journal, write_rttm

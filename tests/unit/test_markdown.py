@@ -13,7 +13,6 @@ from harness.records import EngineRecord, ExitRecord, Launch, WorkloadRecord
 from harness.stats import Estimate
 from reports import tables
 from reports.markdown import (
-    chain_text,
     code_block,
     escape_text,
     format_factor,
@@ -22,9 +21,9 @@ from reports.markdown import (
     format_seconds,
     format_spread,
     render_benchmarks,
-    reproduction,
     write_page,
 )
+from reports.results import chain_text, reproduction
 from tests.unit.samples import (
     HOST,
     WORKLOAD,

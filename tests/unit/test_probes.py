@@ -13,7 +13,7 @@ from harness.verdict import judge, judge_step
 from reports.markdown import render_benchmarks
 from reports.probes import COLUMNS, Probe, format_step_seconds, notes_of, probes_of
 from reports.tables import rows_of
-from reports.terminal import print_probes
+from reports.terminal_tasks import print_probes
 from tests.unit.samples import (
     Event,
     a_failed_launch,

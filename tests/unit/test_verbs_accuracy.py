@@ -10,13 +10,13 @@ import pytest
 
 from benchmarks.wire import REQUEST
 from harness.audio import Audio
-from harness.campaign import Request
 from harness.catalog import foreign_image
 from harness.corpus_folder import CorpusFile, CorpusFolder
 from harness.engines.base import Run
 from harness.launch import Settings
 from harness.models import Models
 from harness.records import ExitRecord
+from harness.request import Request
 from harness.verbs.accuracy import going_on
 from tests.unit.campaigns import CATALOG, CPU, OTHER, Bench
 from tests.unit.command_line import Strixbench

@@ -1,0 +1,146 @@
+"""A campaign's launches one by one: planned, run, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.arms import cells_of, hazards_of
+from harness.audio import Audio
+from harness.catalog import GPU_FAMILIES, Catalog, Cell, Family, Image
+from harness.engines.base import BuiltImage, Engine, owner
+from harness.errors import EngineError, HostError
+from harness.exchange import without_home
+from harness.gpus import used_targets
+from harness.host import describe_host
+from harness.launch import Prepared, Settings, conclude, execute, forget, not_launched, prepare_launch
+from harness.records import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
+from harness.request import Observer, Request
+
+if TYPE_CHECKING:
+    from harness.store import Store
+
+QUIET_SECONDS = 2.6
+"""Five samples at 2 Hz of the idle host, before a campaign's first launch."""
+
+
+class Obstacle(msgspec.Struct, frozen=True):
+    """Cells that cannot be launched, and how far it came with them."""
+
+    cells: tuple[Cell, ...]
+    engine: EngineRecord
+    stage: str = "launch"
+    family: Family | None = None
+
+
+class Launcher:
+    """Plans, runs and keeps the launches of one `Request`."""
+
+    def __init__(self, request: Request, catalog: Catalog, store: Store, *, observer: Observer) -> None:
+        self._request = request
+        self._catalog = catalog
+        self._store = store
+        self._observer = observer
+        self._announced: set[str] = set()
+        self._host = describe_host()
+        self.campaign = new_id()
+        self.launches: list[Launch] = []
+        self.environment_error: HostError | None = None
+        """The last reason of this host's for which something could not be launched."""
+
+    def cells(self, image: Image) -> tuple[Cell, ...]:
+        """What is asked for of an image."""
+        request = self._request
+        return tuple(
+            cell
+            for audio in request.recordings
+            for cell in cells_of(
+                self._catalog,
+                image,
+                request.gfx,
+                fixes=request.fixes,
+                pipeline=request.pipeline,
+                audio=audio.name,
+                arms=request.arms,
+            )
+        )
+
+    def warn(self, cells: Sequence[Cell], family: Family) -> dict[str, tuple[str, ...]]:
+        """The known hazards of cells, by their ids, each said once."""
+        targets = used_targets(self._request.settings.gpu) if family in GPU_FAMILIES[:2] else ()
+        found = {cell.id: hazards_of(self._catalog, cell, family, targets) for cell in cells}
+        for cell_id, hazards in found.items():
+            for hazard in hazards:
+                self.announce_once(f"{cell_id}: {hazard}")
+        return found
+
+    def announce_once(self, text: str) -> None:
+        """A line that stays, however often it is true."""
+        if text not in self._announced:
+            self._announced.add(text)
+            self._observer.announce(text)
+
+    def prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
+        """A launch of this campaign that could start now, with the command that it will be."""
+        prepared = prepare_launch(
+            cell,
+            built,
+            engine.record,
+            campaign=self.campaign,
+            audio=self._audio(cell),
+            models=self._request.models,
+            settings=settings,
+            host=self._host,
+            family=family,
+            owned_by=owner(),
+        )
+        command = tuple(without_home(word) for word in engine.command(prepared.run))
+        plan = msgspec.structs.replace(prepared.plan, command=command, stopping=self._request.stopping)
+        return msgspec.structs.replace(prepared, plan=plan)
+
+    def execute(self, prepared: Prepared, engine: Engine) -> Launch:
+        """Run a launch; where the engine refuses, that is what became of it."""
+        try:
+            launch = execute(prepared, engine, quiet_seconds=self._quiet_seconds(prepared.plan))
+        except EngineError as error:
+            self.environment_error = error
+            # What the guest wrote until then is kept with it.
+            launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
+        if launch.caches is not None and launch.caches.remark:
+            self._observer.announce(launch.caches.remark)
+        return launch
+
+    def _quiet_seconds(self, plan: Plan) -> float:
+        """Once a campaign, and where passes follow whose energy is of interest: later launches have the same idle host."""
+        has_rested = any(launch.telemetry is not None for launch in self.launches)
+        return 0.0 if has_rested or plan.task or plan.steps else QUIET_SECONDS
+
+    def store_unlaunched(self, obstacle: Obstacle, *, cause: Cause, message: str, log_tail: str = "") -> None:
+        """One record a cell of why it could not be launched."""
+        for cell in obstacle.cells:
+            prepared = prepare_launch(
+                cell,
+                None,
+                obstacle.engine,
+                campaign=self.campaign,
+                audio=self._audio(cell),
+                models=self._request.models,
+                settings=self._request.settings,
+                host=self._host,
+                family=obstacle.family or cell.image.family,
+                owned_by=owner(),
+            )
+            self.keep(not_launched(prepared.plan, stage=obstacle.stage, cause=cause, message=message, log_tail=log_tail))
+
+    def keep(self, launch: Launch) -> None:
+        """Into the store; only then is its folder removed."""
+        self._store.add(launch)
+        forget(launch.id)
+        self.launches.append(launch)
+        self._observer.ended(launch)
+
+    def _audio(self, cell: Cell) -> Audio:
+        """The recording that a cell names."""
+        return next(audio for audio in self._request.recordings if audio.name == cell.audio)

@@ -1,0 +1,61 @@
+"""One campaign at a time, and what killed ones left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from harness import places
+from harness.engines.base import owner, owner_is_gone
+from harness.errors import HostError
+from harness.launch import PLAN, forget, launches_folder
+from harness.records import Plan
+
+DRY_RUN_PREFIX = "dry-run-"
+
+
+@contextmanager
+def campaign_lock() -> Iterator[None]:
+    """One campaign at a time: two would slow each other and both be wrong. Raises `HostError`."""
+    path: Path = places.results() / "lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+")
+    except OSError as error:
+        raise HostError(f"the results folder {path.parent} cannot be used: {error.strerror}") from error
+    with opened as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            stream.seek(0)
+            raise HostError(f"another strixbench runs (process {stream.read().strip() or '?'}): wait for its end") from None
+        stream.seek(0)
+        stream.truncate()
+        stream.write(f"{os.getpid()}\n")
+        stream.flush()
+        yield
+
+
+def read_leftovers(*, of_this_process: bool = False) -> list[Plan]:
+    """Plans of launches that are not in the store and whose harness is gone, or of this process where asked so."""
+    plans = []
+    for path in sorted(launches_folder().glob(f"*/{PLAN}")):
+        try:
+            plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+        except (OSError, msgspec.DecodeError):
+            continue
+        if plan.owner == owner() if of_this_process else owner_is_gone(plan.owner):
+            plans.append(plan)
+    return plans
+
+
+def remove_unplanned() -> None:
+    """Remove folders in which a harness died before the plan was written: nothing was started of them."""
+    for folder in launches_folder().glob("*"):
+        if not folder.name.startswith(DRY_RUN_PREFIX) and not (folder / PLAN).exists():
+            forget(folder.name)

@@ -1,0 +1,47 @@
+"""What a page is made of: the launches, and the rows that speak for them, made once for all sections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.energy import NO_PRICE, Price
+from harness.records import Launch
+from reports.tables import Row, rows_of
+
+Filters = Mapping[str, Callable[..., Any]]
+"""What a template calls -> what does it"""
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One store, as all sections see it."""
+
+    launches: Sequence[Launch]
+    every_row: tuple[Row, ...]
+    """Portable builds among them"""
+    price: Price = NO_PRICE
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Of images as they are, in the order of the results."""
+        return tuple(row for row in self.every_row if not row.is_portable)
+
+    @property
+    def rows_by_name(self) -> list[Row]:
+        return sorted(self.rows, key=_name)
+
+    @property
+    def portable_rows(self) -> list[Row]:
+        """Of portable builds, by name."""
+        return sorted((row for row in self.every_row if row.is_portable), key=_name)
+
+
+def page_of(launches: Sequence[Launch], price: Price = NO_PRICE) -> Page:
+    """The page of some launches; costs are shown where a price is told."""
+    return Page(launches=launches, every_row=rows_of(launches), price=price)
+
+
+def _name(row: Row) -> tuple[str, str, str]:
+    return (row.image, row.speaking.plan.cell, row.engine)
