@@ -11,6 +11,7 @@ import io
 import os
 import select
 import signal
+import socket as sockets
 import subprocess
 import tarfile
 import tempfile
@@ -56,7 +57,8 @@ BUILD_SILENCE_TIMEOUT_SECONDS = 1800
 
 MOST_LAST_WORDS_BYTES = 8_000
 
-SERVICE_START_TIMEOUT_SECONDS = 30.0
+SERVICE_START_TIMEOUT_SECONDS = 60.0
+"""Podman waits for its storage's lock first, which a removal of many layers holds for long."""
 
 SERVICE_IDLE_SECONDS = 300
 """`podman system service` ends by itself when nobody talked to it for so long, so that a killed harness leaves none."""
@@ -281,7 +283,7 @@ class ContainerEngine:
                 cwd=self._folder.name,  # conmon leaves a file `oom` in the folder that the service was started in
             )
         deadline = time.monotonic() + SERVICE_START_TIMEOUT_SECONDS
-        while not Path(socket).exists():
+        while not listens(socket):
             if self._service.poll() is not None or time.monotonic() > deadline:
                 said = tail_of(log, 500).strip()
                 self.close()
@@ -412,6 +414,17 @@ class ContainerEngine:
             yield
         except _REFUSALS as error:
             raise EngineError(f"{self._name} failed at {doing}: {error}") from error
+
+
+def listens(path: str) -> bool:
+    """Whether somebody takes connections on a socket: its file is there a moment before that."""
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
 
 
 def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 
-from harness.engines.container import ContainerEngine
+from harness.engines.container import ContainerEngine, listens
 from harness.errors import EngineError
 
 
@@ -40,3 +42,14 @@ def test_a_removal_that_is_not_answered_is_the_engine_s_failure_and_no_traceback
 def test_a_sweep_that_is_not_answered_is_the_engine_s_failure(engine: ContainerEngine) -> None:
     with pytest.raises(EngineError, match="podman failed at looking for leftovers"):
         engine.sweep()
+
+
+def test_a_service_is_there_when_it_takes_connections_and_not_when_its_socket_appears(tmp_path: Path) -> None:
+    path = str(tmp_path / "podman.sock")
+    assert not listens(path)
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(path)
+        assert Path(path).exists()
+        assert not listens(path)
+        service.listen()
+        assert listens(path)
