@@ -128,13 +128,17 @@ def chunk_of(launch: Launch) -> Chunk | None:
 
 
 def reference_cell(cell: Cell, catalog: Catalog) -> Cell:
-    """The cell of the CPU run: the variant without a GPU, no override and no knob but the batch sizes.
+    """The cell of the CPU run: the variant without a GPU, no override and no knob.
+
+    Nor are batch sizes the cell's: a CPU computes the same at all but the last digits (`benchmarks.ladder` says how near), and
+    what does not on a GPU is to be found.
 
     Of the fixes those that a CPU needs as well stay: what makes a checkpoint load at all.
     """
     fixes = (catalog.variants[name] for name in cell.variant.fixes if name in catalog.variants)
     plain = with_fixes(catalog.variants["cpu"], (fix for fix in fixes if "load" in fix.mends))
-    return msgspec.structs.replace(cell, variant=plain, knobs=(), arm="")
+    row = catalog.pipelines[cell.pipeline.name]
+    return msgspec.structs.replace(cell, variant=plain, pipeline=row, knobs=(), arm="")
 
 
 def needs_reference(device: str, variant: Variant, reference: Variant) -> bool:

@@ -120,9 +120,13 @@ class Campaign:
         rule, number, round_number, waiting = self._request.rule, 0, 0, list(slots)
         total = None if rule.until is not None else rule.launches * len(slots)
         values: list[list[float | None]] = [[] for _ in slots]  # not by cell: the arms of a null test are one
+        for slot in slots:  # minutes on all cores, which no launch of a round should have right before it
+            self._cpu_runs.comparison(slot)
         while waiting:
             for slot in order(waiting, round_number):
                 so_far = values[slots.index(slot)]
+                self._pace.elapsed_seconds()  # the budget is counted from here
+                cool_down = self._cool_down()
                 if budget_is_spent(rule, self._pace.elapsed_seconds()):
                     if not so_far:  # absent would look like never asked for
                         obstacle = Obstacle((slot.cell,), slot.engine.record, family=slot.family)
@@ -132,7 +136,7 @@ class Campaign:
                     waiting.remove(slot)
                     continue
                 number += 1
-                launch = self._launch(slot, number, total, so_far, round_number=round_number)
+                launch = self._launch(slot, number, total, so_far, cool_down=cool_down, round_number=round_number)
                 so_far.append(value_of(launch))
                 decision = launch.decision or decide(rule, so_far, elapsed_seconds=self._pace.elapsed_seconds())
                 if decision.stop is not None:
@@ -149,7 +153,7 @@ class Campaign:
             for fix in fixes_that_may_mend(failures[slot.cell.id], self._request.fixes_to_try)
         ]
         for number, trial in enumerate(trials):
-            self._launch(trial, number + 1, len(trials))
+            self._launch(trial, number + 1, len(trials), cool_down=self._cool_down())
 
     def _launch(
         self,
@@ -158,6 +162,7 @@ class Campaign:
         total: int | None,
         so_far: Sequence[float | None] = (),
         *,
+        cool_down: CoolDown | None,
         round_number: int | None = None,
     ) -> Launch:
         """One launch, from its plan to the store, compared with the CPU run where it is none itself.
@@ -165,7 +170,6 @@ class Campaign:
         ``so_far`` is what its cell's earlier launches came to.
         """
         comparison = self._cpu_runs.comparison(slot)
-        cool_down = self._cool_down()
         prepared = self._launcher.prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
         plan = msgspec.structs.replace(prepared.plan, cool_down=cool_down, round=round_number, hazards=slot.hazards)
         prepared = msgspec.structs.replace(prepared, plan=plan)

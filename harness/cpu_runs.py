@@ -8,7 +8,7 @@ import msgspec
 
 from benchmarks.wire import STAGES
 from harness.agreement import Comparison, comparison_with, find_reference, needs_reference, reference_cell
-from harness.catalog import Catalog, PipelineRow
+from harness.catalog import Catalog
 from harness.launch import Settings
 from harness.launcher import Launcher
 from harness.request import Observer
@@ -27,17 +27,17 @@ class CpuRuns:
         self._store = store
         self._launcher = launcher
         self._observer = observer
-        self._comparisons: dict[tuple[str, str, PipelineRow], Comparison] = {}
+        self._comparisons: dict[tuple[str, str], Comparison] = {}
 
     def comparison(self, slot: Slot) -> Comparison | None:
         """What a cell's launches are held against: the CPU run that the store has, or one that is made now; ``None``: nothing."""
         settings, cell = self._settings, reference_cell(slot.cell, self._catalog)
         device = "cpu" if slot.family in (None, "cpu") else "cuda"
-        if not settings.verify or settings.last_stage != STAGES[-1] or settings.task or settings.purpose != "result":
+        if not settings.verify or settings.last_stage != STAGES[-1] or settings.task or settings.purpose == "null":
             return None
         if not needs_reference(device, slot.cell.variant, cell.variant):
             return None
-        key = (cell.id, slot.built.id, cell.pipeline)
+        key = (cell.id, slot.built.id)
         if key not in self._comparisons:
             settings = msgspec.structs.replace(
                 settings, purpose="reference", warm_passes=0, timeout_seconds=None, gpu=None, flags=()

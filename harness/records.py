@@ -26,7 +26,7 @@ WITHOUT_ACCURACY = ("synthetic",)
 """Pipelines whose weights are random: what comes out is timed and compared bit by bit, and never scored."""
 
 Status = Literal["pass", "wrong output", "fail"]
-Purpose = Literal["result", "reference", "null"]
+Purpose = Literal["result", "verify", "reference", "null"]
 Cause = Literal[
     "build",
     "engine",
@@ -302,9 +302,9 @@ class Plan(Record, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     """The task's own."""
     purpose: Purpose = "result"
-    """``reference``: made to compare others with. ``null``: a cell against itself, true launches of it that say how far this
+    """``verify``: a single launch to see whether the output is right. ``reference``: made to compare others with. ``null``: a cell against itself, true launches of it that say how far this
     machine can tell two things apart; were they rows as well, a null test would take the place of the benchmark beside which it
-    is to stand. Neither is a row of a results table."""
+    is to stand. None of these is a row of a results table."""
     fixes: tuple[str, ...] = ()
     """Work-arounds of the catalog that this launch was given, beside its variant."""
     knobs: dict[str, str] = {}

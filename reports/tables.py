@@ -10,7 +10,7 @@ import msgspec
 from benchmarks.wire import STAGES
 from harness.calibration import Calibration, latest_calibrations
 from harness.failures import Signature, signatures
-from harness.records import WITHOUT_ACCURACY, Agreement, Launch
+from harness.records import WITHOUT_ACCURACY, Agreement, Launch, Purpose
 from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
 from reports.memory import Reading, memory_of
 
@@ -111,10 +111,10 @@ def agreements_of(row: Row) -> tuple[Agreement, ...]:
     return tuple(launch.agreement for launch in row.launches if launch.agreement is not None)
 
 
-def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = ()) -> tuple[Row, ...]:
+def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpose: Purpose = "result") -> tuple[Row, ...]:
     """One row a cell and engine, of its latest campaign.
 
-    A probe that passed, or came to its steps, says nothing about a whole run; nor does a task, or a run for reference.
+    A probe that passed, or came to its steps, says nothing about a whole run; nor does a task, or a launch of another purpose.
     ``stored`` are launches among which there may be calibrations, beside those to be shown.
     """
     launches = tuple(launches)
@@ -123,7 +123,7 @@ def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = ()) -> tup
     for launch in _without_overtaken_builds(sorted(launches, key=lambda each: each.id)):
         if launch.plan.last_stage != STAGES[-1] and (launch.verdict.status == "pass" or launch.steps):
             continue
-        if launch.plan.task or launch.plan.purpose != "result":
+        if launch.plan.task or launch.plan.purpose != purpose:
             continue
         plan = launch.plan
         # Two recordings may have one name and length.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.energy import marks_of
 from harness.fingerprints import fingerprint_of
-from harness.records import Launch
+from harness.records import Launch, Purpose
 from harness.stopping import rule_text, stop_text
 from reports import tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
@@ -58,9 +58,9 @@ def print_caches(rows: Sequence[tuple[str, ...]]) -> None:
     print_table("kernel caches", ("Cache", "Engine", "Driver", "Files", "Size", "Remark"), rows)
 
 
-def print_agreements(launches: Sequence[Launch], *, with_cpu_runs: bool = False) -> None:
-    """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless those were asked for."""
-    of_rows = tables.rows_of(launches)
+def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result") -> None:
+    """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless they were made to be compared."""
+    of_rows = tables.rows_of(launches, purpose=purpose)
     rows = [
         (
             each.row.image,
@@ -73,7 +73,7 @@ def print_agreements(launches: Sequence[Launch], *, with_cpu_runs: bool = False)
             str(each.n),
             each.said,
         )
-        for each in agreement_rows(of_rows, with_cpu_runs=with_cpu_runs)
+        for each in agreement_rows(of_rows, with_cpu_runs=purpose == "verify")
     ]
     if rows:
         print()

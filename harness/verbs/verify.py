@@ -64,7 +64,7 @@ def verify_images(
     chosen = base.choose_images(known, images, gfx=gfx, family=family)
     prepared_audio, found_models = fetch_inputs(known, row.name, audio, None, None, say=base.talk)
     settings = Settings(
-        warm_passes=1, timeout_seconds=limit, memory_bytes=parse_size(memory), flags=relaxed, gpu=gpu, label="verify"
+        warm_passes=1, timeout_seconds=limit, memory_bytes=parse_size(memory), flags=relaxed, gpu=gpu, purpose="verify"
     )
     if ladder:
         settings = msgspec.structs.replace(
@@ -87,5 +87,5 @@ def verify_images(
     elif ladder:
         print_ladders(campaign.launches)
     else:
-        print_agreements(campaign.launches, with_cpu_runs=True)
+        print_agreements(campaign.launches, purpose="verify")
     base.end_with(campaign)

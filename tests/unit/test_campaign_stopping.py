@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from harness.audio import Audio
+from harness.campaign import Campaign
+from harness.catalog import load_catalog
 from harness.engines.base import IMAGE_LABEL, Run
 from harness.pace import Pace
 from harness.records import ExitRecord, StoppingRule
@@ -168,13 +170,13 @@ def test_the_wait_in_front_of_each_launch_is_recorded_with_it(bench: Bench) -> N
     )
 
 
-def test_a_wait_does_not_last_longer_than_the_budget(bench: Bench) -> None:
+def test_a_wait_lasts_no_longer_than_the_budget_and_no_launch_begins_behind_it(bench: Bench) -> None:
     clock = FakeClock()
     engine = FakeEngine(clock.takes(58.0, that_takes(steady)))
     rule = StoppingRule(launches=3, budget_seconds=60.0)
     campaign = bench.run(engine, stopping=rule, cool_down_seconds=30.0, pace=clock.pace())
-    waits = [launch.plan.cool_down for launch in campaign.launches]
-    assert [each.waited_seconds if each else None for each in waits] == [0.0, 2.0]
+    assert clock.now == 60.0, "two of the thirty seconds were waited"
+    assert len(campaign.launches) == 1
 
 
 def test_an_interrupted_launch_is_stored_without_a_decision(bench: Bench) -> None:
@@ -185,3 +187,26 @@ def test_an_interrupted_launch_is_stored_without_a_decision(bench: Bench) -> Non
         bench.run(FakeEngine(guest), stopping=UNTIL)
     (launch,) = bench.store.launches()
     assert (launch.plan.stopping, launch.decision) == (UNTIL, None)
+
+
+def purposes(campaign: Campaign) -> list[str]:
+    return [f"{launch.image} {launch.plan.purpose}" for launch in campaign.launches]
+
+
+WITHOUT_MIOPEN = (load_catalog().variants["miopen-off"],)
+"""A fix that may change what a CPU computes, so that a CPU run without it is made to compare with."""
+
+
+def test_all_cpu_runs_are_made_before_the_first_round(bench: Bench) -> None:
+    campaign = bench.run(FakeEngine(that_takes(steady)), images=(CPU, OTHER), launches=2, fixes=WITHOUT_MIOPEN)
+    first, rest = purposes(campaign)[:2], purposes(campaign)[2:]
+    assert first == ["cpu reference", "other reference"]
+    assert rest == ["cpu result", "other result", "other result", "cpu result"]
+
+
+def test_a_cpu_run_takes_nothing_of_the_budget(bench: Bench) -> None:
+    clock = FakeClock()
+    engine = FakeEngine(clock.takes(300.0, that_takes(steady)))
+    rule = StoppingRule(launches=3, budget_seconds=60.0)
+    campaign = bench.run(engine, stopping=rule, fixes=WITHOUT_MIOPEN, pace=clock.pace())
+    assert purposes(campaign) == ["cpu reference", "cpu result"]
