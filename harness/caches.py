@@ -24,7 +24,8 @@ from harness import places
 from harness.engines.local import remove_tree
 from harness.errors import HostError, UsageError
 from harness.exchange import clean_text
-from harness.records import CacheRecord, EngineRecord, HostRecord, Plan
+from harness.host_records import HostRecord
+from harness.records import CacheRecord, EngineRecord, Plan
 
 CacheMode = Literal["empty", "keep"]
 

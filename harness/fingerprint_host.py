@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from harness.command_line import REMOVED, settings_of
-from harness.records import CardRecord, ComputeNodeRecord, HostRecord
+from harness.host_records import CardRecord, ComputeNodeRecord, HostRecord
 
 NOT_COMPARED = ("boot",)
 """Another boot of the same machine in the same state is the same host."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from harness.command_line import keep_words
 from harness.files import Tree
+from harness.host_records import CardRecord, ComputeNodeRecord, HostRecord
 from harness.packages import packages_in_files
-from harness.records import CardRecord, ComputeNodeRecord, HostRecord
 
 PATIENCE_SECONDS = 2.0
 """For all files together; a host that answers is read in some 20 ms."""

@@ -24,6 +24,7 @@ from harness.engines.base import BuiltImage, Engine, Run
 from harness.engines.local import remove_tree
 from harness.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
 from harness.failures import recognise
+from harness.host_records import HostRecord
 from harness.inside import (
     IN_CONTAINER,
     container_mounts,
@@ -41,7 +42,6 @@ from harness.records import (
     Cause,
     EngineRecord,
     ExitRecord,
-    HostRecord,
     ImageRecord,
     Launch,
     Plan,

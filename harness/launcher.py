@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.arms import cells_of, hazards_of
-from harness.audio import Audio
 from harness.catalog import GPU_FAMILIES, Catalog, Cell, Family, Image
 from harness.engines.base import BuiltImage, Engine, owner
 from harness.errors import EngineError, HostError
@@ -84,18 +83,7 @@ class Launcher:
 
     def prepare(self, cell: Cell, engine: Engine, built: BuiltImage, family: Family | None, settings: Settings) -> Prepared:
         """A launch of this campaign that could start now, with the command that it will be."""
-        prepared = prepare_launch(
-            cell,
-            built,
-            engine.record,
-            campaign=self.campaign,
-            audio=self._audio(cell),
-            models=self._request.models,
-            settings=settings,
-            host=self._host,
-            family=family,
-            owned_by=owner(),
-        )
+        prepared = self._prepared(cell, engine.record, built, family, settings)
         command = tuple(without_home(word) for word in engine.command(prepared.run))
         plan = msgspec.structs.replace(prepared.plan, command=command, stopping=self._request.stopping)
         return msgspec.structs.replace(prepared, plan=plan)
@@ -120,18 +108,8 @@ class Launcher:
     def store_unlaunched(self, obstacle: Obstacle, *, cause: Cause, message: str, log_tail: str = "") -> None:
         """One record a cell of why it could not be launched."""
         for cell in obstacle.cells:
-            prepared = prepare_launch(
-                cell,
-                None,
-                obstacle.engine,
-                campaign=self.campaign,
-                audio=self._audio(cell),
-                models=self._request.models,
-                settings=self._request.settings,
-                host=self._host,
-                family=obstacle.family or cell.image.family,
-                owned_by=owner(),
-            )
+            family = obstacle.family or cell.image.family
+            prepared = self._prepared(cell, obstacle.engine, None, family, self._request.settings)
             self.keep(not_launched(prepared.plan, stage=obstacle.stage, cause=cause, message=message, log_tail=log_tail))
 
     def keep(self, launch: Launch) -> None:
@@ -141,6 +119,19 @@ class Launcher:
         self.launches.append(launch)
         self._observer.ended(launch)
 
-    def _audio(self, cell: Cell) -> Audio:
-        """The recording that a cell names."""
-        return next(audio for audio in self._request.recordings if audio.name == cell.audio)
+    def _prepared(
+        self, cell: Cell, engine: EngineRecord, built: BuiltImage | None, family: Family | None, settings: Settings
+    ) -> Prepared:
+        """With the recording that the cell names."""
+        return prepare_launch(
+            cell,
+            built,
+            engine,
+            campaign=self.campaign,
+            audio=next(audio for audio in self._request.recordings if audio.name == cell.audio),
+            models=self._request.models,
+            settings=settings,
+            host=self._host,
+            family=family,
+            owned_by=owner(),
+        )

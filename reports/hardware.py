@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.fingerprint_host import differences, fingerprint, groups_of
-from harness.records import HostRecord
+from harness.host_records import HostRecord
 from reports.page import Page
 
 

@@ -50,13 +50,13 @@ def accuracy(
     gfx: base.GfxOption = None,
     fixes: base.FixOption = None,
     pipeline: Annotated[str, typer.Option("--pipeline", help="embedded, 3.1 or community-1.", metavar="NAME")] = "embedded",
-    label: Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")] = None,
+    label: base.LabelOption = None,
     engine: base.EngineOption = "auto",
     family: base.FamilyOption = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", help="Give a recording's pass up after this long.", metavar="SECONDS")
     ] = None,
-    memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
+    memory: base.MemoryOption = None,
     flags: base.FlagsOption = "least",
     gpu: base.GpuOption = None,
     catalogs: base.Catalogs = None,

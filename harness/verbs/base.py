@@ -72,6 +72,11 @@ PricePerKwhOption = Annotated[
 PricePerHourOption = Annotated[
     float | None, typer.Option("--price-per-hour", min=0, help="Of the machine's time, likewise.", metavar="PRICE")
 ]
+PipelineOption = Annotated[str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")]
+AudioOption = Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")]
+LabelOption = Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")]
+TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")]
+MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")]
 VerifyOption = Annotated[
     bool,
     typer.Option(

@@ -27,9 +27,7 @@ def kernels(
     portable: base.PortableOption = False,
     flags: base.FlagsOption = "least",
     gpu: base.GpuOption = None,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
-    ] = None,
+    timeout: base.TimeoutOption = None,
     catalogs: base.Catalogs = None,
     as_json: base.AsJson = False,
 ) -> None:

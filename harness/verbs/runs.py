@@ -21,10 +21,8 @@ def bench(
     images: base.Images = None,
     gfx: base.GfxOption = None,
     fixes: base.FixOption = None,
-    pipeline: Annotated[
-        str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")
-    ] = "embedded",
-    audio: Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")] = "sample",
+    pipeline: base.PipelineOption = "embedded",
+    audio: base.AudioOption = "sample",
     reference: Annotated[Path | None, typer.Option("--reference", help="RTTM of the audio file.", metavar="FILE")] = None,
     audio_seconds: Annotated[
         float | None, typer.Option("--audio-seconds", help="Repeat or cut the audio to this length.", metavar="SECONDS")
@@ -65,14 +63,12 @@ def bench(
         bool, typer.Option("--null", help="Compare each cell with itself: what can this machine tell apart?")
     ] = False,
     passes: Annotated[int, typer.Option("--passes", min=1, help="Warm passes a launch, behind the cold one.", metavar="N")] = 3,
-    label: Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")] = None,
+    label: base.LabelOption = None,
     engine: base.EngineOption = "auto",
     family: base.FamilyOption = None,
     portable: base.PortableOption = False,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
-    ] = None,
-    memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
+    timeout: base.TimeoutOption = None,
+    memory: base.MemoryOption = None,
     flags: base.FlagsOption = "least",
     gpu: base.GpuOption = None,
     caches: Annotated[
@@ -213,7 +209,7 @@ def probe(
 @base.app.command("flags")
 def try_flags(
     image: Annotated[str, typer.Argument(help="A catalog id, or an image reference.", metavar="IMAGE")],
-    gfx: Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")] = None,
+    gfx: base.GfxOption = None,
     engine: base.EngineOption = "auto",
     family: base.FamilyOption = None,
     gpu: base.GpuOption = None,

@@ -28,16 +28,12 @@ def verify_images(
     ] = None,
     gfx: base.GfxOption = None,
     fixes: base.FixOption = None,
-    pipeline: Annotated[
-        str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")
-    ] = "embedded",
-    audio: Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")] = "sample",
+    pipeline: base.PipelineOption = "embedded",
+    audio: base.AudioOption = "sample",
     engine: base.EngineOption = "auto",
     family: base.FamilyOption = None,
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")
-    ] = None,
-    memory: Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")] = None,
+    timeout: base.TimeoutOption = None,
+    memory: base.MemoryOption = None,
     flags: base.FlagsOption = "least",
     gpu: base.GpuOption = None,
     catalogs: base.Catalogs = None,

@@ -18,17 +18,9 @@ from benchmarks.wire import JOURNAL, STAGES, STEPS
 from harness.audio import Audio
 from harness.engines.base import BuiltImage, Recipe, Run, Say
 from harness.errors import BuildFailed, EngineError
+from harness.host_records import HostRecord
 from harness.models import Models
-from harness.records import (
-    EngineRecord,
-    ExitRecord,
-    HostRecord,
-    ImageRecord,
-    Launch,
-    Plan,
-    Verdict,
-    WorkloadRecord,
-)
+from harness.records import EngineRecord, ExitRecord, ImageRecord, Launch, Plan, Verdict, WorkloadRecord
 from harness.verdict import judge
 
 if TYPE_CHECKING:

@@ -17,7 +17,16 @@ STARTERS = ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen",
 FORBIDDEN: dict[str, tuple[str, ...]] = {
     "benchmarks": ("harness", "reports", "tests"),
     "harness": ("tests",),
-    "reports": ("harness.engines", "harness.campaign", "harness.launch", "harness.build", "benchmarks.probe", "tests"),
+    "reports": (
+        "harness.engines",
+        "harness.campaign",
+        "harness.launch",
+        "harness.launcher",
+        "harness.slots",
+        "harness.build",
+        "benchmarks.probe",
+        "tests",
+    ),
 }
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from harness import caches, places
 from harness.errors import UsageError
-from harness.records import CacheRecord, EngineRecord, HostRecord, Plan
+from harness.host_records import HostRecord
+from harness.records import CacheRecord, EngineRecord, Plan
 from tests.unit.samples import HOST, WORKLOAD, a_plan
 
 PODMAN = EngineRecord(name="podman", version="5.7.0")

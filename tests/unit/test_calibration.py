@@ -18,7 +18,8 @@ from harness.calibration import (
     latest_calibrations,
 )
 from harness.exchange import read_events
-from harness.records import HostRecord, Telemetry
+from harness.host_records import HostRecord
+from harness.records import Telemetry
 from tests.unit.calibrations import (
     GIB,
     SIZES,

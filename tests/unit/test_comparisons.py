@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.records import HostRecord, Launch
+from harness.host_records import HostRecord
+from harness.records import Launch
 from reports.comparisons import (
     EFFECT_COLUMNS,
     Effect,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from harness.fingerprint_host import differences, fingerprint, groups_of
-from harness.records import CardRecord, ComputeNodeRecord, HostRecord
+from harness.host_records import CardRecord, ComputeNodeRecord, HostRecord
 
 CARD = CardRecord(
     device="0x1586",

@@ -11,7 +11,7 @@ import pytest
 
 from harness.fingerprint_host import fingerprint
 from harness.host import describe_host
-from harness.records import CardRecord, ComputeNodeRecord
+from harness.host_records import CardRecord, ComputeNodeRecord
 from tests.unit.fixture_hosts import FINGERPRINT, NO_GPU, a_tree
 
 
