@@ -323,13 +323,14 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
             if not isinstance(fields, dict):
                 raise CatalogError(f"{path}:{_line(text, name)}: {table}.{name} is not a table")
             for key, value in fields.items():
-                where = f"{path}:{_line(text, key, row=(table, name))}"
                 if key not in types:
+                    where = f"{path}:{_line(text, key, row=(table, name))}"
                     raise CatalogError(f"{where}: unknown key {key!r} in {table}.{name}{nearest(key, types)}")
                 _refuse_unknown_parts(path, text, (table, name, key), value)
                 try:
                     msgspec.convert(value, types[key])
                 except msgspec.ValidationError as error:
+                    where = f"{path}:{_line(text, key, row=(table, name))}"
                     raise CatalogError(f"{where}: {table}.{name}.{key}: {error}") from error
     return document
 

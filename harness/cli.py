@@ -17,7 +17,7 @@ import typer
 
 from harness import __version__
 from harness.errors import HostError, StrixbenchError
-from harness.verbs import accuracy, caches, calibrate, images, kernels, runs, stored, supplies, verify  # noqa: F401 - importing makes the verbs known
+from harness.verbs import make_known
 from harness.verbs.base import app
 
 INTERRUPTED = 130
@@ -41,6 +41,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows only ASCII is no reason to fail
+    make_known(sys.argv[1:])
     try:
         status = app(standalone_mode=False)
     except StrixbenchError as error:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness import __version__
+from harness.verbs import MODULE_OF, make_known
+from harness.verbs.base import app, models_app
 from tests.unit.command_line import Outcome, Strixbench, overlay
 
 
@@ -85,3 +87,14 @@ def test_an_unknown_key_of_an_overlay_is_refused_with_its_line_and_the_nearest(s
     outcome = strixbench("list", "--catalog", path)
     assert outcome.code == 2
     assert outcome.err == f"strixbench: {path}:3: unknown key 'torhc' in images.cpu (did you mean 'torch'?)\n"
+
+
+def test_every_verb_is_known_to_be_in_its_module() -> None:
+    make_known([])
+    known = {
+        str(command.name or getattr(command.callback, "__name__", "")): str(getattr(command.callback, "__module__", ""))
+        for command in app.registered_commands
+    }
+    (fetch,) = models_app.registered_commands
+    known["models"] = str(getattr(fetch.callback, "__module__", ""))
+    assert known == {verb: f"harness.verbs.{module}" for verb, module in MODULE_OF.items()}
