@@ -16,7 +16,6 @@ from harness import caches, places
 from harness.audio import Audio
 from harness.build import recipe_of
 from harness.caches import CacheMode
-from harness.calibration import TASK as CALIBRATE
 from harness.catalog import Cell, Family
 from harness.devices import flags_text, request_devices
 from harness.engine_stats import watch_stats
@@ -216,7 +215,7 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
 def _run_with_stats(prepared: Prepared, engine: Engine) -> tuple[ExitRecord, Telemetry | None]:
     """Run it, and for a calibration hear what the container engine says of its memory meanwhile."""
     plan = prepared.plan
-    if plan.task != CALIBRATE or engine.record.name == "local":
+    if plan.task != "calibrate" or engine.record.name == "local":
         return engine.run(prepared.run, timeout_seconds=plan.timeout_seconds), None
     with watch_stats(engine, prepared.run.name) as watch:
         exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)

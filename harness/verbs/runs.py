@@ -85,9 +85,7 @@ def bench(
     """Run images, store every launch, print the results table and write BENCHMARKS.md."""
     from harness.arms import DEFAULT_LAUNCHES, arms_of, cells_of, read_factors, read_settings
     from harness.caches import parse_mode
-    from harness.compare import FEWEST_PAIRS
     from harness.devices import parse_flags
-    from harness.energy import Price
     from harness.inputs import (
         fetch_inputs,
         locate_inputs,
@@ -113,8 +111,8 @@ def bench(
     row = catalog.select_pipeline(known, pipeline)
     factors = read_factors(known, vary or ())
     arms = arms_of(factors, read_settings(known, set_knobs or ()), null=null)
-    if kind != "bench" and launches is not None and launches < FEWEST_PAIRS:
-        base.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
+    if kind != "bench" and launches is not None:
+        _warn_of_few_pairs(launches)
     chosen = base.choose_images(known, images, gfx=gfx, family=family, portable=portable)
     chosen_fixes = catalog.select_fixes(known, fixes or ())
     for image in chosen:  # what a knob does not bear on is refused before anything is fetched
@@ -155,6 +153,8 @@ def bench(
         for line in dry_run_lines(known, request):
             typer.echo(line.text, err=line.is_remark)
         return
+    from harness.energy import Price
+
     price = Price(price_per_kwh, price_per_hour)
     _run(known, request, report_to or places.ROOT / "BENCHMARKS.md", as_json=as_json, price=price)
 
@@ -252,6 +252,13 @@ def try_flags(
         print_trials(row.name, findings)
     if all(finding.need == "fails even with all" for finding in findings):
         raise typer.Exit(1)
+
+
+def _warn_of_few_pairs(launches: int) -> None:
+    from harness.compare import FEWEST_PAIRS
+
+    if launches < FEWEST_PAIRS:
+        base.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
 
 
 def _run(
