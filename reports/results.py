@@ -58,6 +58,12 @@ def _one_line(value: object) -> str:
     return re.sub(r"[\s`]+", " ", str(value)).strip()
 
 
+def once(text: str) -> str:
+    """Lines without those that stand above already: what several lengths of one recording have in common is said once."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for number, line in enumerate(lines) if not line.strip() or line not in lines[:number])
+
+
 def chain_text(launch: Launch) -> str:
     """The exception chain as a person reads it: the outermost first, each with its deepest frame."""
     lines = []
@@ -92,4 +98,5 @@ FILTERS: Filters = {
     "broken": _broken_imports,
     "reproduction": reproduction,
     "words": _words,
+    "once": once,
 }

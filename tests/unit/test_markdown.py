@@ -424,3 +424,12 @@ def test_a_launch_whose_imports_failed_shows_the_torch_that_is_installed() -> No
         *failing_journal("import", a_link("builtins.ImportError", "no")),
     ]
     assert "| 2.8.0 |" in render_benchmarks([a_launch(journal=events, exit=ExitRecord(started=True, code=1))])
+
+
+def test_what_rows_of_several_recordings_have_in_common_is_said_once() -> None:
+    longer = msgspec.structs.replace(WORKLOAD, audio="sample-fitted-60s", audio_seconds=60.0, audio_sha256="6" * 64)
+    page = render_benchmarks([a_launch(a_plan(1)), a_launch(a_plan(2, workload=longer))])
+    compatibility = page.split("## Image compatibility")[1].split("## What ran")[0]
+    assert compatibility.count("| cpu | podman | cpu |") == 1
+    assert page.split("## What ran")[1].split("## ")[0].count("| cpu | podman 5.7.0 |") == 1
+    assert page.split("## How to reproduce")[1].count("make bench IMAGE=cpu") == 2
