@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.records import StoppingRule
 from tests.commands import Workplace
 
-SMALL = ("local-cpu", "--pipeline", "synthetic", "--passes", "1")
+SMALL = ("local-cpu", "--passes", "1")
 
 
 def test_several_lengths_are_launched_in_turn_and_make_a_line_or_say_why_not(workplace: Workplace) -> None:
