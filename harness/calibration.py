@@ -166,11 +166,12 @@ def latest_calibrations(launches: Iterable[Launch]) -> dict[tuple[str, ...], Cal
 
 def subject(launch: Launch) -> tuple[str, ...]:
     """What a calibration speaks for: one image on one engine, device, variant, kernel and set of GPUs. With another of them
-    the same meter may show something else."""
+    the same meter may show something else. Fixes and knobs, which `calibrate` does not set, change no meter."""
     plan = launch.plan
+    variant = plan.variant.partition("+")[0]
     engine = f"{plan.engine.name} {plan.engine.rootless}"
     gpu = plan.gpu or ""
-    return (plan.image.name, str(plan.image.id), engine, plan.device, plan.variant, gpu, plan.host.kernel, *plan.host.gpus)
+    return (plan.image.name, str(plan.image.id), engine, plan.device, variant, gpu, plan.host.kernel, *plan.host.gpus)
 
 
 def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> Finding:

@@ -16,6 +16,7 @@ from harness.calibration import (
     calibration_of,
     judge_movements,
     latest_calibrations,
+    subject,
 )
 from harness.exchange import read_events
 from harness.records import HostRecord, Telemetry
@@ -324,6 +325,11 @@ def test_what_was_seen_on_one_stack_says_nothing_about_another(other: dict[str, 
         a_calibration_launch(2, guest={"vm_rss_bytes": float}, **other),
     ]
     assert len(latest_calibrations(launches)) == 2
+
+
+@pytest.mark.parametrize("name", ["native+segmentation-batch=64", "native+miopen-off", "native+miopen-off+sdma=off"])
+def test_a_calibration_speaks_for_a_variant_with_knobs_and_fixes_too(name: str) -> None:
+    assert subject(a_launch(a_plan(2, variant=name))) == subject(a_launch(a_plan(1, variant="native")))
 
 
 def test_a_calibration_survives_the_store() -> None:
