@@ -153,6 +153,18 @@ def idle_watts_of(launches: Iterable[Launch], meters: Sequence[str]) -> float | 
     return None
 
 
+def is_idle_known(launches: Iterable[Launch]) -> bool:
+    """Whether a launch's samples say what the idle host takes, or that no meter of power answers here. A launch that never
+    wrote to its journal says neither: nobody knows when its idle time ended."""
+    for launch in launches:
+        if launch.telemetry is None or not launch.telemetry.times:
+            continue
+        meters = power_meters(launch.telemetry, on_cpu=False)
+        if not meters or idle_watts_of([launch], meters) is not None:
+            return True
+    return False
+
+
 def power_meters(telemetry: Telemetry, *, on_cpu: bool) -> tuple[str, ...]:
     """The meters whose sum is what a launch used: the socket's where there is one, since an APU's processor and graphics share
     it; else the GPU's, unless nothing ran there, and the processor's."""
