@@ -127,14 +127,22 @@ class LaunchProcesses:
         """What the launch's handles of GPUs hold in VRAM and GTT; each counted once, however many processes share it."""
         meter = "fdinfo_gpu_bytes"
         clients: dict[tuple[str, str], float] = {}
+        refused = ""
         for pid in members:
-            for name in _gpu_handles(self._proc / str(pid) / "fd"):
+            handles = _gpu_handles(self._proc / str(pid) / "fd")
+            if isinstance(handles, str):
+                refused = handles
+                continue
+            for name in handles:
                 handle = parse_fdinfo(files.text(self._proc / str(pid) / "fdinfo" / name) or "")
                 if handle is not None:
                     clients[handle[0]] = handle[1]
         if clients:
             found.values[meter] = sum(clients.values())
-            found.sources[meter] = f"{self._proc}/PID/fdinfo, at every {EVERY}th sample"
+            left_out = ", without processes that strixbench may not look into" if refused else ""
+            found.sources[meter] = f"{self._proc}/PID/fdinfo, at every {EVERY}th sample{left_out}"
+        elif refused:
+            found.failures[meter] = f"strixbench may not look into the launch's processes: {refused}; root may"
         else:
             found.failures[meter] = "no process of the launch holds a GPU open that says how much memory it has"
 
@@ -182,11 +190,13 @@ def _size(text: str | None) -> float | None:
     return float(words[0]) * {"KiB": 1024, "MiB": 1 << 20, "GiB": 1 << 30}.get(words[1] if len(words) > 1 else "", 1)
 
 
-def _gpu_handles(folder: Path) -> list[str]:
-    """File descriptors that are open on /dev/dri."""
+def _gpu_handles(folder: Path) -> list[str] | str:
+    """File descriptors that are open on /dev/dri; the reason where that may not be known."""
     try:
         names = os.listdir(folder)
-    except OSError:  # it has ended, or is not ours to look into
+    except PermissionError as error:
+        return f"{folder}: {error.strerror}"
+    except OSError:  # it has ended
         return []
     return [name for name in names if _target(folder / name).startswith("/dev/dri/")]
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,35 @@ def test_a_handle_that_several_have_open_is_counted_once(tmp_path: Path) -> None
     a_process(tmp_path, 201, parent=200, handles={3: handle(7, vram=100, gtt=2000)})
     a_process(tmp_path, 202, handles={3: handle(99, vram=5, gtt=5)})
     assert read(launch(tmp_path)).values["fdinfo_gpu_bytes"] == 2101 * 1024
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    """Let the system refuse to list folders. Root, as whom tests may run, is refused nothing."""
+
+    def listed(path: Path) -> list[str]:
+        if path in folders:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", listed)
+
+
+def test_handles_that_may_not_be_looked_at_are_not_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_process(tmp_path, 200, command=f"sh {EXCHANGE}", handles={3: handle(7, vram=1, gtt=0)})
+    refuse(monkeypatch, tmp_path / "proc/200/fd")
+    assert read(launch(tmp_path)).failures["fdinfo_gpu_bytes"] == (
+        f"strixbench may not look into the launch's processes: {tmp_path}/proc/200/fd: Permission denied; root may"
+    )
+
+
+def test_a_sum_that_leaves_out_what_may_not_be_looked_at_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_process(tmp_path, 200, session=200, command=f"sh {EXCHANGE}", handles={3: handle(7, vram=1, gtt=0)})
+    a_process(tmp_path, 201, parent=200, handles={3: handle(8, vram=1, gtt=0)})
+    refuse(monkeypatch, tmp_path / "proc/201/fd")
+    found = read(launch(tmp_path))
+    assert found.values["fdinfo_gpu_bytes"] == 1024
+    assert found.sources["fdinfo_gpu_bytes"].endswith("without processes that strixbench may not look into")
 
 
 def test_of_a_kernel_that_says_both_what_is_resident_counts() -> None:
