@@ -26,16 +26,23 @@ EVERY = 4
 MOST_DIGITS = 20
 """Of 64 bits."""
 
+SLOW_METERS = ("fdinfo_gpu_bytes", "kfd_vram_bytes")
+
 _NONE_SEEN = "no process of the launch has been seen"
+
+
+def every_of(meter: str, is_thorough: bool) -> int:
+    """At how many samples a meter is read once."""
+    return EVERY if meter in SLOW_METERS and not is_thorough else 1
 
 
 class LaunchProcesses:
     """Finds and measures them, sample by sample. ``since_ticks``: clock ticks after boot, before the launch's start.
-    ``every``: at which samples fdinfo and the KFD are read."""
+    ``is_thorough``: fdinfo and the KFD are read at each sample."""
 
     meters = ("tree_resident_bytes", "cgroup_memory_bytes", "fdinfo_gpu_bytes", "kfd_vram_bytes")
 
-    def __init__(self, exchange: str, since_ticks: int, root: Path = Path("/"), *, every: int = EVERY) -> None:
+    def __init__(self, exchange: str, since_ticks: int, root: Path = Path("/"), *, is_thorough: bool = False) -> None:
         self._exchange = exchange.encode()
         # As a mount it is seen from its file system's root, wherever that is mounted.
         self._mounted = "/" + "/".join(exchange.strip("/").split("/")[-2:]) + " "
@@ -47,8 +54,8 @@ class LaunchProcesses:
         self._sessions: set[int] = set()
         self._namespaces: set[str] = set()
         self._own_namespace = self._namespace("self", Files())
-        self._every = every
-        self._rate = "" if every == 1 else f", at every {every}th sample"
+        self._is_thorough = is_thorough
+        self._rate = "" if is_thorough else f", at every {EVERY}th sample"
         self._sample = -1
         self._page = os.sysconf("SC_PAGE_SIZE")
 
@@ -61,7 +68,7 @@ class LaunchProcesses:
             ("fdinfo_gpu_bytes", self._read_fdinfo),
             ("kfd_vram_bytes", self._read_kfd),
         ):
-            if self._sample % self._every == 0 or read not in (self._read_fdinfo, self._read_kfd):
+            if self._sample % every_of(meter, self._is_thorough) == 0:
                 found.attempt((meter,), partial(read, files, found, members))
 
     def _read_resident(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:

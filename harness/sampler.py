@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.nvidia import Nvidia
-from harness.processes import EVERY, LaunchProcesses
+from harness.processes import LaunchProcesses
 from harness.sensors import Files, LeftBehind, Meminfo, Rapl, Readings, Sensor, amd_gpus_below
 
 PATIENCE_SECONDS = 1.0
@@ -39,8 +39,7 @@ def sensors_of(order: dict[str, Any]) -> tuple[Sensor, ...]:
     ``is_thorough`` (whether slow meters are read at every sample as well), ``root``."""
     root = Path(order["root"])
     gpus: tuple[Sensor, ...] = (Nvidia(order["gpu"]),) if order["is_nvidia"] else amd_gpus_below(root, order["gpu"])
-    every = 1 if order["is_thorough"] else EVERY
-    processes = LaunchProcesses(order["exchange"], order["since_ticks"], root, every=every)
+    processes = LaunchProcesses(order["exchange"], order["since_ticks"], root, is_thorough=order["is_thorough"])
     return (*(gpus or (_NoGpu(root, order["gpu"]),)), Rapl(root), Meminfo(root), processes)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.calibration import LABELS, VRAM_AND_GTT, Calibration, series_values, subject
+from harness.processes import SLOW_METERS
 from harness.records import Launch, number
 
 NOT_CALIBRATED = "not calibrated"
@@ -33,7 +34,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        return LABELS[self.meter]
+        """With its rate where that is not what all others have: a peak between two samples is missed."""
+        return LABELS[self.meter] + (", every 2 s" if self.meter in SLOW_METERS else "")
 
 
 def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...], Calibration]) -> tuple[Reading, ...]:

@@ -211,6 +211,16 @@ def test_readings_that_failed_are_left_out_and_too_few_are_no_level() -> None:
     assert "samples in 3.0 s, 2 are needed" in finding(slow, "gtt_used_bytes").why
 
 
+@pytest.mark.parametrize("name", ["fdinfo_gpu_bytes", "kfd_vram_bytes"])
+def test_what_other_launches_read_every_two_seconds_is_judged_since_a_calibration_s_sampler_is_thorough(name: str) -> None:
+    series = made_up_series({name: float}, first=1.5)
+    launch = msgspec.structs.replace(a_calibration_launch(), telemetry=series)
+    assert finding(launch, name).judgement == RIGHT
+    slow = msgspec.structs.replace(launch, telemetry=made_up_series({name: float}, first=1.5, is_thorough=False))
+    assert finding(slow, name).judgement == UNAVAILABLE
+    assert "1 samples in 3.0 s, 2 are needed" in finding(slow, name).why
+
+
 def test_a_sample_outside_of_the_times_in_which_nothing_changes_is_not_looked_at() -> None:
     """The made-up series say half of the largest size there."""
     series = made_up_series({"gtt_used_bytes": float}, hertz=20.0)

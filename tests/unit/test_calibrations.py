@@ -73,7 +73,7 @@ SERIES: dict[str, tuple[float | None, ...]] = {
 @pytest.mark.parametrize(
     ("follows", "text"),
     [
-        (("fdinfo_gpu_bytes", "vram_used_bytes"), "3.00 GiB (fdinfo)"),
+        (("fdinfo_gpu_bytes", "vram_used_bytes"), "3.00 GiB (fdinfo, every 2 s)"),
         (("vram_used_bytes",), "3.50 GiB (VRAM + GTT used)"),
         ((), "2.00 GiB (torch peak reserved)"),
     ],

@@ -71,6 +71,15 @@ def test_an_interrupt_ends_the_sampler_and_keeps_what_it_wrote(bench: Bench) -> 
     assert (launch.verdict.cause, launch.telemetry is not None) == ("interrupted", True)
 
 
+def test_what_is_slow_to_read_is_read_at_every_sample_of_a_calibration_alone(bench: Bench) -> None:
+    engine = SampledEngine()
+    bench.run(engine)
+    bench.run(
+        engine, settings=Settings(last_stage="device", task="calibrate", options={"sizes_bytes": [1], "hold_seconds": 3.0})
+    )
+    assert [asked["is_thorough"] for asked in engine.asked] == [False, True]
+
+
 def test_the_idle_host_is_sampled_once_a_campaign(bench: Bench) -> None:
     engine = SampledEngine()
     bench.run(engine, images=(CPU, OTHER), launches=2)

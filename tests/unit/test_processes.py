@@ -182,7 +182,7 @@ def test_what_is_slow_to_read_is_read_at_every_fourth_sample(tmp_path: Path) -> 
     a_process(tmp_path, 200, command=f"sh {EXCHANGE}", handles={3: handle(7, vram=1, gtt=0)})
     processes = launch(tmp_path)
     assert ["fdinfo_gpu_bytes" in read(processes).values for _ in range(EVERY + 1)] == [True, *[False] * (EVERY - 1), True]
-    thorough = LaunchProcesses(EXCHANGE, BORN, tmp_path, every=1)
+    thorough = LaunchProcesses(EXCHANGE, BORN, tmp_path, is_thorough=True)
     assert ["fdinfo_gpu_bytes" in (found := read(thorough)).values for _ in range(EVERY + 1)] == [True] * (EVERY + 1)
     assert found.sources["fdinfo_gpu_bytes"] == f"{tmp_path}/proc/PID/fdinfo"
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.sampler import Sampler, sensors_of, write_samples
 from harness.sensors import Files, Meminfo, Readings, amd_gpus_below
-from tests.unit.sensor_trees import a_strix_halo, strixbench_itself, write_tree
+from tests.unit.sensor_trees import a_process, a_strix_halo, strixbench_itself, write_tree
 
 PATIENCE = 0.05
 
@@ -180,7 +180,7 @@ def test_each_of_several_files_that_hang_is_waited_for_once(host: Path) -> None:
 
 
 def written(
-    root: Path, *, samples: int, gpu: str | None = None, before_slower: int = 3600
+    root: Path, *, samples: int, gpu: str | None = None, before_slower: int = 3600, is_thorough: bool = False
 ) -> tuple[list[dict[str, Any]], list[float]]:
     """The lines of a sampler that takes some samples, and how long it would have waited behind each."""
     lines: list[dict[str, Any]] = []
@@ -195,7 +195,7 @@ def written(
         "since_ticks": 0,
         "gpu": gpu,
         "is_nvidia": False,
-        "is_thorough": False,
+        "is_thorough": is_thorough,
         "root": str(root),
     }
     sampler = Sampler(sensors_of(order))
@@ -210,6 +210,14 @@ def test_a_line_a_sample_with_its_time_and_what_the_sampler_has_cost(host: Path)
     assert lines[1]["at"] <= lines[2]["at"] <= lines[3]["at"]
     assert 0 <= lines[1]["cost_seconds"] <= lines[4]["cost_seconds"]
     assert all(0.0 <= seconds <= 2.0 for seconds in waits)
+
+
+def test_a_thorough_sampler_reads_slow_meters_at_every_sample(host: Path) -> None:
+    info = "drm-client-id: 7\ndrm-pdev: 0000:c5:00.0\ndrm-memory-gtt: 2 KiB\n"
+    a_process(host, 200, command="sh /results/launches/1/exchange", handles={3: ("/dev/dri/renderD128", info)})
+    for is_thorough, expected in ((True, [2048.0] * 3), (False, [2048.0, None, None])):
+        lines, _ = written(host, samples=3, is_thorough=is_thorough)
+        assert [line["values"].get("fdinfo_gpu_bytes") for line in lines[1:4]] == expected
 
 
 def test_a_source_and_a_reason_are_written_once(host: Path) -> None:
