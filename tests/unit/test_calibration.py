@@ -136,6 +136,37 @@ def test_the_sum_of_vram_and_gtt_needs_both() -> None:
     assert finding(launch, VRAM_AND_GTT).why == "it needs both VRAM and GTT"
 
 
+def two_gpus(held: int) -> dict[str, float]:
+    """The second one is used; others hold a GiB of the first."""
+    return {
+        "vram_used_bytes_0": 1.0 * GIB,
+        "gtt_used_bytes_0": 5e6,
+        "vram_used_bytes_1": held / 2,
+        "gtt_used_bytes_1": held / 2,
+    }
+
+
+def test_of_two_gpus_the_sum_is_judged_and_it_says_so() -> None:
+    sampled = {name: (lambda held, name=name: two_gpus(held)[name]) for name in two_gpus(0)}
+    launch = a_calibration_launch(sampled=sampled)
+    assert moved(launch, VRAM_AND_GTT) == list(SIZES)
+    both, vram = finding(launch, VRAM_AND_GTT), finding(launch, "vram_used_bytes")
+    assert (both.judgement, both.label) == (RIGHT, "VRAM + GTT used, sum of 2 GPUs")
+    assert (vram.judgement, vram.label, vram.source) == (ELSE, "VRAM used, sum of 2 GPUs", "made up + made up")
+    assert finding(launch, "fdinfo_gpu_bytes").label == "fdinfo"
+
+
+def test_of_two_gpus_of_which_one_has_no_gtt_there_is_no_sum_of_both() -> None:
+    launch = a_calibration_launch(sampled=dict.fromkeys(("vram_used_bytes_0", "gtt_used_bytes_0", "vram_used_bytes_1"), float))
+    assert finding(launch, VRAM_AND_GTT).why == "it needs both VRAM and GTT"
+
+
+def test_of_two_gpus_without_a_reading_the_reason_of_the_first_is_told() -> None:
+    series = made_up_series({}, unavailable={"gtt_used_bytes_0": "refused", "gtt_used_bytes_1": "hangs"})
+    launch = msgspec.structs.replace(a_calibration_launch(), telemetry=series)
+    assert finding(launch, "gtt_used_bytes").why == "refused"
+
+
 # Peaks
 
 
