@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.meter_names import of_kind, suffix_of
 from harness.records import Launch, Telemetry, number
 
 TASK = "calibrate"
@@ -101,6 +102,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is not available"""
     source: str = ""
     """The file or call that it is, as whoever read it tells"""
+    label: str = ""
+    """What pages call it"""
 
     @property
     def is_right(self) -> bool:
@@ -166,23 +169,26 @@ def latest_calibrations(launches: Iterable[Launch]) -> dict[tuple[str, ...], Cal
 
 def subject(launch: Launch) -> tuple[str, ...]:
     """What a calibration speaks for: one image on one engine, device, variant, kernel and set of GPUs. With another of them
-    the same meter may show something else."""
+    the same meter may show something else. Fixes and knobs, which `calibrate` does not set, change no meter."""
     plan = launch.plan
+    variant = plan.variant.partition("+")[0]
     engine = f"{plan.engine.name} {plan.engine.rootless}"
     gpu = plan.gpu or ""
-    return (plan.image.name, str(plan.image.id), engine, plan.device, plan.variant, gpu, plan.host.kernel, *plan.host.gpus)
+    return (plan.image.name, str(plan.image.id), engine, plan.device, variant, gpu, plan.host.kernel, *plan.host.gpus)
 
 
 def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> Finding:
     """One meter over all sizes."""
     source, why = _where(meter, launch)
+    series = {"guest": None, "host": launch.telemetry, "engine": launch.engine_stats}[meter.side]
+    finding = Finding(meter=meter, judgement="unavailable", source=source, label=label_of(meter.name, series))
     if not holds:
-        return Finding(meter=meter, judgement="unavailable", why="the journal tells of no size that was held", source=source)
+        return msgspec.structs.replace(finding, why="the journal tells of no size that was held")
     if why:
-        return Finding(meter=meter, judgement="unavailable", why=why, source=source)
-    series = launch.engine_stats if meter.side == "engine" else launch.telemetry
+        return msgspec.structs.replace(finding, why=why)
     movements = tuple(_movement(meter, hold, series) for hold in holds)
-    return Finding(meter=meter, judgement=judge_movements(movements), movements=movements, source=source, why=_gap(movements))
+    judgement = judge_movements(movements)
+    return msgspec.structs.replace(finding, judgement=judgement, movements=movements, why=_gap(movements))
 
 
 def judge_movements(movements: Sequence[Movement]) -> Judgement:
@@ -252,12 +258,25 @@ def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
     return median(inside), ""
 
 
-def series_values(name: str, series: Telemetry) -> tuple[float | None, ...]:
-    """A series; that of VRAM and GTT together is the sum of two."""
+def summed_meters(name: str, series: Telemetry) -> tuple[str, ...]:
+    """The series that a meter is the sum of: one of each GPU where several were read, and VRAM and GTT for both together.
+    None where one of them is not there."""
     if name != VRAM_AND_GTT:
-        return series.series.get(name, ())
-    pairs = zip(series.series.get("vram_used_bytes", ()), series.series.get("gtt_used_bytes", ()), strict=False)
-    return tuple(None if vram is None or gtt is None else vram + gtt for vram, gtt in pairs)
+        return of_kind(series.series, name)
+    vram, gtt = (of_kind(series.series, kind) for kind in ("vram_used_bytes", "gtt_used_bytes"))
+    return (*vram, *gtt) if [*map(suffix_of, vram)] == [*map(suffix_of, gtt)] else ()
+
+
+def series_values(name: str, series: Telemetry) -> tuple[float | None, ...]:
+    """A meter's values, summed where there are several GPUs; ``None`` at a sample where one of the parts was not read."""
+    columns = [series.series[meter] for meter in summed_meters(name, series)]
+    return tuple(None if None in row else sum(v for v in row if v is not None) for row in zip(*columns, strict=False))
+
+
+def label_of(name: str, series: Telemetry | None) -> str:
+    """A meter's label, with the number of GPUs where it is a sum over several."""
+    gpus = {suffix_of(meter) for meter in summed_meters(name, series)} if series is not None else set()
+    return LABELS[name] + (f", sum of {len(gpus)} GPUs" if len(gpus) > 1 else "")
 
 
 def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
@@ -275,8 +294,10 @@ def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
     if meter.name == VRAM_AND_GTT:
         why = "" if series_values(meter.name, series) else "it needs both VRAM and GTT"
         return "the sum of the two", why
-    why = "" if meter.name in series.series else _text(series.unavailable, meter.name) or "not sampled"
-    return _text(series.sources, meter.name), why
+    parts = summed_meters(meter.name, series)
+    reasons = [_text(series.unavailable, name) for name in (meter.name, *of_kind(series.unavailable, meter.name))]
+    why = "" if parts else next(filter(None, reasons), "not sampled")
+    return " + ".join(filter(None, (_text(series.sources, name) for name in parts))), why
 
 
 def _text(value: Any, name: str) -> str:

@@ -15,6 +15,7 @@ from statistics import median
 
 import msgspec
 
+from harness.meter_names import kind_of, of_kind, suffix_of
 from harness.records import Launch, Telemetry, number
 
 FEWEST_SAMPLES = 4
@@ -153,19 +154,36 @@ def idle_watts_of(launches: Iterable[Launch], meters: Sequence[str]) -> float | 
     return None
 
 
+def is_idle_known(launches: Iterable[Launch]) -> bool:
+    """Whether a launch's samples say what the idle host takes, or that no meter of power answers here. A launch that never
+    wrote to its journal says neither: nobody knows when its idle time ended."""
+    for launch in launches:
+        if launch.telemetry is None or not launch.telemetry.times:
+            continue
+        meters = power_meters(launch.telemetry, on_cpu=False)
+        if not meters or idle_watts_of([launch], meters) is not None:
+            return True
+    return False
+
+
 def power_meters(telemetry: Telemetry, *, on_cpu: bool) -> tuple[str, ...]:
     """The meters whose sum is what a launch used: the socket's where there is one, since an APU's processor and graphics share
-    it; else the GPU's, unless nothing ran there, and the processor's."""
+    it, else the processor's; and those of the other GPUs, unless nothing ran there."""
     named = telemetry.series
-    if sockets := _with_suffixes(named, "socket_power_watts"):
-        return sockets
-    gpu = () if on_cpu else _with_suffixes(named, "gpu_joules") or _with_suffixes(named, "gpu_power_watts")
-    return (*gpu, *_with_suffixes(named, "cpu_package_joules"))
+    sockets = of_kind(named, "socket_power_watts")
+    processor = sockets or of_kind(named, "cpu_package_joules")
+    if on_cpu:
+        return processor
+    # Of each GPU its counter goes before its power.
+    gpus = {suffix_of(meter): meter for kind in ("gpu_power_watts", "gpu_joules") for meter in of_kind(named, kind)}
+    apus = {suffix_of(meter) for meter in sockets}
+    others = tuple(gpus[suffix] for suffix in sorted(gpus) if suffix not in apus)
+    return (*sockets, *others) if sockets else (*others, *processor)
 
 
 def joules_between(points: Points, meter: str, window: Window) -> float:
     """Energy in a window of points (seconds, watts), or (seconds, joules) of a counter."""
-    if _kind(meter).endswith("_joules"):
+    if kind_of(meter).endswith("_joules"):
         return _at(points, window.end) - _at(points, window.begin)
     inside = [point for point in points if window.begin < point[0] < window.end]
     path = [(window.begin, _at(points, window.begin)), *inside, (window.end, _at(points, window.end))]
@@ -195,7 +213,7 @@ def marks_of(launch: Launch) -> tuple[str, ...]:
         named = [
             each
             for each in limiters
-            if (_kind(each).startswith(words) if words else not _kind(each).startswith(_HEAT + _POWER))
+            if (kind_of(each).startswith(words) if words else not kind_of(each).startswith(_HEAT + _POWER))
         ]
         if named:
             marks.append(f"throttled by {by}: {', '.join(named)}")
@@ -258,16 +276,6 @@ def _at(points: Points, when: float) -> float:
     return points[0][1] if when < points[0][0] else points[-1][1]
 
 
-def _kind(meter: str) -> str:
-    """A meter without the number of one GPU of several."""
-    stem, _, last = meter.rpartition("_")
-    return stem if last.isdigit() else meter
-
-
-def _with_suffixes(names: Iterable[str], kind: str) -> tuple[str, ...]:
-    return tuple(sorted(name for name in names if _kind(name) == kind))
-
-
 def _why_no_power(launch: Launch, telemetry: Telemetry) -> str:
     """The reason that was recorded for the meter that was wanted first."""
     wanted = ("cpu_package_joules",) if launch.plan.device == "cpu" else ("gpu_power_watts", "cpu_package_joules")
@@ -294,7 +302,7 @@ def _was_on(telemetry: Telemetry, meter: str, windows: Sequence[Window]) -> bool
 def _busy_clock(telemetry: Telemetry, windows: Sequence[Window]) -> float | None:
     """Median clock of the GPU that worked most, over samples of the passes at which it was busy."""
     found = []
-    for meter in _with_suffixes(telemetry.series, "gfx_clock_hertz"):
+    for meter in of_kind(telemetry.series, "gfx_clock_hertz"):
         suffix = meter.removeprefix("gfx_clock_hertz")
         busy = dict(points_of(telemetry, f"gpu_busy_percent{suffix}"))
         hertz = [
@@ -309,8 +317,8 @@ def _busy_clock(telemetry: Telemetry, windows: Sequence[Window]) -> float | None
 
 def _sum_of(telemetry: Telemetry, kinds: Sequence[str]) -> list[tuple[float, float]]:
     """Points of the sum of some meters over all GPUs, where each answered; none where one of the kinds is not there."""
-    meters = [meter for kind in kinds for meter in _with_suffixes(telemetry.series, kind)]
-    if any(not _with_suffixes(telemetry.series, kind) for kind in kinds):
+    meters = [meter for kind in kinds for meter in of_kind(telemetry.series, kind)]
+    if any(not of_kind(telemetry.series, kind) for kind in kinds):
         return []
     columns = [telemetry.series[meter] for meter in meters]
     return [

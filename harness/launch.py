@@ -197,8 +197,14 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
     os.replace(part, folder / PLAN)
     cache_folder = _caches_folder(plan.id, plan.cache_key)
     cache_record = caches.begin(plan, cache_folder)
-    is_nvidia = plan.image.family == "cuda"
-    with engine.watch(prepared.run, into=folder / TELEMETRY, gpu=plan.gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds):
+    with engine.watch(
+        prepared.run,
+        into=folder / TELEMETRY,
+        gpu=plan.gpu,
+        is_nvidia=plan.image.family == "cuda",
+        quiet_seconds=quiet_seconds,
+        is_thorough=plan.task == CALIBRATE,  # each size is held for a few seconds alone
+    ):
         kernel_begun = kernel_seconds()
         begun, monotonic_begun = time.time(), time.monotonic()
         exit_record, stats = _run_with_stats(prepared, engine)

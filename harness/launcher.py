@@ -9,6 +9,7 @@ import msgspec
 
 from harness.arms import cells_of, hazards_of
 from harness.catalog import GPU_FAMILIES, Catalog, Cell, Family, Image
+from harness.energy import is_idle_known
 from harness.engines.base import BuiltImage, Engine, owner
 from harness.errors import EngineError, HostError
 from harness.exchange import without_home
@@ -102,8 +103,8 @@ class Launcher:
 
     def _quiet_seconds(self, plan: Plan) -> float:
         """Once a campaign, and where passes follow whose energy is of interest: later launches have the same idle host."""
-        has_rested = any(launch.telemetry is not None for launch in self.launches)
-        return 0.0 if has_rested or plan.task or plan.steps else QUIET_SECONDS
+        is_of_interest = not plan.task and not plan.steps
+        return QUIET_SECONDS if is_of_interest and not is_idle_known(self.launches) else 0.0
 
     def store_unlaunched(self, obstacle: Obstacle, *, cause: Cause, message: str, log_tail: str = "") -> None:
         """One record a cell of why it could not be launched."""

@@ -55,6 +55,8 @@ _METERS: tuple[Meter, ...] = (
 class Nvidia:
     """The GPUs that the library names, or one of them. ``gpu`` is what `--gpu` said: a number, or ``None`` for all."""
 
+    meters = tuple(meter for meter, _, _ in _METERS)
+
     def __init__(self, gpu: str | None = None, library: Any = None) -> None:
         self._gpu = gpu
         self._nvml = library
@@ -65,7 +67,7 @@ class Nvidia:
         opened = files.call(_LIBRARY, self._open) if self._refusal is None else self._refusal
         if isinstance(opened, str):
             self._refusal = opened  # a library that is not there is not looked for twice a second
-            found.failures.update(dict.fromkeys((meter for meter, _, _ in _METERS), opened))
+            found.failures.update(dict.fromkeys(self.meters, opened))
             return
         for number, gpu in enumerate(opened):
             suffix = f"_{number}" if len(opened) > 1 else ""

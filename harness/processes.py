@@ -11,6 +11,7 @@ Of the standard library alone, as `harness.sensors` is.
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from harness.sensors import Files, Readings
@@ -20,15 +21,28 @@ LOOKS = 6
 mounts nor its command line at once."""
 
 EVERY = 4
-"""fdinfo and the KFD are read at every fourth sample: a scan has been measured at 8 ms."""
+"""fdinfo and the KFD are read at every fourth sample, where nobody asks for more: a scan has been measured at 8 ms."""
+
+MOST_DIGITS = 20
+"""Of 64 bits."""
+
+SLOW_METERS = ("fdinfo_gpu_bytes", "kfd_vram_bytes")
 
 _NONE_SEEN = "no process of the launch has been seen"
 
 
-class LaunchProcesses:
-    """Finds and measures them, sample by sample. ``since_ticks``: clock ticks after boot, before the launch's start."""
+def every_of(meter: str, is_thorough: bool) -> int:
+    """At how many samples a meter is read once."""
+    return EVERY if meter in SLOW_METERS and not is_thorough else 1
 
-    def __init__(self, exchange: str, since_ticks: int, root: Path = Path("/")) -> None:
+
+class LaunchProcesses:
+    """Finds and measures them, sample by sample. ``since_ticks``: clock ticks after boot, before the launch's start.
+    ``is_thorough``: fdinfo and the KFD are read at each sample."""
+
+    meters = ("tree_resident_bytes", "cgroup_memory_bytes", "fdinfo_gpu_bytes", "kfd_vram_bytes")
+
+    def __init__(self, exchange: str, since_ticks: int, root: Path = Path("/"), *, is_thorough: bool = False) -> None:
         self._exchange = exchange.encode()
         # As a mount it is seen from its file system's root, wherever that is mounted.
         self._mounted = "/" + "/".join(exchange.strip("/").split("/")[-2:]) + " "
@@ -39,13 +53,25 @@ class LaunchProcesses:
         self._members: dict[int, None] = {}
         self._sessions: set[int] = set()
         self._namespaces: set[str] = set()
-        self._own_namespace = self._namespace("self")
+        self._own_namespace = self._namespace("self", Files())
+        self._is_thorough = is_thorough
+        self._rate = "" if is_thorough else f", at every {EVERY}th sample"
         self._sample = -1
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def read(self, files: Files, found: Readings) -> None:
         self._sample += 1
         members = self.find(files)
+        for meter, read in (
+            ("tree_resident_bytes", self._read_resident),
+            ("cgroup_memory_bytes", self._read_cgroup),
+            ("fdinfo_gpu_bytes", self._read_fdinfo),
+            ("kfd_vram_bytes", self._read_kfd),
+        ):
+            if self._sample % every_of(meter, self._is_thorough) == 0:
+                found.attempt((meter,), partial(read, files, found, members))
+
+    def _read_resident(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
         resident = [
             pages for pid in members if (pages := _resident_pages(files.text(self._proc / str(pid) / "statm"))) is not None
         ]
@@ -54,17 +80,11 @@ class LaunchProcesses:
             found.sources["tree_resident_bytes"] = f"{self._proc}/PID/statm, summed over the launch's processes"
         else:
             found.failures["tree_resident_bytes"] = _NONE_SEEN
-        self._read_cgroup(files, found, members)
-        if self._sample % EVERY == 0:
-            self._read_fdinfo(files, found, members)
-            self._read_kfd(files, found, members)
 
     def find(self, files: Files) -> tuple[int, ...]:
         """The launch's processes that are there now."""
-        try:
-            now = {int(name) for name in os.listdir(self._proc) if name.isdigit()}
-        except OSError:
-            now = set()
+        names = files.names(self._proc)
+        now = {int(name) for name in names if _is_number(name)} if isinstance(names, list) else set()
         self._looks = {pid: looks for pid, looks in self._looks.items() if pid in now}
         self._members = {pid: None for pid in self._members if pid in now}
         for pid in sorted(now - self._members.keys()):
@@ -81,7 +101,7 @@ class LaunchProcesses:
         parent, session, started = stat
         if started < self._since:
             return 0
-        namespace = self._namespace(str(pid))
+        namespace = self._namespace(str(pid), files)
         if (
             parent in self._members
             or session in self._sessions
@@ -103,12 +123,9 @@ class LaunchProcesses:
             return False
         return self._mounted in (files.text(self._proc / str(pid) / "mountinfo") or "")
 
-    def _namespace(self, pid: str) -> str | None:
+    def _namespace(self, pid: str, files: Files) -> str | None:
         """Of mounts; ``None`` where this user may not know."""
-        try:
-            return os.readlink(self._proc / pid / "ns/mnt")
-        except OSError:
-            return None
+        return files.link(self._proc / pid / "ns/mnt")
 
     def _read_cgroup(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
         meter = "cgroup_memory_bytes"
@@ -127,14 +144,25 @@ class LaunchProcesses:
         """What the launch's handles of GPUs hold in VRAM and GTT; each counted once, however many processes share it."""
         meter = "fdinfo_gpu_bytes"
         clients: dict[tuple[str, str], float] = {}
+        refused = ""
         for pid in members:
-            for name in _gpu_handles(self._proc / str(pid) / "fd"):
+            folder = self._proc / str(pid) / "fd"
+            names = files.call(str(folder), partial(_handles, folder))
+            if names is None or isinstance(names, str):
+                refused = names or f"strixbench may not look into {self._proc}/PID/fd of the launch's processes; root may"
+                continue
+            for name in names:
+                if not (files.link(folder / name) or "").startswith("/dev/dri/"):
+                    continue
                 handle = parse_fdinfo(files.text(self._proc / str(pid) / "fdinfo" / name) or "")
                 if handle is not None:
                     clients[handle[0]] = handle[1]
         if clients:
             found.values[meter] = sum(clients.values())
-            found.sources[meter] = f"{self._proc}/PID/fdinfo, at every {EVERY}th sample"
+            left_out = ", without processes that could not be looked into" if refused else ""
+            found.sources[meter] = f"{self._proc}/PID/fdinfo{self._rate}{left_out}"
+        elif refused:
+            found.failures[meter] = refused
         else:
             found.failures[meter] = "no process of the launch holds a GPU open that says how much memory it has"
 
@@ -143,14 +171,15 @@ class LaunchProcesses:
         held = [
             number
             for pid in members
-            for path in sorted((folder / str(pid)).glob("vram_*"))
+            for path in _vram_files(folder / str(pid), files)
             if isinstance(number := files.number(path), float)
         ]
         if held:
             found.values[meter] = sum(held)
-            found.sources[meter] = f"{folder}/PID/vram_*, at every {EVERY}th sample"
+            found.sources[meter] = f"{folder}/PID/vram_*{self._rate}"
         else:
-            found.failures[meter] = f"{folder} knows no process of the launch" if folder.is_dir() else f"{folder} is not there"
+            names = files.names(folder)
+            found.failures[meter] = names if isinstance(names, str) else f"{folder} knows no process of the launch"
 
 
 def parse_fdinfo(text: str) -> tuple[tuple[str, str], float] | None:
@@ -177,25 +206,29 @@ def parse_fdinfo(text: str) -> tuple[tuple[str, str], float] | None:
 def _size(text: str | None) -> float | None:
     """``12 KiB`` in bytes."""
     words = (text or "").split()
-    if not words or not words[0].isdigit():
+    if not words or not _is_number(words[0]):
         return None
     return float(words[0]) * {"KiB": 1024, "MiB": 1 << 20, "GiB": 1 << 30}.get(words[1] if len(words) > 1 else "", 1)
 
 
-def _gpu_handles(folder: Path) -> list[str]:
-    """File descriptors that are open on /dev/dri."""
+def _is_number(text: str) -> bool:
+    """Whether it is one that the kernel writes: `str.isdigit` is true of ``²``, too, and `int` refuses thousands of digits."""
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+
+
+def _handles(folder: Path) -> list[str] | None:
+    """Names of a process's file descriptors; ``None`` where this user may not know them."""
     try:
-        names = os.listdir(folder)
-    except OSError:  # it has ended, or is not ours to look into
+        return os.listdir(folder)
+    except PermissionError:
+        return None
+    except OSError:  # it has ended
         return []
-    return [name for name in names if _target(folder / name).startswith("/dev/dri/")]
 
 
-def _target(link: Path) -> str:
-    try:
-        return os.readlink(link)
-    except OSError:  # closed meanwhile
-        return ""
+def _vram_files(folder: Path, files: Files) -> list[Path]:
+    names = files.names(folder)
+    return [folder / name for name in sorted(names) if name.startswith("vram_")] if isinstance(names, list) else []
 
 
 def _fields(stat: str | None) -> tuple[int, int, int] | None:
@@ -209,7 +242,7 @@ def _fields(stat: str | None) -> tuple[int, int, int] | None:
 
 def _resident_pages(statm: str | None) -> int | None:
     words = (statm or "").split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+    return int(words[1]) if len(words) > 1 and _is_number(words[1]) else None
 
 
 def _memory_file(root: Path, cgroup: str | None) -> Path | None:

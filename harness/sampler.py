@@ -35,23 +35,24 @@ samples and not of 170,000."""
 
 
 def sensors_of(order: dict[str, Any]) -> tuple[Sensor, ...]:
-    """What an order asks to read: ``exchange``, ``since_ticks``, ``gpu`` (PCI address, number or null), ``is_nvidia``, ``root``."""
+    """What an order asks to read: ``exchange``, ``since_ticks``, ``gpu`` (PCI address, number or null), ``is_nvidia``,
+    ``is_thorough`` (whether slow meters are read at every sample as well), ``root``."""
     root = Path(order["root"])
     gpus: tuple[Sensor, ...] = (Nvidia(order["gpu"]),) if order["is_nvidia"] else amd_gpus_below(root, order["gpu"])
-    processes = LaunchProcesses(order["exchange"], order["since_ticks"], root)
+    processes = LaunchProcesses(order["exchange"], order["since_ticks"], root, is_thorough=order["is_thorough"])
     return (*(gpus or (_NoGpu(root, order["gpu"]),)), Rapl(root), Meminfo(root), processes)
 
 
 class _NoGpu:
     """Says of each meter of a GPU that there is none."""
 
-    METERS = ("vram_used_bytes", "gtt_used_bytes", "gpu_power_watts", "gfx_clock_hertz", "gfx_temperature_celsius")
+    meters = ("vram_used_bytes", "gtt_used_bytes", "gpu_power_watts", "gfx_clock_hertz", "gfx_temperature_celsius")
 
     def __init__(self, root: Path, pci: str | None) -> None:
         self._reason = f"{root / 'sys/class/drm'} has no card of amdgpu" + (f" at {pci}" if pci else "")
 
     def read(self, files: Files, found: Readings) -> None:
-        found.failures.update(dict.fromkeys(self.METERS, self._reason))
+        found.failures.update(dict.fromkeys(self.meters, self._reason))
 
 
 class Sampler:
@@ -61,18 +62,24 @@ class Sampler:
         self._sensors = sensors
         self._patience = patience_seconds
         self._files = Files()
+        self._current: int | None = None
+        self._given_up: dict[int, threading.Thread] = {}
         self._orders: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Readings] = queue.SimpleQueue()
         self._start_reader()
 
-    def sample(self) -> Readings:
-        """One reading of everything; waits for no file longer than the patience."""
+    def sample(self, is_over: Callable[[], bool] = lambda: False) -> Readings | None:
+        """One reading of everything; waits for nothing longer than the patience. ``None``: before it was complete, ``is_over``
+        said that nobody wants it any more."""
         self._orders.put(True)
         while True:
             try:
                 return self._answers.get(timeout=self._patience)
             except queue.Empty:
-                self._files.give_up(self._patience)
+                if is_over():
+                    return None
+                if not self._files.give_up(self._patience) and (number := self._current) is not None:
+                    self._given_up[number] = self._reader
                 self._start_reader()
                 self._orders.put(True)
 
@@ -83,19 +90,36 @@ class Sampler:
     def _start_reader(self) -> None:
         # Queues of its own: what a thread that was left behind still finds concerns nobody.
         self._orders, self._answers = queue.SimpleQueue(), queue.SimpleQueue()
-        reader = threading.Thread(target=self._read, args=(self._orders, self._answers), daemon=True)
-        self._files.belong_to(reader)
-        reader.start()
+        self._reader = threading.Thread(target=self._read, args=(self._orders, self._answers), daemon=True)
+        self._files.belong_to(self._reader)
+        self._reader.start()
 
     def _read(self, orders: queue.SimpleQueue[bool], answers: queue.SimpleQueue[Readings]) -> None:
         try:
             while orders.get():
                 found = Readings()
-                for sensor in self._sensors:
-                    sensor.read(self._files, found)
+                for number, sensor in enumerate(self._sensors):
+                    self._read_one(number, sensor, found)
                 answers.put(found)
         except LeftBehind:
             return
+
+    def _read_one(self, number: int, sensor: Sensor, found: Readings) -> None:
+        """One sensor, which may raise anything; one that hangs elsewhere than in a file is left out until it comes back."""
+        if self._files.is_left_behind():
+            raise LeftBehind
+        if number in self._given_up:
+            found.fail(sensor.meters, f"reading it did not end within {self._patience:g} s")
+            return
+        self._current = number
+        try:
+            found.attempt(sensor.meters, lambda: sensor.read(self._files, found))
+        finally:
+            if self._given_up.get(number) is threading.current_thread():
+                del self._given_up[number]
+        if self._files.is_left_behind():
+            raise LeftBehind
+        self._current = None
 
 
 def write_samples(
@@ -106,13 +130,15 @@ def write_samples(
     wait: Callable[[float], bool],
     samples_before_slower: int = SAMPLES_BEFORE_SLOWER,
 ) -> None:
-    """Sample until ``wait``, given seconds, says that it is enough. A source or a reason is written when it is new."""
+    """Sample until ``wait``, given the seconds until the next sample, says that it is enough. A source or a reason is written when it is new."""
     known: dict[str, dict[str, str]] = {"sources": {}, "unavailable": {}}
     write({"hertz": hertz})
     due, taken = time.monotonic(), 0
     while True:
         at = time.time()
-        found = sampler.sample()
+        found = sampler.sample(lambda: wait(0.0))
+        if found is None:
+            break
         line: dict[str, Any] = {"at": round(at, 3), "values": found.values}
         for name, now in (("sources", found.sources), ("unavailable", found.failures)):
             new = {meter: text for meter, text in now.items() if known[name].get(meter) != text}

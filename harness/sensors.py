@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -20,6 +20,8 @@ Candidate = tuple[str, "float | str"]
 
 MOST_BYTES = 1 << 16
 """No file that is read here is longer."""
+
+MOST_REASON_CHARACTERS = 200
 
 AMD_VENDOR = "0x1002"
 STRIX_HALO = "0x1586"
@@ -45,13 +47,20 @@ class Files:
         """From now on only this thread may go on reading."""
         self._thread = thread
 
-    def give_up(self, seconds: float) -> None:
-        """What is being read has not answered for so long: leave it out."""
+    def is_left_behind(self) -> bool:
+        """Whether the calling thread is one that may no longer read."""
+        return threading.current_thread() is not self._thread
+
+    def give_up(self, seconds: float) -> bool:
+        """What is being read has not answered for so long: leave it out. False: no file is being read."""
         if (name := self._reading) is not None:
             self._hanging[name] = seconds
+        return name is not None
 
     def call(self, name: str, read: Callable[[], Value]) -> Value | str:
         """What a read gives, or why it gives nothing."""
+        if self.is_left_behind():
+            raise LeftBehind
         if name in self._hanging:
             return f"{name} did not answer within {self._hanging[name]:g} s"
         self._reading = name
@@ -62,7 +71,7 @@ class Files:
         except ValueError:
             return f"{name} holds no number"
         finally:
-            if threading.current_thread() is not self._thread:
+            if self.is_left_behind():
                 self._hanging.pop(name, None)
                 raise LeftBehind
             self._reading = None
@@ -75,6 +84,15 @@ class Files:
         """A file's text; ``None`` where it cannot be read."""
         data = self.data(path)
         return data.decode(errors="replace") if isinstance(data, bytes) else None
+
+    def names(self, folder: Path) -> list[str] | str:
+        """What is in a folder, in no order."""
+        return self.call(str(folder), lambda: os.listdir(folder))
+
+    def link(self, path: Path) -> str | None:
+        """What a link points to; ``None`` where it cannot be read."""
+        target = self.call(str(path), lambda: (os.readlink(path),))
+        return target[0] if isinstance(target, tuple) else None
 
     def number(self, path: Path, unit: float = 1.0) -> float | str:
         """The one integer that a file holds, times a unit; else the reason why there is none."""
@@ -104,9 +122,27 @@ class Readings:
             reasons.append(value)
         self.failures[meter] = reasons[0] if reasons else "nothing here offers it"
 
+    def attempt(self, meters: Iterable[str], read: Callable[[], None]) -> None:
+        """Read; whatever is raised becomes the reason why those of the meters that have no value have none."""
+        try:
+            read()
+        except Exception as error:
+            self.fail(meters, f"{type(error).__name__}: {error}"[:MOST_REASON_CHARACTERS])
+
+    def fail(self, meters: Iterable[str], reason: str) -> None:
+        """Meters that have no value have none for this reason."""
+        for meter in meters:
+            if meter not in self.values:
+                self.failures[meter] = reason
+
 
 class Sensor(Protocol):
     """Some meters that are read together."""
+
+    @property
+    def meters(self) -> Sequence[str]:
+        """Their names; more may be found in reading."""
+        ...
 
     def read(self, files: Files, found: Readings) -> None:
         """Add this moment's values."""
@@ -116,9 +152,19 @@ class Sensor(Protocol):
 class AmdGpu:
     """One card of amdgpu, by the folder of its PCI device. ``suffix`` keeps the meters of several cards apart."""
 
+    METERS = (
+        "vram_used_bytes",
+        "gtt_used_bytes",
+        "gpu_busy_percent",
+        "gpu_power_watts",
+        "gfx_temperature_celsius",
+        "gfx_clock_hertz",
+    )
+
     def __init__(self, device: Path, suffix: str = "") -> None:
         self._device = device
         self._suffix = suffix
+        self.meters = tuple(meter + suffix for meter in self.METERS)
         self._is_strix_halo = _text_of(device / "device") == STRIX_HALO
         self._hwmon = next(iter(sorted(device.glob("hwmon/hwmon*"))), device / "hwmon/hwmon0")
 
@@ -195,6 +241,7 @@ class Rapl:
     """Energy counters of the processor's packages, as one that never wraps. AMD's processors use the name too."""
 
     METER = "cpu_package_joules"
+    meters = (METER,)
 
     def __init__(self, root: Path = Path("/")) -> None:
         zones = sorted((root / "sys/class/powercap").glob("intel-rapl:*"))
@@ -235,6 +282,7 @@ class Meminfo:
     """The host's memory that could still be had."""
 
     METER = "mem_available_bytes"
+    meters = (METER,)
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._path = root / "proc/meminfo"

@@ -39,7 +39,7 @@ def calibration_rows(calibration: Calibration) -> tuple[MeterRow, ...]:
     """A row a meter, in the order of `harness.calibration.METERS`."""
     return tuple(
         MeterRow(
-            meter=finding.meter.label,
+            meter=finding.label,
             read_by=_READ_BY[finding.meter.side],
             moved=tuple(map(_moved, finding.movements)) or ("-",) * len(calibration.sizes_bytes),
             judged=_judged(finding),

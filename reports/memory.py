@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.calibration import LABELS, VRAM_AND_GTT, Calibration, series_values, subject
+from harness.calibration import LABELS, VRAM_AND_GTT, Calibration, label_of, series_values, subject
+from harness.processes import SLOW_METERS
 from harness.records import Launch, number
 
 NOT_CALIBRATED = "not calibrated"
@@ -28,12 +29,15 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     peak_bytes: int
     meter: str
     """A name of `harness.calibration.METERS`"""
+    summed: str = ""
+    """Its label where it is the sum of several GPUs'"""
     doubt: str = ""
     """Why it may be wrong; empty: it was calibrated"""
 
     @property
     def label(self) -> str:
-        return LABELS[self.meter]
+        """With its rate where that is not what all others have: a peak between two samples is missed."""
+        return (self.summed or LABELS[self.meter]) + (", every 2 s" if self.meter in SLOW_METERS else "")
 
 
 def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...], Calibration]) -> tuple[Reading, ...]:
@@ -46,7 +50,7 @@ def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...],
         for meter in _OF_A_PROCESSOR if launches[-1].plan.device == "cpu" else _OF_A_GPU:
             peaks = [peak for launch in launches if (peak := peak_bytes(launch, meter)) is not None]
             if calibration.follows(meter) and peaks:
-                return (Reading(peak_bytes=max(peaks), meter=meter),)
+                return (Reading(peak_bytes=max(peaks), meter=meter, summed=label_of(meter, launches[-1].telemetry)),)
     found = []
     for meter in ("vm_hwm_bytes", "torch_peak_reserved_bytes"):
         peaks = [peak for launch in launches if (peak := peak_bytes(launch, meter)) is not None]

@@ -140,11 +140,12 @@ class Engine(Protocol):
         ...
 
     def watch(
-        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
+        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, is_thorough: bool = False
     ) -> AbstractContextManager[None]:
         """Sample the host's meters into a file while inside, those of one GPU where one was chosen. Never fails a run.
 
-        Where a meter of power answers, ``quiet_seconds`` pass before: the power of the idle host.
+        Where a meter of power answers, ``quiet_seconds`` pass before: the power of the idle host. ``is_thorough``: what is slow
+        to read is read at every sample, too.
         """
         ...
 

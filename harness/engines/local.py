@@ -126,9 +126,11 @@ class Local:
         return {}
 
     def watch(
-        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float
+        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, is_thorough: bool = False
     ) -> contextlib.AbstractContextManager[None]:
-        return sampling(run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds)
+        return sampling(
+            run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds, is_thorough=is_thorough
+        )
 
     def sweep(self) -> int:
         return _kill_marked(OWNER_VARIABLE, owner_is_gone)

@@ -29,16 +29,24 @@ _left_behind: list[subprocess.Popen[bytes]] = []
 
 @contextlib.contextmanager
 def sampling(
-    exchange: Path, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, root: Path = Path("/")
+    exchange: Path,
+    *,
+    into: Path,
+    gpu: str | None,
+    is_nvidia: bool,
+    quiet_seconds: float,
+    is_thorough: bool = False,
+    root: Path = Path("/"),
 ) -> Iterator[None]:
     """Sample while inside. Where a meter of power answers, ``quiet_seconds`` pass before, for the power of an idle host.
+    ``is_thorough``: what is slow to read is read at every sample, and not at some.
 
     A sampler that cannot start, hangs or dies costs its samples and nothing else. ``root`` is where it looks for ``/sys`` and
     ``/proc``.
     """
     # The start of a process is told in ticks after boot, suspended time included (proc_pid_stat(5)).
     since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
-    order = {"hertz": HERTZ, "exchange": str(exchange), "since_ticks": since, "root": str(root)}
+    order = {"hertz": HERTZ, "exchange": str(exchange), "since_ticks": since, "is_thorough": is_thorough, "root": str(root)}
     sampler = _start({**order, "gpu": gpu, "is_nvidia": is_nvidia}, into)
     try:
         if sampler is not None and quiet_seconds:

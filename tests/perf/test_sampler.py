@@ -41,7 +41,14 @@ def told(capsys: pytest.CaptureFixture[str], what: str, seconds: list[float]) ->
 
 @pytest.mark.benchmark(group="one sample (target: 1% of a core at 2 Hz, which is 5 ms of processor time)")
 def test_a_sample_of_this_host(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    order = {"exchange": "/nowhere/launch/exchange", "since_ticks": 0, "gpu": None, "is_nvidia": False, "root": "/"}
+    order = {
+        "exchange": "/nowhere/launch/exchange",
+        "since_ticks": 0,
+        "gpu": None,
+        "is_nvidia": False,
+        "is_thorough": False,
+        "root": "/",
+    }
     sampler = Sampler(sensors_of(order))
     seconds: list[float] = []
     benchmark.pedantic(lambda: seconds.append(processor_seconds(sampler)), rounds=SAMPLES, warmup_rounds=1)
@@ -63,7 +70,14 @@ def test_a_sample_of_a_made_up_strix_halo(benchmark: Any, tmp_path: Path, capsys
     for number in range(3):
         handles = {each: ("/dev/dri/renderD128", info) if each < 4 else ("/tmp/file", "") for each in range(200)}
         a_process(tmp_path, 9000 + number, session=9000, command="sh /results/launch/exchange", handles=handles)
-    order = {"exchange": "/results/launch/exchange", "since_ticks": 0, "gpu": None, "is_nvidia": False, "root": str(tmp_path)}
+    order = {
+        "exchange": "/results/launch/exchange",
+        "since_ticks": 0,
+        "gpu": None,
+        "is_nvidia": False,
+        "is_thorough": False,
+        "root": str(tmp_path),
+    }
     sampler = Sampler(sensors_of(order))
     seconds: list[float] = []
     benchmark.pedantic(lambda: seconds.append(processor_seconds(sampler)), rounds=SAMPLES, warmup_rounds=8)

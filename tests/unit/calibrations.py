@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.calibration import Calibration, Finding, calibration_of
+from harness.processes import every_of
 from harness.records import ExitRecord, Launch, Telemetry
 from tests.unit.samples import Event, a_launch, a_plan, passing_journal
 
@@ -42,16 +43,29 @@ def made_up_results(
 
 
 def made_up_series(
-    meters: Mapping[str, At], *, hertz: float = 2.0, sizes: Sequence[int] = SIZES, unavailable: Mapping[str, str] | None = None
+    meters: Mapping[str, At],
+    *,
+    hertz: float = 2.0,
+    sizes: Sequence[int] = SIZES,
+    unavailable: Mapping[str, str] | None = None,
+    is_thorough: bool = True,
+    first: float = 0.0,
 ) -> Telemetry:
-    """What a sampler would have seen, with these meters; between the times nobody knows how much is held: half."""
+    """What a sampler would have seen, with these meters; between the times nobody knows how much is held: half.
+
+    ``is_thorough``: as a launch of `calibrate` asks the sampler to be; without it, slow meters are read as in any other launch.
+    ``first``: when it began, in seconds after the first time in which nothing changes.
+    """
     last = windows(sizes)[-1][1]
-    times = [START + number / hertz for number in range(int((last - START) * hertz) + 1)]
+    times = [START + first + number / hertz for number in range(int((last - START - first) * hertz) + 1)]
     held = [_held_at(at, sizes) for at in times]
     return Telemetry(
         hertz=hertz,
         times=tuple(times),
-        series={name: tuple(at(size) for size in held) for name, at in meters.items()},
+        series={
+            name: tuple(at(size) if n % every_of(name, is_thorough) == 0 else None for n, size in enumerate(held))
+            for name, at in meters.items()
+        },
         sources=dict.fromkeys(meters, "made up"),
         unavailable=dict(unavailable or {}),
     )

@@ -16,6 +16,7 @@ from harness.calibration import (
     calibration_of,
     judge_movements,
     latest_calibrations,
+    subject,
 )
 from harness.exchange import read_events
 from harness.host_records import HostRecord
@@ -136,6 +137,37 @@ def test_the_sum_of_vram_and_gtt_needs_both() -> None:
     assert finding(launch, VRAM_AND_GTT).why == "it needs both VRAM and GTT"
 
 
+def two_gpus(held: int) -> dict[str, float]:
+    """The second one is used; others hold a GiB of the first."""
+    return {
+        "vram_used_bytes_0": 1.0 * GIB,
+        "gtt_used_bytes_0": 5e6,
+        "vram_used_bytes_1": held / 2,
+        "gtt_used_bytes_1": held / 2,
+    }
+
+
+def test_of_two_gpus_the_sum_is_judged_and_it_says_so() -> None:
+    sampled = {name: (lambda held, name=name: two_gpus(held)[name]) for name in two_gpus(0)}
+    launch = a_calibration_launch(sampled=sampled)
+    assert moved(launch, VRAM_AND_GTT) == list(SIZES)
+    both, vram = finding(launch, VRAM_AND_GTT), finding(launch, "vram_used_bytes")
+    assert (both.judgement, both.label) == (RIGHT, "VRAM + GTT used, sum of 2 GPUs")
+    assert (vram.judgement, vram.label, vram.source) == (ELSE, "VRAM used, sum of 2 GPUs", "made up + made up")
+    assert finding(launch, "fdinfo_gpu_bytes").label == "fdinfo"
+
+
+def test_of_two_gpus_of_which_one_has_no_gtt_there_is_no_sum_of_both() -> None:
+    launch = a_calibration_launch(sampled=dict.fromkeys(("vram_used_bytes_0", "gtt_used_bytes_0", "vram_used_bytes_1"), float))
+    assert finding(launch, VRAM_AND_GTT).why == "it needs both VRAM and GTT"
+
+
+def test_of_two_gpus_without_a_reading_the_reason_of_the_first_is_told() -> None:
+    series = made_up_series({}, unavailable={"gtt_used_bytes_0": "refused", "gtt_used_bytes_1": "hangs"})
+    launch = msgspec.structs.replace(a_calibration_launch(), telemetry=series)
+    assert finding(launch, "gtt_used_bytes").why == "refused"
+
+
 # Peaks
 
 
@@ -209,6 +241,16 @@ def test_readings_that_failed_are_left_out_and_too_few_are_no_level() -> None:
     slow = msgspec.structs.replace(a_calibration_launch(), telemetry=made_up_series({"gtt_used_bytes": float}, hertz=0.4))
     assert finding(slow, "gtt_used_bytes").judgement == UNAVAILABLE
     assert "samples in 3.0 s, 2 are needed" in finding(slow, "gtt_used_bytes").why
+
+
+@pytest.mark.parametrize("name", ["fdinfo_gpu_bytes", "kfd_vram_bytes"])
+def test_what_other_launches_read_every_two_seconds_is_judged_since_a_calibration_s_sampler_is_thorough(name: str) -> None:
+    series = made_up_series({name: float}, first=1.5)
+    launch = msgspec.structs.replace(a_calibration_launch(), telemetry=series)
+    assert finding(launch, name).judgement == RIGHT
+    slow = msgspec.structs.replace(launch, telemetry=made_up_series({name: float}, first=1.5, is_thorough=False))
+    assert finding(slow, name).judgement == UNAVAILABLE
+    assert "1 samples in 3.0 s, 2 are needed" in finding(slow, name).why
 
 
 def test_a_sample_outside_of_the_times_in_which_nothing_changes_is_not_looked_at() -> None:
@@ -325,6 +367,11 @@ def test_what_was_seen_on_one_stack_says_nothing_about_another(other: dict[str, 
         a_calibration_launch(2, guest={"vm_rss_bytes": float}, **other),
     ]
     assert len(latest_calibrations(launches)) == 2
+
+
+@pytest.mark.parametrize("name", ["native+segmentation-batch=64", "native+miopen-off", "native+miopen-off+sdma=off"])
+def test_a_calibration_speaks_for_a_variant_with_knobs_and_fixes_too(name: str) -> None:
+    assert subject(a_launch(a_plan(2, variant=name))) == subject(a_launch(a_plan(1, variant="native")))
 
 
 def test_a_calibration_survives_the_store() -> None:

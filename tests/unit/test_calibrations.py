@@ -73,7 +73,7 @@ SERIES: dict[str, tuple[float | None, ...]] = {
 @pytest.mark.parametrize(
     ("follows", "text"),
     [
-        (("fdinfo_gpu_bytes", "vram_used_bytes"), "3.00 GiB (fdinfo)"),
+        (("fdinfo_gpu_bytes", "vram_used_bytes"), "3.00 GiB (fdinfo, every 2 s)"),
         (("vram_used_bytes",), "3.50 GiB (VRAM + GTT used)"),
         ((), "2.00 GiB (torch peak reserved)"),
     ],
@@ -89,6 +89,17 @@ def test_a_gpu_row_is_told_by_the_first_meter_that_follows(follows: tuple[str, .
     )
     calibration = msgspec.structs.replace(calibration, verdict=a_launch().verdict)
     assert memory_text(readings(a_gpu_launch(series=SERIES), calibration)) == text
+
+
+def test_a_row_of_two_gpus_is_told_by_their_sum_and_says_so() -> None:
+    names = ("vram_used_bytes_0", "gtt_used_bytes_0", "vram_used_bytes_1", "gtt_used_bytes_1")
+    calibration = a_calibration_launch(
+        1, sampled={name: float if name == names[3] else (lambda held: 0.0) for name in names}, **GPU
+    )
+    calibration = msgspec.structs.replace(calibration, verdict=a_launch().verdict)
+    series: dict[str, tuple[float | None, ...]] = dict.fromkeys(names, (1.0 * GIB, 1.0 * GIB, 1.5 * GIB))
+    text = memory_text(readings(a_gpu_launch(series=series), calibration))
+    assert text == "2.00 GiB (VRAM + GTT used, sum of 2 GPUs)"
 
 
 def test_what_others_hold_before_the_device_is_used_is_no_memory_of_the_launch() -> None:

@@ -71,6 +71,15 @@ def test_an_interrupt_ends_the_sampler_and_keeps_what_it_wrote(bench: Bench) -> 
     assert (launch.verdict.cause, launch.telemetry is not None) == ("interrupted", True)
 
 
+def test_what_is_slow_to_read_is_read_at_every_sample_of_a_calibration_alone(bench: Bench) -> None:
+    engine = SampledEngine()
+    bench.run(engine)
+    bench.run(
+        engine, settings=Settings(last_stage="device", task="calibrate", options={"sizes_bytes": [1], "hold_seconds": 3.0})
+    )
+    assert [asked["is_thorough"] for asked in engine.asked] == [False, True]
+
+
 def test_the_idle_host_is_sampled_once_a_campaign(bench: Bench) -> None:
     engine = SampledEngine()
     bench.run(engine, images=(CPU, OTHER), launches=2)
@@ -81,6 +90,21 @@ def test_where_the_first_sampler_could_not_start_the_next_launch_has_the_quiet_t
     engine = SampledEngine(text="")
     bench.run(engine, launches=2)
     assert [asked["quiet_seconds"] for asked in engine.asked] == [QUIET_SECONDS, QUIET_SECONDS]
+
+
+IDLE = SAMPLE.splitlines()[0] + "".join(f'\n{{"at": {at}.0, "values": {{"socket_power_watts": 9.0}}}}' for at in range(1, 6))
+
+
+def test_where_the_first_launch_never_wrote_a_line_the_next_one_has_the_quiet_time(bench: Bench) -> None:
+    """Nobody knows when the idle time of such a launch ended."""
+
+    def silent_at_first(run: Run) -> ExitRecord:
+        return ExitRecord(started=True, code=125) if len(engine.runs) == 1 else passes(run)
+
+    engine = SampledEngine(silent_at_first, text=IDLE)
+    bench.run(engine, images=(CPU, OTHER), launches=2)
+    quiet = [asked["quiet_seconds"] for asked in engine.asked]
+    assert (quiet[:2], set(quiet[2:])) == ([QUIET_SECONDS, QUIET_SECONDS], {0.0})
 
 
 def test_a_probe_has_no_passes_whose_energy_could_be_of_interest(bench: Bench) -> None:

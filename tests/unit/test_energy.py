@@ -125,6 +125,24 @@ def test_a_gpu_s_own_counter_goes_before_its_power() -> None:
     assert (found(launch).meter, found(launch).joules) == ("gpu_joules", pytest.approx(24.0))
 
 
+def test_beside_an_apu_a_card_s_power_is_added_to_the_socket_s_and_the_processor_is_not_counted_twice() -> None:
+    series = {
+        "socket_power_watts_0": of_time(50),
+        "gpu_power_watts_0": of_time(30),
+        "gpu_power_watts_1": of_time(200),
+        "cpu_package_joules": of_time(lambda at: 15 * (at - 900)),
+    }
+    energy = found(sampled(series))
+    assert (energy.meter, energy.watts) == ("socket_power_watts_0 + gpu_power_watts_1", 250.0)
+    assert found(sampled(series, device="cpu")).meter == "socket_power_watts_0"
+
+
+def test_of_two_cards_the_one_without_a_counter_has_its_power() -> None:
+    series = {"gpu_joules_0": of_time(lambda at: 4 * at), "gpu_power_watts_0": of_time(4), "gpu_power_watts_1": of_time(9)}
+    energy = found(sampled(series))
+    assert (energy.meter, energy.watts) == ("gpu_joules_0 + gpu_power_watts_1", pytest.approx(13.0))
+
+
 def test_passes_too_short_for_samples_are_taken_together() -> None:
     passes = tuple((1002 + 0.6 * number, 1002.6 + 0.6 * number) for number in range(5))
     energy = found(sampled({"socket_power_watts": of_time(50)}, passes=passes))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,35 @@ def test_a_handle_that_several_have_open_is_counted_once(tmp_path: Path) -> None
     assert read(launch(tmp_path)).values["fdinfo_gpu_bytes"] == 2101 * 1024
 
 
+def refuse(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    """Let the system refuse to list folders. Root, as whom tests may run, is refused nothing."""
+
+    def listed(path: Path) -> list[str]:
+        if path in folders:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", listed)
+
+
+def test_handles_that_may_not_be_looked_at_are_not_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_process(tmp_path, 200, command=f"sh {EXCHANGE}", handles={3: handle(7, vram=1, gtt=0)})
+    refuse(monkeypatch, tmp_path / "proc/200/fd")
+    assert read(launch(tmp_path)).failures["fdinfo_gpu_bytes"] == (
+        f"strixbench may not look into {tmp_path}/proc/PID/fd of the launch's processes; root may"
+    )
+
+
+def test_a_sum_that_leaves_out_what_may_not_be_looked_at_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_process(tmp_path, 200, session=200, command=f"sh {EXCHANGE}", handles={3: handle(7, vram=1, gtt=0)})
+    a_process(tmp_path, 201, parent=200, handles={3: handle(8, vram=1, gtt=0)})
+    refuse(monkeypatch, tmp_path / "proc/201/fd")
+    found = read(launch(tmp_path))
+    assert found.values["fdinfo_gpu_bytes"] == 1024
+    assert found.sources["fdinfo_gpu_bytes"].endswith("without processes that could not be looked into")
+
+
 def test_of_a_kernel_that_says_both_what_is_resident_counts() -> None:
     text = (
         "drm-client-id: 7\ndrm-pdev: 0000:c5:00.0\ndrm-total-vram: 90 MiB\n"
@@ -103,6 +134,43 @@ def test_what_is_no_handle_of_a_gpu_with_memory_is_left_out(text: str) -> None:
     assert parse_fdinfo(text) is None
 
 
+def test_a_size_that_is_no_number_is_none() -> None:
+    text = "drm-client-id: 7\ndrm-pdev: p\ndrm-memory-vram: {} KiB\ndrm-memory-gtt: 2 KiB\n"
+    for size in ("²", "٣", "1" * 5000, "-1", ""):
+        assert parse_fdinfo(text.format(size)) == (("p", "7"), 2048.0)
+
+
+@pytest.mark.parametrize("pages", ["²", "٣", "1" * 5000])
+def test_pages_that_are_no_number_cost_that_meter_alone(tmp_path: Path, pages: str) -> None:
+    a_process(tmp_path, 200, command=f"sh {EXCHANGE}", handles={3: handle(7, vram=1, gtt=0)})
+    (tmp_path / "proc/200/statm").write_text(f"5000 {pages} 10 1 0 50 0\n")
+    found = read(launch(tmp_path))
+    assert "tree_resident_bytes" in found.failures
+    assert found.values["fdinfo_gpu_bytes"] == 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "meter"), [("proc/200/fd", "fdinfo_gpu_bytes"), ("sys/class/kfd/kfd/proc/200", "kfd_vram_bytes")]
+)
+def test_a_folder_is_looked_into_as_a_file_that_may_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, meter: str
+) -> None:
+    a_process(tmp_path, 200, command=f"sh {EXCHANGE}", handles={3: handle(7, vram=1, gtt=0)})
+    write_tree(tmp_path, {"sys/class/kfd/kfd/proc/200/vram_43210": "1000\n"})
+    files, processes = Files(), launch(tmp_path)
+    waited_for = []
+
+    def listed(path: Path) -> list[str]:
+        if path == tmp_path / name:
+            waited_for.append(files.give_up(1.0))
+        return real(path)
+
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", listed)
+    processes.read(files, Readings())
+    assert waited_for == [True], "it is known what is waited for"
+
+
 def test_the_kfd_s_memory_is_that_of_the_launch_s_processes(tmp_path: Path) -> None:
     a_process(tmp_path, 200, command=f"sh {EXCHANGE}")
     write_tree(tmp_path, {"sys/class/kfd/kfd/proc/200/vram_43210": "1000\n", "sys/class/kfd/kfd/proc/200/pasid": "32770\n"})
@@ -114,6 +182,9 @@ def test_what_is_slow_to_read_is_read_at_every_fourth_sample(tmp_path: Path) -> 
     a_process(tmp_path, 200, command=f"sh {EXCHANGE}", handles={3: handle(7, vram=1, gtt=0)})
     processes = launch(tmp_path)
     assert ["fdinfo_gpu_bytes" in read(processes).values for _ in range(EVERY + 1)] == [True, *[False] * (EVERY - 1), True]
+    thorough = LaunchProcesses(EXCHANGE, BORN, tmp_path, is_thorough=True)
+    assert ["fdinfo_gpu_bytes" in (found := read(thorough)).values for _ in range(EVERY + 1)] == [True] * (EVERY + 1)
+    assert found.sources["fdinfo_gpu_bytes"] == f"{tmp_path}/proc/PID/fdinfo"
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def test_a_cost_is_shown_where_a_price_is_told_and_not_stored() -> None:
     assert row.cost is not None
     assert row.cost.median == pytest.approx(0.5 * 0.004 + 3.0 * 0.1)
     page = render_benchmarks([launch], Price(per_kwh=0.5, per_hour=3.0))
+    assert "twice a second; fdinfo and KFD, which are slow to read, every two seconds." in page
     assert "Cost of an audio hour" in page
     assert "the cost is at 0.5 a kWh and 3 an hour of the machine" in page
     assert "0.30200" in page

@@ -1,0 +1,21 @@
+"""Names of meters where there are several GPUs: each GPU's meters end in its number, as ``vram_used_bytes_1``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def kind_of(meter: str) -> str:
+    """A meter's name without the number of a GPU."""
+    stem, _, last = meter.rpartition("_")
+    return stem if last.isdigit() else meter
+
+
+def suffix_of(meter: str) -> str:
+    """``_1`` of one GPU of several, else empty."""
+    return meter.removeprefix(kind_of(meter))
+
+
+def of_kind(names: Iterable[str], kind: str) -> tuple[str, ...]:
+    """The names of one meter, of each GPU that has it."""
+    return tuple(sorted(name for name in names if kind_of(name) == kind))
