@@ -22,9 +22,9 @@ BASE = "base"
 NULL_ARMS = ("A", "B")
 """Of a null test: they differ in nothing."""
 
-DEFAULT_LAUNCHES = {"bench": 3, "vary": 6, "null": 10}
+DEFAULT_LAUNCHES = {"bench": 3, "vary": 6, "null": 12}
 """Of each arm where nobody says how many: six pairs are the fewest of which anything can be claimed, and a null test is to say
-how wide the noise is, which takes more."""
+how wide the noise is, which takes more: twelve are two trials of six with none left over."""
 
 Slot = TypeVar("Slot")
 

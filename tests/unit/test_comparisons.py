@@ -186,6 +186,8 @@ def test_the_page_has_both_sections_where_there_are_such_launches_and_says_how_t
     assert "## What knobs change" in page
     assert "| slower by 2.5% |" in page
     assert "## Null test" in page
+    assert "near 5% by construction" in page
+    assert "not this machine's rate of false claims" in page
     assert "ARGS='--set segmentation-batch=64" in page.replace("--passes 3 ", "")
     columns = [line.count("|") for line in page.split("## What knobs change")[1].splitlines() if line.startswith("|")]
     assert len(set(columns[:3])) == len(set(columns[3:])) == 1
