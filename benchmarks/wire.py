@@ -68,7 +68,7 @@ TASKS = ("calibrate", "ladder", "accuracy", "kernels")
 """What a launch can be asked for in place of diarizing one recording. Each is a stage of its own behind ``device``, run by
 the module of its name in this package."""
 
-KNOBS = ("lstm-dropout-0", "miopen-off")
+KNOBS = ("lstm-dropout-0", "miopen-off", "blas-hipblas", "blas-hipblaslt")
 """What `benchmarks.knobs` can switch."""
 
 MEMORY_METERS = (

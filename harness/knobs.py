@@ -11,7 +11,7 @@ import msgspec
 Family = Literal["cpu", "rocm", "therock", "cuda"]
 VariableName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
-GuestKnob = Literal["lstm-dropout-0", "miopen-off"]
+GuestKnob = Literal["lstm-dropout-0", "miopen-off", "blas-hipblas", "blas-hipblaslt"]
 Number = Literal["segmentation_batch_size", "embedding_batch_size", "threads"]
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
