@@ -26,6 +26,8 @@ class KnobValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     environment: dict[VariableName, VariableValue] = {}
     guest: tuple[GuestKnob, ...] = ()
     """See `benchmarks.knobs`."""
+    unset: tuple[VariableName, ...] = ()
+    """Variables that the guest takes away, be they the image's own."""
 
 
 class Knob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +47,7 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def variables(self) -> frozenset[str]:
         """Environment variables that are its own."""
-        return frozenset(name for value in self.values.values() for name in value.environment)
+        return frozenset(name for value in self.values.values() for name in (*value.environment, *value.unset))
 
     @property
     def guest(self) -> frozenset[str]:
