@@ -8,17 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-PREFIXES = (
-    *("HSA_", "HIP_", "ROCR_", "MIOPEN_", "ROCBLAS_", "HIPBLASLT_", "TORCH_", "PYTORCH_", "AMD_", "CUDA_"),
-    *("OMP_", "MKL_"),
-)
-"""Of names that bear on results."""
+from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES, VARIABLE_PREFIXES
 
 SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD")
 """A name that has one of these is never told."""
-
-MOST_VARIABLES = 100
-MOST_VALUE_CHARACTERS = 200
 
 
 def unset(names: Iterable[str]) -> None:
@@ -34,7 +27,9 @@ def unset(names: Iterable[str]) -> None:
 def bearing(environment: Mapping[str, str]) -> dict[str, str]:
     """Those that bear on results, by name, cut to what a journal can hold."""
     names = sorted(
-        name for name in environment if name.startswith(PREFIXES) and not any(word in name.upper() for word in SECRET_WORDS)
+        name
+        for name in environment
+        if name.startswith(VARIABLE_PREFIXES) and not any(word in name.upper() for word in SECRET_WORDS)
     )
     return {_text(name): _text(environment[name]) for name in names[:MOST_VARIABLES]}
 

@@ -82,6 +82,15 @@ MEMORY_METERS = (
 """What `benchmarks.memory` reads at the end of ``cold`` and ``warm``: ``memory`` of that event has those that could be read,
 ``memory_unavailable`` says why the others could not."""
 
+VARIABLE_PREFIXES = (
+    *("HSA_", "HIP_", "ROCR_", "MIOPEN_", "ROCBLAS_", "HIPBLASLT_", "TORCH_", "PYTORCH_", "AMD_", "CUDA_"),
+    *("OMP_", "MKL_"),
+)
+"""Of environment variables that bear on results: ``variables`` of the end of ``launch`` has them."""
+
+MOST_VARIABLES = 100
+MOST_VALUE_CHARACTERS = 200
+
 REQUEST = "request.json"
 JOURNAL = "journal.jsonl"
 STEP_JOURNAL = "step.jsonl"

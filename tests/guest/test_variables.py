@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.variables import MOST_VALUE_CHARACTERS, MOST_VARIABLES, bearing
+from benchmarks.variables import bearing
+from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES
 
 from .stubs import Stubs, make_request, run_guest
 
