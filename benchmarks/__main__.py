@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
+import os
 import platform
 import sys
 from pathlib import Path
 
-from benchmarks import memory, meter, probe, steps
+from benchmarks import memory, meter, probe, steps, variables
 from benchmarks.wire import JOURNAL, REQUEST, Journal, ProtocolError, Request, StageFailed, processor_seconds
 
 
@@ -24,10 +25,12 @@ def main(exchange: Path) -> int:
     except (OSError, UnicodeDecodeError, ProtocolError) as error:
         print(f"strixbench guest: {error}", file=sys.stderr)
         return 2
+    variables.unset(request.unset)
     journal = Journal(exchange / JOURNAL)
     with journal.stage("launch") as found:
         found["python"] = platform.python_version()
         found["launch"] = request.launch
+        found["variables"] = variables.bearing(os.environ)
         # Until here: Python's own start, which no stage saw.
         found["processor_seconds_before"] = processor_seconds()
     try:

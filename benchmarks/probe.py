@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import torchaudio_names
+from benchmarks import knobs, torchaudio_names
 from benchmarks.wire import Journal, Request, exception_chain
 
 # (module, attribute or None, distribution, needed). In the order in which a break shows its true cause first:
@@ -149,6 +149,7 @@ def _use_device(torch: Any, request: Request) -> dict[str, Any]:
         if not torch.cuda.is_available():
             identity = torch_identity()
             raise DeviceUnavailable(f"torch {identity['version']} (hip {identity['hip']}, cuda {identity['cuda']}) sees no GPU")
+        knobs.apply(knob for knob in request.knobs if knob in knobs.OF_TORCH)
         value = float((torch.ones(8, 8, device="cuda") @ torch.ones(8, 8, device="cuda")).sum())
         properties = torch.cuda.get_device_properties(0)
         described = {

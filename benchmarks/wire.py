@@ -9,7 +9,7 @@ Every line has ``event`` and ``at`` (Unix seconds). The events:
 ========== =====================================================================================
 ``begin``    a stage begins: ``stage``
 ``end``      it ended well: ``stage``, ``seconds``, ``processor_seconds``, and what that stage found out; of ``load`` also
-             its ``parts`` and ``processor_parts``
+             its ``parts`` and ``processor_parts``, of ``launch`` its ``variables``: see `benchmarks.variables`
 ``failed``   it ended in an exception: ``stage``, ``seconds``, ``chain`` (outermost exception first)
 ``import``   one package: ``name``, ``needed``, ``outcome`` (``trying``, ``ok``, ``absent``, ``failed``), ``version``, ``chain``
 ``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``processor_seconds``,
@@ -68,7 +68,7 @@ TASKS = ("calibrate", "ladder", "accuracy", "kernels")
 """What a launch can be asked for in place of diarizing one recording. Each is a stage of its own behind ``device``, run by
 the module of its name in this package."""
 
-KNOBS = ("lstm-dropout-0", "miopen-off")
+KNOBS = ("lstm-dropout-0", "miopen-off", "blas-hipblas", "blas-hipblaslt")
 """What `benchmarks.knobs` can switch."""
 
 MEMORY_METERS = (
@@ -81,6 +81,15 @@ MEMORY_METERS = (
 )
 """What `benchmarks.memory` reads at the end of ``cold`` and ``warm``: ``memory`` of that event has those that could be read,
 ``memory_unavailable`` says why the others could not."""
+
+VARIABLE_PREFIXES = (
+    *("HSA_", "HIP_", "ROCR_", "MIOPEN_", "ROCBLAS_", "HIPBLASLT_", "TORCH_", "PYTORCH_", "AMD_", "CUDA_"),
+    *("OMP_", "MKL_"),
+)
+"""Of environment variables that bear on results: ``variables`` of the end of ``launch`` has them."""
+
+MOST_VARIABLES = 100
+MOST_VALUE_CHARACTERS = 200
 
 REQUEST = "request.json"
 JOURNAL = "journal.jsonl"
@@ -124,6 +133,8 @@ class Request:
     step_timeout_seconds: float = 300.0
     knobs: tuple[str, ...] = ()
     """Of `KNOBS`, to be switched in every process."""
+    unset: tuple[str, ...] = ()
+    """Environment variables to be taken away, whoever set them."""
     task: str = ""
     """Of `TASKS`, to be run behind the ``device`` stage, which is then the last one; empty: diarization, in stages."""
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -146,7 +157,7 @@ class Request:
         if not isinstance(fields, dict) or fields.get("protocol") != PROTOCOL:
             raise ProtocolError(f"{REQUEST} is not of protocol {PROTOCOL}")
         try:
-            fields |= {name: tuple(fields[name]) for name in ("steps", "knobs") if name in fields}
+            fields |= {name: tuple(fields[name]) for name in ("steps", "knobs", "unset") if name in fields}
             request = cls(**fields)
         except TypeError as error:
             raise ProtocolError(f"{REQUEST}: {error}") from error

@@ -22,9 +22,9 @@ BASE = "base"
 NULL_ARMS = ("A", "B")
 """Of a null test: they differ in nothing."""
 
-DEFAULT_LAUNCHES = {"bench": 3, "vary": 6, "null": 10}
+DEFAULT_LAUNCHES = {"bench": 3, "vary": 6, "null": 12}
 """Of each arm where nobody says how many: six pairs are the fewest of which anything can be claimed, and a null test is to say
-how wide the noise is, which takes more."""
+how wide the noise is, which takes more: twelve are two trials of six with none left over."""
 
 Slot = TypeVar("Slot")
 
@@ -120,7 +120,11 @@ def cells_of(
         for arm in arms or (Arm(""),):
             set_up, row = _with_knobs(known, image, with_fixes(variant, fixes), pipeline, arm.knobs, fixes)
             of_variant.append(Cell(image, set_up, row, audio, arm=arm.name, knobs=arm.knobs))
-        what = tuple((cell.variant.guest, tuple(sorted(cell.variant.environment.items()))) for cell in of_variant if cell.knobs)
+        what = tuple(
+            (cell.variant.guest, cell.variant.unset, tuple(sorted(cell.variant.environment.items())))
+            for cell in of_variant
+            if cell.knobs
+        )
         if not what or what not in seen:
             cells += of_variant
         seen.add(what)
@@ -210,6 +214,7 @@ def _with_knob(knob: Knob, value: str, variant: Variant, pipeline: PipelineRow) 
         description=variant.description,
         environment={**kept, **(chosen.environment if chosen else {})},
         guest=(*(name for name in variant.guest if name not in knob.guest), *(chosen.guest if chosen else ())),
+        unset=(*(name for name in variant.unset if name not in knob.variables), *(chosen.unset if chosen else ())),
         threads=numbers.get("threads", variant.threads),
     )
     batches = {name: number for name, number in numbers.items() if name != "threads"}

@@ -175,6 +175,7 @@ class Campaign:
         prepared = msgspec.structs.replace(prepared, plan=plan)
         self._observer.begins(prepared, number, total)
         launch = compared(self._launcher.execute(prepared, slot.engine), comparison)
+        launch = self._launcher.with_remarks(launch, slot.cell, slot.family)
         if self._request.stopping is not None:
             values = (*so_far, value_of(launch))
             decision = decide(self._request.stopping, values, elapsed_seconds=self._pace.elapsed_seconds())

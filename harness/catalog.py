@@ -100,6 +100,8 @@ class Variant(_Row, frozen=True, kw_only=True):
     environment: dict[VariableName, VariableValue] = {}
     guest: tuple[GuestKnob, ...] = ()
     """Knobs that the guest switches: see `benchmarks.knobs`."""
+    unset: tuple[VariableName, ...] = ()
+    """Variables that the guest takes away, be they the image's own."""
     threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Of torch on the CPU; ``None``: as many as the guest may use."""
     mends: tuple[str, ...] = ()
@@ -284,6 +286,7 @@ def with_fixes(variant: Variant, fixes: Iterable[Variant]) -> Variant:
             description=variant.description,
             environment={**variant.environment, **fix.environment},
             guest=tuple(dict.fromkeys((*variant.guest, *fix.guest))),
+            unset=tuple(dict.fromkeys((*variant.unset, *fix.unset))),
             threads=fix.threads or variant.threads,
         )
     return variant

@@ -39,8 +39,9 @@ class CpuRuns:
             return None
         key = (cell.id, slot.built.id)
         if key not in self._comparisons:
+            # A kept cache belongs to the cell: the CPU run would fill it in front of the cell's first launch.
             settings = msgspec.structs.replace(
-                settings, purpose="reference", warm_passes=0, timeout_seconds=None, gpu=None, flags=()
+                settings, purpose="reference", warm_passes=0, timeout_seconds=None, gpu=None, flags=(), caches="empty"
             )
             prepared = self._launcher.prepare(cell, slot.engine, slot.built, slot.family, settings)
             reference = find_reference(self._store.launches(cell_like=cell.id), prepared.plan)

@@ -11,7 +11,7 @@ import msgspec
 Family = Literal["cpu", "rocm", "therock", "cuda"]
 VariableName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
-GuestKnob = Literal["lstm-dropout-0", "miopen-off"]
+GuestKnob = Literal["lstm-dropout-0", "miopen-off", "blas-hipblas", "blas-hipblaslt"]
 Number = Literal["segmentation_batch_size", "embedding_batch_size", "threads"]
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -26,6 +26,8 @@ class KnobValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     environment: dict[VariableName, VariableValue] = {}
     guest: tuple[GuestKnob, ...] = ()
     """See `benchmarks.knobs`."""
+    unset: tuple[VariableName, ...] = ()
+    """Variables that the guest takes away, be they the image's own."""
 
 
 class Knob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +47,7 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def variables(self) -> frozenset[str]:
         """Environment variables that are its own."""
-        return frozenset(name for value in self.values.values() for name in value.environment)
+        return frozenset(name for value in self.values.values() for name in (*value.environment, *value.unset))
 
     @property
     def guest(self) -> frozenset[str]:

@@ -140,6 +140,7 @@ def prepare_launch(
         steps=settings.steps,
         step_timeout_seconds=settings.step_timeout_seconds,
         knobs=cell.variant.guest,
+        unset=cell.variant.unset,
         task=settings.task,
         options=dict(settings.options),
         folders={name: str(path) if local else folder_inside(name) for name, path in settings.folders.items()},
@@ -306,7 +307,7 @@ def _cache_key(cell: Cell, built: BuiltImage | None, engine: EngineRecord, host:
         gpus=(*host.gpus, settings.gpu or ""),
         driver=caches.driver_of(host),
         variables=cell.variant.environment,
-        knobs=cell.variant.guest,
+        knobs=(*cell.variant.guest, *(f"without {name}" for name in cell.variant.unset)),
     )
 
 

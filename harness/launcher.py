@@ -15,6 +15,7 @@ from harness.errors import EngineError, HostError
 from harness.exchange import without_home
 from harness.gpus import used_targets
 from harness.host import describe_host
+from harness.image_variables import with_remarks
 from harness.launch import Prepared, Settings, conclude, execute, forget, not_launched, prepare_launch
 from harness.records import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
 from harness.request import Observer, Request
@@ -75,6 +76,14 @@ class Launcher:
             for hazard in hazards:
                 self.announce_once(f"{cell_id}: {hazard}")
         return found
+
+    def with_remarks(self, launch: Launch, cell: Cell, family: Family | None) -> Launch:
+        """The launch with what the image's own variables made of it, each said once."""
+        targets = used_targets(self._request.settings.gpu) if family in GPU_FAMILIES[:2] else ()
+        launch = with_remarks(launch, self._catalog, cell, family=family, targets=targets)
+        for remark in launch.remarks:
+            self.announce_once(f"{cell.id}: {remark}")
+        return launch
 
     def announce_once(self, text: str) -> None:
         """A line that stays, however often it is true."""

@@ -65,7 +65,10 @@ def knob_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "knob": knob.name,
             "takes": knob.takes,
             "families": knob.families,
-            "values": {name: {"environment": each.environment, "guest": each.guest} for name, each in knob.values.items()},
+            "values": {
+                name: {"environment": each.environment, "guest": each.guest, "unset": each.unset}
+                for name, each in knob.values.items()
+            },
             "number": knob.number,
             "description": knob.description,
             "source": knob.source,

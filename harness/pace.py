@@ -32,7 +32,11 @@ class Pace:
         self._begun: float | None = None
 
     def note_start(self) -> None:
-        """Take the temperatures that later launches wait for. Before anything is built: that warms the machine."""
+        """Take the temperatures that later launches wait for. Before anything is built: that warms the machine.
+
+        One reading of each: by how much an idle chip's differ is in `MARGIN_CELSIUS`, and one that is high by chance is recorded
+        as the start beside every wait, so that it shows.
+        """
         self._start_celsius = dict(self._read())
 
     def elapsed_seconds(self) -> float:

@@ -328,6 +328,8 @@ class Launch(Record, frozen=True, kw_only=True):
     """``None``: it was interrupted, or no rule was asked."""
     agreement: Agreement | None = None
     """``None``: nothing was to be compared (it is itself the CPU run, a task, or it failed), or it was not asked for."""
+    remarks: tuple[str, ...] = ()
+    """What the image's own variables make of it: see `harness.image_variables`; they are the image's words."""
     engine_stats: Telemetry | None = None
     """What the container engine itself told of its memory, for comparison; ``None``: it was not asked"""
 
@@ -372,8 +374,9 @@ class Launch(Record, frozen=True, kw_only=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Known hazards, then the first of what the guest had to say, which is a handful."""
-        return (*self.plan.hazards, *[str(e.get("text")) for e in self.journal if e.get("event") == "note"][:20])
+        """Known hazards, what the image's own variables make of it, then the first of what the guest had to say, which is a
+        handful."""
+        return (*self.plan.hazards, *self.remarks, *[str(e.get("text")) for e in self.journal if e.get("event") == "note"][:20])
 
     def pass_seconds(self, stage: str) -> tuple[float, ...]:
         """Seconds of each ``cold`` or ``warm`` pass."""

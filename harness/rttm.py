@@ -1,7 +1,9 @@
 """RTTM text -> turns; two sets of turns -> the diarization error rate between them. Pure.
 
-pyannote.metrics gives the same number (a test holds them together); it brings pandas, scikit-learn and more, for one formula
-that the host needs once a launch.
+pyannote.metrics gives the same number (a test holds them together) where no speaker's own turns overlap, as in what a pipeline
+puts out. Where they do, that time counts here once, since one voice speaks once; pyannote.metrics counts it once a turn, unless
+such turns are merged before (`Annotation.support`). It brings pandas, scikit-learn and more, for one formula that the host needs
+once a launch.
 """
 
 from __future__ import annotations

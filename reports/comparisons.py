@@ -49,6 +49,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """Pairs that are not complete"""
     reasons: tuple[str, ...] = ()
     """Why they are not: ``segmentation-batch=128: 6 x wrong output``"""
+    remark: str = ""
+    """What speaks against the knob having been switched at all"""
     null: NullTest | None = None
     """The latest of the same subject; ``None``: none was run"""
 
@@ -179,12 +181,24 @@ def _effects(launches: Sequence[Launch]) -> tuple[Effect, ...]:
                     comparison=compare_pairs(pairs, left_out=left_out, among=among),
                     left_out=left_out,
                     reasons=reasons,
+                    remark=_same_blas(base, others) if knob == _BLAS_KNOB else "",
                 )
             )
     corrected = iter(with_holm([effect.comparison for effect in found if effect.comparison is not None]))
     return tuple(
         effect if effect.comparison is None else msgspec.structs.replace(effect, comparison=next(corrected)) for effect in found
     )
+
+
+_BLAS_KNOB = "hipblaslt"
+
+
+def _same_blas(base: Sequence[Launch], others: Sequence[Launch]) -> str:
+    """Where both arms prefer one library for matrix products, that the knob which is to change it did not."""
+    told = [{str(name) for each in arm if (name := each.ends("device").get("preferred_blas"))} for arm in (base, others)]
+    if len(told[0]) == 1 and told[0] == told[1]:
+        return f"both arms compute with {told[0].pop()[:60]}: the knob changed no library"
+    return ""
 
 
 def _pairs(base: Sequence[Launch], other: Sequence[Launch]) -> tuple[list[tuple[float, float]], int, tuple[str, ...]]:
@@ -226,11 +240,12 @@ def effect_cells(effect: Effect) -> tuple[str, ...]:
     subject, found = effect.subject, effect.comparison
     place = (subject.image, subject.engine, subject.variant, f"{subject.pipeline} on {subject.audio}")
     arms = (effect.arm, effect.against, _pairs_text(found.n if found else 0, effect.left_out, effect.reasons))
+    said = "; ".join(filter(None, ("no complete pair" if found is None else says(found), effect.remark)))
     if found is None:
-        return (*place, *arms, *("-",) * 6, "no complete pair", _null_text(effect.null))
+        return (*place, *arms, *("-",) * 6, said, _null_text(effect.null))
     tested = (p_text(found.p), p_text(found.p_holm), p_text(found.p_sign_flip), percent(found.detectable))
     interval = "-" if found.low is None or found.high is None else f"{signed(found.low - 1)} to {signed(found.high - 1)}"
-    return (*place, *arms, signed(found.ratio - 1), interval, *tested, says(found), _null_text(effect.null))
+    return (*place, *arms, signed(found.ratio - 1), interval, *tested, said, _null_text(effect.null))
 
 
 def says(found: Comparison) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.energy import marks_of
 from harness.fingerprints import fingerprint_of
+from harness.image_variables import not_of_plan, text_of
 from harness.records import Launch, Purpose
 from harness.stopping import rule_text, stop_text
 from reports import tables
@@ -105,6 +106,11 @@ def print_launch(launch: Launch) -> None:
         "DER": format_percent(launch.der) if plan.workload.has_accuracy else tables.NO_ACCURACY,
         "command": shlex.join(plan.command) or "-",
     }
+    others = not_of_plan(launch)
+    if others:
+        lines["image ENV"] = _printable("; ".join(text_of(name, value) for name, value in others.items()))
+    if launch.remarks:
+        lines["remarks"] = _printable("; ".join(launch.remarks))
     if plan.stopping is not None and launch.decision is not None:
         lines["launches"] = f"{rule_text(plan.stopping)}; {stop_text(plan.stopping, launch.decision) or 'go on'}"
     if plan.cool_down is not None:

@@ -43,7 +43,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     # As pyannote does before each call (utils/reproducibility.py).
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    notes = knobs.apply(knob for knob in request.knobs if knob == "miopen-off")
+    notes = knobs.apply(knob for knob in request.knobs if knob in knobs.OF_TORCH)
     if "tools" in request.folders:
         sys.path.insert(0, request.folders["tools"])
     # Only what is named here: an image's own plugins have no place in a measurement.

@@ -36,7 +36,7 @@ def bench(
     launches: Annotated[
         int | None,
         typer.Option(
-            "--launches", min=1, help="Fresh containers a cell: 3, with --vary 6, with --null 10 of each arm.", metavar="N"
+            "--launches", min=1, help="Fresh containers a cell: 3, with --vary 6, with --null 12 of each arm.", metavar="N"
         ),
     ] = None,
     until: Annotated[

@@ -163,18 +163,30 @@ def run_guest(
     *,
     timeout_seconds: float = 60.0,
     memory_bytes: int | None = None,
+    variables: Mapping[str, str] = {},
 ) -> Ended:
     """Run the guest to its end, as the local engine does it. What the test put into the exchange folder stays there."""
     request = request or make_request(folder)
     make_exchange(exchange_of(folder), request)
     ended = start_guest(
-        folder, stubs, last_stage=request.last_stage, timeout_seconds=timeout_seconds, memory_bytes=memory_bytes
+        folder,
+        stubs,
+        last_stage=request.last_stage,
+        timeout_seconds=timeout_seconds,
+        memory_bytes=memory_bytes,
+        variables=variables,
     )
     return dataclasses.replace(ended, steps=request.steps)
 
 
 def start_guest(
-    folder: Path, stubs: Stubs, *, last_stage: str, timeout_seconds: float = 60.0, memory_bytes: int | None = None
+    folder: Path,
+    stubs: Stubs,
+    *,
+    last_stage: str,
+    timeout_seconds: float = 60.0,
+    memory_bytes: int | None = None,
+    variables: Mapping[str, str] = {},
 ) -> Ended:
     """Run the guest on what is in the exchange folder already."""
     exchange = exchange_of(folder)
@@ -190,6 +202,7 @@ def start_guest(
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTHONUNBUFFERED": "1",
                 "HOME": str(exchange),
+                **variables,
             }
         ),
         mounts=(),

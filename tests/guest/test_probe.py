@@ -152,3 +152,35 @@ def test_a_release_that_is_malware_is_told_by_its_metadata_and_not_imported(tmp_
     (failed,) = ended.events("failed")
     assert failed["chain"][0]["message"] == "lightning 2.6.3 is malware (GHSA-w37p-236h-pfx3) and was not imported"
     assert not list(tmp_path.rglob("imported"))
+
+
+OLD_BLAS = '''"""A torch of which the variable is not heard, and which knows NVIDIA's names alone. A stub: it computes nothing."""
+import types
+chosen = ["cublaslt"]
+def preferred_blas_library(name=None):
+    if name not in (None, "cublas", "cublaslt"):
+        raise RuntimeError("Unknown input value")
+    chosen[:] = [name or chosen[0]]
+    return f"stub {chosen[0]}"
+cuda = types.SimpleNamespace(preferred_blas_library=preferred_blas_library)
+cudnn = types.SimpleNamespace(version=lambda: 0, enabled=True)
+'''
+
+
+@pytest.mark.parametrize(
+    ("switched", "library"), [((), "stub cublaslt"), (("blas-hipblas",), "stub cublas"), (("blas-hipblaslt",), "stub cublaslt")]
+)
+def test_the_library_of_matrix_products_is_switched_before_it_is_journaled(
+    tmp_path: Path, switched: tuple[str, ...], library: str
+) -> None:
+    stubs = Stubs(gpu=True, files={"torch/backends.py": OLD_BLAS}, misbehave={"import lightning": "import torch.backends"})
+    ended = run_guest(tmp_path, stubs, make_request(tmp_path, device="cuda", last_stage="device", knobs=switched))
+    assert ended.end("device")["preferred_blas"] == library
+
+
+def test_a_torch_that_cannot_choose_its_library_is_told_and_does_not_fail(tmp_path: Path) -> None:
+    stubs = Stubs(files={"torch/backends.py": "cuda = object()\n"}, misbehave={"import lightning": "import torch.backends"})
+    ended = run_guest(tmp_path, stubs, make_request(tmp_path, knobs=("blas-hipblas",)))
+    assert ended.verdict().status == "pass"
+    (note,) = ended.events("note")
+    assert note["text"] == "blas-hipblas: this torch has no preferred_blas_library, so the variable alone was set"

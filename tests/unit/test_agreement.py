@@ -370,6 +370,14 @@ def test_the_cpu_run_is_launched_once_before_the_cell_and_each_launch_is_compare
     assert bench.listener.announced == ["the CPU run of cpu comes first, to compare with (--no-verify: without)"]
 
 
+def test_the_cpu_run_leaves_a_kept_cache_as_the_cell_finds_it(bench: Bench) -> None:
+    bench.run(FakeEngine(guest_where_the_gpu({})), images=(IMAGE,), catalog=PLANTED, settings=Settings(caches="keep"))
+    reference, launch = bench.store.launches()
+    assert (reference.plan.purpose, reference.plan.caches, reference.plan.cache_key) == ("reference", "empty", "")
+    assert launch.plan.caches == "keep"
+    assert launch.plan.cache_key
+
+
 def test_the_cpu_run_of_an_earlier_campaign_is_found_again(bench: Bench) -> None:
     for _ in range(2):
         bench.run(FakeEngine(guest_where_the_gpu({})), images=(IMAGE,), catalog=PLANTED)

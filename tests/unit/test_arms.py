@@ -170,3 +170,10 @@ def test_a_hazard_is_told_with_its_source(tmp_path: Path) -> None:
     mine = load_catalog([overlay(tmp_path, '[variants.mine]\nenvironment = { HSA_OVERRIDE_GFX_VERSION = "11.5.0" }\n')])
     cell = Cell(ROCM, mine.variants["mine"], mine.pipelines["embedded"], "sample-30s")
     assert "gfx1150-code" in hazards_of(mine, cell, "rocm", ("gfx1151",))[0]
+
+
+def test_override_none_takes_the_variable_away_whoever_set_it() -> None:
+    base, other = cells("override=none,11.0.0", gfx="gfx1100")
+    assert (base.variant.environment, base.variant.unset) == ({}, ("HSA_OVERRIDE_GFX_VERSION",))
+    assert (other.variant.environment["HSA_OVERRIDE_GFX_VERSION"], other.variant.unset) == ("11.0.0", ())
+    assert len(cells("override=none,11.0.0")) == 2, "of native and gfx1100 nothing different is left"

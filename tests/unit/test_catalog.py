@@ -320,9 +320,10 @@ def test_what_is_no_fix_is_refused_with_the_nearest() -> None:
         select_fixes(known, ["gfx1100"])
 
 
-def test_every_knob_of_the_guest_is_in_a_fix_that_is_shipped() -> None:
+def test_every_knob_of_the_guest_that_can_mend_something_is_in_a_fix_that_is_shipped() -> None:
     variants = load_catalog().variants.values()
-    assert {knob for variant in variants if variant.mends for knob in variant.guest} == set(KNOBS)
+    choices = {knob for knob in KNOBS if knob.startswith("blas-")}  # of two libraries that should both be right
+    assert {knob for variant in variants if variant.mends for knob in variant.guest} == set(KNOBS) - choices
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy
 import pytest
 from scipy import stats
 
-from harness.arms import order
+from harness.arms import DEFAULT_LAUNCHES, order
 from harness.compare import (
     FEWEST_PAIRS,
     MOST_ENUMERATED,
@@ -192,6 +192,13 @@ def test_a_null_test_counts_the_claims_of_separate_blocks_in_the_order_of_time()
     assert found is not None
     assert (found.claims, found.trials) == (2, 3)
     assert found.rate == share(2, 3)
+
+
+def test_the_default_of_a_null_test_is_whole_trials_and_more_than_one() -> None:
+    found = null_test(null_pairs(DEFAULT_LAUNCHES["null"]))
+    assert found is not None
+    assert found.trials >= 2
+    assert found.trials * FEWEST_PAIRS == found.comparison.n
 
 
 def test_ten_pairs_are_one_trial_and_512_relabellings() -> None:

@@ -187,6 +187,8 @@ def test_the_page_has_both_sections_where_there_are_such_launches_and_says_how_t
     assert "## What knobs change" in page
     assert "| slower by 2.5% |" in page
     assert "## Null test" in page
+    assert "near 5% by construction" in page
+    assert "not this machine's rate of false claims" in page
     assert "ARGS='--set segmentation-batch=64" in page.replace("--passes 3 ", "")
     columns = [line.count("|") for line in page.split("## What knobs change")[1].splitlines() if line.startswith("|")]
     assert len(set(columns[:3])) == len(set(columns[3:])) == 1
@@ -230,3 +232,27 @@ def test_what_is_said_follows_from_the_rule_alone() -> None:
     (effect,) = effects_of(varied(*(1 / ratio for ratio in RATIOS)))
     assert effect.comparison is not None
     assert says(effect.comparison) == "faster by 2.4%"
+
+
+def blas(*arms: str | None) -> Effect:
+    """A campaign over the hipblaslt knob whose arms journal these libraries."""
+    launches = []
+    for number in range(6):
+        for place, (name, library) in enumerate(zip(("base", "hipblaslt=off"), arms, strict=True)):
+            knobs = {"hipblaslt": "on" if name == "base" else "off"}
+            variant = f"native+hipblaslt={knobs['hipblaslt']}"
+            plan = a_plan(2 * number + place, variant=variant, arm=name, round=number, knobs=knobs)
+            journal = [
+                {**event, "preferred_blas": library} if event.get("stage") == "device" and event["event"] == "end" else event
+                for event in passing_journal()
+            ]
+            launches.append(a_launch(plan, journal=journal))
+    (effect,) = effects_of(launches)
+    return effect
+
+
+def test_an_effect_of_hipblaslt_says_where_both_arms_computed_with_one_library() -> None:
+    same = dict(zip(EFFECT_COLUMNS, effect_cells(blas("_BlasBackend.Cublaslt", "_BlasBackend.Cublaslt")), strict=True))
+    assert same["Says"].endswith("; both arms compute with _BlasBackend.Cublaslt: the knob changed no library")
+    assert blas("_BlasBackend.Cublaslt", "_BlasBackend.Cublas").remark == ""
+    assert blas(None, None).remark == ""

@@ -47,6 +47,15 @@ def test_every_switch_of_the_guest_is_in_a_knob() -> None:
     assert {name for knob in load_catalog().knobs.values() for name in knob.guest} == set(KNOBS)
 
 
+def test_hipblaslt_is_asked_of_torch_itself_since_some_builds_do_not_hear_the_variable() -> None:
+    values = load_catalog().knobs["hipblaslt"].values
+    assert [(name, value.guest) for name, value in values.items()] == [
+        ("default", ()),
+        ("on", ("blas-hipblaslt",)),
+        ("off", ("blas-hipblas",)),
+    ]
+
+
 def test_numbers_are_those_that_a_request_takes() -> None:
     knobs = load_catalog().knobs
     assert {knob.name: knob.number for knob in knobs.values() if knob.number} == {

@@ -38,6 +38,13 @@ def test_each_kind_of_error_counts_by_its_seconds(hypothesis: Turns, expected: f
     assert rate(hypothesis) == pytest.approx(expected)
 
 
+def test_a_speaker_s_own_overlapping_turns_are_one_turn_on_either_side() -> None:
+    doubled: Turns = ((0.0, 6.0, "a"), (4.0, 10.0, "a"), (10.0, 20.0, "b"))
+    assert rate(doubled) == 0.0
+    assert rate(TWO, doubled) == 0.0
+    assert rate(((0.0, 10.0, "a"),), doubled) == pytest.approx(10 / 20)
+
+
 def test_overlap_is_scored() -> None:
     both: Turns = ((0.0, 10.0, "a"), (5.0, 10.0, "b"))
     assert rate(both, both) == 0.0
