@@ -172,6 +172,11 @@ def test_report_shows_a_cost_where_a_price_is_told(strixbench: Strixbench, tmp_p
     assert "Cost" not in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("verb", ["report", "bench"])
+@pytest.mark.parametrize("price", ["-1", "nan", "inf", "1e308", "1000001"])
 @pytest.mark.parametrize("option", ["--price-per-kwh", "--price-per-hour"])
-def test_a_price_below_nothing_is_refused(strixbench: Strixbench, option: str) -> None:
-    assert strixbench("report", option, -1).code == 2
+def test_a_price_that_nobody_asks_is_refused_in_one_line(strixbench: Strixbench, verb: str, option: str, price: str) -> None:
+    outcome = strixbench(verb, option, price)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{option} {float(price):g} is not between 0 and 1000000" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
