@@ -108,10 +108,10 @@ def open_engine(name: str) -> Engine:
 
 
 def open_store() -> Store:
-    """The store of this user's results; raises `StoreError`."""
+    """The store of this user's results; a damaged record of it is told of, on stderr. Raises `StoreError`."""
     from harness.store import Store
 
-    return Store(places.store_url())
+    return Store(places.store_url(), warn=lambda text: talk(f"warning: {text}"))
 
 
 def show_progress() -> Progress:
