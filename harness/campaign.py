@@ -17,7 +17,7 @@ from harness.build import recipe_of
 from harness.builds import BuildOutcome
 from harness.catalog import Catalog, Variant, with_fixes
 from harness.cpu_runs import CpuRuns
-from harness.errors import HostError
+from harness.errors import HostError, RecordError
 from harness.gpus import check_gpu_use
 from harness.launch import conclude, forget
 from harness.launcher import Launcher, Obstacle
@@ -198,7 +198,11 @@ class Campaign:
         self._slots.sweep_others({plan.engine.name for plan in leftovers})
         for plan in leftovers:
             launch = conclude(plan, ExitRecord(started=True, interrupted=True))
-            self._store.add(launch)
+            try:
+                self._store.add(launch)
+            except RecordError as error:  # no reason to launch nothing ever again; its folder stays
+                self._observer.announce(str(error))
+                continue
             forget(plan.id)
             self._observer.announce(
                 f"recovered launch {plan.id} of a killed strixbench: {launch.verdict.cause or launch.verdict.status}"

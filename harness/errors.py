@@ -45,6 +45,10 @@ class StoreError(HostError):
     """The store cannot be read or written."""
 
 
+class RecordError(StoreError):
+    """A record cannot be kept, or cannot be read: it alone, not the store."""
+
+
 class NothingMeasuredError(StrixbenchError):
     """There is no launch to speak of."""
 

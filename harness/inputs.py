@@ -39,6 +39,9 @@ MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
 
 MOST_DURATIONS = 12
 
+MOST_PRICE = 1_000_000
+"""Of a kilowatt hour or of a machine's hour, in any currency: beyond, it is a slip, and its products overflow."""
+
 MOST_PASTED_BYTES = 10_000_000
 """Read of a log, from its end: no traceback is longer, and a log says at its end why it ends."""
 
@@ -187,8 +190,18 @@ def parse_engine(text: str) -> str:
 
 def parse_time_limit(value: float | None) -> float | None:
     """``--timeout``: a time limit that ends. Raises `UsageError`."""
-    if value is not None and not 1 <= value <= MOST_TIMEOUT_SECONDS:
-        raise UsageError(f"--timeout {value:g} is not between 1 and {MOST_TIMEOUT_SECONDS} seconds")
+    return None if value is None else parse_number("--timeout", value, 1, MOST_TIMEOUT_SECONDS, " seconds")
+
+
+def parse_price(option: str, value: float | None) -> float | None:
+    """``--price-per-kwh`` and ``--price-per-hour``. Raises `UsageError`."""
+    return None if value is None else parse_number(option, value, 0, MOST_PRICE)
+
+
+def parse_number(option: str, value: float, least: float, most: float, unit: str = "") -> float:
+    """A number of the command line within its bounds. Raises `UsageError`, also for ``nan``, which passes typer's own."""
+    if not least <= value <= most:
+        raise UsageError(f"{option} {value:g} is not between {least} and {most}{unit}")
     return value
 
 

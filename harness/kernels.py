@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness import places
+from harness.catalog import nearest
 from harness.engines.base import Say
-from harness.errors import HostError
+from harness.errors import HostError, UsageError
 
 COMPLETE = "strixbench-complete"
 """Written last: a folder without it was never finished."""
 
 TIMEOUT_SECONDS = 1800.0
+
+NAMES = (
+    "gemm square",
+    "copy",
+    "resnet34 stem",
+    "resnet34 layer 1",
+    "resnet34 layer 2 down",
+    "resnet34 layer 2",
+    "resnet34 layer 3 down",
+    "resnet34 layer 3",
+    "resnet34 layer 4 down",
+    "resnet34 layer 4",
+    "campplus head layer 1",
+    "campplus head end",
+    "campplus time delay",
+    "campplus dense 2 in 12",
+    "campplus dense 2 local",
+    "fbank",
+    "sincnet convolution 1",
+    "sincnet convolution 2",
+    "sincnet convolution 3",
+    "sincnet",
+    "gemm lstm input",
+    "lstm batch 1",
+    "lstm batch 32",
+)
+"""Of the guest's kernels, which need pytest to be listed; a test holds the two together."""
+
+
+def parse_only(patterns: Sequence[str] | None) -> list[str]:
+    """``--only``, each a name or a glob. Raises `UsageError` for one that no kernel matches, with the nearest."""
+    for pattern in patterns or ():
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in NAMES):
+            raise UsageError(f"--only {pattern!r}: no kernel matches{nearest(pattern, NAMES)}; there are {', '.join(NAMES)}")
+    return list(patterns or ())
 
 
 def tools_lock() -> Path:

@@ -204,7 +204,7 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
         gpu=plan.gpu,
         is_nvidia=plan.image.family == "cuda",
         quiet_seconds=quiet_seconds,
-        is_thorough=plan.task == CALIBRATE,  # each size is held for a few seconds alone
+        is_thorough=plan.task == "calibrate",  # each size is held for a few seconds alone
     ):
         kernel_begun = kernel_seconds()
         begun, monotonic_begun = time.time(), time.monotonic()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_COLLAR_SECONDS = 0.25
 """On each side of a boundary, as NIST's evaluations had it and the literature since."""
 
-MOST_COLLAR_SECONDS = 5.0
+MOST_COLLAR_SECONDS = 5
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
@@ -104,6 +104,7 @@ def accuracy(
 
 def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
     """Raise `UsageError` for what cannot be scored."""
+    from harness.inputs import parse_number
     from harness.records import WITHOUT_ACCURACY
 
     if pipeline in WITHOUT_ACCURACY:
@@ -112,8 +113,7 @@ def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None,
         raise UsageError("name a folder of recordings and their .rttm files: --corpus DIR")
     if name is not None and not _NAME.fullmatch(name):
         raise UsageError(f"--name {name!r} is no short name: letters, digits, dots, dashes and underscores")
-    if not 0 <= collar <= MOST_COLLAR_SECONDS:
-        raise UsageError(f"--collar {collar:g} is not between 0 and {MOST_COLLAR_SECONDS:g} seconds")
+    parse_number("--collar", collar, 0, MOST_COLLAR_SECONDS, " seconds")
     if report_to is not None and report_to.is_dir():
         raise UsageError(f"--report {report_to} is a folder; name a file")
 

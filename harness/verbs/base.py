@@ -17,6 +17,7 @@ from harness.errors import NothingMeasuredError
 
 if TYPE_CHECKING:
     from harness.campaign import Campaign
+    from harness.energy import Price
     from harness.engines.base import Engine
     from harness.launch import Settings
     from harness.progress import Progress
@@ -67,10 +68,10 @@ FixOption = Annotated[
     list[str] | None, typer.Option("--fix", help="A work-around of the catalog; may be given again.", metavar="NAME")
 ]
 PricePerKwhOption = Annotated[
-    float | None, typer.Option("--price-per-kwh", min=0, help="Shows what an audio hour's energy costs.", metavar="PRICE")
+    float | None, typer.Option("--price-per-kwh", help="Shows what an audio hour's energy costs.", metavar="PRICE")
 ]
 PricePerHourOption = Annotated[
-    float | None, typer.Option("--price-per-hour", min=0, help="Of the machine's time, likewise.", metavar="PRICE")
+    float | None, typer.Option("--price-per-hour", help="Of the machine's time, likewise.", metavar="PRICE")
 ]
 PipelineOption = Annotated[str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")]
 AudioOption = Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")]
@@ -86,6 +87,14 @@ VerifyOption = Annotated[
 Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
 
 
+def read_price(per_kwh: float | None, per_hour: float | None) -> Price:
+    """The prices of a command line. Raises `UsageError`."""
+    from harness.energy import Price
+    from harness.inputs import parse_price
+
+    return Price(parse_price("--price-per-kwh", per_kwh), parse_price("--price-per-hour", per_hour))
+
+
 def open_engine(name: str) -> Engine:
     """The engine of a name; raises `EngineError`."""
     if name == "local":
@@ -99,10 +108,10 @@ def open_engine(name: str) -> Engine:
 
 
 def open_store() -> Store:
-    """The store of this user's results; raises `StoreError`."""
+    """The store of this user's results; a damaged record of it is told of, on stderr. Raises `StoreError`."""
     from harness.store import Store
 
-    return Store(places.store_url())
+    return Store(places.store_url(), warn=lambda text: talk(f"warning: {text}"))
 
 
 def show_progress() -> Progress:

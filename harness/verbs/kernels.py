@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from harness import catalog
-from harness.errors import UsageError
 from harness.verbs import base
 
-MOST_SECONDS = 600.0
+MOST_SECONDS = 600
 
 
 @base.app.command()
@@ -35,14 +34,14 @@ def kernels(
     import msgspec
 
     from harness.devices import parse_flags
-    from harness.inputs import parse_engine, parse_time_limit
-    from harness.kernels import TIMEOUT_SECONDS, ensure_tools
+    from harness.inputs import parse_engine, parse_number, parse_time_limit
+    from harness.kernels import TIMEOUT_SECONDS, ensure_tools, parse_only
     from harness.launch import Settings
     from reports.terminal_tasks import print_kernels
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
-    if not 0.01 <= seconds <= MOST_SECONDS:  # also what is no number, which passes typer's own bounds
-        raise UsageError(f"--seconds {seconds:g} is not between 0.01 and {MOST_SECONDS:g}")
+    seconds = parse_number("--seconds", seconds, 0.01, MOST_SECONDS)
+    patterns = parse_only(only)
     known = catalog.load_catalog(catalogs or ())
     chosen = base.choose_images(known, images, gfx=gfx, family=family, portable=portable)
     request = base.sample_request(
@@ -53,7 +52,7 @@ def kernels(
         settings=Settings(
             last_stage="device",
             task="kernels",
-            options={"seconds": seconds, **({"only": only} if only else {})},
+            options={"seconds": seconds, **({"only": patterns} if patterns else {})},
             folders={"tools": ensure_tools(say=base.talk)},
             timeout_seconds=limit or TIMEOUT_SECONDS,
             flags=relaxed,

@@ -100,6 +100,7 @@ def bench(
     from harness.stopping import parse_stopping
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    price = base.read_price(price_per_kwh, price_per_hour)
     kind = "null" if null else "vary" if vary else "bench"
     rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
     if until is not None and kind != "bench":
@@ -153,9 +154,6 @@ def bench(
         for line in dry_run_lines(known, request):
             typer.echo(line.text, err=line.is_remark)
         return
-    from harness.energy import Price
-
-    price = Price(price_per_kwh, price_per_hour)
     _run(known, request, report_to or places.ROOT / "BENCHMARKS.md", as_json=as_json, price=price)
 
 

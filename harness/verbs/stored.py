@@ -23,17 +23,17 @@ def report(
     price_per_hour: base.PricePerHourOption = None,
 ) -> None:
     """Write BENCHMARKS.md from the store."""
-    from harness.energy import Price
     from harness.store import store_exists
     from reports.markdown import render_benchmarks, write_page
 
+    price = base.read_price(price_per_kwh, price_per_hour)
     path = output or places.ROOT / "BENCHMARKS.md"
     if not store_exists(places.store_url()):
         if check:
             base.talk(f"there is no store, so nothing that {path.name} could be stale against")
             return
         raise NothingMeasuredError("there is no store yet: `make bench` makes the first launch")
-    text = render_benchmarks(base.open_store().launches(), Price(price_per_kwh, price_per_hour))
+    text = render_benchmarks(base.open_store().launches(), price)
     if not check:
         write_page(path, text)
         typer.echo(str(path))

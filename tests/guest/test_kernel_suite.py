@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.kernels import work
 from benchmarks.kernels.suite import batch_on, convolution, gemm, rounds_within
+from harness.kernels import NAMES
 
 
 @pytest.mark.parametrize(
@@ -39,8 +40,9 @@ def test_the_kernels_of_a_module_have_names_of_their_own_and_count_something() -
     from benchmarks.kernels import bench_ceilings, bench_embedding, bench_segmentation
 
     for device in ("cpu", "cuda"):
-        kernels = [kernel for each in (bench_ceilings, bench_segmentation, bench_embedding) for kernel in each.kernels(device)]
+        kernels = [kernel for each in (bench_ceilings, bench_embedding, bench_segmentation) for kernel in each.kernels(device)]
         assert len({kernel.name for kernel in kernels}) == len(kernels) == 23
+        assert [kernel.name for kernel in kernels] == list(NAMES), "the command line's --only knows these"
         assert all(kernel.bytes > 0 and kernel.flop >= 0 and math.isfinite(kernel.flop) for kernel in kernels)
         assert [kernel.name for kernel in kernels if not kernel.flop] == ["copy"]
         lstm = {kernel.name: kernel.shape for kernel in kernels if "lstm batch" in kernel.name}

@@ -15,10 +15,10 @@ import pytest
 from harness import places
 from harness.catalog import Image, foreign_image
 from harness.engines.base import Run, owner, owner_is_gone
-from harness.errors import EngineError, HostError, StoreError, UsageError
+from harness.errors import EngineError, HostError, RecordError, StoreError, UsageError
 from harness.launch import EXCHANGE, PLAN, launches_folder
 from harness.leftovers import DRY_RUN_PREFIX, campaign_lock, read_leftovers
-from harness.records import ExitRecord, Plan
+from harness.records import ExitRecord, Launch, Plan
 from harness.request import engine_name
 from harness.store import Store
 from tests.unit.campaigns import (
@@ -53,6 +53,22 @@ def test_a_finished_launch_of_a_dead_harness_is_recovered_as_what_it_was(bench: 
     assert plan.id not in [launch.id for launch in campaign.launches], "it is no launch of this campaign"
     assert any(plan.id in line for line in bench.listener.announced)
     assert bench.folders == []
+
+
+def test_a_dead_harness_whose_launch_cannot_be_stored_stops_no_later_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = a_dead_plan()
+    bench.leftover(plan, journal=passing_journal())
+    add = bench.store.add
+
+    def refuse_one(launch: Launch) -> None:
+        if launch.id == plan.id:
+            raise RecordError(f"launch {plan.id} is not stored")
+        add(launch)
+
+    monkeypatch.setattr(bench.store, "add", refuse_one)
+    assert [outcome(launch)[0] for launch in bench.run().launches] == ["pass"]
+    assert f"launch {plan.id} is not stored" in bench.listener.announced
+    assert bench.folders == [plan.id]
 
 
 def test_half_a_launch_of_a_dead_harness_is_recovered_as_interrupted(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.errors import StoreError
+from harness.errors import RecordError, StoreError
 from harness.records import SCHEMA, Launch
 from harness.store import Store, store_exists
 from tests.unit.samples import a_failed_launch, a_launch, a_plan
@@ -87,14 +88,55 @@ def test_a_record_of_a_later_schema_is_refused_with_what_to_do(store: Store) -> 
         stored(store, launch).launches()
 
 
-def test_a_damaged_record_is_refused_with_its_id(store: Store, database: Path) -> None:
+def damage(database: Path, launch: Launch, record: str | bytes = "{") -> None:
+    with sqlite3.connect(database) as other:
+        other.execute("UPDATE launches SET record = ? WHERE id = ?", (record, launch.id))
+    other.close()
+
+
+def test_a_damaged_record_is_refused_with_its_id_where_nobody_would_hear_of_it(store: Store, database: Path) -> None:
     launch = a_launch()
     stored(store, launch)
-    with sqlite3.connect(database) as other:
-        other.execute("UPDATE launches SET record = '{'")
-    other.close()
-    with pytest.raises(StoreError, match=launch.id):
+    damage(database, launch)
+    with pytest.raises(RecordError, match=launch.id):
         store.launches()
+
+
+@pytest.mark.parametrize(
+    "record", ["{", "{}", "", "[" * 100_000, b"\xff\xfe", b'{"id": "\xff"}'], ids=lambda record: repr(record[:9])
+)
+def test_a_damaged_record_costs_its_own_row_and_is_told_of_once(database: Path, record: str | bytes) -> None:
+    said: list[str] = []
+    store = Store(f"sqlite:///{database}", warn=said.append)
+    one, other, third = (a_launch(a_plan(number)) for number in (1, 2, 3))
+    stored(store, one, other, third)
+    damage(database, other, record)
+    assert store.launches() == store.launches() == (one, third)
+    assert store.find("2026") == (one, third)
+    (line,) = said
+    assert line.startswith(f"left out: launch {other.id} in the store is damaged: ")
+
+
+def test_a_damaged_record_comes_with_the_command_that_shows_it(store: Store, database: Path) -> None:
+    launch = a_launch()
+    stored(store, launch)
+    damage(database, launch, "{ not JSON")
+    with pytest.raises(RecordError, match="damaged") as caught:
+        Store(f"sqlite:///{database}", warn=lambda text: None).find(launch.id)
+    program, path, statement = shlex.split(str(caught.value).split("`")[1])
+    assert (program, path) == ("sqlite3", str(database))
+    with sqlite3.connect(path) as other:
+        assert other.execute(statement).fetchall() == [("{ not JSON",)]
+    other.close()
+
+
+def test_a_launch_that_could_not_be_read_again_is_not_stored(store: Store) -> None:
+    one, other = a_launch(a_plan(1)), a_launch(a_plan(2))
+    unreadable = msgspec.structs.replace(other, plan=msgspec.structs.replace(other.plan, timeout_seconds=float("nan")))
+    with pytest.raises(RecordError, match=f"launch {other.id} is not stored.*timeout_seconds") as caught:
+        stored(store, one, unreadable)
+    assert caught.value.exit_code == 3
+    assert store.launches() == (one,)
 
 
 def test_the_store_s_folder_is_made(database: Path, store: Store) -> None:

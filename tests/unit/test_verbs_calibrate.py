@@ -36,7 +36,10 @@ def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
     ("options", "said"),
     [
         (("--sizes", "lots"), "--sizes 'lots' is not 1 to 10 numbers of GiB"),
-        (("--hold", "0"), "--hold"),
+        (("--hold", "0"), "--hold 0 is not between 0.1 and 60 seconds"),
+        (("--hold", "nan"), "--hold nan is not between 0.1 and 60 seconds"),
+        (("--hold", "inf"), "--hold inf is not between"),
+        (("--hold", "61"), "--hold 61 is not between"),
         (("--engine", "lxc"), "lxc"),
         (("--flags", "comapt"), "did you mean 'compat'?"),
         (("--gfx", "no-such"), "no-such"),
@@ -46,6 +49,7 @@ def test_what_cannot_be_is_refused_before_anything_is_done(strixbench: Strixbenc
     outcome = strixbench("calibrate", "cpu", *options)
     assert (outcome.code, outcome.out) == (2, "")
     assert said in outcome.err
+    assert len(outcome.err.splitlines()) == 1
 
 
 def test_an_image_that_is_none_is_refused(strixbench: Strixbench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.kernels import parse_only
 from tests.unit.command_line import Strixbench
 
 
@@ -19,6 +20,13 @@ from tests.unit.command_line import Strixbench
         (("local-cpu", "--gfx", "no-such-variant"), "no-such-variant"),
         (("local-cpu", "--timeout", "nan"), "--timeout"),
         (("local-cpu", "--flags", "everything"), "everything"),
+        (
+            ("local-cpu", "--only", "fbnak"),
+            "--only 'fbnak': no kernel matches (did you mean 'fbank'?); there are gemm square, ",
+        ),
+        (("local-cpu", "--only", ""), "--only '': no kernel matches; there are"),
+        (("local-cpu", "--only", "["), "--only '[': no kernel matches; there are"),
+        (("local-cpu", "--only", "fbank", "--only", "nope"), "--only 'nope': no kernel matches"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused_before_anything_is_fetched(
@@ -29,3 +37,8 @@ def test_words_that_cannot_be_meant_are_refused_before_anything_is_fetched(
     assert said in outcome.err
     assert "fetching" not in outcome.err
     assert outcome.out == ""
+
+
+def test_a_name_or_a_glob_that_matches_is_passed_on_as_it_was_given() -> None:
+    assert parse_only(["fbank", "lstm batch *"]) == ["fbank", "lstm batch *"]
+    assert parse_only(None) == []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from harness import places
 from harness.records import Launch, Telemetry
 from tests.unit.command_line import Outcome, Strixbench, stored
 from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, passing_journal
@@ -65,6 +67,24 @@ def test_report_writes_the_page_of_the_store(strixbench: Strixbench, tmp_path: P
     outcome = strixbench("report", "--output", page)
     assert (outcome.code, outcome.out) == (0, f"{page}\n")
     assert "1 of 1 configurations pass" in page.read_text(encoding="utf-8")
+
+
+def test_a_damaged_record_costs_the_page_one_row_and_a_warning(strixbench: Strixbench, tmp_path: Path) -> None:
+    one, other = a_launch(a_plan(1)), a_launch(a_plan(2, image="seed-rocm62"))
+    stored(one, other)
+    with sqlite3.connect(places.results() / "strixbench.db") as database:
+        database.execute("UPDATE launches SET record = '{}' WHERE id = ?", (other.id,))
+    database.close()
+    page = tmp_path / "page.md"
+    outcome = strixbench("report", "--output", page)
+    assert outcome.code == 0
+    assert outcome.err.startswith(f"warning: left out: launch {other.id} in the store is damaged: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert "1 of 1 configurations pass" in page.read_text(encoding="utf-8")
+    assert strixbench("show", one.id[:4]).code == 0, "the beginning of both leaves the one that can be read"
+    outcome = strixbench("show", other.id)
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "sqlite3" in outcome.err
 
 
 def test_report_check_tells_a_fresh_page_from_a_stale_one(strixbench: Strixbench, tmp_path: Path) -> None:
@@ -172,6 +192,11 @@ def test_report_shows_a_cost_where_a_price_is_told(strixbench: Strixbench, tmp_p
     assert "Cost" not in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("verb", ["report", "bench"])
+@pytest.mark.parametrize("price", ["-1", "nan", "inf", "1e308", "1000001"])
 @pytest.mark.parametrize("option", ["--price-per-kwh", "--price-per-hour"])
-def test_a_price_below_nothing_is_refused(strixbench: Strixbench, option: str) -> None:
-    assert strixbench("report", option, -1).code == 2
+def test_a_price_that_nobody_asks_is_refused_in_one_line(strixbench: Strixbench, verb: str, option: str, price: str) -> None:
+    outcome = strixbench(verb, option, price)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{option} {float(price):g} is not between 0 and 1000000" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
