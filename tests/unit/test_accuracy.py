@@ -176,6 +176,8 @@ def test_what_the_host_left_out_is_a_row_and_a_failure_only_where_a_result_was_d
         {"strict": None},
         {"collar": {"missed_seconds": 1.0}},
         {"seconds": 0.0},
+        {"seconds": 1e-9},
+        {"strict": a_score(12.0, parts=(9.0, 0.0, 3.0))},
         {"seconds": "2"},
         {"speakers": -1},
         {"speakers": True},
