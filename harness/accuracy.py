@@ -294,6 +294,8 @@ def _file_result(
     seconds, error = number(event.get("seconds")), number(jaccard.get("error"))
     if strict is None or collar is None or error is None or error < 0 or seconds is None or None in counts:
         doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
+    elif strict.total_seconds == 0:
+        doubt = doubt or "nothing was scored: the reference has no speech there"
     elif seconds < SHORTEST_PASS_SECONDS:
         doubt = doubt or "the journal cannot be true: a pass took no time"
     elif any(each.missed_seconds + each.confusion_seconds > each.total_seconds * 1.001 for each in (strict, collar)):

@@ -191,6 +191,13 @@ def test_numbers_that_cannot_be_true_are_no_score(changes: dict[str, object]) ->
     assert "the journal cannot be true" in file.why
 
 
+def test_a_recording_without_speech_to_be_scored_has_the_right_speakers_in_nothing() -> None:
+    nothing = a_result(0, error=0.0, total=0.0, speakers=0, reference_speakers=0)
+    found = accuracy_of([an_accuracy_launch(1, [nothing], files=1)])
+    assert (found.files[0].outcome, found.speaker_count_right) == ("failed", None)
+    assert found.files[0].why == "nothing was scored: the reference has no speech there"
+
+
 def test_passes_that_took_longer_than_the_container_ran_are_no_score() -> None:
     (file,) = accuracy_of([an_accuracy_launch(1, [a_result(0, seconds=5.0)], files=1, run_seconds=4.0)]).files
     assert "longer than the 4.0 s that it ran" in file.why
