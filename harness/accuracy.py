@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.records import Launch, exception_chain, number
+from harness.task_checks import SHORTEST_PASS_SECONDS
 
 TASK = "accuracy"
 
@@ -291,8 +292,14 @@ def _file_result(
     counts = [_count(value) for value in (event.get("speakers"), event.get("reference_speakers"), jaccard.get("speakers"))]
     strict, collar = _scores(event.get("strict")), _scores(event.get("collar"))
     seconds, error = number(event.get("seconds")), number(jaccard.get("error"))
-    if strict is None or collar is None or error is None or error < 0 or seconds is None or seconds <= 0 or None in counts:
+    if strict is None or collar is None or error is None or error < 0 or seconds is None or None in counts:
         doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
+    elif strict.total_seconds == 0:
+        doubt = doubt or "nothing was scored: the reference has no speech there"
+    elif seconds < SHORTEST_PASS_SECONDS:
+        doubt = doubt or "the journal cannot be true: a pass took no time"
+    elif any(each.missed_seconds + each.confusion_seconds > each.total_seconds * 1.001 for each in (strict, collar)):
+        doubt = doubt or "the journal cannot be true: more of the reference was missed or confused than there is"
     if doubt is not None:
         return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=doubt)
     return FileResult(

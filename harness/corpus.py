@@ -29,6 +29,9 @@ MOST_LOOKED_AT = 200_000
 
 MOST_NAME_CHARACTERS = 100
 
+LONGEST_TURN_SECONDS = 24 * 3600.0
+"""Nobody speaks for longer: such a duration is milliseconds, or a slip."""
+
 PREFERRED, PASSED_OVER = "only_words", "word_and_vocalsounds"
 """AMI's two references for each meeting lie in one repository, and its authors and pyannote score against the first."""
 
@@ -154,6 +157,11 @@ def parse_rttm(text: str, *, file: str, stem: str) -> Lines:
             turn = (*_two_times(fields[3], fields[4]), fields[7])
         except (IndexError, ValueError):
             bad.setdefault(_or_stem(fields, 1, stem), f"{file}, line {number} is not RTTM: {line.strip()[:80]!r}")
+            continue
+        if turn[1] > LONGEST_TURN_SECONDS:
+            bad.setdefault(
+                fields[1], f"{file}, line {number}: a turn of {turn[1]:g} s is longer than a day; RTTM is in seconds"
+            )
             continue
         turns.setdefault(fields[1], []).append(turn)
     if not turns and not bad:

@@ -14,6 +14,7 @@ import msgspec
 from harness import places
 from harness.audio import Audio, prepare_audio
 from harness.corpus import MOST_NAME_CHARACTERS, Corpus, LeftOut, Pair
+from harness.corpus_bounds import within
 from harness.engines.base import Say
 from harness.errors import AudioError, UsageError
 
@@ -56,19 +57,28 @@ class CorpusFolder(msgspec.Struct, frozen=True, kw_only=True):
 def lay_out(corpus: Corpus, folder: Path, *, say: Say, limit_seconds: float | None = None) -> CorpusFolder:
     """Normalise a corpus' recordings, from the cache where that was done before, and link them beside a manifest.
 
-    A recording that cannot be read is left out with the reason. Raises `UsageError` where none can.
+    A recording that cannot be read, or of whose reference nothing lies in it, is left out with the reason. Raises `UsageError`
+    where all are.
     """
     ready: list[tuple[Pair, Audio]] = []
-    left_out = list(corpus.left_out)
+    left_out, notes = list(corpus.left_out), list(corpus.notes)
     for number, pair in enumerate(corpus.pairs, 1):
         say(f"reading {pair.name} ({number} of {len(corpus.pairs)})")
+        name = pair.name[:MOST_NAME_CHARACTERS]
         try:
-            ready.append((pair, prepare_audio(pair.audio)))
+            audio = prepare_audio(pair.audio)
         except AudioError as error:
-            why = str(error).replace(f"{folder}{os.sep}", "")
-            left_out.append(LeftOut(name=pair.name[:MOST_NAME_CHARACTERS], why=why))
+            left_out.append(LeftOut(name=name, why=str(error).replace(f"{folder}{os.sep}", "")))
+            continue
+        found = within(pair, audio.seconds)
+        if isinstance(found, str):
+            left_out.append(LeftOut(name=name, why=found))
+            continue
+        cut, note = found
+        ready.append((cut, audio))
+        notes += [f"{name}: {note}"] if note else []
     if not ready:
-        raise UsageError(f"no recording of {folder} can be read. {left_out[-1].name}: {left_out[-1].why}")
+        raise UsageError(f"no recording of {folder} can be scored. {left_out[-1].name}: {left_out[-1].why}")
     manifest = _manifest(ready)
     digest = hashlib.sha256(b"\0".join([manifest, *(audio.sha256.encode() for _, audio in ready)])).hexdigest()
     path = places.cache() / "corpora" / digest[:32]
@@ -87,7 +97,7 @@ def lay_out(corpus: Corpus, folder: Path, *, say: Say, limit_seconds: float | No
             for pair, audio in ready
         ),
         left_out=tuple(left_out),
-        notes=corpus.notes,
+        notes=tuple(notes),
     )
 
 

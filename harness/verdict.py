@@ -10,13 +10,11 @@ from benchmarks.wire import OUTCOMES, STAGES, TASKS
 from harness.failures import find_match, recognise
 from harness.ladder import judge_ladder
 from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain, number
+from harness.task_checks import SHORTEST_PASS_SECONDS, task_lie
 
 MOST_SUMMARY_CHARACTERS = 300
 
 MOST_STEP_SECONDS = 24 * 3600.0
-
-SHORTEST_PASS_SECONDS = 1e-6
-"""No pipeline has looked at a recording in less."""
 
 
 def judge(
@@ -30,6 +28,7 @@ def judge(
     steps: Sequence[str] = (),
     task: str = "",
     options: Mapping[str, Any] | None = None,
+    device: str = "",
     log_tail: str = "",
     kernel_log: str = "",
 ) -> Verdict:
@@ -37,7 +36,7 @@ def judge(
 
     ``family`` is what the image claims to be, ``warm_passes`` what was asked for; ``None`` where that is not known, and then
     nothing is held against it. ``steps`` are those of the probe that were asked for: each must have come to an end. A ``task``
-    is the stage behind ``last_stage``, and ``options`` are what was asked of it.
+    is the stage behind ``last_stage``, ``options`` are what was asked of it, and ``device`` is the one that it ran on.
     """
     stage = reached_stage(journal, steps)
     if not exit.started:
@@ -55,11 +54,12 @@ def judge(
         return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
     if _said_done(journal, task or last_stage) and exit.code in (0, None):
         lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
+        lie = lie or task_lie(task, journal, options or {}, device, exit.run_seconds)
         if lie is not None:
             return _fail(stage, "error", f"the journal cannot be true: {lie}")
         if task == "ladder":
             return judge_ladder([event for event in journal if event.get("event") == "result"], options or {})
-        if task and lie is None:
+        if task:
             return Verdict(status="pass", stage=task)
         of_steps = _judge_steps(journal, steps, kernel_log)
         return of_steps or _judge_output(journal, last_stage, highest_der)

@@ -14,6 +14,7 @@ import msgspec
 from harness.fingerprint_host import differences
 from harness.records import Launch, exception_chain, number
 from harness.stats import Estimate, estimate
+from harness.task_checks import kernel_lie, overlong, rate_lie
 from reports import tables
 from reports.page import Filters, Page
 
@@ -204,9 +205,12 @@ def _image(launches: Sequence[Launch], store: Sequence[Launch]) -> KernelImage:
     bad: dict[str, str] = {}
     for launch in launches:
         last = _last_words(launch)
+        too_long = overlong((event for event in last.values() if event.get("outcome") == "ok"), launch.exit.run_seconds)
         for name, event in last.items():
             seconds = _seconds(event)
-            if event.get("outcome") == "ok" and seconds:
+            if event.get("outcome") == "ok" and (lie := too_long or _lie(event, launch)):
+                bad[name] = f"the journal cannot be true: {lie}"
+            elif event.get("outcome") == "ok" and seconds:
                 ended.setdefault(name, []).append((event, seconds))
             elif event.get("outcome") != "ok":
                 bad[name] = _why(event, launch)
@@ -227,6 +231,11 @@ def _seconds(event: dict[str, Any]) -> tuple[float, ...]:
     values = event.get("seconds")
     found = (number(value) for value in (values if isinstance(values, list) else []))
     return tuple(value for value in found if value is not None and value > 0)
+
+
+def _lie(event: dict[str, Any], launch: Launch) -> str | None:
+    """What of a timed kernel cannot be. Counts were held against the table when a launch passed; of others nobody has yet."""
+    return rate_lie(event) if launch.verdict.status == "pass" else kernel_lie(event, launch.plan.device)
 
 
 def _why(event: dict[str, Any], launch: Launch) -> str:
@@ -255,7 +264,7 @@ def _row(name: str, events: Sequence[tuple[dict[str, Any], tuple[float, ...]]]) 
 
 def _shares(kernels: Launch, best: KernelRow, store: Sequence[Launch]) -> Iterable[Share]:
     """Of rows of the results that ran the same image in the same way on the same machine, and were right."""
-    found = kernels.ends("kernels").get("work")
+    found = kernels.ends("kernels").get("work") if kernels.verdict.status == "pass" else None
     work = found if isinstance(found, dict) else {}
     for row in tables.rows_of(store):
         if row.status != "pass" or _key(row.speaking) != _key(kernels) or row.speaking.plan.image.id != kernels.plan.image.id:

@@ -24,7 +24,7 @@ def a_score(error: float, total: float = 10.0, *, parts: tuple[float, float, flo
     }
 
 
-def a_result(index: int, error: float = 1.0, total: float = 10.0, **changes: Any) -> Event:
+def a_result(index: Any, error: float = 1.0, total: float = 10.0, **changes: Any) -> Event:
     """The last word on a recording that was scored; twice as much is right with the collar."""
     return {
         "event": "result",

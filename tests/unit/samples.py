@@ -115,6 +115,7 @@ def a_launch(
             steps=plan.steps,
             task=plan.task,
             options=plan.options,
+            device=plan.device,
             log_tail=log_tail,
         ),
         start_seconds=0.4,

@@ -176,6 +176,8 @@ def test_what_the_host_left_out_is_a_row_and_a_failure_only_where_a_result_was_d
         {"strict": None},
         {"collar": {"missed_seconds": 1.0}},
         {"seconds": 0.0},
+        {"seconds": 1e-9},
+        {"strict": a_score(12.0, parts=(9.0, 0.0, 3.0))},
         {"seconds": "2"},
         {"speakers": -1},
         {"speakers": True},
@@ -187,6 +189,13 @@ def test_numbers_that_cannot_be_true_are_no_score(changes: dict[str, object]) ->
     (file,) = accuracy_of([an_accuracy_launch(1, [a_result(0, **changes)], files=1)]).files
     assert (file.outcome, file.strict) == ("failed", None)
     assert "the journal cannot be true" in file.why
+
+
+def test_a_recording_without_speech_to_be_scored_has_the_right_speakers_in_nothing() -> None:
+    nothing = a_result(0, error=0.0, total=0.0, speakers=0, reference_speakers=0)
+    found = accuracy_of([an_accuracy_launch(1, [nothing], files=1)])
+    assert (found.files[0].outcome, found.speaker_count_right) == ("failed", None)
+    assert found.files[0].why == "nothing was scored: the reference has no speech there"
 
 
 def test_passes_that_took_longer_than_the_container_ran_are_no_score() -> None:

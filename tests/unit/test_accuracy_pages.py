@@ -120,7 +120,7 @@ def test_what_a_container_or_a_file_name_says_is_escaped() -> None:
 
 
 def test_the_page_shows_the_worst_recordings_and_every_failure() -> None:
-    results = [a_result(index, error=float(index)) for index in range(15)]
+    results = [a_result(index, error=float(index), total=20.0) for index in range(15)]
     text = section(page(an_accuracy_launch(1, [*results, failing(15)], files=16)))
     shown = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| f")]
     assert shown == [f"f{index}" for index in range(14, 4, -1)]

@@ -234,7 +234,7 @@ def test_a_recording_that_cannot_be_read_costs_itself_alone(tmp_path: Path) -> N
 def test_a_corpus_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_bytes(b"no audio" * 100)
     a_reference(tmp_path, "bad")
-    with pytest.raises(UsageError, match=r"no recording of .* can be read\. bad: bad.wav is not audio"):
+    with pytest.raises(UsageError, match=r"no recording of .* can be scored\. bad: bad.wav is not audio"):
         laid(read_corpus(tmp_path), tmp_path)
 
 
@@ -245,3 +245,50 @@ def test_more_recordings_than_a_journal_holds_are_refused(tmp_path: Path, monkey
         a_reference(tmp_path, name)
     with pytest.raises(UsageError, match="has 2 recordings; at most 1 a run"):
         read_corpus(tmp_path)
+
+
+def a_pair(folder: Path, name: str, *turns: tuple[float, float, str], uem: str = "") -> None:
+    """A recording of 2 s."""
+    a_recording(folder, f"{name}.wav")
+    write_rttm(folder / f"{name}.rttm", *turns, recording=name)
+    if uem:
+        (folder / f"{name}.uem").write_text(uem)
+
+
+@pytest.mark.parametrize(
+    ("turns", "uem", "said"),
+    [
+        (((0.0, 500.0, "a"),), "", "its reference ends 500.0 s, the recording 2.0 s: is it another recording's?"),
+        (((0.0, 1.0, "a"), (490.0, 10.0, "b")), "", "its reference ends 500.0 s, the recording 2.0 s"),
+        (((2.5, 1.0, "a"),), "", "nothing is left to score: its reference has no speech in the recording"),
+        (((0.5, 0.0, "a"),), "", "nothing is left to score: its reference has no speech in the recording"),
+        (((0.0, 1.0, "a"),), "odd 1 100 200\n", "all regions of its UEM lie behind the recording's end at 2.0 s"),
+        (((0.0, 1.0, "a"),), "odd 1 1.5 2\n", "its reference has no speech in the regions of its UEM"),
+    ],
+)
+def test_what_has_nothing_to_score_inside_its_recording_is_left_out(
+    tmp_path: Path, turns: tuple[tuple[float, float, str], ...], uem: str, said: str
+) -> None:
+    a_pair(tmp_path, "good", *TURNS)
+    a_pair(tmp_path, "odd", *turns, uem=uem)
+    found = laid(read_corpus(tmp_path), tmp_path)
+    assert [file.name for file in found.files] == ["good"]
+    assert said in why(found, "odd")
+    assert found.left_out[0].is_failure
+
+
+def test_what_reaches_a_little_behind_the_end_is_cut_and_that_is_told(tmp_path: Path) -> None:
+    a_pair(tmp_path, "long", (0.5, 2.25, "a"), (2.5, 0.25, "b"), uem="long 1 0 1\nlong 1 1.5 9\nlong 1 20 30\n")
+    a_pair(tmp_path, "right", (0.5, 1.5, "a"))
+    found = laid(read_corpus(tmp_path), tmp_path)
+    long, _ = json.loads((found.path / MANIFEST).read_text())["files"]
+    assert long["turns"] == [[0.5, 1.5, "a"]]
+    assert long["regions"] == [[0.0, 1.0], [1.5, 2.0]]
+    said = "long: its reference was cut by 0.75 s to the recording's end and its UEM was cut by 28.00 s to the recording's end"
+    assert found.notes == (said,)
+
+
+def test_a_turn_of_over_a_day_is_the_fault_of_its_line(tmp_path: Path) -> None:
+    a_pair(tmp_path, "good", *TURNS)
+    a_pair(tmp_path, "odd", (0.0, 1.0, "a"), (1.0, 90_000.0, "a"))
+    assert why(read_corpus(tmp_path), "odd") == "odd.rttm, line 2: a turn of 90000 s is longer than a day; RTTM is in seconds"

@@ -26,6 +26,10 @@ def a_kernel(name: str, *seconds: float, **fields: Any) -> dict[str, Any]:
     return {"event": "result", "kernel": name, "outcome": "ok", "seconds": list(seconds), **counted}
 
 
+A_COPY = a_kernel("copy", 0.1, flop=0, bytes=536_870_912)
+"""Counted as it is."""
+
+
 def a_kernels_launch(
     number: int, *events: dict[str, Any], work: Any = WORK, verdict: Verdict | None = None, **plan: Any
 ) -> Launch:
@@ -125,8 +129,8 @@ def test_a_kernel_that_failed_or_took_the_process_with_it_is_told_and_the_others
     failed = {"event": "result", "kernel": "conv", "outcome": "failed", "chain": chain}
     trying = {"event": "result", "kernel": "lstm", "outcome": "trying"}
     died = Verdict(status="fail", stage="kernels", cause="crash", summary="SIGSEGV")
-    (image,) = kernel_images([a_kernels_launch(1, a_kernel("gemm", 1.0), failed, trying, verdict=died)])
-    assert [row.name for row in image.rows] == ["gemm"]
+    (image,) = kernel_images([a_kernels_launch(1, A_COPY, failed, trying, verdict=died)])
+    assert [row.name for row in image.rows] == ["copy"]
     assert image.bad == (
         ("conv", "failed: RuntimeError: miopenStatusUnknownError"),
         ("lstm", "did not come to its end: crash"),
@@ -143,8 +147,38 @@ def test_a_kernel_that_failed_or_took_the_process_with_it_is_told_and_the_others
         {"outcome": "ok", "seconds": [1.0]},
     ],
 )
-def test_a_result_that_cannot_be_a_time_is_left_out(event: dict[str, Any]) -> None:
-    assert kernel_images([a_kernels_launch(1, {"event": "result", **event})]) == ()
+def test_a_result_that_cannot_be_a_time_is_no_row(event: dict[str, Any]) -> None:
+    assert [image.rows for image in kernel_images([a_kernels_launch(1, {"event": "result", **event})]) if image.rows] == []
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (a_kernel("copy", 1e-9, flop=0, bytes=536_870_912), "a call of copy took no time"),
+        (a_kernel("gemm", 1e-6, flop=10**11), "gemm at 1.0e+17 FLOP a second; nothing does over 1e+16"),
+        (a_kernel("gemm", 1e-6, bytes=10**11), "gemm at 1.0e+17 bytes a second"),
+    ],
+)
+def test_no_rate_that_cannot_be_is_a_ceiling_whatever_the_verdict_says(event: dict[str, Any], said: str) -> None:
+    (image,) = kernel_images([a_kernels_launch(1, event)])
+    assert (image.rows, image.best_compute) == ((), None)
+    assert said in image.bad[0][1]
+
+
+@pytest.mark.parametrize("event", [a_kernel("ceiling", 0.1), a_kernel("copy", 0.1)])
+def test_a_launch_that_died_gives_no_rate_by_a_count_of_its_own(event: dict[str, Any]) -> None:
+    died = Verdict(status="fail", stage="kernels", cause="crash", summary="SIGSEGV")
+    (image,) = kernel_images([a_kernels_launch(1, event, verdict=died)])
+    assert image.rows == ()
+    assert "the journal cannot be true" in image.bad[0][1]
+
+
+def test_calls_longer_than_the_run_are_no_row() -> None:
+    launch = a_kernels_launch(1, a_kernel("gemm", 3.0, 3.0))
+    launch = msgspec.structs.replace(launch, exit=ExitRecord(started=True, code=0, run_seconds=5.0))
+    (image,) = kernel_images([launch])
+    assert image.rows == ()
+    assert "longer than the 5.0 s that it ran" in image.bad[0][1]
 
 
 def test_the_page_shows_ceilings_and_escapes_what_the_guest_said() -> None:
@@ -168,8 +202,8 @@ def test_no_section_where_there_is_no_such_launch_and_none_of_a_portable_build()
 def test_the_terminal_shows_the_same_and_names_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
     trying = {"event": "result", "kernel": "lstm\x1b[2J", "outcome": "trying"}
     died = Verdict(status="fail", stage="kernels", cause="crash", summary="SIGSEGV")
-    launch = a_kernels_launch(1, a_kernel("gemm", 0.5), trying, verdict=died)
-    print_kernels([launch], beside=[launch, a_bench_launch(11, segmentation=42.0, embeddings=63.0)])
+    launches = [a_kernels_launch(1, trying, verdict=died), a_kernels_launch(2, a_kernel("gemm", 0.5))]
+    print_kernels(launches, beside=[*launches, a_bench_launch(11, segmentation=42.0, embeddings=63.0)])
     printed = capsys.readouterr().out
     assert "kernels of cpu (podman, cpu, cpu)" in printed
     assert "Best compute rate: 2 GFLOP/s in gemm, n = 1" in printed

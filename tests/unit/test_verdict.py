@@ -343,7 +343,8 @@ DONE = {"event": "done"}
 
 
 def test_a_task_that_ends_passes_as_a_stage_of_its_own() -> None:
-    journal = of_calibration({"event": "end", "stage": "calibrate", "seconds": 1.0}, DONE)
+    results = [{"event": "result", "phase": phase, "allocated_bytes": 1 << 30} for phase in ("baseline", "held", "freed")]
+    journal = of_calibration(*results, {"event": "end", "stage": "calibrate", "seconds": 1.0}, DONE)
     assert judged(journal, last_stage="device", task="calibrate") == Verdict(status="pass", stage="calibrate")
 
 
