@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__
+from harness.controls import one_line
 from harness.errors import HostError, StrixbenchError
 from harness.verbs import accuracy, caches, calibrate, images, kernels, runs, stored, supplies, verify  # noqa: F401 - importing makes the verbs known
 from harness.verbs.base import app
@@ -44,7 +45,7 @@ def main() -> NoReturn:
     try:
         status = app(standalone_mode=False)
     except StrixbenchError as error:
-        print(f"strixbench: {error}", file=sys.stderr)  # noqa: T201
+        print(f"strixbench: {one_line(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
@@ -54,7 +55,7 @@ def main() -> NoReturn:
     except OSError as error:
         if error.errno not in _HOSTS_DOING:
             raise
-        print(f"strixbench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        print(one_line(f"strixbench: {error.filename or 'output'}: {error.strerror}"), file=sys.stderr)  # noqa: T201
         sys.exit(HostError.exit_code)
     except Exception as error:
         # Typer's own errors of usage; anything else is a bug and keeps its traceback.

@@ -10,6 +10,13 @@ from harness import __version__
 from tests.unit.command_line import Outcome, Strixbench, overlay
 
 
+def test_a_name_with_a_newline_or_a_terminal_s_signs_is_refused_in_one_line(strixbench: Strixbench) -> None:
+    outcome = strixbench("build", "cpu", "--wheelhouse", "no\nsuch\x1b[2J\u202e")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert len(outcome.err.splitlines()) == 1
+    assert not set(outcome.err) & set("\x1b\u202e")
+
+
 def test_the_version_is_printed(strixbench: Strixbench) -> None:
     assert strixbench("--version") == Outcome(0, f"strixbench {__version__}\n", "")
 
