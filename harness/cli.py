@@ -6,10 +6,12 @@ Results go to stdout, talk to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
 import signal
+import stat
 import sys
 from typing import Annotated, NoReturn
 
@@ -22,6 +24,8 @@ from harness.verbs import accuracy, caches, calibrate, images, kernels, runs, st
 from harness.verbs.base import app
 
 INTERRUPTED = 130
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The last one comes as the terminal is closed."""
 _HOSTS_DOING = {
     errno.EACCES,
     errno.EPERM,
@@ -37,7 +41,7 @@ _HOSTS_DOING = {
 
 def main() -> NoReturn:
     """Entry point of the ``strixbench`` command."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    _heed_signals()
     os.umask(0o022)  # a container's user reads what we write for it; launch folders are closed by their own mode
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -65,13 +69,36 @@ def main() -> NoReturn:
         show()
         sys.exit(2)
     if status == INTERRUPTED:  # Typer turns Ctrl-C into this status
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)  # Python gives a handler of its own up before it is gone
         print("strixbench: interrupted; every finished launch is in the store", file=sys.stderr)  # noqa: T201
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _heed_signals() -> None:
+    """Each of `_ENDING` ends us as Ctrl-C does: with everything tidied up."""
+    for number in _ENDING:
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has SIGHUP
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(number: int, frame: object) -> None:
-    """SIGTERM ends us as Ctrl-C does: with everything tidied up."""
+    """The first of them; more do not end the tidying."""
+    for each in _ENDING:
+        signal.signal(each, lambda *_: None)  # not ignored: what is started to tidy up would inherit that
+    if number == signal.SIGHUP:
+        _leave_the_terminal()
     raise KeyboardInterrupt
+
+
+def _leave_the_terminal() -> None:
+    """Print nowhere: what is written to a terminal that is gone fails, and so would the tidying."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(number).st_mode):
+                os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def _version(wanted: bool) -> None:

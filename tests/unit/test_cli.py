@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
-from harness import __version__
+from harness import __version__, cli
 from tests.unit.command_line import Outcome, Strixbench, overlay
 
 
@@ -15,6 +16,31 @@ def test_a_name_with_a_newline_or_a_terminal_s_signs_is_refused_in_one_line(stri
     assert (outcome.code, outcome.out) == (2, "")
     assert len(outcome.err.splitlines()) == 1
     assert not set(outcome.err) & set("\x1b\u202e")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_with_130_and_more_of_them_do_not_end_its_tidying(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    tidied = []
+
+    def interrupted(*_: object, **__: object) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            for again in (number, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.raise_signal(again)
+            tidied.append(True)
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    assert strixbench("list") == Outcome(130, "", "strixbench: interrupted; every finished launch is in the store\n")
+    assert tidied == [True]
+
+
+def test_a_command_under_nohup_outlives_its_terminal(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(cli, "app", lambda **_: signal.raise_signal(signal.SIGHUP))
+    assert strixbench("list") == Outcome(0, "", "")
 
 
 def test_the_version_is_printed(strixbench: Strixbench) -> None:
