@@ -13,11 +13,12 @@ import os
 import signal
 import stat
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from harness import __version__
+from harness import __version__, places
 from harness.controls import one_line
 from harness.errors import HostError, StrixbenchError
 from harness.verbs import accuracy, caches, calibrate, images, kernels, runs, stored, supplies, verify  # noqa: F401 - importing makes the verbs known
@@ -57,7 +58,7 @@ def main() -> NoReturn:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in _HOSTS_DOING:
+        if not _is_hosts_doing(error):
             raise
         print(one_line(f"strixbench: {error.filename or 'output'}: {error.strerror}"), file=sys.stderr)  # noqa: T201
         sys.exit(HostError.exit_code)
@@ -73,6 +74,15 @@ def main() -> NoReturn:
             signal.signal(number, signal.SIG_IGN)  # Python gives a handler of its own up before it is gone
         print("strixbench: interrupted; every finished launch is in the store", file=sys.stderr)  # noqa: T201
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _is_hosts_doing(error: OSError) -> bool:
+    """Also a folder that cannot be made where ours should lie: /proc answers "No such file or directory" to that."""
+    ours = (places.cache(), places.results(), places.hub_cache())
+    missing = error.errno == errno.ENOENT and error.filename is not None
+    return error.errno in _HOSTS_DOING or (
+        missing and any(Path(os.fsdecode(error.filename)).is_relative_to(folder) for folder in ours)
+    )
 
 
 def _heed_signals() -> None:

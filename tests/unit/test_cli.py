@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import __version__, cli
+from harness import __version__, cli, places
 from tests.unit.command_line import Outcome, Strixbench, overlay
 
 
@@ -16,6 +16,28 @@ def test_a_name_with_a_newline_or_a_terminal_s_signs_is_refused_in_one_line(stri
     assert (outcome.code, outcome.out) == (2, "")
     assert len(outcome.err.splitlines()) == 1
     assert not set(outcome.err) & set("\x1b\u202e")
+
+
+@pytest.mark.parametrize("verb", [("bench",), ("models", "fetch"), ("calibrate",)])
+def test_a_cache_where_no_folder_can_be_made_is_the_environment_s_fault(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
+) -> None:
+    monkeypatch.delenv("STRIXBENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
+    outcome = strixbench(*verb)
+    assert (outcome.code, outcome.out) == (3, "")
+    assert outcome.err == "strixbench: /proc/strixbench: No such file or directory\n"
+
+
+def test_a_file_of_our_own_that_is_missing_is_a_bug_and_keeps_its_traceback(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(**_: object) -> None:
+        (places.ROOT / "no-such-file").read_text()
+
+    monkeypatch.setattr(cli, "app", read)
+    with pytest.raises(FileNotFoundError):
+        strixbench("list")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -33,6 +55,7 @@ def test_a_signal_ends_a_command_with_130_and_more_of_them_do_not_end_its_tidyin
             tidied.append(True)
 
     monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr(cli, "_leave_the_terminal", lambda: None)  # the tests go on in it
     assert strixbench("list") == Outcome(130, "", "strixbench: interrupted; every finished launch is in the store\n")
     assert tidied == [True]
 
