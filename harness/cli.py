@@ -6,21 +6,27 @@ Results go to stdout, talk to stderr.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
 import signal
+import stat
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from harness import __version__
+from harness import __version__, places
+from harness.controls import one_line
 from harness.errors import HostError, StrixbenchError
 from harness.verbs import make_known
 from harness.verbs.base import app
 
 INTERRUPTED = 130
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The last one comes as the terminal is closed."""
 _HOSTS_DOING = {
     errno.EACCES,
     errno.EPERM,
@@ -36,7 +42,7 @@ _HOSTS_DOING = {
 
 def main() -> NoReturn:
     """Entry point of the ``strixbench`` command."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    _heed_signals()
     os.umask(0o022)  # a container's user reads what we write for it; launch folders are closed by their own mode
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -45,7 +51,7 @@ def main() -> NoReturn:
     try:
         status = app(standalone_mode=False)
     except StrixbenchError as error:
-        print(f"strixbench: {error}", file=sys.stderr)  # noqa: T201
+        print(f"strixbench: {one_line(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
@@ -53,9 +59,9 @@ def main() -> NoReturn:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in _HOSTS_DOING:
+        if not _is_hosts_doing(error):
             raise
-        print(f"strixbench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        print(one_line(f"strixbench: {error.filename or 'output'}: {error.strerror}"), file=sys.stderr)  # noqa: T201
         sys.exit(HostError.exit_code)
     except Exception as error:
         # Typer's own errors of usage; anything else is a bug and keeps its traceback.
@@ -65,13 +71,45 @@ def main() -> NoReturn:
         show()
         sys.exit(2)
     if status == INTERRUPTED:  # Typer turns Ctrl-C into this status
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)  # Python gives a handler of its own up before it is gone
         print("strixbench: interrupted; every finished launch is in the store", file=sys.stderr)  # noqa: T201
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _is_hosts_doing(error: OSError) -> bool:
+    """Also a folder that cannot be made where ours should lie: /proc answers "No such file or directory" to that."""
+    ours = (places.cache(), places.results(), places.hub_cache())
+    missing = error.errno == errno.ENOENT and error.filename is not None
+    return error.errno in _HOSTS_DOING or (
+        missing and any(Path(os.fsdecode(error.filename)).is_relative_to(folder) for folder in ours)
+    )
+
+
+def _heed_signals() -> None:
+    """Each of `_ENDING` ends us as Ctrl-C does: with everything tidied up."""
+    for number in _ENDING:
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has SIGHUP
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(number: int, frame: object) -> None:
-    """SIGTERM ends us as Ctrl-C does: with everything tidied up."""
+    """The first of them; more do not end the tidying."""
+    for each in _ENDING:
+        signal.signal(each, lambda *_: None)  # not ignored: what is started to tidy up would inherit that
+    if number == signal.SIGHUP:
+        _leave_the_terminal()
     raise KeyboardInterrupt
+
+
+def _leave_the_terminal() -> None:
+    """Print nowhere: what is written to a terminal that is gone fails, and so would the tidying."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(number).st_mode):
+                os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def _version(wanted: bool) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.wire import JOURNAL, REQUEST, Request, read_journal
+from harness.controls import without_controls
 from harness.engines.base import LOG
 
 MOST_JOURNAL_BYTES = 4 << 20
@@ -20,12 +21,6 @@ MOST_LOG_BYTES = 64 << 10
 MOST_NESTING = 20
 LARGEST_NUMBER = 1 << 63
 """What JSON readers everywhere take: larger integers and infinity are nothing that a guest has to say."""
-
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # colours and the like; a title and the like
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
-"""Terminal sequences, control characters other than tab and newline, and what turns the direction of writing."""
 
 _SECRET = re.compile(r"hf_[A-Za-z0-9]{10,}")
 """A Hugging Face token (https://huggingface.co/docs/hub/security-tokens)."""
@@ -72,8 +67,7 @@ def read_log_tail(folder: Path) -> str:
 
 def clean_text(text: str) -> str:
     """Text from a container without control characters, the user's name, and anything that looks like a token."""
-    encodable = text.encode("utf-8", "backslashreplace").decode()  # JSON can say half of a surrogate pair
-    return without_home(_SECRET.sub("hf_[removed]", _CONTROL.sub("", encodable)))
+    return without_home(_SECRET.sub("hf_[removed]", without_controls(text)))
 
 
 def without_home(text: str) -> str:

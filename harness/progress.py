@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from harness.controls import one_line
 from harness.exchange import clean_text, read_events
 from harness.launch import EXCHANGE, Prepared, launches_folder
 from harness.records import Launch
@@ -31,12 +32,12 @@ class Progress:
         self._counted = ""
 
     def say(self, text: str) -> None:
-        self._saying = clean_text(text).strip()
+        self._saying = one_line(clean_text(text)).strip()
         self._show(lambda: self._saying)
 
     def announce(self, text: str) -> None:
         self.stop()
-        self._console.print(Text(clean_text(text)), soft_wrap=True)
+        self._console.print(Text(one_line(clean_text(text))), soft_wrap=True)
 
     def begins(self, prepared: Prepared, number: int, total: int | None) -> None:
         self.stop()
@@ -48,7 +49,7 @@ class Progress:
 
     def ended(self, launch: Launch) -> None:
         self.stop()
-        line = Text(f"{self._counted} {launch.plan.cell} ({launch.plan.engine.name})  ".lstrip())
+        line = Text(f"{self._counted} {one_line(launch.plan.cell)} ({launch.plan.engine.name})  ".lstrip())
         verdict = launch.verdict
         style = {"pass": "green", "wrong output": "yellow"}.get(verdict.status, "red")
         line.append(verdict.status if verdict.cause is None else f"{verdict.status}: {verdict.cause}", style=style)
@@ -56,7 +57,7 @@ class Progress:
         if seconds is not None and factor is not None and verdict.status != "fail":
             line.append(f"  {seconds:.2f} s for {launch.plan.workload.audio_seconds:.1f} s of audio, {factor:.1f}x")
         if verdict.summary:
-            line.append(f"  in {verdict.stage}: {verdict.summary}")
+            line.append(f"  in {verdict.stage}: {one_line(verdict.summary)}")
         line.append(progress_text(launch))
         self._counted = ""
         self._console.print(line, soft_wrap=True)

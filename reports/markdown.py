@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from harness.controls import without_controls
 from harness.energy import NO_PRICE, Price
 from harness.records import Launch
 from harness.stats import Estimate
@@ -98,7 +99,7 @@ def write_page(path: Path, text: str) -> None:
 
 def escape_text(value: object) -> str:
     """Plain text for a line or a table's cell of Markdown."""
-    line = " ".join(str(value).split())
+    line = " ".join(without_controls(str(value)).split())
     escaped = "".join(_ENTITY_OF.get(sign, sign) for sign in line)
     # A bare address would become a link without any sign of Markdown's.
     return escaped.replace("://", ":&#47;/").replace("www.", "www&#46;")
@@ -111,7 +112,7 @@ def source_text(text: str) -> str:
 
 def code_span(value: object) -> str:
     """Text as code inside a line or a table's cell."""
-    text = " ".join(str(value).split()).replace("|", "\N{BROKEN BAR}") or " "
+    text = " ".join(without_controls(str(value)).split()).replace("|", "\N{BROKEN BAR}") or " "
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     if not longest:
         return f"`{text}`"
@@ -121,7 +122,7 @@ def code_span(value: object) -> str:
 
 def code_block(value: object) -> str:
     """Text as a fenced block, whose fence is longer than any in the text."""
-    text = str(value).rstrip()
+    text = without_controls(str(value).replace("\r\n", "\n").replace("\r", "\n")).rstrip()
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"

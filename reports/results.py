@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from benchmarks.wire import STAGES
+from harness.controls import without_controls
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from reports import tables
 from reports.memory import memory_text
@@ -50,7 +51,7 @@ def reproduction(row: tables.Row) -> str:
     options += ["--gpu", plan.gpu] if plan.gpu is not None else []
     words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
     words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
-    return f"make bench {' '.join(words)}  # {_one_line(plan.cell)}"
+    return without_controls(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
 
 
 def _one_line(value: object) -> str:

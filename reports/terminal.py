@@ -132,7 +132,7 @@ def print_launch(launch: Launch) -> None:
         lines["sampled"] = f"{len(sampled.times)} times, {len(sampled.series)} meters; {len(sampled.unavailable)} unavailable"
         lines["marks"] = "; ".join(marks_of(launch)) or "-"
     for name, value in lines.items():
-        print(f"{name:<9} {value}")
+        print(f"{name:<9} {_printable(value)}")
     if launch.chain:
         print(chain_text(launch))
 

@@ -42,5 +42,5 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         left_out.append(dispensable[0])
     with console.capture() as captured:
         console.print(table)
-    print(f"{title}\n")
+    print(f"{printable(title)}\n")
     print("\n".join(line.rstrip() for line in captured.get().splitlines() if line.strip()))

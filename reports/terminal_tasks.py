@@ -61,7 +61,7 @@ def _print_evidence(probe: Probe) -> None:
     for cell in probe.bad:
         if cell.verdict is None:
             continue
-        print(f"\n{_name(probe)}: {cell.step}: {cell.verdict.summary}")
+        print("\n" + printable(f"{_name(probe)}: {cell.step}: {cell.verdict.summary}"))
         if cell.signature is not None:
             print(f"  known as {cell.signature.id}: {cell.signature.explanation}\n  fix: {cell.signature.fix}")
         if cell.passes_with:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import catalog, places
+from harness.controls import one_line
 from harness.errors import NothingMeasuredError
 
 if TYPE_CHECKING:
@@ -200,4 +201,4 @@ def print_json(value: Any) -> None:
 
 def talk(text: str) -> None:
     """To stderr: it is no result."""
-    typer.echo(text, err=True)
+    typer.echo(one_line(text), err=True)

@@ -127,7 +127,7 @@ def test_output_that_is_wrong_is_not_ranked(workplace: Workplace, tmp_path: Path
     assert "Fastest" not in page
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_bench_leaves_a_whole_store_and_no_process(workplace: Workplace, number: signal.Signals) -> None:
     assert workplace.bench(*ONE).code == 0
     process = workplace.start_bench("local-cpu", "--launches", "50")

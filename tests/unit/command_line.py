@@ -31,7 +31,7 @@ Strixbench = Callable[..., Outcome]
 @pytest.fixture
 def strixbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Strixbench]:
     """Runs `main` as the installed command does; an exception of a bug comes through to the test."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["strixbench", *map(str, arguments)])
@@ -43,7 +43,8 @@ def strixbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         return Outcome(ended.value.code, captured.out, captured.err)
 
     yield run
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

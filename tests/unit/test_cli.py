@@ -2,14 +2,70 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
-from harness import __version__
+from harness import __version__, cli, places
 from harness.verbs import MODULE_OF, make_known
 from harness.verbs.base import app, models_app
 from tests.unit.command_line import Outcome, Strixbench, overlay
+
+
+def test_a_name_with_a_newline_or_a_terminal_s_signs_is_refused_in_one_line(strixbench: Strixbench) -> None:
+    outcome = strixbench("build", "cpu", "--wheelhouse", "no\nsuch\x1b[2J\u202e")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert len(outcome.err.splitlines()) == 1
+    assert not set(outcome.err) & set("\x1b\u202e")
+
+
+@pytest.mark.parametrize("verb", [("bench",), ("models", "fetch"), ("calibrate",)])
+def test_a_cache_where_no_folder_can_be_made_is_the_environment_s_fault(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
+) -> None:
+    monkeypatch.delenv("STRIXBENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
+    outcome = strixbench(*verb)
+    assert (outcome.code, outcome.out) == (3, "")
+    assert outcome.err == "strixbench: /proc/strixbench: No such file or directory\n"
+
+
+def test_a_file_of_our_own_that_is_missing_is_a_bug_and_keeps_its_traceback(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(**_: object) -> None:
+        (places.ROOT / "no-such-file").read_text()
+
+    monkeypatch.setattr(cli, "app", read)
+    with pytest.raises(FileNotFoundError):
+        strixbench("list")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_with_130_and_more_of_them_do_not_end_its_tidying(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    tidied = []
+
+    def interrupted(*_: object, **__: object) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            for again in (number, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.raise_signal(again)
+            tidied.append(True)
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr(cli, "_leave_the_terminal", lambda: None)  # the tests go on in it
+    assert strixbench("list") == Outcome(130, "", "strixbench: interrupted; every finished launch is in the store\n")
+    assert tidied == [True]
+
+
+def test_a_command_under_nohup_outlives_its_terminal(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(cli, "app", lambda **_: signal.raise_signal(signal.SIGHUP))
+    assert strixbench("list") == Outcome(0, "", "")
 
 
 def test_the_version_is_printed(strixbench: Strixbench) -> None:

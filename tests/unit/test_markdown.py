@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shlex
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.stats import Estimate
 from reports import tables
 from reports.markdown import (
     code_block,
+    code_span,
     escape_text,
     format_factor,
     format_gib,
@@ -78,8 +80,16 @@ HOSTILE = (
     "'; rm -rf / #",
     "$(touch x) `touch x`",
     "é 会議 ✅ \u202e reversed",
+    "red \x1b[31mand\x1b[0m \x1b]0;title\x07 \x00\x07\x08 \x9b2J",
     "\t",
 )
+
+
+def tamed(text: str) -> str:
+    """A hostile text without what commands a terminal or turns the direction of writing."""
+    for sign in ("\u202e", "\x1b[31m", "\x1b[0m", "\x1b]0;title\x07", "\x00", "\x07", "\x08", "\x9b"):
+        text = text.replace(sign, "")
+    return text
 
 
 def parsed(page: str) -> list[markdown_it.token.Token]:
@@ -306,7 +316,20 @@ def test_every_line_of_a_table_has_as_many_cells_as_its_head(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)
 def test_a_reader_sees_the_text_as_it_was_given(text: str) -> None:
     seen = "".join(child.content for token in parsed(f"x{escape_text(text)}x") for child in token.children or ())
-    assert seen == f"x{' '.join(text.split())}x"
+    assert seen == f"x{' '.join(tamed(text).split())}x"
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=repr)
+def test_no_sign_that_a_terminal_obeys_reaches_the_page(text: str) -> None:
+    page = page_with(text)
+    assert [sign for sign in page if unicodedata.category(sign) in ("Cc", "Cf") and sign not in "\n\t"] == []
+
+
+@pytest.mark.parametrize("filter_of_a_page", [escape_text, code_span, code_block])
+def test_a_name_that_is_no_text_can_be_written(filter_of_a_page: Callable[[object], str]) -> None:
+    name = "caf\udce9\x1b[2J\u202e.wav"  # as Python reads a file's name that is no UTF-8
+    assert "caf" in filter_of_a_page(name).encode("utf-8").decode()
+    assert not set(filter_of_a_page(name)) & set("\udce9\x1b\u202e")
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)
@@ -321,7 +344,7 @@ def test_no_address_becomes_a_link_by_itself(text: str) -> None:
 def test_a_block_holds_its_text_whole(text: str) -> None:
     (fence,) = parsed(code_block(text))
     assert fence.type == "fence"
-    assert fence.content.rstrip() == text.replace("\r\n", "\n").rstrip()
+    assert fence.content.rstrip() == tamed(text).replace("\r\n", "\n").rstrip()
 
 
 @pytest.mark.parametrize("name", ["evil:1\n```\n# heading", "evil:`x`", "evil:1\r# heading", "evil:$(touch x)", "evil:1 # x"])

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from harness.progress import Progress, progress_text
 from harness.records import Decision, StoppingRule
-from tests.unit.samples import a_launch, a_plan
+from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan
 
 UNTIL = StoppingRule(launches=50, until=0.02)
 
@@ -38,3 +38,14 @@ def test_the_line_of_a_launch_holds_it() -> None:
     launch = msgspec.structs.replace(a_launch(a_plan(stopping=UNTIL)), decision=Decision(half_width=0.0314, values=7))
     Progress(Console(file=stream, highlight=False)).ended(launch)
     assert stream.getvalue().rstrip().endswith("14.3x  (±3.14%, n = 7)")
+
+
+def test_a_name_with_a_newline_or_a_terminal_s_signs_stays_on_its_line() -> None:
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, highlight=False))
+    progress.announce("left out: a\nb\x1b[2J\u202e.wav: why")
+    progress.ended(a_failed_launch(a_plan(image="a\nb"), chain=[a_link("OSError", "one\ntwo")]))
+    first, second = stream.getvalue().splitlines()
+    assert first == "left out: a b.wav: why"
+    assert "a b/" in second
+    assert "one two" in second
