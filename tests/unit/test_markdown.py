@@ -424,3 +424,8 @@ def test_a_launch_whose_imports_failed_shows_the_torch_that_is_installed() -> No
         *failing_journal("import", a_link("builtins.ImportError", "no")),
     ]
     assert "| 2.8.0 |" in render_benchmarks([a_launch(journal=events, exit=ExitRecord(started=True, code=1))])
+
+
+def test_a_store_of_one_launch_is_told_in_the_singular() -> None:
+    assert ", 1 launch in the store\n" in render_benchmarks([a_launch()])
+    assert ", 2 launches in the store\n" in render_benchmarks([a_launch(), a_launch(a_plan(2))])
