@@ -93,16 +93,18 @@ def _cgroup_bytes(root: Path, *, peak: bool) -> tuple[int, str]:
     if cgroup is None:
         raise Unavailable("no cgroup that accounts memory is mounted here")
     path, version = cgroup.peak if peak else cgroup.current, f"cgroup v{cgroup.version}"
-    others = _others(cgroup.folder, root)
-    if others:
-        raise Unavailable(f"the cgroup is shared with {others} other process(es): it is no container's of its own")
+    shared = why_shared(cgroup.folder, root)
+    if shared:
+        raise Unavailable(shared)
     if not path.exists():
         since = ": kernels before 5.19 have none" if path.name == "memory.peak" else ""
         raise Unavailable(f"{version} has no {path.name} here{since}")
     return int(path.read_text()), f"{path.name} ({version})"
 
 
-def _others(folder: Path, root: Path) -> int:
-    """Processes of a cgroup that are neither this one, its children, nor the shell that started it."""
+def why_shared(folder: Path, root: Path = Path("/")) -> str:
+    """Why a cgroup's memory is not this process's alone: some in it are neither itself, its children, nor the shell that started
+    it. Empty: it is its own. Raises OSError and ValueError."""
     own = {os.getpid(), os.getppid(), *descendants(root)}
-    return sum(int(process) not in own for process in (folder / "cgroup.procs").read_text().split())
+    others = sum(int(process) not in own for process in (folder / "cgroup.procs").read_text().split())
+    return f"the cgroup is shared with {others} other process(es): it is no container's of its own" if others else ""

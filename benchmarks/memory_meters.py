@@ -10,6 +10,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.memory import why_shared
 from benchmarks.memory_files import Cgroup, field_bytes, find_cgroup, top_cgroup
 
 Read = Callable[[], int]
@@ -29,7 +30,7 @@ class Meters:
         self._offer("vm_hwm_bytes", "/proc/self/status VmHWM", lambda: field_bytes(status, "VmHWM"))
         cgroup = _cgroup(root)
         for meter, path in (("cgroup_current_bytes", cgroup.current), ("cgroup_peak_bytes", cgroup.peak)):
-            self._offer(meter, f"/{path.relative_to(root)}", _reader(path))
+            self._offer(meter, f"/{path.relative_to(root)}", _own_reader(path, root))
         for meter, (source, read) in _torch_reads().items():
             if device == "cpu":
                 self.unavailable[meter] = "torch counts no memory of a CPU"
@@ -109,16 +110,25 @@ def _torch_reads() -> dict[str, tuple[str, Read]]:
 
 
 def _cgroup(root: Path) -> Cgroup:
-    """This process's own, also one that it shares: what moves by a known size is its own. The top where none is known, so that
-    its meters say which file is missing."""
+    """This process's own, also one that it shares: that bounds it all the same. The top where none is known, so that its meters
+    say which file is missing."""
     try:
         return find_cgroup(root) or top_cgroup(root)
     except OSError:
         return top_cgroup(root)
 
 
-def _reader(path: Path) -> Read:
-    return lambda: int(path.read_text())
+def _own_reader(path: Path, root: Path) -> Read:
+    """A cgroup's meter, while nobody else is in the cgroup: what moves with others is believed of no pass either."""
+
+    def read() -> int:
+        value = int(path.read_text())
+        shared = why_shared(path.parent, root)
+        if shared:
+            raise ValueError(shared)
+        return value
+
+    return read
 
 
 def _reason(error: Exception) -> str:

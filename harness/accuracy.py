@@ -130,6 +130,11 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(file for file in self.files if file.is_failure)
 
     @property
+    def without_score(self) -> tuple[FileResult, ...]:
+        """What failed, then what has no reference or no recording."""
+        return (*self.failed, *(file for file in self.files if file.outcome == "unscored"))
+
+    @property
     def hours_an_hour(self) -> float | None:
         """Audio hours that an hour of processing diarizes."""
         return self.audio_seconds / self.processing_seconds if self.processing_seconds > 0 else None

@@ -26,6 +26,7 @@ from harness.errors import HostError, UsageError
 from harness.exchange import clean_text
 from harness.host_records import HostRecord
 from harness.records import CacheRecord, EngineRecord, Plan
+from harness.words import counted
 
 CacheMode = Literal["empty", "keep"]
 
@@ -215,7 +216,7 @@ def finish(plan: Plan, folder: Path, record: CacheRecord | None, *, came_through
         return record
     about = _read_about(plan.cache_key) or About(image=plan.image.name)
     if after.remark or after.bytes > MOST_KEPT_BYTES or after.files > MOST_KEPT_FILES:
-        held = f"{after.files} files, {after.bytes / 2**30:.1f} GiB" + (f", {after.remark}" if after.remark else "")
+        held = f"{counted(after.files, 'file')}, {after.bytes / 2**30:.1f} GiB" + (f", {after.remark}" if after.remark else "")
         said = f"the kernel cache {plan.cache_key} held {held}: it was emptied, and its next launch is a cold one"
         if not remove_folder(folder):
             said = f"the kernel cache {plan.cache_key} holds {held}, and cannot be emptied: {how_to_remove(folder)}"

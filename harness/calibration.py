@@ -18,6 +18,7 @@ import msgspec
 
 from harness.meter_names import of_kind, suffix_of
 from harness.records import Launch, Telemetry, number
+from harness.words import counted
 
 TASK = "calibrate"
 
@@ -254,7 +255,7 @@ def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
     # Lengths may differ where a record was damaged.
     inside = [v for at, v in zip(series.times, values, strict=False) if v is not None and window.begin <= at <= window.end]
     if len(inside) < LEAST_SAMPLES:
-        return None, f"{len(inside)} samples in {window.end - window.begin:.1f} s, {LEAST_SAMPLES} are needed"
+        return None, f"{counted(len(inside), 'sample')} in {window.end - window.begin:.1f} s, {LEAST_SAMPLES} are needed"
     return median(inside), ""
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import fnmatch
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from harness.errors import UsageError
+from harness.words import counted
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".sph")
 
@@ -28,6 +29,7 @@ MOST_LOOKED_AT = 200_000
 """Files of a folder that are looked at: more is no corpus but a disk."""
 
 MOST_NAME_CHARACTERS = 100
+MOST_NOTES = 20
 
 LONGEST_TURN_SECONDS = 24 * 3600.0
 """Nobody speaks for longer: such a duration is milliseconds, or a slip."""
@@ -89,10 +91,11 @@ def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*
 
     Raises `UsageError` where there is no folder, or no pair in it.
     """
-    found, others = _files_below(folder), _files_below(references) if references is not None else []
-    texts = others if references is not None else found
+    found = _files_below(folder)
+    texts = _files_below(references) if references is not None else found
     base = references if references is not None else folder
-    audio = [path for path in found if path.suffix.lower() in AUDIO_ENDINGS and _matches(path, folder, files)]
+    chosen = [path for path in found if path.suffix.lower() in AUDIO_ENDINGS and _matches(path, folder, files)]
+    audio = [path for path in chosen if path.is_file()]
     rttms = [path for path in texts if path.suffix.lower() == ".rttm"]
     notes = []
     if any(PREFERRED in path.parts for path in rttms) and any(PASSED_OVER in path.parts for path in rttms):
@@ -103,22 +106,27 @@ def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*
         [parse_rttm(_text_of(path), file=_named(path, base), stem=path.stem) for path in rttms],
         [parse_uem(_text_of(path), file=_named(path, base), stem=path.stem) for path in texts if path.suffix.lower() == ".uem"],
         folder=folder,
+        odd=[path for path in chosen if not path.is_file()],
     )
     if not corpus.pairs:
-        raise UsageError(_no_pairs(folder, audio, rttms, corpus, files=files))
+        raise UsageError(_no_pairs(folder, chosen, rttms, corpus, files=files))
     if len(corpus.pairs) > MOST_FILES:
         raise UsageError(f"{folder} has {len(corpus.pairs)} recordings; at most {MOST_FILES} a run: choose some with --files")
     return msgspec.structs.replace(corpus, notes=(*notes, *corpus.notes))
 
 
-def pair_up(audio: Sequence[Path], rttms: Sequence[Lines], uems: Sequence[Lines], *, folder: Path) -> Corpus:
-    """Recordings with their references and scored regions; pure."""
+def pair_up(
+    audio: Sequence[Path], rttms: Sequence[Lines], uems: Sequence[Lines], *, folder: Path, odd: Sequence[Path] = ()
+) -> Corpus:
+    """Recordings with their references and scored regions; pure. ``odd`` are named as recordings and are no plain files."""
     ids = {name for lines in rttms for name in (*lines.of, *lines.bad)}
     recordings: dict[str, list[Path]] = {}
     for path in audio:
         recordings.setdefault(_id_of(path, ids), []).append(path)
-    said, bad = _by_id(rttms, recordings)
-    regions, bad_regions = _by_id(uems, recordings)
+    renamed = _renamed(rttms, recordings)
+    said, bad = _by_id(rttms, renamed)
+    # A UEM may call a recording as its reference does, and is never guessed to be of another.
+    regions, bad_regions = _by_id(uems, [each for each in _renamed(uems, recordings) if each in renamed])
     pairs: list[Pair] = []
     left_out: list[LeftOut] = []
     for name, paths in sorted(recordings.items()):
@@ -136,13 +144,43 @@ def pair_up(audio: Sequence[Path], rttms: Sequence[Lines], uems: Sequence[Lines]
                 regions=scored,  # type: ignore[arg-type]
             )
         )
-    without = sorted((set(said) | set(bad)) - set(recordings))
+    refused = {_id_of(path, ids): f"{_named(path, folder)} is not a plain file" for path in odd}
+    refused = {name: why for name, why in refused.items() if name not in recordings}
+    left_out += [
+        LeftOut(name=name[:MOST_NAME_CHARACTERS], why=why, is_failure=name in said or name in bad)
+        for name, why in sorted(refused.items())
+    ]
+    without = sorted((set(said) | set(bad)) - set(recordings) - set(refused))
     left_out += [
         LeftOut(name=name[:MOST_NAME_CHARACTERS], why="a reference without a recording", is_failure=False) for name in without
     ]
-    unknown = sorted((set(regions) | set(bad_regions)) - set(recordings) - set(without))
-    notes = (f"a UEM names {_listed(unknown)}, of which there is neither a recording nor a reference",) if unknown else ()
-    return Corpus(pairs=tuple(pairs), left_out=tuple(left_out), notes=notes)
+    known = {*recordings, *refused, *without}
+    return Corpus(pairs=tuple(pairs), left_out=tuple(left_out), notes=tuple(_notes(said, uems, regions, bad_regions, known)))
+
+
+def _notes(
+    said: Found, uems: Sequence[Lines], regions: Found, bad_regions: Mapping[str, str], known: Collection[str]
+) -> list[str]:
+    """What is odd about references and UEMs and keeps no recording from being scored."""
+    notes = []
+    twice = [name for name, of in sorted(said.items()) if name in known and len(of) > 1 and len(set(of.values())) == 1]
+    if twice:
+        notes.append(f"{_listed(said[twice[0]])} say the same of {_listed(twice)}: one of them is read")
+    passed_over = [
+        lines
+        for lines in uems
+        if lines.stem in known and lines.stem not in regions and not {*lines.of, *lines.bad} & set(known)
+    ]
+    notes += [
+        f"{lines.file} names {_listed(sorted({*lines.of, *lines.bad}))}, not {lines.stem}: it is not applied to {lines.stem}"
+        for lines in passed_over[:MOST_NOTES]
+        if lines.stem not in bad_regions
+    ]
+    told = {name for lines in passed_over for name in (*lines.of, *lines.bad)}
+    unknown = sorted((set(regions) | set(bad_regions)) - set(known) - told)
+    if unknown:
+        notes.append(f"a UEM names {_listed(unknown)}, of which there is neither a recording nor a reference")
+    return notes
 
 
 def parse_rttm(text: str, *, file: str, stem: str) -> Lines:
@@ -165,7 +203,7 @@ def parse_rttm(text: str, *, file: str, stem: str) -> Lines:
             continue
         turns.setdefault(fields[1], []).append(turn)
     if not turns and not bad:
-        bad[stem] = f"{file} has no SPEAKER line: it is not RTTM, empty, or not to be read"
+        bad[stem] = f"{file} has no SPEAKER line: it is not RTTM, empty, no plain file, or not to be read"
     return Lines(file=file, stem=stem, of={name: tuple(of) for name, of in turns.items()}, bad=bad)
 
 
@@ -186,7 +224,7 @@ def parse_uem(text: str, *, file: str, stem: str) -> Lines:
             continue
         regions.setdefault(fields[0], []).append((start, end))
     if not regions and not bad:
-        bad[stem] = f"{file} names no region to be scored: it is not UEM, empty, or not to be read"
+        bad[stem] = f"{file} names no region to be scored: it is not UEM, empty, no plain file, or not to be read"
     return Lines(file=file, stem=stem, of={name: tuple(of) for name, of in regions.items()}, bad=bad)
 
 
@@ -194,17 +232,21 @@ Found = dict[str, dict[str, tuple[tuple[object, ...], ...]]]
 """File id -> the file that says it -> what it says."""
 
 
-def _by_id(texts: Iterable[Lines], recordings: Mapping[str, object]) -> tuple[Found, dict[str, str]]:
-    """What files say of each id. A file of one id that no recording has speaks for the recording of its own name."""
+def _renamed(texts: Iterable[Lines], recordings: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Of files of one id that no recording has, and of a recording's name themselves: that id and that name."""
+    alone = [(lines.stem, {*lines.of, *lines.bad}) for lines in texts if lines.stem in recordings]
+    return [(next(iter(names)), stem) for stem, names in alone if len(names) == 1 and not names & set(recordings)]
+
+
+def _by_id(texts: Iterable[Lines], renamed: Collection[tuple[str, str]]) -> tuple[Found, dict[str, str]]:
+    """What files say of each id. One that is ``renamed`` speaks for the recording of its file's name."""
     said: Found = {}
     bad: dict[str, str] = {}
     for lines in texts:
-        names = {*lines.of, *lines.bad}
-        renamed = lines.stem if len(names) == 1 and not names & set(recordings) and lines.stem in recordings else None
         for name, of in lines.of.items():
-            said.setdefault(renamed or name, {})[lines.file] = of
+            said.setdefault(lines.stem if (name, lines.stem) in renamed else name, {})[lines.file] = of
         for name, why in lines.bad.items():
-            bad.setdefault(renamed or name, why)
+            bad.setdefault(lines.stem if (name, lines.stem) in renamed else name, why)
     return said, bad
 
 
@@ -237,16 +279,17 @@ def _no_pairs(folder: Path, audio: Sequence[Path], rttms: Sequence[Path], corpus
         chosen = f" that matches --files {files}" if files != "*" else ""
         return f"{folder} has no recording{chosen} ({' '.join(AUDIO_ENDINGS)})"
     if not rttms:
-        return f"{folder} has {len(audio)} recordings and no .rttm file; name their folder with --references"
+        return f"{folder} has {counted(len(audio), 'recording')} and no .rttm file; name their folder with --references"
     first = next((each for each in corpus.left_out if each.is_failure), corpus.left_out[0])
     return (
-        f"{folder} has {len(audio)} recordings and {len(rttms)} .rttm files, and none belong together: a recording is named "
+        f"{folder} has {counted(len(audio), 'recording')} and {counted(len(rttms), '.rttm file')}, and none belong together: a recording is named "
         f"as the second column of its RTTM. {first.name}: {first.why}"
     )
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """Plain files below a folder, sorted; hidden ones and links to folders are passed over. Raises `UsageError`."""
+    """Files below a folder, sorted, also what is no plain one; hidden ones and links to folders are passed over. Raises
+    `UsageError`."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; name one with recordings and their .rttm files")
     found: list[Path] = []
@@ -257,11 +300,13 @@ def _files_below(folder: Path) -> list[Path]:
         if looked_at > MOST_LOOKED_AT:
             raise UsageError(f"{folder} has over {MOST_LOOKED_AT} files; name the folder of the corpus itself")
         found += [Path(at) / name for name in names if not name.startswith(".")]
-    return sorted(path for path in found if path.is_file())
+    return sorted(found)
 
 
 def _text_of(path: Path) -> str:
     """A reference's text; empty where it cannot be read, which its reader then says of it."""
+    if not path.is_file():  # reading a pipe would wait for its writer
+        return ""
     try:
         return path.read_bytes().decode("utf-8-sig", "replace")
     except OSError:

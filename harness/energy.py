@@ -17,6 +17,7 @@ import msgspec
 
 from harness.meter_names import kind_of, of_kind, suffix_of
 from harness.records import Launch, Telemetry, number
+from harness.words import counted
 
 FEWEST_SAMPLES = 4
 """Inside a window: with fewer, its borders, which are interpolated, weigh more than what was sampled."""
@@ -122,9 +123,7 @@ def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "
         whole = Window(windows[0].begin, windows[-1].end, len(windows))
         if not _is_covered(telemetry, meters, whole):
             inside = min(_samples_inside(telemetry, meter, whole) for meter in meters)
-            return (
-                f"passes of {whole.end - whole.begin:.1f} s in all hold {inside} samples, of {FEWEST_SAMPLES} that are needed"
-            )
+            return f"passes of {whole.end - whole.begin:.1f} s in all hold {counted(inside, 'sample')}, of {FEWEST_SAMPLES} that are needed"
         windows = (whole,)
     return Energy(
         meter=" + ".join(meters),

@@ -133,7 +133,9 @@ def _result_seconds(launch: Launch) -> float | None:
     ended = number(launch.ends("cold").get("at"))
     if launch.start_seconds is None or begun is None or ended is None or ended < begun:
         return None
-    return launch.start_seconds + ended - begun
+    seconds, whole = launch.start_seconds + ended - begun, launch.wall_seconds
+    # Both times are the guest's words: what lies outside of the launch is none.
+    return seconds if seconds > 0 and (whole is None or seconds <= whole) else None
 
 
 def _growth(launches: Sequence[Launch]) -> tuple[float, float] | None:

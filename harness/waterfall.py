@@ -92,7 +92,9 @@ def waterfall_of(launch: Launch) -> Waterfall | None:
         return None
     passes = sum(event.get("event") == "pass" and event.get("stage") == "warm" for event in launch.journal)
     try:
-        parts = tuple(_parts(launch.journal, whole, start, _span(first, last)))
+        if not -TOLERANCE * whole <= start <= (1 + TOLERANCE) * whole:
+            raise _Impossible(f"its first line is not of the {whole:.2f} s that it ran")
+        parts = tuple(_parts(launch.journal, whole, start, _span(first, last, whole)))
         share = sum(part.share for part in parts)
         if abs(share - 1) > TOLERANCE:
             raise _Impossible(f"its parts sum to {share:.1%} of the {whole:.2f} s that it ran")
@@ -135,7 +137,7 @@ def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, spa
     claimed = 0.0
     for event in ends:
         stage = str(event["stage"])
-        seconds = _seconds(event, "seconds", f"stage {stage}")
+        seconds = _seconds(event, "seconds", f"stage {stage}", whole)
         claimed += seconds
         inside = (
             [event] if stage not in PASSES else [e for e in journal if e.get("event") == "pass" and e.get("stage") == stage]
@@ -147,7 +149,7 @@ def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, spa
 
 def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[str, Any]], whole: float) -> Iterator[Part]:
     """A stage as its parts, of what lies inside it (its passes, or itself); what they leave is ``rest``."""
-    seconds, processor = _seconds(end, "seconds", f"stage {stage}"), _processor(end.get("processor_seconds"))
+    seconds, processor = _seconds(end, "seconds", f"stage {stage}", whole), _processor(end.get("processor_seconds"))
     wall: dict[str, float] = {}
     spent: dict[str, float] = {}
     told = True
@@ -156,7 +158,7 @@ def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[st
         of_processor = _mapping(event.get("processor_parts"))
         names = _names(parts)
         for name, value in parts.items():
-            wall[names[name]] = wall.get(names[name], 0.0) + _seconds({"of": value}, "of", f"{names[name]} in {stage}")
+            wall[names[name]] = wall.get(names[name], 0.0) + _seconds({"of": value}, "of", f"{names[name]} in {stage}", whole)
             found = _processor(of_processor.get(name))
             told = told and found is not None
             spent[names[name]] = spent.get(names[name], 0.0) + (found or 0.0)
@@ -182,25 +184,33 @@ def _part(stage: str, name: str, seconds: float, processor_seconds: float | None
     """A part that can be. Raises `_Impossible` where it took less than nothing, beyond what clocks may differ."""
     where = f"{name} in {stage}" if name else stage
     if seconds < -TOLERANCE * whole:
-        raise _Impossible(
-            f"what is left for {where} is {seconds:.2f} s: the parts are longer than the {whole:.2f} s that it ran"
-        )
+        left = f"{seconds:.2f} s" if seconds > -10 * whole else "far less than nothing"
+        raise _Impossible(f"what is left for {where} is {left}: the parts are longer than the {whole:.2f} s that it ran")
     return Part(stage, name, max(0.0, seconds), processor_seconds, max(0.0, seconds) / whole)
 
 
-def _span(first: Mapping[str, Any], last: Mapping[str, Any]) -> float:
+def _span(first: Mapping[str, Any], last: Mapping[str, Any], whole: float) -> float:
     """Seconds from the guest's first line to its last. Raises `_Impossible`."""
     begun, ended = number(first.get("at")), number(last.get("at"))
     if begun is None or ended is None:
         raise _Impossible("the journal does not say when it began and ended")
+    if ended < begun:
+        raise _Impossible("its last line is from before its first")
+    if ended - begun > (1 + TOLERANCE) * whole:
+        raise _Impossible(f"its lines are further apart than the {whole:.2f} s that it ran")
     return ended - begun
 
 
-def _seconds(event: Mapping[str, Any], key: str, what: str) -> float:
-    """Raises `_Impossible` where it is no time."""
+def _seconds(event: Mapping[str, Any], key: str, what: str, whole: float) -> float:
+    """Raises `_Impossible` where it is no time, or one that the launch did not have. The value itself is not quoted: a container
+    chose it, and it may have any number of digits."""
     value = number(event.get(key))
-    if value is None or value < 0:
-        raise _Impossible(f"{what} took {value if value is not None else 'no number of'} s")
+    if value is None:
+        raise _Impossible(f"{what} took no number of s")
+    if value < 0:
+        raise _Impossible(f"{what} took less than no time")
+    if value > (1 + TOLERANCE) * whole:
+        raise _Impossible(f"{what} took longer than the {whole:.2f} s that it ran")
     return value
 
 

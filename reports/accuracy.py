@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from harness import words
 from harness.accuracy import FEWEST_FOR_INTERVAL, Accuracy, FileResult, Total, accuracies_of
 from harness.records import Launch
 from harness.stats import CONFIDENCE
@@ -42,7 +43,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        return f"{self.pipeline} on {self.name}: {self.files} recordings, {length_text(self.seconds)}"
+        return f"{self.pipeline} on {self.name}: {words.counted(self.files, 'recording')}, {length_text(self.seconds)}"
 
 
 def section(page: Page) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from benchmarks.wire import STAGES
 from harness.cost_model import CostModel, Interval, NoFit, Point, fit_cost
 from harness.records import Launch
 from harness.stopping import value_of
+from harness.words import counted
 from reports.page import Page
 
 COST_COLUMNS = ("Image", "Engine", "GFX", "Pipeline", "Lengths x launches", "Fixed", "Marginal", "R²", "An hour", "Remarks")
@@ -62,7 +63,11 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def _wrong(self) -> list[str]:
         wrong = sum(launch.verdict.status == "wrong output" for launch in self.launches)
-        return [f"wrong output in {wrong} of {len(self.launches)} launches: a speed of nothing"] if wrong else []
+        return (
+            [f"wrong output in {wrong} of {counted(len(self.launches), 'launch', 'launches')}: a speed of nothing"]
+            if wrong
+            else []
+        )
 
 
 def section(page: Page) -> dict[str, Any]:

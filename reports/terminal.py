@@ -11,6 +11,7 @@ from harness.fingerprints import fingerprint_of
 from harness.image_variables import not_of_plan, text_of
 from harness.records import Launch, Purpose
 from harness.stopping import rule_text, stop_text
+from harness.words import counted
 from reports import tables
 from reports.agreement import agreement_rows, format_cosine, format_difference
 from reports.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
@@ -129,7 +130,9 @@ def print_launch(launch: Launch) -> None:
         )
     if launch.telemetry is not None:
         sampled = launch.telemetry
-        lines["sampled"] = f"{len(sampled.times)} times, {len(sampled.series)} meters; {len(sampled.unavailable)} unavailable"
+        lines["sampled"] = (
+            f"{counted(len(sampled.times), 'time')}, {counted(len(sampled.series), 'meter')}; {len(sampled.unavailable)} unavailable"
+        )
         lines["marks"] = "; ".join(marks_of(launch)) or "-"
     for name, value in lines.items():
         print(f"{name:<9} {_printable(value)}")

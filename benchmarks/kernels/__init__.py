@@ -70,7 +70,9 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
         raise KernelsFailed(f"no kernel was timed: pytest ended with status {status}; what it printed is in the log")
     if suite.bad or status != 0:
         of = len(suite.done) + len(suite.bad)
-        raise KernelsFailed(f"{len(suite.bad)} of {of} kernels could not be timed (pytest's status {status}): {suite.why}")
+        raise KernelsFailed(
+            f"{len(suite.bad)} of {of} kernel{'' if of == 1 else 's'} could not be timed (pytest's status {status}): {suite.why}"
+        )
     return {
         "kernels": len(suite.done),
         "notes": notes,

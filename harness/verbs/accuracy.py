@@ -71,6 +71,7 @@ def accuracy(
     from harness.request import Request
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    memory_bytes = parse_size(memory)
     known = catalog.load_catalog(catalogs or ())
     row = catalog.select_pipeline(known, pipeline)
     _refuse(row.name, name, collar, corpus, report_to)
@@ -93,7 +94,7 @@ def accuracy(
             folders={"corpus": laid.path},
             timeout_seconds=_limit_seconds(laid, 0),
             label=label,
-            memory_bytes=parse_size(memory),
+            memory_bytes=memory_bytes,
             flags=relaxed,
             gpu=gpu,
         ),
@@ -122,6 +123,7 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
     """The corpus, laid out, and what is wrong with it told."""
     from harness.corpus import read_corpus
     from harness.corpus_folder import lay_out
+    from harness.words import counted
     from reports.accuracy import length_text
 
     progress = base.show_progress()
@@ -135,7 +137,7 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
         progress.announce(note)
     for each in laid.left_out:
         progress.announce(f"left out: {each.name}: {each.why}")
-    progress.announce(f"{len(laid.files)} recordings, {length_text(laid.seconds)}")
+    progress.announce(f"{counted(len(laid.files), 'recording')}, {length_text(laid.seconds)}")
     return laid
 
 

@@ -8,6 +8,7 @@ import typer
 
 from harness import catalog
 from harness.verbs import base
+from harness.words import counted
 
 
 @base.models_app.command("fetch")
@@ -34,7 +35,7 @@ def fetch_models(
     show_licences(fetched.new_files, say=base.talk)
     for revision in dict.fromkeys(f"{file.repository}@{file.revision}" for file in fetched.files if file.repository):
         typer.echo(revision)
-    typer.echo(f"{len(fetched.files)} files verified in {fetched.folder}")
+    typer.echo(f"{counted(len(fetched.files), 'file')} verified in {fetched.folder}")
 
 
 @base.app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from pathlib import Path
@@ -38,6 +39,8 @@ def a_host(root: Path, *, cgroup: str = "0::/", available: int = 8 * GIB, **file
         "proc/meminfo": f"MemTotal:       99999999 kB\nMemAvailable:   {available // 1024} kB\n",
         **files,
     }
+    groups = {f"{Path(name).parent}/cgroup.procs" for name in files if "cgroup/" in name}
+    texts = {**dict.fromkeys(groups, f"{os.getpid()}\n{os.getppid()}\n"), **texts}
     for name, text in texts.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -82,6 +85,24 @@ def test_a_cgroup_that_is_none_is_unavailable(tmp_path: Path, text: str) -> None
     meters = Meters("cpu", a_host(tmp_path, cgroup=text))
     assert set(meters.read()) == {"vm_rss_bytes", "vm_hwm_bytes"}
     assert "cgroup_current_bytes" in meters.unavailable
+
+
+def test_a_group_that_others_are_in_is_unavailable_as_it_is_to_the_passes(tmp_path: Path) -> None:
+    files = {"sys/fs/cgroup/memory.current": "7", "sys/fs/cgroup/memory.peak": "9"}
+    host = a_host(tmp_path, **files, **{"sys/fs/cgroup/cgroup.procs": f"{os.getpid()}\n1000001\n1000002\n"})
+    meters = Meters("cpu", host)
+    assert set(meters.read()) == {"vm_rss_bytes", "vm_hwm_bytes"}
+    assert "the cgroup is shared with 2 other process(es)" in meters.unavailable["cgroup_current_bytes"]
+    assert "the cgroup is shared with 2 other process(es)" in meters.unavailable["cgroup_peak_bytes"]
+
+
+def test_a_group_that_others_join_later_is_left_out_from_then_on(tmp_path: Path) -> None:
+    host = a_host(tmp_path, **{"sys/fs/cgroup/memory.current": "7"})
+    meters = Meters("cpu", host)
+    assert meters.read()["cgroup_current_bytes"] == 7
+    (host / "sys/fs/cgroup/cgroup.procs").write_text(f"{os.getpid()}\n1000001\n")
+    assert "cgroup_current_bytes" not in meters.read()
+    assert "shared with 1 other" in meters.unavailable["cgroup_current_bytes"]
 
 
 def test_a_meter_that_breaks_later_is_left_out_and_says_why(tmp_path: Path) -> None:

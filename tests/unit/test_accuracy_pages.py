@@ -127,6 +127,22 @@ def test_the_page_shows_the_worst_recordings_and_every_failure() -> None:
     assert "- f15: failed. builtins.RuntimeError: HIP error: no kernel" in text
 
 
+def test_the_page_and_the_terminal_name_the_same_recordings_without_a_score(capsys: pytest.CaptureFixture[str]) -> None:
+    left_out = [
+        {"name": "alone", "why": "no reference names it", "is_failure": False},
+        {"name": "bad", "why": "it is silent", "is_failure": True},
+    ]
+    launch = an_accuracy_launch(1, [a_result(0)], files=1, options={"left_out": left_out})
+    print_accuracies(accuracies_of([launch]))
+    terminal, text = capsys.readouterr().out, page(launch)
+    assert "- bad: left out. it is silent\n- alone: unscored. no reference names it\n" in text
+    assert "bad: left out: it is silent" in terminal
+    assert "alone: unscored: no reference names it" in terminal
+    assert row(text, "cpu")[4] == "1 of 2"
+    assert "1 recording, 1.0 min" in text
+    assert "1 recording, 1.0 min" in terminal
+
+
 def test_a_run_is_no_row_of_the_results_and_the_same_store_gives_the_same_page() -> None:
     launch = an_accuracy_launch(1, [a_result(0), failing(1)])
     text = page(launch)

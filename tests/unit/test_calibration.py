@@ -240,7 +240,7 @@ def test_readings_that_failed_are_left_out_and_too_few_are_no_level() -> None:
     assert finding(every_other, "gtt_used_bytes").judgement == RIGHT
     slow = msgspec.structs.replace(a_calibration_launch(), telemetry=made_up_series({"gtt_used_bytes": float}, hertz=0.4))
     assert finding(slow, "gtt_used_bytes").judgement == UNAVAILABLE
-    assert "samples in 3.0 s, 2 are needed" in finding(slow, "gtt_used_bytes").why
+    assert "1 sample in 3.0 s, 2 are needed" in finding(slow, "gtt_used_bytes").why
 
 
 @pytest.mark.parametrize("name", ["fdinfo_gpu_bytes", "kfd_vram_bytes"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -155,7 +156,7 @@ def test_a_uem_of_unknown_files_is_noted_and_one_that_is_broken_costs_its_record
     ("files", "said"),
     [
         ((), "has no recording"),
-        (("one.wav",), "1 recordings and no .rttm file; name their folder with --references"),
+        (("one.wav",), "1 recording and no .rttm file; name their folder with --references"),
         (("one.wav", "two.rttm"), "none belong together: a recording is named as the second column of its RTTM. one: no ref"),
         (("one.txt", "one.rttm"), "has no recording"),
     ],
@@ -292,3 +293,55 @@ def test_a_turn_of_over_a_day_is_the_fault_of_its_line(tmp_path: Path) -> None:
     a_pair(tmp_path, "good", *TURNS)
     a_pair(tmp_path, "odd", (0.0, 1.0, "a"), (1.0, 90_000.0, "a"))
     assert why(read_corpus(tmp_path), "odd") == "odd.rttm, line 2: a turn of 90000 s is longer than a day; RTTM is in seconds"
+
+
+def test_a_uem_of_another_id_is_not_applied_to_the_recording_of_its_name(tmp_path: Path) -> None:
+    a_pair(tmp_path, "a", *TURNS, uem="zzz 1 0 1\n")
+    corpus = read_corpus(tmp_path)
+    assert corpus.pairs[0].regions is None
+    assert corpus.notes == ("a.uem names zzz, not a: it is not applied to a",)
+
+
+def test_a_uem_may_call_a_recording_as_its_reference_does(tmp_path: Path) -> None:
+    a_pair(tmp_path, "my talk", uem="talk1 1 0 1\n")
+    write_rttm(tmp_path / "my talk.rttm", *TURNS, recording="talk1")
+    corpus = read_corpus(tmp_path)
+    assert (corpus.pairs[0].regions, corpus.notes) == (((0.0, 1.0),), ())
+
+
+def test_references_that_say_the_same_are_read_once_and_that_is_told(tmp_path: Path) -> None:
+    a_recording(tmp_path, "one.wav")
+    a_reference(tmp_path / "a", "one")
+    a_reference(tmp_path / "b", "one")
+    corpus = read_corpus(tmp_path)
+    assert names(corpus) == ["one"]
+    assert corpus.notes == ("a/one.rttm, b/one.rttm say the same of one: one of them is read",)
+
+
+def test_what_is_no_plain_file_is_called_that_and_never_opened(tmp_path: Path) -> None:
+    a_pair(tmp_path, "good", *TURNS)
+    os.mkfifo(tmp_path / "fifo.wav")
+    (tmp_path / "dangling.wav").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "alone.wav")
+    for name in ("fifo", "dangling"):
+        a_reference(tmp_path, name)
+    a_recording(tmp_path, "piped.wav")
+    os.mkfifo(tmp_path / "piped.rttm")
+    corpus = read_corpus(tmp_path)
+    assert names(corpus) == ["good"]
+    for name in ("fifo", "dangling", "alone"):
+        assert why(corpus, name) == f"{name}.wav is not a plain file"
+    assert "piped.rttm has no SPEAKER line: it is not RTTM, empty, no plain file" in why(corpus, "piped")
+    assert {each.name: each.is_failure for each in corpus.left_out} == {
+        "alone": False,
+        "dangling": True,
+        "fifo": True,
+        "piped": True,
+    }
+
+
+def test_a_folder_of_a_pipe_alone_is_refused_with_the_reason(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.wav")
+    a_reference(tmp_path, "fifo")
+    with pytest.raises(UsageError, match=r"has 1 recording and 1 \.rttm file, .* fifo: fifo.wav is not a plain file"):
+        read_corpus(tmp_path)

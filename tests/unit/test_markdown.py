@@ -456,3 +456,8 @@ def test_what_rows_of_several_recordings_have_in_common_is_said_once() -> None:
     assert compatibility.count("| cpu | podman | cpu |") == 1
     assert page.split("## What ran")[1].split("## ")[0].count("| cpu | podman 5.7.0 |") == 1
     assert page.split("## How to reproduce")[1].count("make bench IMAGE=cpu") == 2
+
+
+def test_a_store_of_one_launch_is_told_in_the_singular() -> None:
+    assert ", 1 launch in the store\n" in render_benchmarks([a_launch()])
+    assert ", 2 launches in the store\n" in render_benchmarks([a_launch(), a_launch(a_plan(2))])

@@ -146,3 +146,11 @@ def test_the_page_has_the_table_and_the_alarm_and_an_old_store_has_neither() -> 
     assert alarms(rows_of(dead), dead)[0].startswith("rocm: dead kernel cache: of the 383.00 s")
     assert alarms(rows_of(a_working_cache()), a_working_cache()) == ()
     assert "second launch" not in render_benchmarks([a_launch()])
+
+
+@pytest.mark.parametrize(("start", "known"), [(0.4, True), (-(2.0**62), False), (2.0**62, False)])
+def test_a_first_result_from_outside_of_the_launch_has_no_time(start: float, known: bool) -> None:
+    runs = [msgspec.structs.replace(each, wall_seconds=500.0, start_seconds=start) for each in a_working_cache()]
+    times = three_times(runs)
+    assert times is not None
+    assert (times.cold_result_seconds is not None) == known

@@ -55,6 +55,11 @@ def test_what_cannot_be_scored_is_refused_before_anything_runs(
     assert not (tmp_path / "results" / "strixbench.db").exists()
 
 
+def test_options_are_read_before_the_corpus(strixbench: Strixbench, tmp_path: Path) -> None:
+    outcome = strixbench("accuracy", "local-cpu", "--corpus", tmp_path / "nowhere", "--memory", "abc")
+    assert (outcome.code, outcome.err) == (2, "strixbench: --memory 'abc' is not a size such as 512m or 8g\n")
+
+
 def test_a_corpus_must_be_named(strixbench: Strixbench) -> None:
     outcome = strixbench("accuracy", "local-cpu")
     assert (outcome.code, outcome.err) == (2, "strixbench: name a folder of recordings and their .rttm files: --corpus DIR\n")

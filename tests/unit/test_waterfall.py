@@ -136,20 +136,23 @@ def test_a_failed_stage_has_its_time() -> None:
 @pytest.mark.parametrize(
     ("changes", "flaw"),
     [
-        ({"end_import": {"seconds": -1.0}}, "stage import took -1.0 s"),
+        ({"end_import": {"seconds": -1.0}}, "stage import took less than no time"),
         ({"end_import": {"seconds": math.nan}}, "stage import took no number of s"),
         ({"end_import": {"seconds": None}}, "stage import took no number of s"),
         ({"end_import": {"seconds": "2"}}, "stage import took no number of s"),
-        ({"end_import": {"seconds": 1e300}}, "what is left for between stages"),
+        ({"end_import": {"seconds": 1e300}}, "stage import took longer than the 40.00 s that it ran"),
         ({"end_import": {"seconds": 29.0}}, "what is left for between stages"),
-        ({"pass_cold": {"parts": {"segmentation": -3.0}}}, "segmentation in cold took -3.0 s"),
+        ({"pass_cold": {"parts": {"segmentation": -3.0}}}, "segmentation in cold took less than no time"),
         ({"pass_cold": {"parts": {"segmentation": math.inf}}}, "segmentation in cold took no number of s"),
         ({"pass_cold": {"parts": {"segmentation": 10.0}}}, "what is left for rest in cold is -1.00 s"),
         ({"end_launch": {"stage": "import"}}, "a stage ended twice"),
         ({"done_None": {"at": None}}, "does not say when"),
-        ({"done_None": {"at": 900.0}}, "what is left for between stages"),
-        ({"done_None": {"at": 9000.0}}, "what is left for teardown"),
-        ({"begin_launch": {"at": 1e18}}, "what is left for between stages"),
+        ({"done_None": {"at": 900.0}}, "its last line is from before its first"),
+        ({"done_None": {"at": 9000.0}}, "its lines are further apart than the 40.00 s that it ran"),
+        ({"done_None": {"at": 1039.0}}, "what is left for teardown is -1.00 s"),
+        ({"begin_launch": {"at": 1e18}}, "its last line is from before its first"),
+        ({"done_None": {"at": -(2.0**62)}}, "its last line is from before its first"),
+        ({"pass_cold": {"parts": dict.fromkeys("abcdefghijklmnopqrstuvwxyz", 40.0)}}, "rest in cold is far less than nothing"),
     ],
 )
 def test_a_journal_that_cannot_be_true_gives_a_flaw_and_no_part(changes: dict[str, Any], flaw: str) -> None:
@@ -158,6 +161,14 @@ def test_a_journal_that_cannot_be_true_gives_a_flaw_and_no_part(changes: dict[st
     assert flaw in found.flaw
     assert found.parts == ()
     assert found.share == 0
+    assert len(found.flaw) < 200, "no number that a container chose is quoted"
+
+
+@pytest.mark.parametrize("start", [-(2.0**62), -1.0, 41.0, 2.0**62])
+def test_a_first_line_from_outside_of_the_launch_is_a_flaw(start: float) -> None:
+    found = waterfall_of(launch(start=start))
+    assert found is not None
+    assert (found.flaw, found.parts) == ("its first line is not of the 40.00 s that it ran", ())
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, "many", None, {}])

@@ -53,7 +53,7 @@ def test_the_page_shows_it_where_the_whole_time_is_on_record_and_nowhere_else() 
 
 def test_a_journal_that_cannot_be_true_is_said_and_has_no_numbers() -> None:
     found = one_row(a_timed_launch(end_import={"seconds": -1.0}))
-    assert (found.n, found.of_launch, found.flaws) == (0, (), ("stage import took -1.0 s",))
+    assert (found.n, found.of_launch, found.flaws) == (0, (), ("stage import took less than no time",))
     page = render_benchmarks([a_timed_launch(end_import={"seconds": -1.0})])
-    assert "a launch's time cannot be divided, as its journal cannot be true: stage import took -1.0 s" in page
+    assert "a launch's time cannot be divided, as its journal cannot be true: stage import took less than no time" in page
     assert "| 40.00 s |" not in page
