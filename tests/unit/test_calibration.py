@@ -250,7 +250,7 @@ def test_what_other_launches_read_every_two_seconds_is_judged_since_a_calibratio
     assert finding(launch, name).judgement == RIGHT
     slow = msgspec.structs.replace(launch, telemetry=made_up_series({name: float}, first=1.5, is_thorough=False))
     assert finding(slow, name).judgement == UNAVAILABLE
-    assert "1 samples in 3.0 s, 2 are needed" in finding(slow, name).why
+    assert "1 sample in 3.0 s, 2 are needed" in finding(slow, name).why
 
 
 def test_a_sample_outside_of_the_times_in_which_nothing_changes_is_not_looked_at() -> None:
