@@ -74,8 +74,7 @@ class Workplace:
                 stderr=talk,
                 text=True,
                 start_new_session=True,
-                # A shell's background jobs ignore Ctrl-C, and what they start inherits that.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+                preexec_fn=_heed_signals,
             )
 
     def stored(self) -> tuple[Launch, ...]:
@@ -95,3 +94,9 @@ def wait_until(condition: Callable[[], Any], *, what: str, seconds: float = 120)
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
         time.sleep(0.05)
+
+
+def _heed_signals() -> None:
+    """A shell's background jobs ignore Ctrl-C, those of `nohup` the terminal's end, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

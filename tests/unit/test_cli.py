@@ -56,6 +56,7 @@ def test_a_signal_ends_a_command_with_130_and_more_of_them_do_not_end_its_tidyin
                 signal.raise_signal(again)
             tidied.append(True)
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
     monkeypatch.setattr(cli, "app", interrupted)
     monkeypatch.setattr(cli, "_leave_the_terminal", lambda: None)  # the tests go on in it
     assert strixbench("list") == Outcome(130, "", "strixbench: interrupted; every finished launch is in the store\n")
