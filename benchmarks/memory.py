@@ -107,4 +107,9 @@ def why_shared(folder: Path, root: Path = Path("/")) -> str:
     it. Empty: it is its own. Raises OSError and ValueError."""
     own = {os.getpid(), os.getppid(), *descendants(root)}
     others = sum(int(process) not in own for process in (folder / "cgroup.procs").read_text().split())
-    return f"the cgroup is shared with {others} other process(es): it is no container's of its own" if others else ""
+    if others:
+        return f"the cgroup is shared with {others} other process(es): it is no container's of its own"
+    # A file of version 1's root alone (kernel/cgroup/cgroup-v1.c). Where it is seen the whole host's tree is mounted, as in a
+    # rootless container without a cgroup of its own, which does not see the processes beside it.
+    whole = (root / "sys/fs/cgroup/memory/cgroup.sane_behavior").exists()
+    return "the host's whole tree of cgroups is mounted here: who else is in this one cannot be seen" if whole else ""

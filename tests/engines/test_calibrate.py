@@ -16,6 +16,11 @@ def test_what_a_container_holds_shows_in_its_process_its_cgroup_and_its_engine_s
     calibration = calibration_of(launch)
     assert calibration is not None
     found = {finding.meter.name: finding for finding in calibration.findings}
+    if launch.plan.engine.rootless and found["cgroup_current_bytes"].judgement == "unavailable":
+        # With cgroups of version 1 a user's container has none of its own: no meter of one may look as if it had.
+        assert found["vm_hwm_bytes"].judgement == "moves by what is allocated"
+        assert found["cgroup_peak_bytes"].judgement == "unavailable"
+        return
     for name in ("vm_hwm_bytes", "cgroup_current_bytes", "stats_usage_bytes"):
         assert found[name].judgement == "moves by what is allocated", found[name]
     # On the command line of Docker alone the number is another than the usage.

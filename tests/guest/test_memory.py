@@ -168,3 +168,14 @@ def test_the_guest_journals_its_meters_behind_the_passes(whole: Ended) -> None:
         end = whole.end(stage)
         assert end["memory"]["resident_peak_bytes"] > 1 << 20
         assert set(end["memory"]) | set(end["memory_unavailable"]) == set(MEMORY_METERS)
+
+
+def test_a_cgroup_in_the_host_s_whole_tree_is_not_taken_for_a_container_s_own(tree: Tree) -> None:
+    """Of a rootless container with cgroups of version 1, which does not see who else is in it."""
+    tree.write("proc/self/cgroup", "4:memory:/\n")
+    tree.cgroup("memory", old=True)
+    assert tree.read()["memory"]["cgroup_peak_bytes"] == 500
+    tree.write("sys/fs/cgroup/memory/cgroup.sane_behavior", "0\n")
+    found = tree.read()
+    assert "whole tree of cgroups" in found["memory_unavailable"]["cgroup_peak_bytes"]
+    assert "cgroup_peak_bytes" not in found["memory"]
