@@ -7,14 +7,9 @@ One class: Podman serves Docker's API, and where the two differ a comment says s
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import select
 import signal
-import socket as sockets
-import subprocess
-import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -37,12 +32,14 @@ from harness.engines.base import (
     Say,
     owner_is_gone,
     tail_of,
-    without_tokens,
 )
+from harness.engines.build_context import build_context
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
 from harness.engines.find import EngineName, Found
 from harness.engines.libpod import CREATE, cdi_names, container_specification, needs_libpod, node_paths
+from harness.engines.podman_service import PodmanService
 from harness.engines.sampling import sampling
+from harness.engines.stats import stats_memory
 from harness.errors import BuildFailed, EngineError
 from harness.records import EngineRecord, ExitRecord
 
@@ -57,12 +54,6 @@ BUILD_SILENCE_TIMEOUT_SECONDS = 1800
 
 MOST_LAST_WORDS_BYTES = 8_000
 
-SERVICE_START_TIMEOUT_SECONDS = 60.0
-"""Podman waits for its storage's lock first, which a removal of many layers holds for long."""
-
-SERVICE_IDLE_SECONDS = 300
-"""`podman system service` ends by itself when nobody talked to it for so long, so that a killed harness leaves none."""
-
 _REFUSALS = (docker.errors.APIError, docker.errors.DockerException, requests.exceptions.RequestException)
 
 
@@ -72,8 +63,7 @@ class ContainerEngine:
     def __init__(self, found: Found) -> None:
         """Connect, starting Podman's service where none listens. Raises `EngineError`."""
         self._name: EngineName = found.name
-        self._service: subprocess.Popen[bytes] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._service: PodmanService | None = None
         self._connection: docker.DockerClient | None = None
         self._stats_connection: docker.DockerClient | None = None
         self._url = ""
@@ -124,7 +114,7 @@ class ContainerEngine:
 
     def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w", encoding="utf-8") as stream, _context(recipe) as context:
+        with log.open("w", encoding="utf-8") as stream, build_context(recipe) as context:
             failure: str | None = None
             try:
                 lines = self._client.api.build(
@@ -231,23 +221,13 @@ class ContainerEngine:
             self._stats_connection.close()
             self._stats_connection = None
         if self._service is not None:
-            # With whatever it started for us: a build's own programs go on without it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._service.pid, signal.SIGTERM)
-            try:
-                self._service.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self._service.kill()
-                self._service.wait(timeout=10)
+            self._service.stop()
             self._service = None
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
 
     @property
     def _client(self) -> docker.DockerClient:
         """The connection; a new one where our Podman service ended, having had nothing to do for a while."""
-        if self._service is not None and self._service.poll() is not None:
+        if self._service is not None and self._service.has_ended:
             self.close()
             self._connect(None)
         if self._connection is None:
@@ -256,7 +236,7 @@ class ContainerEngine:
 
     def _connect(self, socket: str | None) -> str:
         """Connect to a socket, or to a service of our own; returns the socket. Raises `EngineError`."""
-        path = socket or self._start_service()
+        path = socket or self._serve()
         try:
             self._url = f"unix://{path}"
             self._connection = docker.DockerClient(base_url=self._url, timeout=CALL_TIMEOUT_SECONDS)
@@ -265,33 +245,14 @@ class ContainerEngine:
             raise EngineError(f"{self._name} does not answer on {path}: {error}") from error
         return path
 
+    def _serve(self) -> str:
+        """A Podman service of our own; returns its socket."""
+        self._service = PodmanService()
+        return self._service.socket
+
     def _inspect_image(self, reference: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # stub lacks it
         return found
-
-    def _start_service(self) -> str:
-        """A Podman service of our own; returns its socket."""
-        self._folder = tempfile.TemporaryDirectory(prefix="strixbench-")
-        socket = f"{self._folder.name}/podman.sock"
-        log = Path(self._folder.name) / "service.log"
-        with log.open("wb") as stream:
-            self._service = subprocess.Popen(
-                ("podman", "system", "service", f"--time={SERVICE_IDLE_SECONDS}", f"unix://{socket}"),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                env=without_tokens(),
-                start_new_session=True,  # a Ctrl-C at the terminal is ours to act on
-                cwd=self._folder.name,  # conmon leaves a file `oom` in the folder that the service was started in
-            )
-        deadline = time.monotonic() + SERVICE_START_TIMEOUT_SECONDS
-        while not listens(socket):
-            if self._service.poll() is not None or time.monotonic() > deadline:
-                said = tail_of(log, 500).strip()
-                self.close()
-                raise EngineError(f"`podman system service` does not come up: {said or 'it says nothing'}")
-            time.sleep(0.02)
-        return socket
 
     def _create(self, run: Run) -> str:
         """Create the container; returns its id."""
@@ -418,17 +379,6 @@ class ContainerEngine:
             raise EngineError(f"{self._name} failed at {doing}: {error}") from error
 
 
-def listens(path: str) -> bool:
-    """Whether somebody takes connections on a socket: its file is there a moment before that."""
-    with sockets.socket(sockets.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-    return True
-
-
 def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """A list of the engine's. Podman's fails when something is removed while it looks ("does not exist in database",
     "image not known"), so it is asked again."""
@@ -440,24 +390,6 @@ def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
                 raise
             time.sleep(0.1)
     return ask()
-
-
-def stats_memory(found: Any, engine: EngineName) -> dict[str, int]:
-    """The memory of an answer to `stats`; empty where it tells none, as of a container that does not run.
-
-    Docker's command line prints the usage less the page cache that is not in use: ``inactive_file`` with cgroup v2,
-    ``total_inactive_file`` with v1 (https://docs.docker.com/reference/cli/docker/container/stats/). Podman's prints the usage.
-    """
-    memory = found.get("memory_stats") if isinstance(found, dict) else None
-    usage = memory.get("usage") if isinstance(memory, dict) else None
-    if type(usage) is not int or usage <= 0:
-        return {}
-    told = {"stats_usage_bytes": usage}
-    parts = memory.get("stats") if isinstance(memory, dict) else None
-    if engine == "docker" and isinstance(parts, dict):
-        cache = parts.get("total_inactive_file", parts.get("inactive_file", 0))
-        told["stats_shown_bytes"] = usage - cache if type(cache) is int and 0 <= cache <= usage else usage
-    return told
 
 
 def _built(image: dict[str, Any]) -> BuiltImage:
@@ -498,25 +430,3 @@ def _keep_first_words(log: Path, said: bytes) -> None:
     """What came before the shell could turn its output to the log, such as its own failure to start."""
     if said and not log.exists() and not log.is_symlink():
         log.write_bytes(said)
-
-
-@contextlib.contextmanager
-def _context(recipe: Recipe) -> Iterator[Any]:
-    """The build context as a tar on disk: wheels are too large for memory. Times and owners are fixed, so that the
-    engine's layer cache sees the same files as the same."""
-    with tempfile.TemporaryFile() as stream:
-        with tarfile.open(fileobj=stream, mode="w") as archive:
-            text = recipe.containerfile.encode()
-            member = tarfile.TarInfo("Containerfile")
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text))
-            folder = tarfile.TarInfo("wheels")  # also where there are none: COPY wants it
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(folder)
-            for name, path in recipe.files.items():
-                member = tarfile.TarInfo(name)
-                member.size = path.stat().st_size
-                with path.open("rb") as content:
-                    archive.addfile(member, content)
-        stream.seek(0)
-        yield stream

@@ -207,8 +207,8 @@ def test_a_podman_service_of_ours_that_ended_is_started_again(
 ) -> None:
     if engine._service is None:
         pytest.skip(f"{engine.record.name} listens by itself here")
-    engine._service.terminate()
-    engine._service.wait(timeout=30)
+    engine._service._process.terminate()
+    engine._service._process.wait(timeout=30)
     found = engine.find_built(recipe)
     assert found is not None
     assert found.id == cpu_image.id  # its digests tell every name that it was given since

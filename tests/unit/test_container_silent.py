@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from harness.engines.container import ContainerEngine, listens
+from harness.engines.container import ContainerEngine
+from harness.engines.podman_service import listens
 from harness.errors import EngineError
 
 
@@ -29,7 +30,7 @@ def engine() -> ContainerEngine:
     """Connected to nothing."""
     silent = ContainerEngine.__new__(ContainerEngine)
     silent._name = "podman"
-    silent._service = silent._folder = None
+    silent._service = None
     silent._connection = SimpleNamespace(api=SilentApi())  # type: ignore[assignment]
     return silent
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.engine_stats import StatsWatch
-from harness.engines.container import stats_memory
+from harness.engines.stats import stats_memory
 from harness.errors import EngineError
 from harness.launch import Settings
 from harness.records import ExitRecord

@@ -1,0 +1,34 @@
+"""What a build of a container image is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from harness.engines.base import Recipe
+
+
+@contextlib.contextmanager
+def build_context(recipe: Recipe) -> Iterator[Any]:
+    """The build context as a tar on disk: wheels are too large for memory. Times and owners are fixed, so that the
+    engine's layer cache sees the same files as the same."""
+    with tempfile.TemporaryFile() as stream:
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            text = recipe.containerfile.encode()
+            member = tarfile.TarInfo("Containerfile")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+            folder = tarfile.TarInfo("wheels")  # also where there are none: COPY wants it
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(folder)
+            for name, path in recipe.files.items():
+                member = tarfile.TarInfo(name)
+                member.size = path.stat().st_size
+                with path.open("rb") as content:
+                    archive.addfile(member, content)
+        stream.seek(0)
+        yield stream

@@ -1,0 +1,75 @@
+"""`podman system service`, started where none listens and ended with the engine that started it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness.engines.base import tail_of, without_tokens
+from harness.errors import EngineError
+
+SERVICE_START_TIMEOUT_SECONDS = 60.0
+"""Podman waits for its storage's lock first, which a removal of many layers holds for long."""
+
+SERVICE_IDLE_SECONDS = 300
+"""`podman system service` ends by itself when nobody talked to it for so long, so that a killed harness leaves none."""
+
+
+class PodmanService:
+    """One of our own."""
+
+    def __init__(self) -> None:
+        """Start it and wait until it takes connections. Raises `EngineError`."""
+        self._folder = tempfile.TemporaryDirectory(prefix="strixbench-")
+        self.socket = f"{self._folder.name}/podman.sock"
+        log = Path(self._folder.name) / "service.log"
+        with log.open("wb") as stream:
+            self._process = subprocess.Popen(
+                ("podman", "system", "service", f"--time={SERVICE_IDLE_SECONDS}", f"unix://{self.socket}"),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env=without_tokens(),
+                start_new_session=True,  # a Ctrl-C at the terminal is ours to act on
+                cwd=self._folder.name,  # conmon leaves a file `oom` in the folder that the service was started in
+            )
+        deadline = time.monotonic() + SERVICE_START_TIMEOUT_SECONDS
+        while not listens(self.socket):
+            if self.has_ended or time.monotonic() > deadline:
+                said = tail_of(log, 500).strip()
+                self.stop()
+                raise EngineError(f"`podman system service` does not come up: {said or 'it says nothing'}")
+            time.sleep(0.02)
+
+    @property
+    def has_ended(self) -> bool:
+        """Also by itself, having had nothing to do for a while."""
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        """End it, with whatever it started for us: a build's own programs go on without it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(timeout=10)
+        self._folder.cleanup()
+
+
+def listens(path: str) -> bool:
+    """Whether somebody takes connections on a socket: its file is there a moment before that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
