@@ -56,6 +56,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     touched(WARM_UP_BYTES)
     release()
     meters = Meters(request.device)
+    # Each of these sleeps is a time in which nothing moves, for samplers outside to look at: they tell this process nothing.
     begin = time.time()
     time.sleep(hold_seconds)
     found = _told(begin, meters)

@@ -31,7 +31,9 @@ _RESULTS = ("Image", "Engine", "PyTorch", "GFX", "Time", "Realtime", "n", "Cold"
 
 def print_results(launches: Sequence[Launch], *, stored: Sequence[Launch] = ()) -> None:
     """The results table of some launches, to stdout; ``stored`` may hold calibrations of their images."""
-    for workload in tables.workloads_of(tables.rows_of(launches, stored=stored)):
+    for number, workload in enumerate(tables.workloads_of(tables.rows_of(launches, stored=stored))):
+        if number:
+            print()
         print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
     costs = cost_rows(launches)
     if costs:

@@ -260,3 +260,11 @@ def test_a_failed_build_that_never_saw_the_recording_is_overtaken_by_a_later_run
 @pytest.mark.parametrize("changes", [{"task": "ladder", "last_stage": "device"}, {"purpose": "reference"}])
 def test_tasks_and_runs_for_reference_are_no_rows(changes: dict[str, Any]) -> None:
     assert rows_of([a_launch(a_plan(**changes))]) == ()
+
+
+def test_an_empty_line_parts_the_tables_of_two_recordings(capsys: pytest.CaptureFixture[str]) -> None:
+    longer = msgspec.structs.replace(WORKLOAD, audio="sample-fitted-60s", audio_seconds=60.0, audio_sha256="6" * 64)
+    print_results([a_launch(a_plan(1)), a_launch(a_plan(2, workload=longer))])
+    out = capsys.readouterr().out
+    assert "|\n\nembedded on sample-fitted-60s" in out or "|\n\nembedded on sample-30s" in out
+    assert not out.startswith("\n")
