@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from harness.stats import CONFIDENCE, Interval
+
 if TYPE_CHECKING:
     import numpy
 
 FEWEST_PAIRS = 6
 SIGNIFICANCE = 0.05
 POWER = 0.8
-CONFIDENCE = 0.95
 
 MOST_ENUMERATED = 14
 """Pairs up to which every relabelling is looked at: 2^13 of them."""
@@ -35,14 +36,6 @@ RESAMPLES = 400
 _SEED = 20260101
 
 Change = Literal["slower", "faster", "no change", "too few pairs"]
-
-
-class Range(msgspec.Struct, frozen=True):
-    """A number with a 95% interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,21 +80,21 @@ class NullTest(msgspec.Struct, frozen=True, kw_only=True):
 
     comparison: Comparison
     """Of arm B against arm A: whatever it says is noise"""
-    spread: Range | None
+    spread: Interval | None
     """Standard deviation of the pairs' log-ratios, 0.01 is about 1%, with its interval; ``None``: fewer than two pairs"""
     claims: int
     """How many of ``trials`` claimed a change that cannot be"""
     trials: int
     """Separate blocks of `FEWEST_PAIRS` pairs in the order of time: each is a comparison as `--vary` makes it by default"""
-    rate: Range | None
+    rate: Interval | None
     """Share of ``trials`` with an exact (Clopper-Pearson) interval; ``None``: not enough pairs for one trial"""
-    relabelled: Range | None
+    relabelled: Interval | None
     """Share of ``relabellings`` in which the tool's rule would have claimed a change, with an interval from resampled pairs;
     ``None``: too few pairs to claim anything"""
     relabellings: int
-    detectable: Range | None
+    detectable: Interval | None
     """The smallest effect that `FEWEST_PAIRS` pairs would show in 80% of the cases, with the spread's interval"""
-    detectable_by_all: Range | None
+    detectable_by_all: Interval | None
     """The same for as many pairs as there are here"""
 
 
@@ -213,7 +206,7 @@ def null_test(pairs: Sequence[tuple[float, float]], *, left_out: int = 0) -> Nul
     )
 
 
-def share(successes: int, trials: int) -> Range | None:
+def share(successes: int, trials: int) -> Interval | None:
     """A share with its exact (Clopper-Pearson) 95% interval; ``None`` without a trial."""
     from scipy.special import betaincinv
 
@@ -222,10 +215,10 @@ def share(successes: int, trials: int) -> Range | None:
     tail, failures = (1 - CONFIDENCE) / 2, trials - successes
     low = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
     high = float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
-    return Range(successes / trials, low, high)
+    return Interval(successes / trials, low, high)
 
 
-def _relabelled(logs: Sequence[float]) -> Range:
+def _relabelled(logs: Sequence[float]) -> Interval:
     """The share of relabellings that the rule would call a change, with a percentile interval from resampled pairs."""
     import numpy
 
@@ -234,7 +227,7 @@ def _relabelled(logs: Sequence[float]) -> Range:
     draws = numpy.random.default_rng(_SEED).integers(0, len(numbers), (RESAMPLES, len(numbers)))
     rates = [_share_claimed(signs, numbers[draw]) for draw in draws]
     low, high = numpy.quantile(rates, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Range(_share_claimed(signs, numbers), float(low), float(high))
+    return Interval(_share_claimed(signs, numbers), float(low), float(high))
 
 
 def _share_claimed(signs: numpy.ndarray, numbers: numpy.ndarray) -> float:
@@ -258,7 +251,7 @@ def _signs(n: int) -> numpy.ndarray:
     return numpy.random.default_rng(_SEED).choice([-1.0, 1.0], (RELABELLINGS, n))
 
 
-def _spread_range(logs: Sequence[float]) -> Range | None:
+def _spread_range(logs: Sequence[float]) -> Interval | None:
     """The spread with its interval, by the chi-square distribution of a normal sample's variance."""
     from scipy.special import chdtri
 
@@ -267,14 +260,14 @@ def _spread_range(logs: Sequence[float]) -> Range | None:
     spread, freedom, tail = spread_of(logs), len(logs) - 1, (1 - CONFIDENCE) / 2
     # chdtri(v, p) is the x whose upper tail is p.
     low, high = (spread * math.sqrt(freedom / float(chdtri(freedom, p))) for p in (tail, 1 - tail))
-    return Range(spread, low, high)
+    return Interval(spread, low, high)
 
 
-def _detectable_range(spread: Range | None, n: int) -> Range | None:
+def _detectable_range(spread: Interval | None, n: int) -> Interval | None:
     """The detectable effect of n pairs, for a spread and the ends of its interval."""
     if spread is None or n < 2:
         return None
-    return Range(*(detectable_effect(each, n) for each in (spread.value, spread.low, spread.high)))
+    return Interval(*(detectable_effect(each, n) for each in (spread.value, spread.low, spread.high)))
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from statistics import median
 
 import msgspec
 
-from harness.stats import CONFIDENCE
+from harness.stats import CONFIDENCE, Interval
 
 FEWEST_LENGTHS = 3
 """Two lengths lie on a line whatever they are."""
@@ -30,14 +30,6 @@ class Point(msgspec.Struct, frozen=True):
 
     audio_seconds: float
     seconds: float
-
-
-class Interval(msgspec.Struct, frozen=True):
-    """A value and its 95% interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class CostModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,14 @@ from harness.spread import spread_flags
 CONFIDENCE = 0.95
 
 
+class Interval(msgspec.Struct, frozen=True):
+    """A value and its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class Estimate(msgspec.Struct, frozen=True):
     """A median with what is known of its uncertainty."""
 

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from harness.arms import BASE, NULL_ARMS, without_knobs
-from harness.compare import FEWEST_PAIRS, Comparison, NullTest, Range, compare_pairs, null_test, share, with_holm
+from harness.compare import FEWEST_PAIRS, Comparison, NullTest, compare_pairs, null_test, share, with_holm
 from harness.records import Launch
-from harness.stats import launch_seconds
+from harness.stats import Interval, launch_seconds
 from reports.page import Filters, Page
 
 
@@ -66,7 +66,7 @@ class Null(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
     claims: int
     trials: int
-    rate: Range | None
+    rate: Interval | None
     """Of all null tests of this subject in the store"""
 
 
@@ -307,7 +307,7 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def ranged(value: Range | None) -> str:
+def ranged(value: Interval | None) -> str:
     """``2.3% (1.5% to 5.7%)``"""
     return "-" if value is None else f"{percent(value.value)} ({percent(value.low)} to {percent(value.high)})"
 
@@ -323,7 +323,7 @@ def _null_text(test: NullTest | None) -> str:
     return f"n = {test.comparison.n}: {test.claims} of {test.trials} claim a change, detects from {percent(_value_of(test.detectable))}"
 
 
-def _value_of(value: Range | None) -> float | None:
+def _value_of(value: Interval | None) -> float | None:
     return None if value is None else value.value
 
 

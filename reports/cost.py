@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from benchmarks.wire import STAGES
-from harness.cost_model import CostModel, Interval, NoFit, Point, fit_cost
+from harness.cost_model import CostModel, NoFit, Point, fit_cost
 from harness.records import Launch
+from harness.stats import Interval
 from harness.stopping import value_of
 from harness.words import counted
 from reports.page import Page

@@ -14,7 +14,6 @@ from harness.compare import (
     FEWEST_PAIRS,
     MOST_ENUMERATED,
     Comparison,
-    Range,
     compare_pairs,
     detectable_effect,
     holm,
@@ -25,6 +24,7 @@ from harness.compare import (
     t_test,
     with_holm,
 )
+from harness.stats import Interval
 
 RATIOS = (1.03, 1.01, 1.02, 1.04, 1.02, 1.03)
 
@@ -175,7 +175,7 @@ def test_a_share_has_clopper_and_pearson_s_interval() -> None:
     assert share(0, 0) is None
     for successes, trials in ((0, 1), (1, 20), (20, 20), (3, 40)):
         exact = stats.binomtest(successes, trials).proportion_ci(0.95, method="exact")
-        assert share(successes, trials) == Range(
+        assert share(successes, trials) == Interval(
             successes / trials, pytest.approx(exact.low, abs=1e-12), pytest.approx(exact.high)
         )
 

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.cost_model import CostModel, Interval, NoFit
+from harness.cost_model import CostModel, NoFit
 from harness.records import Launch, WorkloadRecord
+from harness.stats import Interval
 from reports.cost import COST_COLUMNS, CostRow, cost_rows, interval_text, r_squared_text
 from reports.markdown import render_benchmarks
 from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, passing_journal
