@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from harness.errors import UsageError
 from harness.records import Decision, Launch, StoppingRule, StopReason
 from harness.stats import Estimate, estimate, launch_seconds
+from harness.words import counted
 
 MOST_LAUNCHES = 50
 """Of a cell under ``--until``: launches that spread by 5% need some 37 for 2%, and what needs more needs a quieter machine."""
@@ -70,7 +71,7 @@ def rule_text(rule: StoppingRule) -> str:
         "" if rule.budget_seconds is None else f"; none begins later than {rule.budget_seconds / 60:g} min behind the first"
     )
     if rule.until is None:
-        return f"{_counted(rule.launches)} of each cell{budget}"
+        return f"{counted(rule.launches, 'launch', 'launches')} of each cell{budget}"
     return (
         f"{FEWEST_VALUES} to {rule.launches} launches of each cell, until the 95% interval's half-width is "
         f"{percent(rule.until)} of the median or less{budget}"
@@ -83,7 +84,7 @@ def stop_text(rule: StoppingRule, decision: Decision) -> str:
     if decision.stop == "precise":
         return f"precise enough: {width}, {percent(rule.until or 0)} was asked for"
     if decision.stop == "launches" and rule.until is not None:
-        return f"not precise enough behind {_counted(rule.launches)}, the most there are: {width}"
+        return f"not precise enough behind {counted(rule.launches, 'launch', 'launches')}, the most there are: {width}"
     if decision.stop == "launches":
         return "all launches done"
     if decision.stop == "failures":
@@ -122,7 +123,3 @@ def parse_percentage(text: str) -> float:
     if not 0 < share <= 1:
         raise UsageError(f"--until {text!r} is not a percentage above 0% and up to 100%, such as 2%")
     return share
-
-
-def _counted(number: int) -> str:
-    return f"{number} launch{'' if number == 1 else 'es'}"

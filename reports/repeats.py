@@ -11,6 +11,7 @@ import msgspec
 from harness.records import CoolDown, Launch, StoppingRule
 from harness.spread import heaps, outliers
 from harness.stopping import budget_is_spent, budget_text, percent, relative_half_width, rule_text, stop_text, value_of
+from harness.words import counted
 from reports import tables
 from reports.page import Page
 
@@ -105,7 +106,7 @@ def cool_down_text(waits: Iterable[CoolDown]) -> str:
         return "no thermometer"
     waited = sum(each.waited_seconds for each in waits)
     late = [each for each in waits if each.outcome == "time is up"]
-    said = [f"waited {waited:.0f} s in {len(waits)} launch{'' if len(waits) == 1 else 'es'}"]
+    said = [f"waited {waited:.0f} s in {counted(len(waits), 'launch', 'launches')}"]
     if late:
         above = max(
             each.after_celsius[name] - start
