@@ -167,7 +167,10 @@ def main(path: Path, stdin: IO[str]) -> None:
             stream.write(json.dumps(line, separators=(",", ":")) + "\n")
             stream.flush()
 
-        write_samples(Sampler(sensors_of(order)), write, hertz=order["hertz"], wait=is_over)
+        try:
+            write_samples(Sampler(sensors_of(order)), write, hertz=order["hertz"], wait=is_over)
+        except Exception as error:  # nobody reads stderr; samples that are written already are kept
+            write({"hertz": order["hertz"], "unavailable": {"sampler": f"it failed: {type(error).__name__}: {error}"}})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness import sampler
 from harness.engines import sampling
 from harness.telemetry import read_lines, read_telemetry
 from tests.unit.sensor_trees import a_strix_halo, strixbench_itself
@@ -182,3 +183,34 @@ def test_a_folder_that_is_gone_costs_the_samples_alone(tmp_path: Path) -> None:
     with sampling.sampling(tmp_path, into=nowhere, gpu=None, is_nvidia=False, quiet_seconds=0.0):
         pass
     assert read_telemetry(nowhere) is None
+
+
+def why_nothing_was_sampled(tmp_path: Path) -> str:
+    found = read_telemetry(tmp_path / "launch" / "telemetry.jsonl")
+    assert found is not None
+    assert found.series == {}
+    return found.unavailable["sampler"]
+
+
+def test_one_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    with watching(tmp_path):
+        pass
+    assert why_nothing_was_sampled(tmp_path) == "it could not be started: No such file or directory"
+
+
+def test_one_that_dies_at_once_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if not (Path(each or ".") / "harness").is_dir()])
+    monkeypatch.setattr(sampling.places, "ROOT", tmp_path)
+    with watching(tmp_path):
+        assert comes(lambda: samplers_of(tmp_path / "launch" / "telemetry.jsonl") == [])
+    assert why_nothing_was_sampled(tmp_path) == "it ended without a word"
+
+
+def test_one_that_fails_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "telemetry.jsonl"
+    order = io.StringIO('{"hertz": 2.0, "exchange": "/x", "since_ticks": 0, "gpu": null, "is_nvidia": false, "root": "/"}\n')
+    sampler.main(path, order)  # is_thorough is missing
+    found = read_telemetry(path)
+    assert found is not None
+    assert found.unavailable["sampler"] == "it failed: KeyError: 'is_thorough'"

@@ -41,7 +41,7 @@ def sampling(
     """Sample while inside. Where a meter of power answers, ``quiet_seconds`` pass before, for the power of an idle host.
     ``is_thorough``: what is slow to read is read at every sample, and not at some.
 
-    A sampler that cannot start, hangs or dies costs its samples and nothing else. ``root`` is where it looks for ``/sys`` and
+    A sampler that cannot start, hangs or dies costs its samples and nothing else, and ``into`` says so. ``root`` is where it looks for ``/sys`` and
     ``/proc``.
     """
     # The start of a process is told in ticks after boot, suspended time included (proc_pid_stat(5)).
@@ -55,6 +55,8 @@ def sampling(
     finally:
         if sampler is not None:
             _end(sampler)
+            if not read_lines(into):
+                _tell(into, "it ended without a word")
 
 
 def _start(order: Mapping[str, object], into: Path) -> subprocess.Popen[bytes] | None:
@@ -70,13 +72,20 @@ def _start(order: Mapping[str, object], into: Path) -> subprocess.Popen[bytes] |
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # a terminal's Ctrl-C is for the harness, which then ends it
         )
-    except OSError:
+    except OSError as error:
+        _tell(into, f"it could not be started: {error.strerror}")
         return None
     assert sampler.stdin
     with contextlib.suppress(OSError):
         sampler.stdin.write(json.dumps(order).encode() + b"\n")
         sampler.stdin.flush()
     return sampler
+
+
+def _tell(into: Path, why: str) -> None:
+    """Write why nothing was sampled where the samples would be; a folder that is gone has no use for it."""
+    with contextlib.suppress(OSError):
+        into.write_text(json.dumps({"hertz": HERTZ, "unavailable": {"sampler": why}}) + "\n", encoding="utf-8")
 
 
 def _rest(into: Path, seconds: float) -> None:
