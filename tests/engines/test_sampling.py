@@ -10,7 +10,8 @@ from harness.catalog import load_catalog
 from harness.engines.base import OWNER_LABEL, BuiltImage, Mount, Run, owner
 from harness.engines.container import ContainerEngine
 from harness.inside import container_user
-from harness.telemetry import read_telemetry
+from harness.telemetry import read_lines, read_telemetry
+from tests.commands import wait_until
 
 HELD_BYTES = 100_000_000
 HOLD = f"head -c {HELD_BYTES} /dev/zero | tail -n 1 | sleep 4"
@@ -43,6 +44,8 @@ def test_a_container_s_memory_is_seen_by_its_processes_and_by_its_cgroup(
         labels={OWNER_LABEL: owner()},
     )
     with engine.watch(run, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0):
+        # Its process starts beside us: a sample from before the container is there once it is written.
+        wait_until(lambda: len(read_lines(into)) > 1, what="a first sample", seconds=30)
         ended = engine.run(run, timeout_seconds=60)
     assert ended.code == 0, ended
     found = read_telemetry(into)
