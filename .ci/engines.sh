@@ -104,6 +104,14 @@ prepare_rootless() {
         install -d -o "$user" -g "$user" "$home/.config" "$home/.config/containers"
         printf '[storage]\ndriver = "overlay"\n' >"$conf"
     fi
+
+    # A machine cut off in the middle of a run, and whose /run outlived that, has containers
+    # that Podman takes for running, and it refuses every command until told that they are not.
+    if ! rootless podman info >/dev/null 2>&1; then
+        say "reviving rootless Podman"
+        rootless podman system migrate
+        rootless podman rm --all --force --time 0
+    fi
 }
 
 make_base() { # the base image as a tarball, from Debian's packages alone
