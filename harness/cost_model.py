@@ -18,6 +18,12 @@ FEWEST_LENGTHS = 3
 
 HOUR_SECONDS = 3600.0
 
+FREE_SECONDS = 9.0
+"""Audio that adds no window: pyannote's window of 10 s moves by 1 s, so that T seconds have T - 9 of them.
+
+Source: `segmentation_step=0.1` of pyannote.audio's SpeakerDiarization, over the 10 s chunks of its segmentation models.
+"""
+
 BENT = 0.05
 """Below this chance that a straight line scatters so, the lengths are said not to lie on one."""
 
@@ -41,8 +47,12 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for each further second of audio"""
     hour_seconds: Interval
     """One launch on an hour of audio: its interval holds a single launch, not the mean of many."""
+    first_window_seconds: Interval
+    """The line at `FREE_SECONDS`, before the first window: what is left of the fixed cost if work follows windows."""
     r_squared: float | None
-    """Share of the weighted variance that the line explains; ``None``: all launches took the same."""
+    """Share of the variance of the seconds that the line explains: the longest lengths decide. ``None``: none varies."""
+    weighted_r_squared: float | None
+    """The same of the weighted fit, where each length counts by its share: the stricter one."""
     lack_of_fit: float | None
     """Chance that a straight line scatters so between lengths; ``None``: no two launches of one length to judge it by."""
     lengths: tuple[float, ...]
@@ -64,11 +74,7 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
         """What keeps the numbers from being taken at face value, each a sentence without a full stop."""
         said = []
         if self.fixed_seconds.value < 0:
-            certain = self.fixed_seconds.high < 0
-            said.append(
-                "the fixed cost is below zero, which no machine has: "
-                + ("longer audio costs more than its share" if certain else "its interval holds zero, so there is none to see")
-            )
+            said.append(f"the fixed cost is below zero: {self._why_below_zero}")
         if self.marginal_realtime is None:
             said.append("time does not rise with the length: these lengths are too short to see a marginal cost")
         elif self.marginal.low <= 0:
@@ -78,6 +84,18 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
         if self.lack_of_fit is None:
             said.append("one launch a length: whether a line is right cannot be judged")
         return tuple(said)
+
+    @property
+    def _why_below_zero(self) -> str:
+        before = self.first_window_seconds
+        if self.fixed_seconds.high >= 0:
+            return "its interval holds zero, so there is none to see"
+        if before.high < 0:
+            return "longer audio costs more than its share"
+        return (
+            f"{FREE_SECONDS:.0f} s of every recording add no window (10 s long, moved by 1 s); the line is at "
+            f"{before.value:.2f} s [{before.low:.2f}, {before.high:.2f}] there"
+        )
 
 
 class NoFit(msgspec.Struct, frozen=True):
@@ -125,19 +143,29 @@ def _fitted(points: Sequence[Point], lengths: tuple[float, ...]) -> CostModel:
     covariance = variance * pinvh(design.T @ design)
     quantile = float(student.ppf((1 + CONFIDENCE) / 2, freedom))
     hour = float(fixed + slope * HOUR_SECONDS)
-    at_hour = numpy.array([1.0, HOUR_SECONDS])
-    hour_variance = float(at_hour @ covariance @ at_hour) + variance * hour**2
-    mean = float((root**2 @ y) / (root @ root))
-    total = float((root * (y - mean)) @ (root * (y - mean)))
+
+    def variance_at(seconds: float) -> float:
+        """Variance of the line's own value there."""
+        return max(0.0, float(covariance[0, 0] + 2 * seconds * covariance[0, 1] + seconds**2 * covariance[1, 1]))
+
+    plain = y - fixed - slope * x
+    about_mean, about_weighted_mean = y - y.mean(), root * (y - (root**2 @ y) / (root @ root))
     return CostModel(
-        fixed_seconds=_interval(float(fixed), quantile * math.sqrt(max(0.0, float(covariance[0, 0])))),
+        fixed_seconds=_interval(float(fixed), quantile * math.sqrt(variance_at(0.0))),
         marginal=_interval(float(slope), quantile * math.sqrt(max(0.0, float(covariance[1, 1])))),
-        hour_seconds=_interval(hour, quantile * math.sqrt(hour_variance)),
-        r_squared=1 - float(residuals @ residuals) / total if total > _ROUNDING else None,
+        hour_seconds=_interval(hour, quantile * math.sqrt(variance_at(HOUR_SECONDS) + variance * hour**2)),
+        first_window_seconds=_interval(float(fixed + slope * FREE_SECONDS), quantile * math.sqrt(variance_at(FREE_SECONDS))),
+        r_squared=_explained(float(plain @ plain), float(about_mean @ about_mean)),
+        weighted_r_squared=_explained(float(residuals @ residuals), float(about_weighted_mean @ about_weighted_mean)),
         lack_of_fit=_lack_of_fit(points, residual=float(residuals @ residuals), typical=typical),
         lengths=lengths,
         launches=len(points),
     )
+
+
+def _explained(left: float, total: float) -> float | None:
+    """Of two sums of squares; ``None`` where there is nothing to explain."""
+    return 1 - left / total if total > _ROUNDING else None
 
 
 def _lack_of_fit(points: Sequence[Point], *, residual: float, typical: dict[float, float]) -> float | None:

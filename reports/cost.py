@@ -17,7 +17,10 @@ from harness.stopping import value_of
 from harness.words import counted
 from reports.page import Page
 
-COST_COLUMNS = ("Image", "Engine", "GFX", "Pipeline", "Lengths x launches", "Fixed", "Marginal", "R²", "An hour", "Remarks")
+COST_COLUMNS = (
+    *("Image", "Engine", "GFX", "Pipeline", "Lengths x launches"),
+    *("Fixed", "Marginal", "R²", "R² weighted", "An hour", "Remarks"),
+)
 
 
 class CostRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,13 +37,14 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
         engine = f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name
         head = (plan.image.name, engine, plan.variant, plan.workload.pipeline, self.lengths)
         if isinstance(self.model, NoFit):
-            return (*head, "-", "-", "-", "-", "; ".join([f"no fit: {self.model.reason}", *self._wrong]))
+            return (*head, *"-----", "; ".join([f"no fit: {self.model.reason}", *self._wrong]))
         realtime = self.model.marginal_realtime
         return (
             *head,
             interval_text(self.model.fixed_seconds, " s", digits=2),
             "-" if realtime is None else interval_text(realtime, "x", digits=1),
             r_squared_text(self.model.r_squared),
+            r_squared_text(self.model.weighted_r_squared),
             interval_text(self.model.hour_seconds, " s", digits=0),
             "; ".join([*self.model.remarks, *self._reach, *self._wrong]) or "-",
         )

@@ -26,7 +26,7 @@ def test_launches_on_a_line_give_that_line_back() -> None:
     assert found.fixed_seconds.value == pytest.approx(1.5)
     assert found.marginal.value == pytest.approx(0.05)
     assert found.hour_seconds.value == pytest.approx(1.5 + 0.05 * 3600)
-    assert found.r_squared == pytest.approx(1.0)
+    assert found.r_squared == found.weighted_r_squared == pytest.approx(1.0)
     assert found.marginal_realtime is not None
     assert found.marginal_realtime.value == pytest.approx(20.0)
     assert found.fixed_seconds.low == pytest.approx(found.fixed_seconds.high)
@@ -50,7 +50,9 @@ def test_three_points_worked_by_hand() -> None:
     assert found.marginal.high - found.marginal.value == pytest.approx(half)
     mean = (7 / 4) / (21 / 16)
     total = sum(w * (b - mean) ** 2 for w, b in zip(weights, y, strict=True))
-    assert found.r_squared == pytest.approx(1 - left / total)
+    assert found.weighted_r_squared == pytest.approx(1 - left / total)
+    residuals = [b - fixed - 14 / 11 * a for a, b in zip(x, y, strict=True)]
+    assert found.r_squared == pytest.approx(1 - sum(each**2 for each in residuals) / (14 / 3))  # 4/3, 1/3 and 5/3, squared
 
 
 def test_the_line_and_its_errors_are_scipy_s_own() -> None:
@@ -108,7 +110,7 @@ def test_launches_that_all_take_the_same_have_no_marginal_cost_and_no_r_squared(
     found = fitted([Point(length, 2.0) for length in (1.0, 2.0, 4.0) for _ in range(2)])
     assert found.fixed_seconds.value == pytest.approx(2.0)
     assert found.marginal.value == pytest.approx(0.0, abs=1e-12)
-    assert found.r_squared is None
+    assert found.r_squared is found.weighted_r_squared is None
 
 
 def test_a_time_that_falls_with_the_length_has_no_marginal_realtime() -> None:
@@ -117,10 +119,14 @@ def test_a_time_that_falls_with_the_length_has_no_marginal_realtime() -> None:
     assert any("time does not rise with the length" in remark for remark in found.remarks)
 
 
-def test_a_fixed_cost_below_zero_is_said_to_be_one_that_no_machine_has() -> None:
-    certain = fitted(line(-0.4, 0.1, LENGTHS, factors=(0.999, 1.001)))
-    assert certain.fixed_seconds.high < 0
-    assert any("below zero, which no machine has: longer audio costs more than its share" in each for each in certain.remarks)
+def test_a_fixed_cost_below_zero_is_explained_by_windows_by_scatter_or_not_at_all() -> None:
+    windows = fitted([Point(x, (0.1 + 0.15 * (x - 9)) * factor) for x in LENGTHS for factor in (0.99, 1.01)])
+    assert windows.fixed_seconds.high < 0
+    assert windows.first_window_seconds.value == pytest.approx(0.1, abs=0.02)
+    assert any("below zero: 9 s of every recording add no window" in each and "at 0.10 s [" in each for each in windows.remarks)
+    dearer = fitted(line(-5.0, 0.5, LENGTHS, factors=(0.999, 1.001)))
+    assert dearer.first_window_seconds.high < 0
+    assert any("below zero: longer audio costs more than its share" in each for each in dearer.remarks)
     loose = fitted(line(-0.01, 0.1, LENGTHS, factors=(0.9, 1.1)))
     assert loose.fixed_seconds.value < 0 < loose.fixed_seconds.high
     assert any("its interval holds zero, so there is none to see" in each for each in loose.remarks)
