@@ -30,7 +30,7 @@ test: .venv/dev  ## Unit tests, the guest as a process, and real diarization in 
 	@$(BIN)/pytest -m 'not engines and not perf' $(ARGS)
 
 test-engines: .venv/dev  ## The same launches in real Podman and Docker.
-	@$(BIN)/pytest -m engines $(ARGS)
+	@$(BIN)/pytest -m engines --benchmark-disable $(ARGS)
 
 check: .venv/dev  ## ruff, mypy --strict, hadolint, and generated files that are stale.
 	@$(BIN)/ruff check .
