@@ -106,9 +106,8 @@ def why_shared(folder: Path, root: Path = Path("/")) -> str:
     """Why a cgroup's memory is not this process's alone: some in it are neither itself, its children, nor the shell that started
     it. Empty: it is its own. Raises OSError and ValueError."""
     own = {os.getpid(), os.getppid(), *descendants(root)}
-    others = sum(int(process) not in own for process in (folder / "cgroup.procs").read_text().split())
-    if others:
-        return f"the cgroup is shared with {others} other process(es): it is no container's of its own"
+    if any(int(process) not in own for process in (folder / "cgroup.procs").read_text().split()):
+        return "the cgroup is shared with other processes: it is no container's of its own"
     # A file of version 1's root alone (kernel/cgroup/cgroup-v1.c). Where it is seen the whole host's tree is mounted, as in a
     # rootless container without a cgroup of its own, which does not see the processes beside it.
     whole = (root / "sys/fs/cgroup/memory/cgroup.sane_behavior").exists()

@@ -11,18 +11,13 @@ from statistics import median
 
 import msgspec
 
+from harness.chunks import CHUNK_SECONDS, FREE_SECONDS, STEP_SECONDS
 from harness.stats import CONFIDENCE, Interval
 
 FEWEST_LENGTHS = 3
 """Two lengths lie on a line whatever they are."""
 
 HOUR_SECONDS = 3600.0
-
-FREE_SECONDS = 9.0
-"""Audio that adds no window: pyannote's window of 10 s moves by 1 s, so that T seconds have T - 9 of them.
-
-Source: `segmentation_step=0.1` of pyannote.audio's SpeakerDiarization, over the 10 s chunks of its segmentation models.
-"""
 
 BENT = 0.05
 """Below this chance that a straight line scatters so, the lengths are said not to lie on one."""
@@ -47,12 +42,12 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds for each further second of audio"""
     hour_seconds: Interval
     """One launch on an hour of audio: its interval holds a single launch, not the mean of many."""
-    first_window_seconds: Interval
-    """The line at `FREE_SECONDS`, before the first window: what is left of the fixed cost if work follows windows."""
+    first_chunk_seconds: Interval
+    """The line at `FREE_SECONDS`, before the first chunk: the fixed cost, if work follows chunks."""
     r_squared: float | None
-    """Share of the variance of the seconds that the line explains: the longest lengths decide. ``None``: none varies."""
+    """Of length and seconds, their correlation squared: the longest lengths decide. ``None``: all launches took the same."""
     weighted_r_squared: float | None
-    """The same of the weighted fit, where each length counts by its share: the stricter one."""
+    """Share of the weighted variance that the line explains, where each length counts alike: the stricter one."""
     lack_of_fit: float | None
     """Chance that a straight line scatters so between lengths; ``None``: no two launches of one length to judge it by."""
     lengths: tuple[float, ...]
@@ -87,14 +82,14 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _why_below_zero(self) -> str:
-        before = self.first_window_seconds
+        before = self.first_chunk_seconds
         if self.fixed_seconds.high >= 0:
             return "its interval holds zero, so there is none to see"
         if before.high < 0:
             return "longer audio costs more than its share"
         return (
-            f"{FREE_SECONDS:.0f} s of every recording add no window (10 s long, moved by 1 s); the line is at "
-            f"{before.value:.2f} s [{before.low:.2f}, {before.high:.2f}] there"
+            f"{FREE_SECONDS} s of every recording add no chunk ({CHUNK_SECONDS} s long, one each {STEP_SECONDS} s); "
+            f"the line is at {before.value:.2f} s [{before.low:.2f}, {before.high:.2f}] there"
         )
 
 
@@ -148,24 +143,19 @@ def _fitted(points: Sequence[Point], lengths: tuple[float, ...]) -> CostModel:
         """Variance of the line's own value there."""
         return max(0.0, float(covariance[0, 0] + 2 * seconds * covariance[0, 1] + seconds**2 * covariance[1, 1]))
 
-    plain = y - fixed - slope * x
-    about_mean, about_weighted_mean = y - y.mean(), root * (y - (root**2 @ y) / (root @ root))
+    mean = float((root**2 @ y) / (root @ root))
+    total = float((root * (y - mean)) @ (root * (y - mean)))
     return CostModel(
         fixed_seconds=_interval(float(fixed), quantile * math.sqrt(variance_at(0.0))),
         marginal=_interval(float(slope), quantile * math.sqrt(max(0.0, float(covariance[1, 1])))),
         hour_seconds=_interval(hour, quantile * math.sqrt(variance_at(HOUR_SECONDS) + variance * hour**2)),
-        first_window_seconds=_interval(float(fixed + slope * FREE_SECONDS), quantile * math.sqrt(variance_at(FREE_SECONDS))),
-        r_squared=_explained(float(plain @ plain), float(about_mean @ about_mean)),
-        weighted_r_squared=_explained(float(residuals @ residuals), float(about_weighted_mean @ about_weighted_mean)),
+        first_chunk_seconds=_interval(float(fixed + slope * FREE_SECONDS), quantile * math.sqrt(variance_at(FREE_SECONDS))),
+        r_squared=float(numpy.corrcoef(x, y)[0, 1]) ** 2 if total > _ROUNDING else None,
+        weighted_r_squared=1 - float(residuals @ residuals) / total if total > _ROUNDING else None,
         lack_of_fit=_lack_of_fit(points, residual=float(residuals @ residuals), typical=typical),
         lengths=lengths,
         launches=len(points),
     )
-
-
-def _explained(left: float, total: float) -> float | None:
-    """Of two sums of squares; ``None`` where there is nothing to explain."""
-    return 1 - left / total if total > _ROUNDING else None
 
 
 def _lack_of_fit(points: Sequence[Point], *, residual: float, typical: dict[float, float]) -> float | None:

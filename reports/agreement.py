@@ -9,7 +9,7 @@ import msgspec
 
 from harness.records import Agreement
 from reports.page import Filters, Page
-from reports.tables import Row, agreements_of, is_cpu_run
+from reports.tables import Row, agreements_of, by_name, is_cpu_run
 
 
 class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,9 +44,7 @@ def section(page: Page) -> dict[str, Any]:
 
 def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple[AgreementRow, ...]:
     """A row for each configuration that came to an output, CPU runs among them; none where all are CPU runs, unless asked for."""
-    listed = sorted(
-        (row for row in rows if row.status != "fail"), key=lambda row: (row.image, row.speaking.plan.cell, row.engine)
-    )
+    listed = sorted((row for row in rows if row.status != "fail"), key=by_name)
     is_needed = with_cpu_runs or any(not is_cpu_run(launch) for row in listed for launch in row.launches)
     return tuple(_agreement_row(row) for row in listed) if is_needed else ()
 

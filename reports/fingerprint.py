@@ -9,7 +9,7 @@ import msgspec
 
 from harness.fingerprints import Fingerprint, compare, describe, fingerprint_of
 from reports.page import Page
-from reports.tables import Row
+from reports.tables import Row, by_name
 
 
 class FingerprintRow(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ def fingerprint_rows(rows: Iterable[Row]) -> tuple[FingerprintRow, ...]:
     A row speaks by its last launch, and says so where an earlier one of the same campaign computed something else.
     """
     found = {}
-    for row in sorted(rows, key=lambda row: (row.image, row.speaking.plan.cell, row.engine)):
+    for row in sorted(rows, key=by_name):
         taken = [each for launch in row.launches if (each := fingerprint_of(launch)) is not None]
         if taken:
             found[row.speaking.id] = (row, taken)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from harness.chunks import chunks_of
 from harness.fingerprint_host import differences
 from harness.records import Launch, exception_chain, number
 from harness.stats import Estimate, estimate
@@ -18,10 +19,7 @@ from harness.task_checks import kernel_lie, overlong, rate_lie
 from reports import tables
 from reports.page import Filters, Page
 
-CHUNK_SAMPLES = 160_000
-STEP_SAMPLES = 16_000
 SPEAKERS_OF_A_CHUNK = 3
-SAMPLE_RATE_HERTZ = 16_000
 
 WITH_RESNET34 = ("3.1", "community-1", "synthetic")
 """Pipelines that send each chunk through WeSpeaker's ResNet34 once a speaker. How much CAM++ of ``embedded`` computes depends on
@@ -133,12 +131,6 @@ def diarized_flop(launch: Launch, work: dict[str, Any]) -> dict[str, float]:
     if resnet34 and resnet34 > 0 and launch.plan.workload.pipeline in WITH_RESNET34:
         counted["embeddings"] = chunks * SPEAKERS_OF_A_CHUNK * resnet34
     return counted
-
-
-def chunks_of(audio_seconds: float) -> int:
-    """How many 10 s chunks pyannote cuts, one a second; what is left at the end is one more."""
-    left = round(audio_seconds * SAMPLE_RATE_HERTZ) - CHUNK_SAMPLES
-    return 1 if left <= 0 else left // STEP_SAMPLES + 1 + (left % STEP_SAMPLES > 0)
 
 
 def ceiling_lines(image: KernelImage) -> list[str]:

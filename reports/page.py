@@ -9,7 +9,7 @@ import msgspec
 
 from harness.energy import NO_PRICE, Price
 from harness.records import Launch
-from reports.tables import Row, rows_of
+from reports.tables import Row, by_name, rows_of
 
 Filters = Mapping[str, Callable[..., Any]]
 """What a template calls -> what does it"""
@@ -30,18 +30,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rows_by_name(self) -> list[Row]:
-        return sorted(self.rows, key=_name)
+        return sorted(self.rows, key=by_name)
 
     @property
     def portable_rows(self) -> list[Row]:
         """Of portable builds, by name."""
-        return sorted((row for row in self.every_row if row.is_portable), key=_name)
+        return sorted((row for row in self.every_row if row.is_portable), key=by_name)
 
 
 def page_of(launches: Sequence[Launch], price: Price = NO_PRICE) -> Page:
     """The page of some launches; costs are shown where a price is told."""
     return Page(launches=launches, every_row=rows_of(launches), price=price)
-
-
-def _name(row: Row) -> tuple[str, str, str]:
-    return (row.image, row.speaking.plan.cell, row.engine)

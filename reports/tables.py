@@ -145,14 +145,20 @@ def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
 
 def workloads_of(rows: Iterable[Row]) -> tuple[Workload, ...]:
     """The rows by pipeline and recording."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    groups: dict[tuple[str, float, str, str], list[Row]] = {}
     for row in rows:
         workload = row.speaking.plan.workload
-        groups.setdefault((workload.pipeline, workload.audio, workload.audio_sha256), []).append(row)
+        groups.setdefault((workload.pipeline, workload.audio_seconds, workload.audio, workload.audio_sha256), []).append(row)
     return tuple(
-        Workload(pipeline, audio, group[0].speaking.plan.workload.audio_seconds, tuple(sorted(group, key=_rank)))
-        for (pipeline, audio, _), group in sorted(groups.items())
+        Workload(pipeline, audio, seconds, tuple(sorted(group, key=_rank)))
+        for (pipeline, seconds, audio, _), group in sorted(groups.items())
     )
+
+
+def by_name(row: Row) -> tuple[str, str, float, str, str]:
+    """What rows are sorted by where no speed ranks them: the image, and lengths of one cell as numbers."""
+    cell = row.speaking.plan.cell
+    return (row.image, cell.rpartition("/")[0], row.speaking.plan.workload.audio_seconds, cell, row.engine)
 
 
 def stage_marks(row: Row) -> tuple[StageMark, ...]:

@@ -100,7 +100,7 @@ def test_the_cgroup_is_found_in_both_versions_with_and_without_its_namespace(
 def test_a_cgroup_that_others_are_in_as_well_is_none_of_ours(tree: Tree) -> None:
     tree.cgroup(processes=(os.getpid(), os.getppid(), 1_000_001, 1_000_002))
     found = tree.read()
-    assert found["memory_unavailable"]["cgroup_peak_bytes"].startswith("the cgroup is shared with 2 other process(es)")
+    assert found["memory_unavailable"]["cgroup_peak_bytes"].startswith("the cgroup is shared with other processes")
     assert "cgroup_current_bytes" not in found["memory"]
 
 

@@ -51,8 +51,8 @@ def test_three_points_worked_by_hand() -> None:
     mean = (7 / 4) / (21 / 16)
     total = sum(w * (b - mean) ** 2 for w, b in zip(weights, y, strict=True))
     assert found.weighted_r_squared == pytest.approx(1 - left / total)
-    residuals = [b - fixed - 14 / 11 * a for a, b in zip(x, y, strict=True)]
-    assert found.r_squared == pytest.approx(1 - sum(each**2 for each in residuals) / (14 / 3))  # 4/3, 1/3 and 5/3, squared
+    # Sums of products about the means: xy 3, xx 2, yy 14/3.
+    assert found.r_squared == pytest.approx(3**2 / (2 * 14 / 3))
 
 
 def test_the_line_and_its_errors_are_scipy_s_own() -> None:
@@ -119,13 +119,13 @@ def test_a_time_that_falls_with_the_length_has_no_marginal_realtime() -> None:
     assert any("time does not rise with the length" in remark for remark in found.remarks)
 
 
-def test_a_fixed_cost_below_zero_is_explained_by_windows_by_scatter_or_not_at_all() -> None:
-    windows = fitted([Point(x, (0.1 + 0.15 * (x - 9)) * factor) for x in LENGTHS for factor in (0.99, 1.01)])
-    assert windows.fixed_seconds.high < 0
-    assert windows.first_window_seconds.value == pytest.approx(0.1, abs=0.02)
-    assert any("below zero: 9 s of every recording add no window" in each and "at 0.10 s [" in each for each in windows.remarks)
+def test_a_fixed_cost_below_zero_is_explained_by_chunks_by_scatter_or_not_at_all() -> None:
+    chunks = fitted([Point(x, (0.1 + 0.15 * (x - 9)) * factor) for x in LENGTHS for factor in (0.99, 1.01)])
+    assert chunks.fixed_seconds.high < 0
+    assert chunks.first_chunk_seconds.value == pytest.approx(0.1, abs=0.02)
+    assert any("below zero: 9 s of every recording add no chunk" in each and "at 0.10 s [" in each for each in chunks.remarks)
     dearer = fitted(line(-5.0, 0.5, LENGTHS, factors=(0.999, 1.001)))
-    assert dearer.first_window_seconds.high < 0
+    assert dearer.first_chunk_seconds.high < 0
     assert any("below zero: longer audio costs more than its share" in each for each in dearer.remarks)
     loose = fitted(line(-0.01, 0.1, LENGTHS, factors=(0.9, 1.1)))
     assert loose.fixed_seconds.value < 0 < loose.fixed_seconds.high

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from harness import kernels, places
+from harness.chunks import chunks_of
 from harness.errors import HostError
 from harness.records import ExitRecord, Launch, Verdict
 from harness.stats import estimate
-from reports.kernels import chunks_of, diarized_flop, format_call, format_rate, format_time, kernel_images
+from reports.kernels import diarized_flop, format_call, format_rate, format_time, kernel_images
 from reports.markdown import render_benchmarks
 from reports.terminal_tasks import print_kernels
 from tests.unit.samples import HOST, WORKLOAD, a_launch, a_plan, passing_journal

@@ -458,6 +458,17 @@ def test_what_rows_of_several_recordings_have_in_common_is_said_once() -> None:
     assert page.split("## How to reproduce")[1].count("make bench IMAGE=cpu") == 2
 
 
+def test_the_summary_of_a_recording_does_not_run_into_the_list_before_it() -> None:
+    longer = msgspec.structs.replace(WORKLOAD, audio="sample-fitted-60s", audio_seconds=60.0, audio_sha256="6" * 64)
+    page = render_benchmarks([a_launch(a_plan(1)), a_launch(a_plan(2, workload=longer))])
+    depth, found = 0, []
+    for token in parsed(page.split("## Executive summary")[1].split("\n## ")[0]):
+        depth += token.nesting * token.type.startswith("bullet_list")
+        if token.type == "inline" and "configurations pass" in token.content:
+            found.append(depth)
+    assert found == [0, 0]
+
+
 def test_a_store_of_one_launch_is_told_in_the_singular() -> None:
     assert ", 1 launch in the store\n" in render_benchmarks([a_launch()])
     assert ", 2 launches in the store\n" in render_benchmarks([a_launch(), a_launch(a_plan(2))])

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.wire import STAGES
 from harness.records import EngineRecord, ExitRecord, Launch, Verdict
-from reports.tables import Row, rows_of, stage_marks, status_text, workloads_of
+from reports.tables import Row, by_name, rows_of, stage_marks, status_text, workloads_of
 from reports.terminal import print_results
 from tests.unit.samples import (
     WORKLOAD,
@@ -200,7 +200,14 @@ def test_workloads_are_kept_apart_by_pipeline_and_by_what_was_heard() -> None:
         a_launch(a_plan(4, workload=other)),
     ]
     found = [(each.pipeline, each.audio, each.audio_seconds, len(each.rows)) for each in workloads_of(rows_of(launches))]
-    assert found == [("3.1", "sample-30s", 30.0, 1), ("embedded", "sample-300s", 300.0, 1), ("embedded", "sample-30s", 30.0, 2)]
+    assert found == [("3.1", "sample-30s", 30.0, 1), ("embedded", "sample-30s", 30.0, 2), ("embedded", "sample-300s", 300.0, 1)]
+
+
+def test_lengths_of_one_cell_are_sorted_as_numbers() -> None:
+    lengths = (600.0, 30.0, 120.0, 11.0)
+    recordings = [msgspec.structs.replace(WORKLOAD, audio=f"sample-fitted-{each:.0f}s", audio_seconds=each) for each in lengths]
+    rows = rows_of(a_launch(a_plan(number, workload=each)) for number, each in enumerate(recordings))
+    assert [row.speaking.plan.workload.audio_seconds for row in sorted(rows, key=by_name)] == sorted(lengths)
 
 
 def test_two_recordings_of_one_name_and_length_do_not_take_each_other_s_place() -> None:
