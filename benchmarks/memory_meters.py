@@ -30,7 +30,8 @@ class Meters:
         self._offer("vm_hwm_bytes", "/proc/self/status VmHWM", lambda: field_bytes(status, "VmHWM"))
         cgroup = _cgroup(root)
         for meter, path in (("cgroup_current_bytes", cgroup.current), ("cgroup_peak_bytes", cgroup.peak)):
-            self._offer(meter, f"/{path.relative_to(root)}", _own_reader(path, root))
+            # Not the whole path: the folders of a user's session or a cloud's machine are nobody else's business.
+            self._offer(meter, f"{path.name} (cgroup v{cgroup.version})", _own_reader(path, root))
         for meter, (source, read) in _torch_reads().items():
             if device == "cpu":
                 self.unavailable[meter] = "torch counts no memory of a CPU"

@@ -52,7 +52,7 @@ def test_the_process_s_own_meters_are_in_bytes(tmp_path: Path) -> None:
     assert meters.read() == {"vm_rss_bytes": 102_400, "vm_hwm_bytes": 204_800}
     assert meters.sources["vm_hwm_bytes"] == "/proc/self/status VmHWM"
     assert meters.unavailable["torch_reserved_bytes"] == "torch counts no memory of a CPU"
-    assert "/sys/fs/cgroup/memory.current: No such file" in meters.unavailable["cgroup_current_bytes"]
+    assert "memory.current (cgroup v2): No such file" in meters.unavailable["cgroup_current_bytes"]
 
 
 def test_a_container_s_own_group_of_cgroup_v2_is_the_root_that_it_sees(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_process_s_own_group_is_the_one_that_proc_names(tmp_path: Path) -> Non
     host = a_host(tmp_path, cgroup="0::/user.slice", **{"sys/fs/cgroup/user.slice/memory.current": "7"})
     meters = Meters("cpu", host)
     assert meters.read()["cgroup_current_bytes"] == 7
-    assert meters.sources["cgroup_current_bytes"] == "/sys/fs/cgroup/user.slice/memory.current"
+    assert meters.sources["cgroup_current_bytes"] == "memory.current (cgroup v2)", "no name of a session"
     assert "memory.peak" in meters.unavailable["cgroup_peak_bytes"], "it came with Linux 5.19"
 
 
