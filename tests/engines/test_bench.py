@@ -12,6 +12,7 @@ from harness.engines.container import ContainerEngine
 from tests.commands import REPOSITORY, Workplace, wait_until
 
 ONE = ("--launches", "1", "--passes", "1")
+SHORT = (*ONE, "--audio-seconds", "10")
 
 
 def test_the_sample_is_diarized_right_in_a_container(workplace: Workplace, engine_name: str, cpu_image: BuiltImage) -> None:
@@ -36,7 +37,7 @@ def test_an_image_that_somebody_else_built_is_run_as_it_is(
     reference = "localhost/somebody/else:diarizer"
     engine._client.api.tag(cpu_image.id, "localhost/somebody/else", "diarizer")
     try:
-        done = workplace.bench(reference, "--engine", engine_name, *ONE)
+        done = workplace.bench(reference, "--engine", engine_name, *SHORT)
     finally:
         engine._client.api.remove_image(reference, noprune=True)
     assert done.code == 0, done.stderr
@@ -75,7 +76,7 @@ torchaudio = "2.11.0"
 lock = "pyannote4.txt"
 """
     )
-    done = workplace.bench("broken-torchaudio", "cpu", "--catalog", str(overlay), "--engine", engine_name, *ONE)
+    done = workplace.bench("broken-torchaudio", "cpu", "--catalog", str(overlay), "--engine", engine_name, *SHORT)
     assert done.code == 1, done.stderr
     broken, right = sorted(workplace.stored(), key=lambda launch: launch.image)
     assert right.verdict.status == "pass"
@@ -100,7 +101,7 @@ def test_a_build_that_fails_is_recorded_and_the_others_are_measured(
         f'[images.bad]\nfamily = "cpu"\nvariants = ["cpu"]\ncontainerfile = "{tmp_path}/bad.Containerfile"\n'
         f'base = "{cpu_image.id.removeprefix("sha256:")}"\ntorch = "0"\ntorchaudio = "0"\nlock = "pyannote4.txt"\n'
     )
-    done = workplace.bench("bad", "cpu", "--catalog", str(overlay), "--engine", engine_name, *ONE)
+    done = workplace.bench("bad", "cpu", "--catalog", str(overlay), "--engine", engine_name, *SHORT)
     assert done.code == 1
     bad, right = sorted(workplace.stored(), key=lambda launch: launch.image)
     assert bad.verdict.cause == "build"
@@ -129,7 +130,7 @@ def test_a_killed_bench_loses_no_launch_and_leaves_no_container(
     assert containers_of(engine, workplace)
     finished = len(workplace.stored())
     assert finished >= 1
-    done = workplace.bench("cpu", "--engine", engine_name, *ONE)
+    done = workplace.bench("cpu", "--engine", engine_name, *SHORT)
     assert done.code == 0, done.stderr
     assert not containers_of(engine, workplace)
     statuses = [launch.verdict.cause or launch.verdict.status for launch in workplace.stored()]
@@ -160,7 +161,7 @@ def test_a_full_disk_ends_the_bench_with_its_own_error_and_the_launch_is_kept(
         assert "Traceback" not in talk
         assert not containers_of(engine, workplace)
         filler.unlink()
-        again = workplace.bench("cpu", "--engine", engine_name, *ONE)
+        again = workplace.bench("cpu", "--engine", engine_name, *SHORT)
         assert again.code == 0, again.stderr
         assert [launch.verdict.status for launch in workplace.stored()] == ["fail", "pass"]
     finally:

@@ -39,7 +39,7 @@ def test_no_finished_launch_is_lost_and_no_container_left_at_any_moment(
             process.kill()
             process.wait(timeout=30)
         finished |= finished_launches(workplace)
-        done = workplace.bench("cpu", "--engine", engine_name, "--launches", "1", "--passes", "1")
+        done = workplace.bench("cpu", "--engine", engine_name, "--launches", "1", "--passes", "1", "--audio-seconds", "10")
         assert done.code == 0, f"kill {number + 1} after {moment:.2f} s: {done.stderr}"
         assert not containers_of(engine, workplace)
         assert workplace.journals() == []

@@ -19,6 +19,7 @@ from harness.waterfall import waterfall_of
 from tests.commands import Workplace, wait_until
 
 ONE = ("local-cpu", "--launches", "1", "--passes", "1")
+SHORT = (*ONE, "--audio-seconds", "10")
 
 
 def test_the_sample_is_diarized_right_and_both_tables_say_so(workplace: Workplace) -> None:
@@ -42,7 +43,7 @@ def test_the_sample_is_diarized_right_and_both_tables_say_so(workplace: Workplac
 
 
 def test_the_parts_of_a_pass_sum_to_the_whole(workplace: Workplace) -> None:
-    (launch,) = workplace.bench(*ONE, "--json").launches
+    (launch,) = workplace.bench(*SHORT, "--json").launches
     passes = [event for event in launch.journal if event["event"] == "pass"]
     assert len(passes) == 2
     for event in passes:
@@ -52,7 +53,7 @@ def test_the_parts_of_a_pass_sum_to_the_whole(workplace: Workplace) -> None:
 
 
 def test_the_parts_of_a_launch_sum_to_its_whole_time(workplace: Workplace) -> None:
-    (launch,) = workplace.bench(*ONE, "--audio-seconds", "10", "--json").launches
+    (launch,) = workplace.bench(*SHORT, "--json").launches
     found = waterfall_of(launch)
     assert found is not None
     assert found.flaw is None
@@ -82,7 +83,7 @@ def test_a_kept_cache_makes_second_launches_and_a_cpu_puts_no_kernel_into_it(wor
 
 
 def test_the_guest_s_memory_meters_are_read_or_said_to_be_unavailable(workplace: Workplace) -> None:
-    (launch,) = workplace.bench(*ONE, "--audio-seconds", "10", "--json").launches
+    (launch,) = workplace.bench(*SHORT, "--json").launches
     assert set(launch.memory) | set(launch.memory_unavailable) == set(MEMORY_METERS)
     assert launch.memory["resident_peak_bytes"] > 200 << 20
     assert launch.memory["tree_resident_peak_bytes"] >= launch.memory["resident_peak_bytes"]
@@ -109,8 +110,8 @@ def test_a_reference_with_swapped_names_gives_the_same_der(workplace: Workplace,
     )
     (tmp_path / "swapped.rttm").write_text(text)
     sample = str(embedded_folder() / "sample.wav")
-    (own,) = workplace.bench(*ONE, "--audio", sample, "--reference", str(reference), "--json").launches
-    (other,) = workplace.bench(*ONE, "--audio", sample, "--reference", str(tmp_path / "swapped.rttm"), "--json").launches
+    (own,) = workplace.bench(*SHORT, "--audio", sample, "--reference", str(reference), "--json").launches
+    (other,) = workplace.bench(*SHORT, "--audio", sample, "--reference", str(tmp_path / "swapped.rttm"), "--json").launches
     assert own.der == pytest.approx(other.der)
 
 
@@ -127,14 +128,13 @@ def test_output_that_is_wrong_is_not_ranked(workplace: Workplace, tmp_path: Path
     assert "Fastest" not in page
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_bench_leaves_a_whole_store_and_no_process(workplace: Workplace, number: signal.Signals) -> None:
-    assert workplace.bench(*ONE).code == 0
+def test_an_interrupted_bench_leaves_a_whole_store_and_no_process(workplace: Workplace) -> None:
+    assert workplace.bench(*SHORT).code == 0
     process = workplace.start_bench("local-cpu", "--launches", "50")
     try:
         wait_until(lambda: len(workplace.stored()) >= 2, what="one launch of the second bench", seconds=600)
         wait_until(lambda: any('"cold"' in j.read_text() for j in workplace.journals()), what="a pass that runs", seconds=600)
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
     finally:
         process.kill()
@@ -147,6 +147,24 @@ def test_an_interrupted_bench_leaves_a_whole_store_and_no_process(workplace: Wor
     assert not guests_of(workplace)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_bench_that_is_told_to_end_stores_its_launch_and_leaves_no_process(
+    workplace: Workplace, number: signal.Signals
+) -> None:
+    process = workplace.start_bench("local-cpu", "--launches", "50")
+    try:
+        wait_until(lambda: guests_of(workplace) and workplace.journals(), what="a guest that runs", seconds=600)
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 130
+    finally:
+        process.kill()
+        process.wait(timeout=60)
+    assert "interrupted; every finished launch is in the store" in workplace.talk.read_text()
+    assert [launch.verdict.cause for launch in workplace.stored()] == ["interrupted"]
+    assert workplace.journals() == []
+    assert not guests_of(workplace)
+
+
 def test_a_killed_bench_is_recovered_by_the_next(workplace: Workplace) -> None:
     process = workplace.start_bench("local-cpu", "--launches", "50")
     try:
@@ -155,7 +173,7 @@ def test_a_killed_bench_is_recovered_by_the_next(workplace: Workplace) -> None:
         process.kill()
         process.wait(timeout=30)
     assert guests_of(workplace)
-    done = workplace.bench(*ONE)
+    done = workplace.bench(*SHORT)
     assert done.code == 0, done.stderr
     assert "recovered launch" in done.stderr
     first, second = workplace.stored()
@@ -195,7 +213,7 @@ def test_a_dry_run_line_pasted_into_a_shell_does_the_same_run(workplace: Workpla
 def test_a_token_in_the_environment_reaches_nothing(tmp_path: Path) -> None:
     token = "hf_" + "S3cretS3cretS3cret"
     workplace = Workplace(tmp_path, {"HF_TOKEN": token, "HUGGING_FACE_HUB_TOKEN": token})
-    done = workplace.bench(*ONE)
+    done = workplace.bench(*SHORT)
     assert done.code == 0
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert token.encode() not in written + done.stdout.encode() + done.stderr.encode()

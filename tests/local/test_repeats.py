@@ -9,11 +9,11 @@ SMALL = ("local-cpu", "--passes", "1")
 
 
 def test_several_lengths_are_launched_in_turn_and_make_a_line_or_say_why_not(workplace: Workplace) -> None:
-    done = workplace.bench(*SMALL, "--durations", "8,12,20", "--launches", "1")
+    done = workplace.bench(*SMALL, "--durations", "8,10,12", "--launches", "1")
     assert done.code == 0, done.stderr
-    assert [launch.plan.workload.audio_seconds for launch in workplace.stored()] == [8.0, 12.0, 20.0]
+    assert [launch.plan.workload.audio_seconds for launch in workplace.stored()] == [8.0, 10.0, 12.0]
     assert "fixed and marginal cost" in done.stdout
-    assert "8 s x1, 12 s x1, 20 s x1" in workplace.page.read_text()
+    assert "8 s x1, 10 s x1, 12 s x1" in workplace.page.read_text()
 
 
 def test_a_budget_ends_a_campaign_behind_the_launch_that_spends_it(workplace: Workplace) -> None:

@@ -33,7 +33,7 @@ for model in (synthetic.build_segmentation(), synthetic.build_embedding()):
 def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """Two launches of the synthetic pipeline; many tests look at them, none changes them."""
     workplace = Workplace(tmp_path_factory.mktemp("synthetic"))
-    options = ("--pipeline", "synthetic", "--launches", "2", "--passes", "1", "--audio-seconds", "12")
+    options = ("--pipeline", "synthetic", "--launches", "2", "--passes", "1", "--audio-seconds", "10")
     done = workplace.bench("local-cpu", *options)
     assert done.code == 0, done.stderr
     assert "random weights, no accuracy" in done.stdout
@@ -67,7 +67,7 @@ def test_it_is_never_scored(synthetic: Workplace) -> None:
         assert launch.plan.workload.reference_sha256 is None
         assert launch.output["der"] is None
     page = synthetic.page.read_text()
-    assert "### synthetic on sample-fitted-12s: 12.0 s of audio; random weights, no accuracy" in page
+    assert "### synthetic on sample-fitted-10s: 10.0 s of audio; random weights, no accuracy" in page
     assert "that is right" not in page
     assert "## Numeric fingerprint" in page
 
