@@ -5,16 +5,16 @@ Source: `segmentation_step=0.1` of pyannote.audio's SpeakerDiarization, over the
 
 from __future__ import annotations
 
+from harness.audio import SAMPLE_RATE_HERTZ
+
 CHUNK_SECONDS = 10
 STEP_SECONDS = 1
 FREE_SECONDS = CHUNK_SECONDS - STEP_SECONDS
 """Audio that adds no chunk: T seconds have T - 9 of them."""
 
-_SAMPLE_RATE_HERTZ = 16_000
-
 
 def chunks_of(audio_seconds: float) -> int:
     """How many there are; what is left at the end is one more."""
-    step = STEP_SECONDS * _SAMPLE_RATE_HERTZ
-    left = round(audio_seconds * _SAMPLE_RATE_HERTZ) - CHUNK_SECONDS * _SAMPLE_RATE_HERTZ
+    step = STEP_SECONDS * SAMPLE_RATE_HERTZ
+    left = round(audio_seconds * SAMPLE_RATE_HERTZ) - CHUNK_SECONDS * SAMPLE_RATE_HERTZ
     return 1 if left <= 0 else left // step + 1 + (left % step > 0)

@@ -44,9 +44,9 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
     """One launch on an hour of audio: its interval holds a single launch, not the mean of many."""
     first_chunk_seconds: Interval
     """The line at `FREE_SECONDS`, before the first chunk: the fixed cost, if work follows chunks."""
+    correlation_squared: float | None
+    """Of length and seconds, their correlation squared, which is that of an unweighted line. ``None``: all took the same."""
     r_squared: float | None
-    """Of length and seconds, their correlation squared: the longest lengths decide. ``None``: all launches took the same."""
-    weighted_r_squared: float | None
     """Share of the weighted variance that the line explains, where each length counts alike: the stricter one."""
     lack_of_fit: float | None
     """Chance that a straight line scatters so between lengths; ``None``: no two launches of one length to judge it by."""
@@ -150,8 +150,8 @@ def _fitted(points: Sequence[Point], lengths: tuple[float, ...]) -> CostModel:
         marginal=_interval(float(slope), quantile * math.sqrt(max(0.0, float(covariance[1, 1])))),
         hour_seconds=_interval(hour, quantile * math.sqrt(variance_at(HOUR_SECONDS) + variance * hour**2)),
         first_chunk_seconds=_interval(float(fixed + slope * FREE_SECONDS), quantile * math.sqrt(variance_at(FREE_SECONDS))),
-        r_squared=float(numpy.corrcoef(x, y)[0, 1]) ** 2 if total > _ROUNDING else None,
-        weighted_r_squared=1 - float(residuals @ residuals) / total if total > _ROUNDING else None,
+        correlation_squared=float(numpy.corrcoef(x, y)[0, 1]) ** 2 if total > _ROUNDING else None,
+        r_squared=1 - float(residuals @ residuals) / total if total > _ROUNDING else None,
         lack_of_fit=_lack_of_fit(points, residual=float(residuals @ residuals), typical=typical),
         lengths=lengths,
         launches=len(points),

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import msgspec
 
 from harness import models
-from harness.audio import LONGEST_SECONDS, Audio, prepare_audio
+from harness.audio import LONGEST_SECONDS, SAMPLE_RATE_HERTZ, Audio, prepare_audio
 from harness.catalog import (
     GPU_FAMILIES,
     AudioRow,
@@ -85,7 +85,8 @@ def parse_durations(text: str | None, audio_seconds: float | None) -> tuple[floa
     for length in lengths:
         if not 1 <= length <= LONGEST_SECONDS:
             raise UsageError(f"--durations {text!r}: {length:g} is not between 1 and {LONGEST_SECONDS} seconds")
-    if len({f"{length:.0f}" for length in lengths}) < len(lengths):
+    as_cut = (round(length * SAMPLE_RATE_HERTZ) / SAMPLE_RATE_HERTZ for length in lengths)
+    if len({f"{length:.0f}" for length in as_cut}) < len(lengths):
         raise UsageError(f"--durations {text!r} has one length twice, to the second")
     if not 2 <= len(lengths) <= MOST_DURATIONS:
         raise UsageError(

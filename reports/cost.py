@@ -19,7 +19,7 @@ from reports.page import Page
 
 COST_COLUMNS = (
     *("Image", "Engine", "GFX", "Pipeline", "Lengths x launches"),
-    *("Fixed", "Marginal", "R²", "R² weighted", "An hour", "Remarks"),
+    *("Fixed", "Marginal", "r²", "R² of the fit", "An hour", "Remarks"),
 )
 
 
@@ -43,8 +43,8 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
             *head,
             interval_text(self.model.fixed_seconds, " s", digits=2),
             "-" if realtime is None else interval_text(realtime, "x", digits=1),
+            r_squared_text(self.model.correlation_squared),
             r_squared_text(self.model.r_squared),
-            r_squared_text(self.model.weighted_r_squared),
             interval_text(self.model.hour_seconds, " s", digits=0),
             "; ".join([*self.model.remarks, *self._reach, *self._wrong]) or "-",
         )

@@ -50,9 +50,9 @@ def verify_images(
     from reports.terminal import print_agreements
     from reports.terminal_tasks import print_ladders
 
-    if not ladder and (batches or models):
+    if not ladder and (batches is not None or models is not None):
         raise UsageError("--batches and --models are of the ladder: add --ladder")
-    options = {"batches": parse_batches(batches) if batches else BATCHES, "models": parse_models(models)}
+    options = {"batches": BATCHES if batches is None else parse_batches(batches), "models": parse_models(models)}
     rungs = len(options["batches"]) * len(options["models"])
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     known = catalog.load_catalog(catalogs or ())

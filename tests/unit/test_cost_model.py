@@ -26,7 +26,7 @@ def test_launches_on_a_line_give_that_line_back() -> None:
     assert found.fixed_seconds.value == pytest.approx(1.5)
     assert found.marginal.value == pytest.approx(0.05)
     assert found.hour_seconds.value == pytest.approx(1.5 + 0.05 * 3600)
-    assert found.r_squared == found.weighted_r_squared == pytest.approx(1.0)
+    assert found.correlation_squared == found.r_squared == pytest.approx(1.0)
     assert found.marginal_realtime is not None
     assert found.marginal_realtime.value == pytest.approx(20.0)
     assert found.fixed_seconds.low == pytest.approx(found.fixed_seconds.high)
@@ -50,9 +50,9 @@ def test_three_points_worked_by_hand() -> None:
     assert found.marginal.high - found.marginal.value == pytest.approx(half)
     mean = (7 / 4) / (21 / 16)
     total = sum(w * (b - mean) ** 2 for w, b in zip(weights, y, strict=True))
-    assert found.weighted_r_squared == pytest.approx(1 - left / total)
+    assert found.r_squared == pytest.approx(1 - left / total)
     # Sums of products about the means: xy 3, xx 2, yy 14/3.
-    assert found.r_squared == pytest.approx(3**2 / (2 * 14 / 3))
+    assert found.correlation_squared == pytest.approx(3**2 / (2 * 14 / 3))
 
 
 def test_the_line_and_its_errors_are_scipy_s_own() -> None:
@@ -110,7 +110,7 @@ def test_launches_that_all_take_the_same_have_no_marginal_cost_and_no_r_squared(
     found = fitted([Point(length, 2.0) for length in (1.0, 2.0, 4.0) for _ in range(2)])
     assert found.fixed_seconds.value == pytest.approx(2.0)
     assert found.marginal.value == pytest.approx(0.0, abs=1e-12)
-    assert found.r_squared is found.weighted_r_squared is None
+    assert found.correlation_squared is found.r_squared is None
 
 
 def test_a_time_that_falls_with_the_length_has_no_marginal_realtime() -> None:

@@ -162,6 +162,7 @@ def test_a_time_limit_that_is_no_number_of_seconds_is_refused(strixbench: Strixb
         (("--audio", "talk.wav", "--durations", "1.1.1,2"), "--durations '1.1.1,2' is not a list of seconds"),
         (("--audio", "talk.wav", "--durations", "11,0.5"), "0.5 is not between 1 and 86400 seconds"),
         (("--audio", "talk.wav", "--durations", "11,30,11.2"), "has one length twice, to the second"),
+        (("--audio", "talk.wav", "--durations", "11.49999,12,30"), "has one length twice, to the second"),
         (("--audio", "talk.wav", "--durations", ",".join(map(str, range(1, 14)))), "give 2 to 12 lengths"),
         (("--audio", "talk.wav", "--until", "2"), "--until '2' is not a percentage above 0% and up to 100%, such as 2%"),
         (("--audio", "talk.wav", "--until", "2%", "--launches", "3"), "--launches and --until exclude each other"),
@@ -183,6 +184,12 @@ def test_wrong_input_is_refused_with_exit_2(
     outcome = strixbench("bench", "local-cpu", *arguments, "--dry-run")
     assert (outcome.code, outcome.out) == (2, "")
     assert said in outcome.err
+
+
+def test_an_empty_list_of_batches_is_no_whole_ladder(strixbench: Strixbench, recording: Path) -> None:
+    outcome = strixbench("verify", "local-cpu", "--ladder", "--batches", "", "--audio", recording)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--batches ''" in outcome.err
 
 
 def test_models_that_are_not_there_are_the_environment_s_fault(strixbench: Strixbench) -> None:
