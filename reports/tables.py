@@ -93,6 +93,12 @@ class Workload(msgspec.Struct, frozen=True):
     def has_accuracy(self) -> bool:
         return self.pipeline not in WITHOUT_ACCURACY
 
+    @property
+    def as_fast(self) -> tuple[Row, ...]:
+        """Ranked rows behind the fastest whose range, an interval or the extremes, reaches into its own."""
+        ranked = [(row, row.seconds) for row in self.rows if row.is_ranked and row.seconds is not None]
+        return tuple(row for row, seconds in ranked[1:] if seconds.low <= ranked[0][1].high)
+
 
 class StageMark(msgspec.Struct, frozen=True):
     """How a row fared in one stage: ``pass``, ``fail``, ``wrong``, or ``none`` where it did not come so far."""

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.wire import STAGES
 from harness.records import EngineRecord, ExitRecord, Launch, Verdict
+from reports.markdown import render_benchmarks
 from reports.tables import Row, by_name, rows_of, stage_marks, status_text, workloads_of
 from reports.terminal import print_results
 from tests.unit.samples import (
@@ -201,6 +202,20 @@ def test_workloads_are_kept_apart_by_pipeline_and_by_what_was_heard() -> None:
     ]
     found = [(each.pipeline, each.audio, each.audio_seconds, len(each.rows)) for each in workloads_of(rows_of(launches))]
     assert found == [("3.1", "sample-30s", 30.0, 1), ("embedded", "sample-30s", 30.0, 2), ("embedded", "sample-300s", 300.0, 1)]
+
+
+def test_a_row_whose_range_reaches_into_that_of_the_fastest_is_not_told_apart_from_it() -> None:
+    times = {"a": (2.0, 2.4), "b": (2.3, 2.6), "c": (2.5, 2.7)}
+    launches = [
+        a_launch(a_plan(2 * place + turn, image=image), journal=passing_journal(warm=(seconds,) * 3))
+        for place, (image, pair) in enumerate(times.items())
+        for turn, seconds in enumerate(pair, 1)
+    ]
+    (workload,) = workloads_of(rows_of(launches))
+    assert [row.image for row in workload.as_fast] == ["b"]
+    page = render_benchmarks(launches)
+    assert "its range overlaps that of b (podman), so they are not told apart here" in page
+    assert "not told apart" not in render_benchmarks(launches[:2])
 
 
 def test_lengths_of_one_cell_are_sorted_as_numbers() -> None:
