@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -21,14 +21,27 @@ DRY_RUN_PREFIX = "dry-run-"
 
 @contextmanager
 def campaign_lock() -> Iterator[None]:
-    """One campaign at a time: two would slow each other and both be wrong. Raises `HostError`."""
-    path: Path = places.results() / "lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        opened = path.open("a+")
-    except OSError as error:
-        raise HostError(f"the results folder {path.parent} cannot be used: {error.strerror}") from error
-    with opened as stream:
+    """One campaign at a time: two would slow each other and both be wrong, whatever folders they write to. Raises `HostError`.
+
+    The lock of the cache is what campaigns with different results have in common, unless nothing can be written there.
+    """
+    with ExitStack() as held:
+        results, cache = places.results(), places.cache()
+        try:
+            held.enter_context(_lock(results))
+        except OSError as error:
+            raise HostError(f"the results folder {results} cannot be used: {error.strerror}") from error
+        if cache.resolve() != results.resolve():
+            with suppress(OSError):
+                held.enter_context(_lock(cache))
+        yield
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock file. Raises `OSError` where it cannot be opened, `HostError` where another holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -173,6 +173,24 @@ def test_a_second_campaign_is_refused_while_one_runs(bench: Bench) -> None:
     assert len(bench.store.launches()) == 1
 
 
+def test_campaigns_with_different_results_are_one_at_a_time_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with campaign_lock():
+        monkeypatch.setenv("STRIXBENCH_RESULTS", str(tmp_path / "others"))
+        with pytest.raises(HostError, match="another strixbench runs"), campaign_lock():
+            pass
+
+
+@pytest.mark.parametrize("cache", ["results", "file"])
+def test_a_cache_that_is_the_results_folder_or_cannot_be_written_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STRIXBENCH_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("STRIXBENCH_CACHE", str(tmp_path / cache))
+    with campaign_lock(), pytest.raises(HostError, match="another strixbench runs"), campaign_lock():
+        pass
+
+
 def test_the_lock_is_free_again_after_a_campaign_however_it_ended(bench: Bench) -> None:
     with pytest.raises(KeyboardInterrupt):
         bench.run(FakeEngine(guest_that_raises(KeyboardInterrupt())))
