@@ -94,6 +94,7 @@ FILTERS: Filters = {
     "memory": memory_text,
     "mark": _MARKS.__getitem__,
     "status": tables.status_text,
+    "struck": tables.struck,
     "marks": tables.stage_marks,
     "chain": chain_text,
     "broken": _broken_imports,

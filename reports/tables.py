@@ -51,6 +51,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "pass" and self.realtime is not None and not self.is_portable and not self.why_not_compared
 
     @property
+    def is_struck(self) -> bool:
+        """Whether what was timed has wrong output among it: such figures are struck through."""
+        return any(launch.verdict.status == "wrong output" for launch in self.launches)
+
+    @property
     def why_not_compared(self) -> str:
         """Why its output was not held against the CPU run's, though it had to be; empty: it was, or is a CPU run itself."""
         for launch in self.launches:
@@ -175,6 +180,11 @@ def stage_marks(row: Row) -> tuple[StageMark, ...]:
             mark = {"pass": "pass", "wrong output": "wrong"}.get(verdict.status, "fail")
         marks.append(StageMark(stage, mark))
     return tuple(marks)
+
+
+def struck(row: Row, text: str) -> str:
+    """A figure of the row: struck through, as Markdown has it, where wrong output was timed."""
+    return f"~~{text}~~" if row.is_struck and text != "-" else text
 
 
 def status_text(row: Row) -> str:

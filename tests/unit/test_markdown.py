@@ -205,11 +205,19 @@ def test_wrong_output_is_struck_through_and_is_never_the_fastest() -> None:
     row = next(line for line in section(page, "Results").splitlines() if line.startswith("| wrong |"))
     assert "~~0.50 s~~" in row
     assert "~~60.0x~~" in row
+    assert "~~0.70 s~~" in row, "the load"
     summary = section(page, "Executive summary")
     assert "**Fastest that is right**: right (podman) at **6.0x**" in summary
     assert "**Wrong output**: wrong (podman): DER 40.0%" in summary
     assert "60.0x" not in summary
     assert summary.count("that is right") == 1, "a single right one is not also the slowest"
+
+
+def test_where_the_time_of_wrong_output_goes_is_struck_through() -> None:
+    wrong = msgspec.structs.replace(a_wrong_launch(warm=(0.5, 0.5)), wall_seconds=60.0)
+    lines = [line for line in section(render_benchmarks([wrong]), "Where the time goes").splitlines() if "| cpu |" in line]
+    assert ["~~60.00 s~~" in line for line in lines] == [True, False]
+    assert all(line.count("~~") == 2 for line in lines)
 
 
 def test_nothing_is_called_the_fastest_where_nothing_is_right() -> None:

@@ -232,6 +232,15 @@ def test_the_table_on_the_terminal_shows_what_was_measured(monkeypatch: pytest.M
         assert word in text
 
 
+def test_figures_of_wrong_output_are_marked_on_the_terminal_also_where_another_launch_failed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_results([a_wrong_launch(a_plan(1)), a_failed_launch(a_plan(2))])
+    out = capsys.readouterr().out
+    for words in ("~~2.10 s~~", "~~14.3x~~", "~~0.70 s~~", "FAIL: import"):
+        assert words in out
+
+
 def test_the_table_on_the_terminal_takes_no_name_for_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
