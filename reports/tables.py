@@ -12,6 +12,7 @@ from harness.calibration import Calibration, latest_calibrations
 from harness.failures import Signature, signatures
 from harness.records import WITHOUT_ACCURACY, Agreement, Launch, Purpose
 from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
+from harness.three_times import phase_of
 from reports.memory import Reading, memory_of
 
 
@@ -27,6 +28,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Estimate | None
     realtime: Estimate | None
     cold_seconds: float | None
+    """Of launches that began with an empty kernel cache; ``None``: there is none, or nothing on record of it"""
     load_seconds: float | None
     der: float | None
     speakers: int | None
@@ -208,7 +210,7 @@ def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Ca
     wrong = [launch for launch in launches if launch.verdict.status == "wrong output"]
     speaking = (failed or wrong or launches)[-1]
     timed = [launch for launch in launches if launch_seconds(launch) is not None and launch.verdict.status != "fail"]
-    cold = [seconds for launch in timed for seconds in launch.pass_seconds("cold")]
+    cold = [launch.pass_seconds("cold")[0] for launch in timed if phase_of(launch) == "cold"]
     loads = [launch.load_seconds for launch in timed if launch.load_seconds is not None]
     last = timed[-1] if timed else None
     speakers = last.output.get("speakers") if last and last.plan.workload.has_accuracy else None

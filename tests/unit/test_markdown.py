@@ -10,7 +10,7 @@ import markdown_it
 import msgspec
 import pytest
 
-from harness.records import EngineRecord, ExitRecord, Launch, WorkloadRecord
+from harness.records import CacheRecord, EngineRecord, ExitRecord, Launch, WorkloadRecord
 from harness.stats import Estimate
 from reports import tables
 from reports.markdown import (
@@ -169,7 +169,8 @@ def test_a_store_of_nothing_but_probes_does_not_say_that_it_is_empty() -> None:
 
 
 def test_a_page_shows_what_was_measured_with_its_n_and_its_audio_s_length() -> None:
-    launches = [a_launch(a_plan(number), journal=passing_journal(warm=(2.0,))) for number in (1, 2, 3)]
+    made = (a_launch(a_plan(number), journal=passing_journal(warm=(2.0,))) for number in (1, 2, 3))
+    launches = [msgspec.structs.replace(each, caches=CacheRecord(mode="empty", files_before=0)) for each in made]
     page = render_benchmarks(launches)
     assert "1 of 1 configurations pass" in page
     assert "at **15.0x** realtime, 2.00 s (2.00, 2.00) for 30.0 s, n = 3, DER 5.0%" in page
@@ -441,6 +442,12 @@ def test_a_store_of_portable_builds_alone_has_no_results() -> None:
 def test_a_row_is_reproduced_with_its_flags_and_gpu() -> None:
     (row,) = tables.rows_of([a_launch(a_plan(flags="compat", gpu="0000:c5:00.0"))])
     assert "--flags compat --gpu 0000:c5:00.0" in reproduction(row)
+
+
+def test_a_row_is_reproduced_with_the_caches_that_it_kept() -> None:
+    kept, empty = (tables.rows_of([a_launch(a_plan(caches=mode))])[0] for mode in ("keep", "empty"))
+    assert "--caches keep" in reproduction(kept)
+    assert "--caches" not in reproduction(empty)
 
 
 def test_an_address_of_our_own_table_of_failures_is_a_link() -> None:

@@ -123,6 +123,16 @@ def test_launches_that_failed_or_have_no_cache_on_record_are_left_out() -> None:
     assert three_times([failed, a_launch()]) is None
 
 
+def test_the_results_cold_is_the_cold_time_and_none_where_each_cache_was_filled() -> None:
+    cold, *later = a_working_cache()
+    (row,) = rows_of([cold, *later])
+    assert row.cold_seconds == 60.0
+    (row,) = rows_of(later)
+    assert row.cold_seconds is None
+    (row,) = rows_of([a_launch()])
+    assert row.cold_seconds is None, "nothing is on record of its cache"
+
+
 def is_wrong(launch: Launch) -> Launch:
     return msgspec.structs.replace(launch, verdict=Verdict(status="wrong output", stage="verify"))
 
