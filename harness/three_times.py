@@ -41,7 +41,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class ThreeTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """Of launches of one cell on one engine and machine."""
+    """Of launches of one cell on one engine and machine: of those that are right where there is one."""
 
     cold: Estimate | None
     """Seconds of the first pass of launches that began with an empty cache; ``None``: there is no such launch"""
@@ -58,6 +58,8 @@ class ThreeTimes(msgspec.Struct, frozen=True, kw_only=True):
     others: int
     """Launches whose cache other work had filled: they are in neither"""
     health: Health
+    is_wrong: bool = False
+    """Whether all of these launches have wrong output"""
 
 
 def phase_of(launch: Launch) -> Phase | None:
@@ -71,11 +73,16 @@ def phase_of(launch: Launch) -> Phase | None:
 
 
 def three_times(launches: Iterable[Launch]) -> ThreeTimes | None:
-    """The three times of launches of one cell; ``None`` where none of them passed with its cache on record."""
+    """The three times of launches of one cell; ``None`` where none of them came to its end with its cache on record.
+
+    One with wrong output may have left out the work that a cache is for, so it counts only where there is no other.
+    """
     phases = [(phase_of(launch), launch) for launch in launches if launch.verdict.status != "fail"]
-    known = [(phase, launch) for phase, launch in phases if phase is not None]
-    if not known:
+    ended = [(phase, launch) for phase, launch in phases if phase is not None]
+    if not ended:
         return None
+    known = [(phase, launch) for phase, launch in ended if launch.verdict.status == "pass"] or ended
+    is_wrong = known[0][1].verdict.status != "pass"
     cold = [launch for phase, launch in known if phase == "cold"]
     second = [launch for phase, launch in known if phase == "second"]
     first_cold, first_second = _first_pass(cold), _first_pass(second)
@@ -89,7 +96,12 @@ def three_times(launches: Iterable[Launch]) -> ThreeTimes | None:
         cold_growth=_growth(cold),
         second_growth=_growth(second),
         others=len(known) - len(cold) - len(second),
-        health=_health([launch for _, launch in known], first_cold, first_second, steady),
+        health=(
+            Health("not known", "not known: each launch has wrong output")
+            if is_wrong
+            else _health([launch for _, launch in known], first_cold, first_second, steady)
+        ),
+        is_wrong=is_wrong,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 
 from benchmarks.wire import STAGES
 from harness.cost_model import CostModel, NoFit, Point, fit_cost
-from harness.records import Launch
+from harness.records import Launch, WorkloadRecord
 from harness.stats import Interval
 from harness.stopping import value_of
 from harness.words import counted
@@ -24,18 +25,26 @@ COST_COLUMNS = (
 
 
 class CostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell of all lengths on one engine, as its latest campaign with more than one length saw it."""
+    """A cell on all lengths of one recording and one engine, as the latest campaign that makes a line of them saw it."""
 
     launches: tuple[Launch, ...]
-    """All that were asked for, also those that failed."""
+    """All that came to an end, also those that failed."""
     model: CostModel | NoFit
+    later: str = ""
+    """Why a later campaign on several lengths makes no line; empty: there is none"""
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The columns of `COST_COLUMNS` as plain text."""
         plan = self.launches[-1].plan
         engine = f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name
-        head = (plan.image.name, engine, plan.variant, plan.workload.pipeline, self.lengths)
+        head = (
+            plan.image.name,
+            engine,
+            plan.variant,
+            f"{plan.workload.pipeline} on {recording_of(plan.workload)}",
+            self.lengths,
+        )
         if isinstance(self.model, NoFit):
             return (*head, *"-----", "; ".join([f"no fit: {self.model.reason}", *self._wrong]))
         realtime = self.model.marginal_realtime
@@ -46,7 +55,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
             r_squared_text(self.model.correlation_squared),
             r_squared_text(self.model.r_squared),
             interval_text(self.model.hour_seconds, " s", digits=0),
-            "; ".join([*self.model.remarks, *self._reach, *self._wrong]) or "-",
+            "; ".join([*self.model.remarks, *self._reach, *self._wrong, *self._later]) or "-",
         )
 
     @property
@@ -74,6 +83,10 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
             else []
         )
 
+    @property
+    def _later(self) -> list[str]:
+        return [f"a later campaign makes no line: {self.later}"] if self.later else []
+
 
 def section(page: Page) -> dict[str, Any]:
     """What the template of this section reads."""
@@ -81,7 +94,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:
-    """One row for each cell, whatever the length, and engine that a campaign ran on several lengths."""
+    """One row for each cell, recording whatever its length, and engine that a campaign ran on several lengths."""
     groups: dict[tuple[str, ...], dict[str, list[Launch]]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
@@ -89,10 +102,15 @@ def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:
             continue
         cell, _, _ = plan.cell.rpartition("/")
         flags = plan.flags if plan.flags != "least" else ""
-        key = (cell, plan.engine.name, str(plan.engine.rootless), flags, plan.gpu or "")
+        key = (cell, recording_of(plan.workload), plan.engine.name, str(plan.engine.rootless), flags, plan.gpu or "")
         groups.setdefault(key, {}).setdefault(plan.campaign, []).append(launch)
-    latest = (_latest_of_lengths(campaigns.values()) for _, campaigns in sorted(groups.items()))
-    return tuple(CostRow(launches=tuple(found), model=_model(found)) for found in latest if found)
+    found = (_row(campaigns.values()) for _, campaigns in sorted(groups.items()))
+    return tuple(row for row in found if row is not None)
+
+
+def recording_of(workload: WorkloadRecord) -> str:
+    """``call`` for ``call-fitted-120s`` and ``call-30s``: a record has no hash of what its audio was fitted from."""
+    return re.sub(r"(-fitted)?-\d+s$", "", workload.audio) or workload.audio
 
 
 def interval_text(value: Interval, unit: str, *, digits: int) -> str:
@@ -106,10 +124,19 @@ def r_squared_text(value: float | None) -> str:
     return "-" if value is None else f"{math.floor(value * 10_000 + 1e-9) / 10_000:.4f}"
 
 
-def _latest_of_lengths(campaigns: Iterable[Sequence[Launch]]) -> Sequence[Launch]:
-    """The launches of the latest campaign with two lengths or more; none where there is none."""
-    several = [found for found in campaigns if len({launch.plan.workload.audio for launch in found}) > 1]
-    return several[-1] if several else ()
+def _row(campaigns: Iterable[Sequence[Launch]]) -> CostRow | None:
+    """Of the latest campaign on two lengths or more that makes a line, else of the latest; ``None`` where there is none.
+
+    What was interrupted is no launch, and a campaign that was cut off takes nobody's place.
+    """
+    several = (found for found in campaigns if len({launch.plan.workload.audio for launch in found}) > 1)
+    ended = (tuple(each for each in found if each.verdict.cause != "interrupted") for found in several)
+    rows = [CostRow(launches=found, model=_model(found)) for found in ended if found]
+    if not rows:
+        return None
+    fitted = next((row for row in reversed(rows) if isinstance(row.model, CostModel)), rows[-1])
+    last = rows[-1].model
+    return fitted if fitted is rows[-1] or not isinstance(last, NoFit) else msgspec.structs.replace(fitted, later=last.reason)
 
 
 def _model(launches: Sequence[Launch]) -> CostModel | NoFit:

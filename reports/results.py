@@ -48,6 +48,7 @@ def reproduction(row: tables.Row) -> str:
         options += ["--audio", f"FILE-{workload.audio_sha256[:12]}"]
         options += ["--reference", f"FILE-{workload.reference_sha256[:12]}"] if workload.reference_sha256 else []
     options += ["--flags", plan.flags] if plan.flags not in ("", "least") else []
+    options += ["--caches", "keep"] if any(launch.plan.caches == "keep" for launch in row.launches) else []
     options += ["--gpu", plan.gpu] if plan.gpu is not None else []
     words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
     words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
@@ -94,6 +95,7 @@ FILTERS: Filters = {
     "memory": memory_text,
     "mark": _MARKS.__getitem__,
     "status": tables.status_text,
+    "struck": tables.struck,
     "marks": tables.stage_marks,
     "chain": chain_text,
     "broken": _broken_imports,

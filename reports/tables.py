@@ -12,6 +12,7 @@ from harness.calibration import Calibration, latest_calibrations
 from harness.failures import Signature, signatures
 from harness.records import WITHOUT_ACCURACY, Agreement, Launch, Purpose
 from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
+from harness.three_times import phase_of
 from reports.memory import Reading, memory_of
 
 
@@ -27,6 +28,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Estimate | None
     realtime: Estimate | None
     cold_seconds: float | None
+    """Of launches that began with an empty kernel cache; ``None``: there is none, or nothing on record of it"""
     load_seconds: float | None
     der: float | None
     speakers: int | None
@@ -49,6 +51,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     def is_ranked(self) -> bool:
         """Only what is known to be right has a place among the fast, and a portable build is nobody's result."""
         return self.status == "pass" and self.realtime is not None and not self.is_portable and not self.why_not_compared
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether what was timed has wrong output among it: such figures are struck through."""
+        return any(launch.verdict.status == "wrong output" for launch in self.launches)
 
     @property
     def why_not_compared(self) -> str:
@@ -183,6 +190,11 @@ def stage_marks(row: Row) -> tuple[StageMark, ...]:
     return tuple(marks)
 
 
+def struck(row: Row, text: str) -> str:
+    """A figure of the row: struck through, as Markdown has it, where wrong output was timed."""
+    return f"~~{text}~~" if row.is_struck and text != "-" else text
+
+
 def status_text(row: Row) -> str:
     """The status in a few words: what failed, and of how many launches."""
     verdict = row.speaking.verdict
@@ -204,7 +216,7 @@ def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Ca
     wrong = [launch for launch in launches if launch.verdict.status == "wrong output"]
     speaking = (failed or wrong or launches)[-1]
     timed = [launch for launch in launches if launch_seconds(launch) is not None and launch.verdict.status != "fail"]
-    cold = [seconds for launch in timed for seconds in launch.pass_seconds("cold")]
+    cold = [launch.pass_seconds("cold")[0] for launch in timed if phase_of(launch) == "cold"]
     loads = [launch.load_seconds for launch in timed if launch.load_seconds is not None]
     last = timed[-1] if timed else None
     speakers = last.output.get("speakers") if last and last.plan.workload.has_accuracy else None

@@ -148,11 +148,11 @@ def _cells(row: tables.Row) -> tuple[str, ...]:
         ("-",) * 5
         if row.is_portable
         else (
-            format_spread(row.seconds),
-            format_factor(row.realtime),
+            tables.struck(row, format_spread(row.seconds)),
+            tables.struck(row, format_factor(row.realtime)),
             str(len(row.launches)),
-            format_seconds(row.cold_seconds),
-            format_seconds(row.load_seconds),
+            tables.struck(row, format_seconds(row.cold_seconds)),
+            tables.struck(row, format_seconds(row.load_seconds)),
         )
     )
     return (

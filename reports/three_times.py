@@ -20,6 +20,11 @@ class ThreeTimesRow(msgspec.Struct, frozen=True):
     times: ThreeTimes
 
     @property
+    def is_struck(self) -> bool:
+        """Whether the figures are of something wrong."""
+        return self.times.is_wrong or self.row.is_struck
+
+    @property
     def cold_growth(self) -> str:
         """``+12 files, +3.4 MiB``"""
         return growth_text(self.times.cold_growth)

@@ -10,19 +10,19 @@ import msgspec
 import pytest
 
 from harness.cost_model import CostModel, NoFit
-from harness.records import Launch, WorkloadRecord
+from harness.records import ExitRecord, Launch, WorkloadRecord
 from harness.stats import Interval
 from reports.cost import COST_COLUMNS, CostRow, cost_rows, interval_text, r_squared_text
 from reports.markdown import render_benchmarks
-from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, passing_journal
+from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, journal_until, passing_journal
 
 LENGTHS = (11.0, 30.0, 120.0)
 
 
-def workload_of(seconds: float, *, highest_der: float | None = None) -> WorkloadRecord:
+def workload_of(seconds: float, *, highest_der: float | None = None, stem: str = "sample") -> WorkloadRecord:
     return msgspec.structs.replace(
         WORKLOAD,
-        audio=f"sample-fitted-{seconds:.0f}s",
+        audio=f"{stem}-fitted-{seconds:.0f}s",
         audio_seconds=seconds,
         audio_sha256=f"{seconds:064.0f}",
         highest_der=highest_der,
@@ -36,6 +36,7 @@ def on_lengths(
     campaign: int = 1,
     image: str = "cpu",
     slope: float = 0.05,
+    stem: str = "sample",
     **changes: Any,
 ) -> list[Launch]:
     """Launches of one campaign that take 1 s and ``slope`` for each second of audio, but for 1% of scatter."""
@@ -44,7 +45,7 @@ def on_lengths(
         for length in lengths:
             seconds = (1 + slope * length) * (1 + 0.01 * (turn % 2))
             number = 1 + len(found)
-            plan = a_plan(number, campaign=campaign, image=image, workload=workload_of(length), **changes)
+            plan = a_plan(number, campaign=campaign, image=image, workload=workload_of(length, stem=stem), **changes)
             found.append(a_launch(plan, journal=passing_journal(warm=(seconds,) * 3)))
     return found
 
@@ -94,6 +95,34 @@ def test_the_latest_campaign_on_several_lengths_speaks() -> None:
     single = on_lengths([30.0], campaign=3, slope=0.5)
     row = only([*single, *new, *old])
     assert {launch.plan.campaign for launch in row.launches} == {"campaign-2"}
+
+
+def test_two_recordings_are_two_lines_that_name_them() -> None:
+    rows = cost_rows([*on_lengths(campaign=1), *on_lengths(campaign=2, stem="call")])
+    assert [row.cells[3] for row in rows] == ["embedded on call", "embedded on sample"]
+
+
+def test_a_length_that_is_the_recording_s_own_is_a_length_of_it() -> None:
+    own = a_plan(9, workload=msgspec.structs.replace(workload_of(60.0), audio="sample-60s"))
+    assert only([*on_lengths(), a_launch(own)]).lengths == "11 s x2, 30 s x2, 60 s x1, 120 s x2"
+
+
+def test_a_later_campaign_that_makes_no_line_takes_no_place_and_is_told() -> None:
+    row = only([*on_lengths(campaign=1), *on_lengths((11.0, 30.0), campaign=2)])
+    assert {launch.plan.campaign for launch in row.launches} == {"campaign-1"}
+    assert "a later campaign makes no line: 2 lengths with a time; a line needs 3 or more" in row.cells[-1]
+
+
+def test_interrupted_launches_are_left_out() -> None:
+    cut = ExitRecord(started=True, interrupted=True)
+    interrupted = [
+        a_launch(a_plan(20 + number, campaign=2, workload=workload_of(length)), journal=journal_until("warm"), exit=cut)
+        for number, length in enumerate(LENGTHS)
+    ]
+    assert cost_rows(interrupted) == ()
+    row = only([*on_lengths(campaign=1), *interrupted])
+    assert row == only(on_lengths(campaign=1))
+    assert only([*on_lengths(campaign=2), *interrupted]).lengths == "11 s x2, 30 s x2, 120 s x2"
 
 
 def test_images_and_engines_are_lines_of_their_own() -> None:

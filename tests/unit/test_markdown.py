@@ -10,7 +10,7 @@ import markdown_it
 import msgspec
 import pytest
 
-from harness.records import EngineRecord, ExitRecord, Launch, WorkloadRecord
+from harness.records import CacheRecord, EngineRecord, ExitRecord, Launch, WorkloadRecord
 from harness.stats import Estimate
 from reports import tables
 from reports.markdown import (
@@ -169,7 +169,8 @@ def test_a_store_of_nothing_but_probes_does_not_say_that_it_is_empty() -> None:
 
 
 def test_a_page_shows_what_was_measured_with_its_n_and_its_audio_s_length() -> None:
-    launches = [a_launch(a_plan(number), journal=passing_journal(warm=(2.0,))) for number in (1, 2, 3)]
+    made = (a_launch(a_plan(number), journal=passing_journal(warm=(2.0,))) for number in (1, 2, 3))
+    launches = [msgspec.structs.replace(each, caches=CacheRecord(mode="empty", files_before=0)) for each in made]
     page = render_benchmarks(launches)
     assert "1 of 1 configurations pass" in page
     assert "at **15.0x** realtime, 2.00 s (2.00, 2.00) for 30.0 s, n = 3, DER 5.0%" in page
@@ -205,11 +206,19 @@ def test_wrong_output_is_struck_through_and_is_never_the_fastest() -> None:
     row = next(line for line in section(page, "Results").splitlines() if line.startswith("| wrong |"))
     assert "~~0.50 s~~" in row
     assert "~~60.0x~~" in row
+    assert "~~0.70 s~~" in row, "the load"
     summary = section(page, "Executive summary")
     assert "**Fastest that is right**: right (podman) at **6.0x**" in summary
     assert "**Wrong output**: wrong (podman): DER 40.0%" in summary
     assert "60.0x" not in summary
     assert summary.count("that is right") == 1, "a single right one is not also the slowest"
+
+
+def test_where_the_time_of_wrong_output_goes_is_struck_through() -> None:
+    wrong = msgspec.structs.replace(a_wrong_launch(warm=(0.5, 0.5)), wall_seconds=60.0)
+    lines = [line for line in section(render_benchmarks([wrong]), "Where the time goes").splitlines() if "| cpu |" in line]
+    assert ["~~60.00 s~~" in line for line in lines] == [True, False]
+    assert all(line.count("~~") == 2 for line in lines)
 
 
 def test_nothing_is_called_the_fastest_where_nothing_is_right() -> None:
@@ -433,6 +442,12 @@ def test_a_store_of_portable_builds_alone_has_no_results() -> None:
 def test_a_row_is_reproduced_with_its_flags_and_gpu() -> None:
     (row,) = tables.rows_of([a_launch(a_plan(flags="compat", gpu="0000:c5:00.0"))])
     assert "--flags compat --gpu 0000:c5:00.0" in reproduction(row)
+
+
+def test_a_row_is_reproduced_with_the_caches_that_it_kept() -> None:
+    kept, empty = (tables.rows_of([a_launch(a_plan(caches=mode))])[0] for mode in ("keep", "empty"))
+    assert "--caches keep" in reproduction(kept)
+    assert "--caches" not in reproduction(empty)
 
 
 def test_an_address_of_our_own_table_of_failures_is_a_link() -> None:

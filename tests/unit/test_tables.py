@@ -56,7 +56,7 @@ def test_the_launches_of_a_cell_are_one_row() -> None:
     assert (row.seconds.median, row.seconds.low, row.seconds.high, row.seconds.n) == (2.0, 1.0, 3.0, 3)
     assert row.realtime is not None
     assert row.realtime.median == 15.0
-    assert (row.cold_seconds, row.load_seconds) == (3.0, 0.7)
+    assert row.load_seconds == 0.7
 
 
 def test_the_value_of_a_launch_is_one_value_however_many_passes_it_had() -> None:
@@ -245,6 +245,15 @@ def test_the_table_on_the_terminal_shows_what_was_measured(monkeypatch: pytest.M
     assert "embedded on sample-30s: 30.0 s of audio" in text
     for word in ("2.10 s", "14.3x", "5.0%", "1.50 GiB", "WRONG OUTPUT", "FAIL: import", "2.13.0"):
         assert word in text
+
+
+def test_figures_of_wrong_output_are_marked_on_the_terminal_also_where_another_launch_failed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_results([a_wrong_launch(a_plan(1)), a_failed_launch(a_plan(2))])
+    out = capsys.readouterr().out
+    for words in ("~~2.10 s~~", "~~14.3x~~", "~~0.70 s~~", "FAIL: import"):
+        assert words in out
 
 
 def test_the_table_on_the_terminal_takes_no_name_for_markup(monkeypatch: pytest.MonkeyPatch) -> None:

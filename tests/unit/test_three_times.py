@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.records import CacheRecord, Launch
+from harness.records import CacheRecord, Launch, Verdict
 from harness.three_times import phase_of, three_times
 from reports.markdown import render_benchmarks
 from reports.tables import rows_of
@@ -121,6 +121,43 @@ def test_a_cache_is_dead_by_a_rule(launches: list[Launch], state: str, words: st
 def test_launches_that_failed_or_have_no_cache_on_record_are_left_out() -> None:
     failed = msgspec.structs.replace(a_run(1, 99.0), verdict=a_wrong_launch().verdict.__class__(status="fail", stage="warm"))
     assert three_times([failed, a_launch()]) is None
+
+
+def test_the_results_cold_is_the_cold_time_and_none_where_each_cache_was_filled() -> None:
+    cold, *later = a_working_cache()
+    (row,) = rows_of([cold, *later])
+    assert row.cold_seconds == 60.0
+    (row,) = rows_of(later)
+    assert row.cold_seconds is None
+    (row,) = rows_of([a_launch()])
+    assert row.cold_seconds is None, "nothing is on record of its cache"
+
+
+def is_wrong(launch: Launch) -> Launch:
+    return msgspec.structs.replace(launch, verdict=Verdict(status="wrong output", stage="verify"))
+
+
+def test_a_launch_with_wrong_output_is_none_of_the_times_of_those_that_are_right() -> None:
+    fast = [
+        is_wrong(a_run(4, 1.0, after=40, steady=0.1, **GPU)),
+        is_wrong(a_run(5, 59.9, before=40, after=41, seen=True, steady=0.1, **GPU)),
+    ]
+    assert three_times([*fast, *a_working_cache()]) == three_times(a_working_cache())
+    cold, second = a_run(1, 385.0, after=9, **GPU), a_run(2, 384.0, before=9, after=18, seen=True, **GPU)
+    assert alarms(rows_of([cold]), [cold, second]), "the alarm is there where both are right"
+    assert alarms(rows_of([cold]), [cold, is_wrong(second)]) == ()
+
+
+def test_times_of_wrong_output_alone_are_struck_through_and_raise_no_alarm() -> None:
+    wrong = [
+        is_wrong(each) for each in (a_run(1, 385.0, after=9, **GPU), a_run(2, 384.0, before=9, after=18, seen=True, **GPU))
+    ]
+    page = render_benchmarks(wrong)
+    section = page.split("## Cold, second launch, steady")[1].split("\n## ")[0]
+    assert "| ~~385.00 s~~ | 1 | ~~384.00 s~~ | 1 | ~~2.00 s (2.00, 2.00)~~ | 2 |" in section
+    assert "not known: each launch has wrong output" in section
+    assert alarms(rows_of(wrong), wrong) == ()
+    assert "~~" not in render_benchmarks(a_working_cache())
 
 
 def test_a_cold_launch_of_another_campaign_counts_and_one_of_another_kernel_does_not() -> None:
