@@ -87,8 +87,7 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
 def write_page(path: Path, text: str) -> None:
     """Write a page whole or not at all; a link is followed, and what is no plain file, such as a pipe, written into."""
     if path.exists() and not path.is_file():  # resolved, /dev/stdout would be a pipe's number and no path
-        with path.open("w", encoding="utf-8") as stream:
-            stream.write(text)
+        path.write_text(text, encoding="utf-8")
         return
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
