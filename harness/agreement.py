@@ -178,7 +178,10 @@ def _compare_turns(output: dict[str, Any], reference: dict[str, Any], reasons: l
     if speakers != wanted:
         reasons.append(f"{speakers} speaker(s), the CPU run has {wanted}")
     der = error_rate(reference=theirs, hypothesis=ours)
-    if der is None or der > MOST_DER:
+    if der is not None and not math.isfinite(der):  # sums of huge turns overflow, and NaN is above no limit
+        reasons.append("the DER against the CPU run is no number")
+        der = None
+    elif der is None or der > MOST_DER:
         said = "speech where the CPU run has none" if der is None else f"DER {der:.1%} against the CPU run"
         reasons.append(f"{said}; at most {MOST_DER:.0%} is allowed")
     return {"der": der, "speakers": speakers, "reference_speakers": wanted}

@@ -32,16 +32,18 @@ def read_turns(text: str) -> Turns | None:
             start, duration, speaker = float(fields[3]), float(fields[4]), fields[7]
         except (IndexError, ValueError):
             return None
-        if not (math.isfinite(start) and math.isfinite(duration) and start >= 0 and duration >= 0) or len(turns) == MOST_TURNS:
+        end = start + duration  # of two that are finite it need not be
+        if not (math.isfinite(end) and start >= 0 and duration >= 0) or len(turns) == MOST_TURNS:
             return None
-        turns.append((start, start + duration, speaker))
+        turns.append((start, end, speaker))
     return tuple(turns) if len({speaker for _, _, speaker in turns}) <= MOST_SPEAKERS else None
 
 
 def error_rate(*, reference: Sequence[Turn], hypothesis: Sequence[Turn]) -> float | None:
     """(missed + false alarm + confusion) / speech of the reference: no collar, overlap scored, speakers matched as well as can be.
 
-    0 where neither has any speech; ``None`` where the hypothesis alone has. Source of the definition:
+    0 where neither has any speech; ``None`` where the hypothesis alone has; NaN where the turns are so long that their sum is not
+    finite. Source of the definition:
     https://pyannote.github.io/pyannote-metrics/reference.html#diarization
     """
     import numpy
@@ -57,6 +59,8 @@ def error_rate(*, reference: Sequence[Turn], hypothesis: Sequence[Turn]) -> floa
         for one in truth:
             for other in guess:
                 together[rows[one], columns[other]] += seconds
+    if not math.isfinite(most):
+        return math.nan
     correct = float(together[linear_sum_assignment(together, maximize=True)].sum())
     wrong = max(0.0, most - correct)  # in each piece missed, false alarm and confusion sum to the larger count less the correct
     if total > 0:

@@ -86,15 +86,32 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
 
 def write_page(path: Path, text: str) -> None:
     """Write a page whole or not at all; a link is followed, and what is no plain file, such as a pipe, written into."""
-    path = path.resolve()
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file():  # resolved, /dev/stdout would be a pipe's number and no path
         path.write_text(text, encoding="utf-8")
         return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8") as stream:
         stream.write(text)
     os.chmod(stream.name, 0o644)
     os.replace(stream.name, path)
+
+
+def why_no_page(path: Path) -> str:
+    """Why a page cannot be written there, to be asked before hours of launches; empty: nothing is in its way."""
+    try:
+        if path.is_dir():
+            return "is a folder; name a file"
+        if path.exists() and not path.is_file():
+            return "" if os.access(path, os.W_OK) else "cannot be written to"
+        folder = path.resolve().parent
+        while not os.path.lexists(folder):
+            folder = folder.parent
+    except (OSError, RuntimeError) as error:  # too long a name; links that lead in a circle
+        return f"is no file's path: {getattr(error, 'strerror', None) or error}"
+    if not folder.is_dir():
+        return f"cannot be written: {folder} is no folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"cannot be written: {folder} is not yours to write into"
 
 
 def escape_text(value: object) -> str:

@@ -108,13 +108,13 @@ def cool_down_text(waits: Iterable[CoolDown]) -> str:
     late = [each for each in waits if each.outcome == "time is up"]
     said = [f"waited {waited:.0f} s in {counted(len(waits), 'launch', 'launches')}"]
     if late:
-        above = max(
+        above = [
             each.after_celsius[name] - start
             for each in late
             for name, start in each.start_celsius.items()
             if name in each.after_celsius
-        )
-        said.append(f"{len(late)} began too warm, by up to {above:.0f} °C")
+        ]
+        said.append(f"{len(late)} began too warm" + (f", by up to {max(above):.0f} °C" if above else ""))
     lacking = sum(each.outcome == "no thermometer" for each in waits)
     return ", ".join([*said, f"{lacking} without a thermometer"] if lacking else said)
 

@@ -7,7 +7,6 @@ import shlex
 from typing import Any
 
 from benchmarks.wire import STAGES
-from harness.controls import without_controls
 from harness.records import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
 from reports import tables
 from reports.memory import memory_text
@@ -52,12 +51,17 @@ def reproduction(row: tables.Row) -> str:
     options += ["--gpu", plan.gpu] if plan.gpu is not None else []
     words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
     words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
-    return without_controls(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
+    return _visible(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
 
 
 def _one_line(value: object) -> str:
     """Text that stays on its line of a fenced block, and opens no other."""
     return re.sub(r"[\s`]+", " ", str(value)).strip()
+
+
+def _visible(text: str) -> str:
+    """What is no printable sign spelled out: a quoted new line would end its line, and let a fence in behind it."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def once(text: str) -> str:

@@ -118,9 +118,11 @@ def bench(
     chosen_fixes = catalog.select_fixes(known, fixes or ())
     for image in chosen:  # what a knob does not bear on is refused before anything is fetched
         cells_of(known, image, gfx, fixes=chosen_fixes, pipeline=row, audio="", arms=arms)
+    page = report_to or places.ROOT / "BENCHMARKS.md"
     if dry_run:
         inputs = [locate_inputs(known, row.name, audio, reference, seconds) for seconds in lengths]
     else:
+        _refuse_page(page)
         inputs = [fetch_inputs(known, row.name, audio, reference, seconds, say=base.talk) for seconds in lengths]
     (prepared_audio, found_models), *others = inputs
     request = Request(
@@ -154,7 +156,7 @@ def bench(
         for line in dry_run_lines(known, request):
             typer.echo(line.text, err=line.is_remark)
         return
-    _run(known, request, report_to or places.ROOT / "BENCHMARKS.md", as_json=as_json, price=price)
+    _run(known, request, page, as_json=as_json, price=price)
 
 
 @base.app.command()
@@ -259,6 +261,14 @@ def _warn_of_few_pairs(launches: int) -> None:
         base.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
 
 
+def _refuse_page(path: Path) -> None:
+    """Before anything is fetched or launched."""
+    from reports.markdown import why_no_page
+
+    if why := why_no_page(path):
+        raise UsageError(f"--report {path} {why}")
+
+
 def _run(
     known: catalog.Catalog, request: Request, report_to: Path | None, *, as_json: bool, price: Price | None = None
 ) -> None:
@@ -274,8 +284,6 @@ def _run(
     from reports.terminal_tasks import print_probes
     from reports.three_times import alarms
 
-    if report_to is not None and report_to.is_dir():
-        raise UsageError(f"--report {report_to} is a folder; name a file")
     if request.rule.until is not None or request.rule.budget_seconds is not None:
         base.talk(f"launches: {rule_text(request.rule)}")
     store = base.open_store()

@@ -24,10 +24,12 @@ def report(
 ) -> None:
     """Write BENCHMARKS.md from the store."""
     from harness.store import store_exists
-    from reports.markdown import render_benchmarks, write_page
+    from reports.markdown import render_benchmarks, why_no_page, write_page
 
     price = base.read_price(price_per_kwh, price_per_hour)
     path = output or places.ROOT / "BENCHMARKS.md"
+    if not check and (why := why_no_page(path)):
+        raise UsageError(f"--output {path} {why}")
     if not store_exists(places.store_url()):
         if check:
             base.talk(f"there is no store, so nothing that {path.name} could be stale against")
@@ -36,8 +38,9 @@ def report(
     text = render_benchmarks(base.open_store().launches(), price)
     if not check:
         write_page(path, text)
-        typer.echo(str(path))
-    elif not path.exists() or path.read_text(encoding="utf-8") != text:
+        if path.is_file():  # into a pipe goes the page alone
+            typer.echo(str(path))
+    elif not path.is_file() or path.read_bytes() != text.encode():
         base.talk(f"{path} is stale: run `make report`")
         raise typer.Exit(1)
 

@@ -106,6 +106,13 @@ def test_the_same_output_agrees_and_says_by_how_much() -> None:
     assert found.is_right
 
 
+def test_turns_that_have_no_rate_do_not_agree_though_they_are_the_cpu_run_s() -> None:
+    huge = "".join(f"SPEAKER x 1 0 1e308 <NA> <NA> {who} <NA> <NA>\n" for who in "ab")
+    found = agree(launched(rttm=huge), launched(9, gpu=False, rttm=huge))
+    assert found.der is None
+    assert found.reasons == ("the DER against the CPU run is no number",)
+
+
 def test_a_permutation_of_labels_alone_is_not_flagged() -> None:
     names = {"SPEAKER_00": "SPEAKER_02", "SPEAKER_01": "SPEAKER_00", "SPEAKER_02": "SPEAKER_01"}
     found = agree(launched(rttm=an_rttm([(start, end, names[who]) for start, end, who in TURNS])), REFERENCE)

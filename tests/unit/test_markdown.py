@@ -444,6 +444,34 @@ def test_a_row_is_reproduced_with_its_flags_and_gpu() -> None:
     assert "--flags compat --gpu 0000:c5:00.0" in reproduction(row)
 
 
+@pytest.mark.parametrize("text", ["2026\n```\n<script>", "<script>alert(1)</script>", "\x1b[2J2026", "a\n\n# heading"])
+def test_an_altered_time_of_the_last_launch_is_no_markup(text: str) -> None:
+    page = render_benchmarks([a_launch(msgspec.structs.replace(a_plan(), planned_at=text))])
+    (line,) = (line for line in page.splitlines() if line.startswith("- **Last launch**"))
+    assert line.endswith("1 launch in the store")
+    assert "<script>" not in page
+    assert "\x1b" not in page
+
+
+@pytest.mark.parametrize("field", ["engine", "pipeline", "gpu", "flags"])
+@pytest.mark.parametrize("text", ["a\n```\n# out", "a\r```", "\x1b]0;t\x07", "a\u2028b", "\u202ea"])
+def test_no_altered_name_ends_the_line_or_the_fence_of_how_to_reproduce(field: str, text: str) -> None:
+    plan = a_plan()
+    changes: dict[str, object] = {
+        "engine": {"engine": EngineRecord(name=text)},
+        "pipeline": {"workload": msgspec.structs.replace(WORKLOAD, pipeline=text)},
+        "gpu": {"gpu": text},
+        "flags": {"flags": text},
+    }[field]  # type: ignore[assignment]
+    launch = a_launch(msgspec.structs.replace(plan, **changes))
+    (row,) = tables.rows_of([launch])
+    command = reproduction(row)
+    assert command.isprintable()
+    assert command.startswith("make bench IMAGE=cpu ")
+    block = section(render_benchmarks([launch]), "How to reproduce").strip().splitlines()
+    assert block[:3] == ["```sh", command, "```"]
+
+
 def test_a_row_is_reproduced_with_the_caches_that_it_kept() -> None:
     kept, empty = (tables.rows_of([a_launch(a_plan(caches=mode))])[0] for mode in ("keep", "empty"))
     assert "--caches keep" in reproduction(kept)

@@ -119,6 +119,11 @@ def test_the_waits_are_said_in_words(waits: list[CoolDown], text: str) -> None:
     assert cool_down_text(waits) == text
 
 
+def test_a_wait_that_ended_without_a_reading_names_no_degrees() -> None:
+    blind = CoolDown(outcome="time is up", most_seconds=9.0, margin_celsius=3.0, start_celsius={"k10temp": 40.0})
+    assert cool_down_text([blind]) == "waited 0 s in 1 launch, 1 began too warm"
+
+
 def test_the_page_has_a_line_for_each_row() -> None:
     page = render_benchmarks([*launches_of(STEADY), *launches_of((2.0, 2.1), image="other", first=20)])
     section = page.split("## How many launches")[1].split("\n## ")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -43,6 +44,17 @@ def test_a_speaker_s_own_overlapping_turns_are_one_turn_on_either_side() -> None
     assert rate(doubled) == 0.0
     assert rate(TWO, doubled) == 0.0
     assert rate(((0.0, 10.0, "a"),), doubled) == pytest.approx(10 / 20)
+
+
+def test_turns_whose_sum_is_not_finite_have_no_rate() -> None:
+    huge: Turns = ((0.0, 1e308, "a"), (0.0, 1e308, "b"))
+    assert math.isnan(rate(huge, huge) or 0.0)
+    assert math.isnan(rate(huge) or 0.0)
+
+
+def test_a_turn_whose_end_is_not_finite_cannot_be_read() -> None:
+    assert read_turns("SPEAKER x 1 1e307 1e307 <NA> <NA> a <NA> <NA>\n") == ((1e307, 2e307, "a"),)
+    assert read_turns("SPEAKER x 1 1e308 1e308 <NA> <NA> a <NA> <NA>\n") is None
 
 
 def test_overlap_is_scored() -> None:

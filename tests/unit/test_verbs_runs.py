@@ -134,6 +134,21 @@ def test_a_gpu_that_is_not_there_is_refused(strixbench: Strixbench, recording: P
     assert "--family" in strixbench(*common, "--gpu", "0").err
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_the_first_launch(
+    strixbench: Strixbench, recording: Path, tmp_path: Path
+) -> None:
+    for path, why in (
+        (recording / "x.md", f"cannot be written: {recording} is no folder"),
+        (recording / "deeper/x.md", f"cannot be written: {recording} is no folder"),
+        (tmp_path, "is a folder; name a file"),
+        (tmp_path / ("x" * 300), "is no file's path: File name too long"),
+    ):
+        outcome = strixbench("bench", "local-cpu", "--audio", recording, "--report", path)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.endswith(f"strixbench: --report {path} {why}\n")
+    assert not (tmp_path / "results").exists()
+
+
 def test_the_wide_set_is_part_of_the_printed_line(strixbench: Strixbench, recording: Path, podman: Path) -> None:
     options = options_of(strixbench("bench", "cpu", "--audio", recording, "--flags", "compat", "--dry-run").out)
     assert options["--security-opt"] == ["no-new-privileges", "seccomp=unconfined", "label=disable"]

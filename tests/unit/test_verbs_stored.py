@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -99,6 +101,38 @@ def test_report_check_tells_a_fresh_page_from_a_stale_one(strixbench: Strixbench
     assert (outcome.code, outcome.out) == (1, "")
     assert "is stale: run `make report`" in outcome.err
     assert page.read_text(encoding="utf-8") == fresh, "a check writes nothing"
+
+
+def test_a_page_that_is_not_utf_8_is_stale(strixbench: Strixbench, tmp_path: Path) -> None:
+    stored(a_launch())
+    page = tmp_path / "page.md"
+    page.write_bytes(b"caf\xe9\n")
+    outcome = strixbench("report", "--output", page, "--check")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "is stale" in outcome.err
+
+
+def test_report_refuses_a_file_where_a_folder_is_needed(strixbench: Strixbench, tmp_path: Path) -> None:
+    stored(a_launch())
+    (tmp_path / "file").touch()
+    for below in ("x.md", "deeper/x.md"):
+        outcome = strixbench("report", "--output", tmp_path / "file" / below)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err == f"strixbench: --output {tmp_path}/file/{below} cannot be written: {tmp_path}/file is no folder\n"
+    assert strixbench("report", "--output", tmp_path).code == 2
+
+
+def test_a_page_goes_into_a_pipe_alone(strixbench: Strixbench, tmp_path: Path) -> None:
+    stored(a_launch())
+    page = tmp_path / "page.md"
+    strixbench("report", "--output", page)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1 << 20)  # so that nobody need read meanwhile
+    outcome = strixbench("report", "--output", f"/dev/fd/{writer}")
+    os.close(writer)
+    with open(reader, encoding="utf-8") as stream:
+        assert stream.read() == page.read_text(encoding="utf-8")
+    assert outcome == Outcome(0, "", "")
 
 
 def test_report_without_a_store_has_nothing_to_say(strixbench: Strixbench, tmp_path: Path) -> None:
