@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
+from harness.coverage import Window
 from harness.energy import (
     Energy,
     Memory,
     Price,
-    Window,
     cost_of_audio_hour,
     energy_of,
     idle_watts_of,
     joules_between,
-    marks_of,
     memory_of,
 )
+from harness.marks import marks_of
 from harness.records import Launch, Telemetry
 from tests.unit.samples import a_launch, a_plan
 
@@ -219,6 +219,10 @@ def test_of_several_gpus_the_one_at_work_is_judged() -> None:
     assert marks_of(sampled(series)) == ()
 
 
+ALL_ALONG: tuple[tuple[float, float], ...] = ((BEGUN - 2.4, BEGUN - 1.6),)
+"""A pass that three samples cover."""
+
+
 def test_memory_is_what_each_meter_saw_by_its_name() -> None:
     launch = sampled(
         {
@@ -227,7 +231,8 @@ def test_memory_is_what_each_meter_saw_by_its_name() -> None:
             "tree_resident_bytes": (None, 30.0, 25.0),
             "fdinfo_gpu_bytes": (None, 600.0, None),
             "mem_available_bytes": (9000.0, 8000.0, 8500.0),
-        }
+        },
+        passes=ALL_ALONG,
     )
     assert memory_of(launch) == (
         Memory("rise of VRAM + GTT", 710.0),
@@ -238,11 +243,63 @@ def test_memory_is_what_each_meter_saw_by_its_name() -> None:
 
 
 def test_a_sample_in_which_one_of_two_meters_failed_is_no_sum() -> None:
-    launch = sampled({"vram_used_bytes": (100.0, None, 120.0), "gtt_used_bytes": (10.0, 500.0, 20.0)})
-    assert memory_of(launch) == (Memory("rise of VRAM + GTT", 30.0),)
+    series = {"vram_used_bytes": (100.0, None, 120.0), "gtt_used_bytes": (10.0, 500.0, 20.0)}
+    assert memory_of(sampled(series, passes=ALL_ALONG)) == (Memory("rise of VRAM + GTT", 30.0),)
+
+
+def test_a_peak_whose_readings_stop_before_the_passes_do_may_be_more_and_says_so() -> None:
+    stopped = sampled({"tree_resident_bytes": of_time(30, seconds=8)})  # at 1005.5 s, of passes until 1009 s
+    (memory,) = memory_of(stopped)
+    assert memory == Memory("peak of the processes' RSS", 30.0, "the readings stop 3.5 s before the passes do")
+    (whole,) = memory_of(sampled({"tree_resident_bytes": of_time(30)}))
+    assert whole.gap == ""
+
+
+def test_of_a_launch_without_a_pass_the_peak_reaches_to_its_last_word() -> None:
+    (memory,) = memory_of(sampled({"tree_resident_bytes": of_time(30, seconds=8)}, passes=()))
+    assert memory.gap == ""
+    (memory,) = memory_of(sampled({"tree_resident_bytes": (30.0, 30.0)}, passes=()))
+    assert memory.gap == "the readings stop 2.2 s before the passes do"
+
+
+@pytest.mark.parametrize(
+    ("meter", "value"),
+    [("socket_power_watts", 100.0), ("gpu_power_watts", 100.0), ("gpu_joules", lambda at: 100 * (at - 900))],
+)
+def test_a_pass_that_the_readings_do_not_cover_has_no_energy(meter: str, value: object) -> None:
+    """A sampler that is killed 2.5 s into a pass of 8 s took more than enough samples inside it."""
+    passes = ((1001.0, 1009.0),)
+    whole = found(sampled({meter: of_time(value)}, passes=passes))
+    assert whole.watts == pytest.approx(100.0)
+    killed = sampled({meter: of_time(value, seconds=6)}, passes=passes)
+    assert energy_of(killed) == f"{meter}: the readings stop 5.5 s before the passes do"
+    late = sampled({meter: (*[None] * 10, *of_time(value)[10:])}, passes=passes)
+    assert energy_of(late) == f"{meter}: the readings begin 1.5 s after the passes"
+
+
+def test_a_power_that_was_not_read_for_a_while_is_not_made_up_and_a_counter_needs_its_borders_alone() -> None:
+    passes = ((1001.0, 1009.0),)
+
+    def with_gap(values: tuple[float, ...], first: int, last: int) -> Column:
+        return [None if first <= number <= last else value for number, value in enumerate(values)]
+
+    counter = of_time(lambda at: 100 * (at - 900))
+    said = energy_of(sampled({"gpu_power_watts": with_gap(of_time(100), 12, 16)}, passes=passes))
+    assert said == "gpu_power_watts: for 3.0 s around the passes there is no reading"
+    assert found(sampled({"gpu_joules": with_gap(counter, 12, 16)}, passes=passes)).joules == pytest.approx(800.0)
+    said = energy_of(sampled({"gpu_joules": with_gap(counter, 5, 12)}, passes=passes))
+    assert said == "gpu_joules: for 4.5 s around the passes there is no reading"
+
+
+def test_a_long_launch_that_is_sampled_less_often_is_covered_by_what_it_has() -> None:
+    passes = ((1000.0, 1100.0),)
+    launch = sampled({"socket_power_watts": [50.0] * 15}, passes=passes, begin=990.0, step=8.0)
+    launch = msgspec.structs.replace(launch, telemetry=msgspec.structs.replace(launch.telemetry, hertz=2.0))
+    assert found(launch).watts == 50.0
 
 
 def test_a_gpu_with_vram_alone_and_a_launch_without_samples_have_what_they_have() -> None:
-    assert memory_of(sampled({"vram_used_bytes": (100.0, 350.0)})) == (Memory("rise of VRAM", 250.0),)
+    (memory,) = memory_of(sampled({"vram_used_bytes": (100.0, 350.0)}, passes=ALL_ALONG))
+    assert memory == Memory("rise of VRAM", 250.0)
     assert memory_of(a_launch()) == ()
     assert marks_of(a_launch()) == ()

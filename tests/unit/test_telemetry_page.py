@@ -98,3 +98,22 @@ def test_the_energy_of_wrong_output_is_struck_through_and_that_of_a_failure_is_n
     row = the_row(failed, price=Price(per_hour=3.0))
     assert (row.joules_per_audio_hour, row.cost, row.why_no_energy) == (None, None, "no launch came to its end")
     assert row.memory
+
+
+def cut(launch: Launch, count: int) -> Launch:
+    """As its sampler leaves it that is killed behind so many samples."""
+    assert launch.telemetry is not None
+    series = {name: column[:count] for name, column in launch.telemetry.series.items()}
+    telemetry = msgspec.structs.replace(launch.telemetry, times=launch.telemetry.times[:count], series=series)
+    return msgspec.structs.replace(launch, telemetry=telemetry)
+
+
+def test_what_a_killed_sampler_left_is_no_power_and_a_lower_bound_of_memory() -> None:
+    page = render_benchmarks([cut(sampled(1, 50.0), 12)])
+    assert "| unavailable: socket\\_power\\_watts: the readings stop 2.5 s before the passes do |" in page
+    assert "peak of the processes' RSS at least 1.00 GiB (the readings stop 2.5 s before the passes do) |" in page
+
+
+def test_a_peak_of_a_launch_that_was_sampled_to_its_end_goes_before_a_lower_bound() -> None:
+    (memory,) = the_row(cut(sampled(1, None), 12), sampled(2, None)).memory
+    assert memory.gap == ""
