@@ -16,7 +16,6 @@ from harness.energy import (
     joules_between,
     memory_of,
 )
-from harness.marks import marks_of
 from harness.records import Launch, Telemetry
 from tests.unit.samples import a_launch, a_plan
 
@@ -177,48 +176,6 @@ def test_a_price_of_what_was_not_measured_gives_no_cost() -> None:
     assert cost_of_audio_hour(None, 0.1, Price()) is None
 
 
-def test_a_limiter_whose_counter_moved_in_a_pass_marks_the_launch() -> None:
-    launch = sampled(
-        {
-            "throttle_thm_gfx": of_time(lambda at: max(0, at - 1004)),
-            "throttle_sppt": of_time(lambda at: at),
-            "throttle_prochot": of_time(3),
-            "throttle_spl": of_time(lambda at: 0 if at < 1001 else 8),
-        }
-    )
-    assert marks_of(launch) == ("throttled by heat: thm_gfx", "throttled by power: sppt")
-
-
-def test_a_counter_that_wraps_in_a_pass_has_moved() -> None:
-    launch = sampled({"throttle_thm_soc": of_time(lambda at: 4294967290 if at < 1004 else 2)})
-    assert marks_of(launch) == ("throttled by heat: thm_soc",)
-
-
-def test_a_card_that_says_it_is_held_back_now_marks_the_launch_where_it_was_in_a_pass() -> None:
-    launch = sampled(
-        {
-            "throttling_thermal": of_time(lambda at: at == 1004.0),
-            "throttling_power": of_time(lambda at: at < 1002.0),
-            "throttling_other_1": of_time(1),
-        }
-    )
-    assert marks_of(launch) == ("throttled by heat: thermal", "throttled by other limits: other_1")
-
-
-def test_a_low_clock_at_work_marks_the_launch_and_one_of_an_idle_gpu_does_not() -> None:
-    low = {"gfx_clock_hertz": of_time(0.885e9), "gpu_busy_percent": of_time(99)}
-    assert marks_of(sampled(low)) == ("low clock: 0.89 GHz at work, below 1.0 GHz",)
-    assert marks_of(sampled({**low, "gpu_busy_percent": of_time(10)})) == ()
-    assert marks_of(sampled({**low, "gfx_clock_hertz": of_time(2.4e9)})) == ()
-    assert marks_of(sampled(low, device="cpu")) == ()
-
-
-def test_of_several_gpus_the_one_at_work_is_judged() -> None:
-    series = {"gfx_clock_hertz_0": of_time(0.3e9), "gpu_busy_percent_0": of_time(0)}
-    series |= {"gfx_clock_hertz_1": of_time(2.4e9), "gpu_busy_percent_1": of_time(99)}
-    assert marks_of(sampled(series)) == ()
-
-
 ALL_ALONG: tuple[tuple[float, float], ...] = ((BEGUN - 2.4, BEGUN - 1.6),)
 """A pass that three samples cover."""
 
@@ -302,4 +259,3 @@ def test_a_gpu_with_vram_alone_and_a_launch_without_samples_have_what_they_have(
     (memory,) = memory_of(sampled({"vram_used_bytes": (100.0, 350.0)}, passes=ALL_ALONG))
     assert memory == Memory("rise of VRAM", 250.0)
     assert memory_of(a_launch()) == ()
-    assert marks_of(a_launch()) == ()

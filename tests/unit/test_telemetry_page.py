@@ -25,8 +25,8 @@ def sampled(number: int, watts: float | None, *, quiet: bool = False, throttled:
     series: dict[str, tuple[float | None, ...]] = {"tree_resident_bytes": tuple(2.0**30 for _ in times)}
     if watts is not None:
         series["socket_power_watts"] = tuple(watts if at > BEGUN else 10.0 for at in times)
-    if throttled:
-        series["throttle_thm_gfx"] = tuple(at - begin for at in times)
+    series["throttle_thm_gfx"] = tuple(at - begin if throttled else 7.0 for at in times)
+    series |= {"gfx_clock_hertz": (2.4e9,) * len(times), "gpu_busy_percent": (99.0,) * len(times)}
     telemetry = Telemetry(hertz=2.0, times=times, series=series, unavailable=UNAVAILABLE)
     passed = Verdict(status="pass", stage="verify")
     launch = a_launch(a_plan(number, image="rocm", family="rocm"), journal=journal, verdict=passed)
@@ -74,6 +74,16 @@ def test_a_cost_is_shown_where_a_price_is_told_and_not_stored() -> None:
 def test_a_mark_says_how_many_launches_have_it() -> None:
     assert the_row(sampled(1, 50.0), sampled(2, 50.0, throttled=True)).marks == ("throttled by heat: thm_gfx (1 of 2)",)
     assert "throttled by heat: thm\\_gfx |" in render_benchmarks([sampled(1, 50.0, throttled=True)])
+
+
+def test_of_a_gpu_whose_limits_nobody_could_read_the_page_does_not_show_a_dash() -> None:
+    launch = sampled(1, 50.0)
+    assert launch.telemetry is not None
+    series = {"socket_power_watts": launch.telemetry.series["socket_power_watts"]}
+    blind = msgspec.structs.replace(launch, telemetry=msgspec.structs.replace(launch.telemetry, series=series))
+    unknown = "throttling unknown: no meter of it answered; clock unknown: no meter of it answered |"
+    assert unknown in render_benchmarks([blind])
+    assert "unknown: " not in render_benchmarks([launch])
 
 
 def test_what_could_not_be_read_is_named_with_its_reason_and_no_number() -> None:
