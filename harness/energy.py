@@ -17,7 +17,7 @@ import msgspec
 from harness.coverage import Window, points_of, whole_of, why_uncovered, windows_of, worked_of
 from harness.meter_names import kind_of, of_kind, suffix_of
 from harness.processes import every_of
-from harness.records import Launch, Telemetry, number
+from harness.records import Launch, Plan, Telemetry, number
 from harness.words import counted
 
 FEWEST_SAMPLES = 4
@@ -125,16 +125,22 @@ def idle_watts_of(launches: Iterable[Launch], meters: Sequence[str]) -> float | 
     return None
 
 
-def is_idle_known(launches: Iterable[Launch]) -> bool:
-    """Whether a launch's samples say what the idle host takes, or that no meter of power answers here. A launch that never
-    wrote to its journal says neither: nobody knows when its idle time ended."""
+def is_idle_known(launches: Iterable[Launch], plan: Plan) -> bool:
+    """Whether some launch's samples say what the idle host takes by the meters that the coming one would use, or that none of
+    them answers here. Only one that looked at the same GPUs can say so: a launch on the processor does not ask an NVIDIA card. A
+    launch that never wrote to its journal says neither: nobody knows when its idle time ended."""
     for launch in launches:
-        if launch.telemetry is None or not launch.telemetry.times:
+        if launch.telemetry is None or not launch.telemetry.times or _looked_at(launch.plan) != _looked_at(plan):
             continue
-        meters = power_meters(launch.telemetry, on_cpu=False)
+        meters = power_meters(launch.telemetry, on_cpu=plan.device == "cpu")
         if not meters or idle_watts_of([launch], meters) is not None:
             return True
     return False
+
+
+def _looked_at(plan: Plan) -> tuple[str | None, bool]:
+    """What of a plan decides which GPUs its sampler reads; see `harness.sampler.sensors_of`."""
+    return plan.gpu, plan.image.family == "cuda"
 
 
 def power_meters(telemetry: Telemetry, *, on_cpu: bool) -> tuple[str, ...]:

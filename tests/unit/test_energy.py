@@ -13,10 +13,11 @@ from harness.energy import (
     cost_of_audio_hour,
     energy_of,
     idle_watts_of,
+    is_idle_known,
     joules_between,
     memory_of,
 )
-from harness.records import Launch, Telemetry
+from harness.records import Launch, Plan, Telemetry
 from tests.unit.samples import a_launch, a_plan
 
 BEGUN = 1000.0
@@ -112,6 +113,37 @@ def test_the_idle_host_is_that_of_the_same_meters() -> None:
     energy = found(on_gpu, first)
     assert (energy.meter, energy.idle_watts) == ("gpu_power_watts + cpu_package_joules", pytest.approx(13.0))
     assert energy.joules == pytest.approx(6 * 130.0)
+
+
+IDLE_CARD = {"gpu_power_watts": of_time(9)}
+IDLE_PROCESSOR = {"cpu_package_joules": of_time(lambda at: 4 * at)}
+ON_CPU = a_plan(device="cpu")
+ON_NVIDIA = a_plan(image="cuda", family="cuda")
+ON_AMD = a_plan(image="rocm", family="rocm")
+
+
+def launched(plan: Plan, series: Mapping[str, Column]) -> Launch:
+    """With samples from 2.5 s before its start, some of something else than power."""
+    return msgspec.structs.replace(sampled({"mem_available_bytes": of_time(5), **series}), plan=plan)
+
+
+@pytest.mark.parametrize("series", [{}, IDLE_PROCESSOR])
+def test_a_launch_on_the_processor_says_nothing_of_an_idle_card_that_it_did_not_ask(series: Mapping[str, Column]) -> None:
+    first = launched(ON_CPU, series)
+    assert is_idle_known([first], ON_CPU)
+    assert not is_idle_known([first], ON_NVIDIA)
+    assert is_idle_known([first, launched(ON_NVIDIA, {**series, **IDLE_CARD})], ON_NVIDIA)
+
+
+def test_a_launch_on_the_processor_that_saw_the_card_says_what_it_takes_idle() -> None:
+    assert is_idle_known([launched(ON_CPU, IDLE_CARD)], ON_AMD)
+    assert not is_idle_known([launched(ON_CPU, IDLE_CARD)], msgspec.structs.replace(ON_AMD, gpu="0000:c5:00.0"))
+
+
+def test_a_host_without_a_meter_of_power_is_known_to_have_none_by_its_first_launch() -> None:
+    assert not is_idle_known([], ON_CPU)
+    for plan in (ON_CPU, ON_AMD, ON_NVIDIA):
+        assert is_idle_known([launched(plan, {})], plan)
 
 
 def test_a_launch_on_the_processor_does_not_pay_for_an_idle_card() -> None:
