@@ -1,8 +1,8 @@
-"""Telemetry -> energy, memory, and whether the GPU was held back. Pure: what is stored is raw, and this is computed on reading.
+"""Telemetry -> energy and memory. Pure: what is stored is raw, and this is computed on reading.
 
 A pass's power is integrated over the pass by the trapezoid rule, with the samples at its borders interpolated; an energy
 counter is read at the borders instead. The power of the idle host, sampled once a campaign before its first launch, is
-subtracted. Where too few samples fall into a pass there is a sentence and no number.
+subtracted. Where too few samples fall into a pass, or they do not cover it, there is a sentence and no number.
 
 Prices are never stored: they are options of whoever reads.
 """
@@ -11,40 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from statistics import median
 
 import msgspec
 
+from harness.coverage import Window, points_of, whole_of, why_uncovered, windows_of, worked_of
 from harness.meter_names import kind_of, of_kind, suffix_of
-from harness.records import Launch, Telemetry, number
+from harness.processes import every_of
+from harness.records import Launch, Plan, Telemetry, number
 from harness.words import counted
 
 FEWEST_SAMPLES = 4
 """Inside a window: with fewer, its borders, which are interpolated, weigh more than what was sampled."""
 
-LOW_CLOCK_HERTZ = 1.0e9
-"""Below it, at work, something holds the clock: a Strix Halo has been seen at 2.36 to 2.71 GHz under load (nix-amd-ai#132), and
-at 600 to 885 MHz where its clock was stuck (https://github.com/ROCm/legacy-rocm-build/issues/5750)."""
-
-BUSY_PERCENT = 50.0
-"""Clocks are judged while the GPU is this busy: an idle one sleeps at a low clock."""
-
-_HEAT = ("prochot", "thm_", "thermal")
-_POWER = ("spl", "fppt", "sppt", "power", "current")
-"""An APU at work is often at its power limit, which is how it was built; heat is somebody's fan."""
-
 JOULES_PER_KWH = 3.6e6
 
 Series = Sequence["float | None"]
 Points = Sequence[tuple[float, float]]
-
-
-class Window(msgspec.Struct, frozen=True):
-    """One pass, or several in a row: Unix seconds."""
-
-    begin: float
-    end: float
-    passes: int = 1
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +64,8 @@ class Memory(msgspec.Struct, frozen=True):
 
     meter: str
     bytes: float
+    gap: str = ""
+    """Why it may be more, in words: the readings leave some of the launch out"""
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -93,16 +77,6 @@ class Price(msgspec.Struct, frozen=True):
 
 
 NO_PRICE = Price()
-
-
-def windows_of(launch: Launch, stage: str) -> tuple[Window, ...]:
-    """When each pass of a stage ran, by the journal."""
-    found = []
-    for event in launch.journal:
-        end, seconds = number(event.get("at")), number(event.get("seconds"))
-        if event.get("event") == "pass" and event.get("stage") == stage and end is not None and seconds is not None:
-            found.append(Window(end - seconds, end))
-    return tuple(found)
 
 
 def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "warm") -> Energy | str:
@@ -119,12 +93,10 @@ def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "
     windows = windows_of(launch, stage)
     if not windows:
         return f"no {stage} pass ended"
-    if not all(_is_covered(telemetry, meters, window) for window in windows):
-        whole = Window(windows[0].begin, windows[-1].end, len(windows))
-        if not _is_covered(telemetry, meters, whole):
-            inside = min(_samples_inside(telemetry, meter, whole) for meter in meters)
-            return f"passes of {whole.end - whole.begin:.1f} s in all hold {counted(inside, 'sample')}, of {FEWEST_SAMPLES} that are needed"
-        windows = (whole,)
+    if any(_why_not(telemetry, meters, window) for window in windows):
+        windows = (whole_of(windows),)
+        if why := _why_not(telemetry, meters, windows[0]):
+            return why
     return Energy(
         meter=" + ".join(meters),
         joules=sum(joules_between(points_of(telemetry, meter), meter, window) for meter in meters for window in windows),
@@ -153,16 +125,22 @@ def idle_watts_of(launches: Iterable[Launch], meters: Sequence[str]) -> float | 
     return None
 
 
-def is_idle_known(launches: Iterable[Launch]) -> bool:
-    """Whether a launch's samples say what the idle host takes, or that no meter of power answers here. A launch that never
-    wrote to its journal says neither: nobody knows when its idle time ended."""
+def is_idle_known(launches: Iterable[Launch], plan: Plan) -> bool:
+    """Whether some launch's samples say what the idle host takes by the meters that the coming one would use, or that none of
+    them answers here. Only one that looked at the same GPUs can say so: a launch on the processor does not ask an NVIDIA card. A
+    launch that never wrote to its journal says neither: nobody knows when its idle time ended."""
     for launch in launches:
-        if launch.telemetry is None or not launch.telemetry.times:
+        if launch.telemetry is None or not launch.telemetry.times or _looked_at(launch.plan) != _looked_at(plan):
             continue
-        meters = power_meters(launch.telemetry, on_cpu=False)
+        meters = power_meters(launch.telemetry, on_cpu=plan.device == "cpu")
         if not meters or idle_watts_of([launch], meters) is not None:
             return True
     return False
+
+
+def _looked_at(plan: Plan) -> tuple[str | None, bool]:
+    """What of a plan decides which GPUs its sampler reads; see `harness.sampler.sensors_of`."""
+    return plan.gpu, plan.image.family == "cuda"
 
 
 def power_meters(telemetry: Telemetry, *, on_cpu: bool) -> tuple[str, ...]:
@@ -182,7 +160,7 @@ def power_meters(telemetry: Telemetry, *, on_cpu: bool) -> tuple[str, ...]:
 
 def joules_between(points: Points, meter: str, window: Window) -> float:
     """Energy in a window of points (seconds, watts), or (seconds, joules) of a counter."""
-    if kind_of(meter).endswith("_joules"):
+    if _is_counter(meter):
         return _at(points, window.end) - _at(points, window.begin)
     inside = [point for point in points if window.begin < point[0] < window.end]
     path = [(window.begin, _at(points, window.begin)), *inside, (window.end, _at(points, window.end))]
@@ -199,41 +177,23 @@ def cost_of_audio_hour(energy: Energy | None, seconds_per_audio_second: float | 
     return of_energy + (price.per_hour or 0.0) * (seconds_per_audio_second or 0.0)
 
 
-def marks_of(launch: Launch) -> tuple[str, ...]:
-    """``throttled by ...`` and ``low clock ...``, where the passes show it."""
-    telemetry = launch.telemetry
-    windows = (*windows_of(launch, "cold"), *windows_of(launch, "warm"))
-    if telemetry is None or not windows:
-        return ()
-    marks = []
-    limiters = [meter.removeprefix("throttle_") for meter in telemetry.series if _has_grown(telemetry, meter, windows)]
-    limiters += [meter.removeprefix("throttling_") for meter in telemetry.series if _was_on(telemetry, meter, windows)]
-    for by, words in (("heat", _HEAT), ("power", _POWER), ("other limits", ())):
-        named = [
-            each
-            for each in limiters
-            if (kind_of(each).startswith(words) if words else not kind_of(each).startswith(_HEAT + _POWER))
-        ]
-        if named:
-            marks.append(f"throttled by {by}: {', '.join(named)}")
-    hertz = _busy_clock(telemetry, windows)
-    if launch.plan.device != "cpu" and hertz is not None and hertz < LOW_CLOCK_HERTZ:
-        marks.append(f"low clock: {hertz / 1e9:.2f} GHz at work, below {LOW_CLOCK_HERTZ / 1e9:.1f} GHz")
-    return tuple(marks)
-
-
 def memory_of(launch: Launch) -> tuple[Memory, ...]:
     """What each of the host's meters saw, by its name: the rise of what the whole host shares, the peak of what is the
-    launch's alone. Peaks between two samples are missed."""
-    telemetry = launch.telemetry
+    launch's alone. Peaks between two samples are missed; one whose readings do not cover the passes says so."""
+    telemetry, worked = launch.telemetry, worked_of(launch)
     if telemetry is None:
         return ()
     found = []
+
+    def add(name: str, points: Points, value: float, every: int = 1) -> None:
+        gap = why_uncovered(telemetry, [at for at, _ in points], worked, every=every) if worked is not None else ""
+        found.append(Memory(name, value, gap))
+
     both = _sum_of(telemetry, ("vram_used_bytes", "gtt_used_bytes"))
     if both:
-        found.append(Memory("rise of VRAM + GTT", max(value for _, value in both) - both[0][1]))
+        add("rise of VRAM + GTT", both, max(value for _, value in both) - both[0][1])
     elif only := _sum_of(telemetry, ("vram_used_bytes",)):
-        found.append(Memory("rise of VRAM", max(value for _, value in only) - only[0][1]))
+        add("rise of VRAM", only, max(value for _, value in only) - only[0][1])
     for meter, name in (
         ("fdinfo_gpu_bytes", "peak of fdinfo"),
         ("kfd_vram_bytes", "peak of KFD"),
@@ -241,16 +201,10 @@ def memory_of(launch: Launch) -> tuple[Memory, ...]:
         ("cgroup_memory_bytes", "peak of the cgroup"),
     ):
         if points := points_of(telemetry, meter):
-            found.append(Memory(name, max(value for _, value in points)))
+            add(name, points, max(value for _, value in points), every_of(meter, is_thorough=False))
     if points := points_of(telemetry, "mem_available_bytes"):
-        found.append(Memory("drop of MemAvailable", points[0][1] - min(value for _, value in points)))
+        add("drop of MemAvailable", points, points[0][1] - min(value for _, value in points))
     return tuple(found)
-
-
-def points_of(telemetry: Telemetry, meter: str) -> list[tuple[float, float]]:
-    """(Unix seconds, value) of the readings that did not fail."""
-    values = telemetry.series.get(meter, ())
-    return [(at, value) for at, value in zip(telemetry.times, values, strict=False) if value is not None]
 
 
 def _begun(launch: Launch) -> float | None:
@@ -259,8 +213,21 @@ def _begun(launch: Launch) -> float | None:
     return first - launch.start_seconds if first is not None and launch.start_seconds is not None else None
 
 
-def _is_covered(telemetry: Telemetry, meters: Iterable[str], window: Window) -> bool:
-    return all(_samples_inside(telemetry, meter, window) >= FEWEST_SAMPLES for meter in meters)
+def _why_not(telemetry: Telemetry, meters: Iterable[str], window: Window) -> str:
+    """Why some meters say nothing of a window's energy, in words; empty where they do."""
+    for meter in meters:
+        times = [at for at, _ in points_of(telemetry, meter)]
+        if why := why_uncovered(telemetry, times, window, only_borders=_is_counter(meter)):
+            return f"{meter}: {why}"
+        inside = _samples_inside(telemetry, meter, window)
+        if inside < FEWEST_SAMPLES:
+            seconds = window.end - window.begin
+            return f"passes of {seconds:.1f} s in all hold {counted(inside, 'sample')}, of {FEWEST_SAMPLES} that are needed"
+    return ""
+
+
+def _is_counter(meter: str) -> bool:
+    return kind_of(meter).endswith("_joules")
 
 
 def _samples_inside(telemetry: Telemetry, meter: str, window: Window) -> int:
@@ -281,37 +248,6 @@ def _why_no_power(launch: Launch, telemetry: Telemetry) -> str:
     return next(
         (telemetry.unavailable[meter] for meter in wanted if meter in telemetry.unavailable), "no meter of power answered"
     )
-
-
-def _inside(telemetry: Telemetry, meter: str, windows: Iterable[Window]) -> list[float]:
-    return [value for at, value in points_of(telemetry, meter) if any(each.begin <= at <= each.end for each in windows)]
-
-
-def _has_grown(telemetry: Telemetry, meter: str, windows: Sequence[Window]) -> bool:
-    """Whether a counter of a limiter's time moved during a pass. It is of 32 bits, and may wrap: any change counts."""
-    if not meter.startswith("throttle_"):
-        return False
-    return any(len(set(_inside(telemetry, meter, [window]))) > 1 for window in windows)
-
-
-def _was_on(telemetry: Telemetry, meter: str, windows: Sequence[Window]) -> bool:
-    return meter.startswith("throttling_") and any(_inside(telemetry, meter, windows))
-
-
-def _busy_clock(telemetry: Telemetry, windows: Sequence[Window]) -> float | None:
-    """Median clock of the GPU that worked most, over samples of the passes at which it was busy."""
-    found = []
-    for meter in of_kind(telemetry.series, "gfx_clock_hertz"):
-        suffix = meter.removeprefix("gfx_clock_hertz")
-        busy = dict(points_of(telemetry, f"gpu_busy_percent{suffix}"))
-        hertz = [
-            value
-            for at, value in points_of(telemetry, meter)
-            if busy.get(at, 0.0) >= BUSY_PERCENT and any(each.begin <= at <= each.end for each in windows)
-        ]
-        if len(hertz) >= FEWEST_SAMPLES:
-            found.append((len(hertz), median(hertz)))
-    return max(found)[1] if found else None
 
 
 def _sum_of(telemetry: Telemetry, kinds: Sequence[str]) -> list[tuple[float, float]]:

@@ -111,9 +111,10 @@ class Launcher:
         return launch
 
     def _quiet_seconds(self, plan: Plan) -> float:
-        """Once a campaign, and where passes follow whose energy is of interest: later launches have the same idle host."""
+        """Once a campaign for each set of meters, and where passes follow whose energy is of interest: later launches have the
+        same idle host."""
         is_of_interest = not plan.task and not plan.steps
-        return QUIET_SECONDS if is_of_interest and not is_idle_known(self.launches) else 0.0
+        return QUIET_SECONDS if is_of_interest and not is_idle_known(self.launches, plan) else 0.0
 
     def store_unlaunched(self, obstacle: Obstacle, *, cause: Cause, message: str, log_tail: str = "") -> None:
         """One record a cell of why it could not be launched."""

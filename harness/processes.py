@@ -28,6 +28,8 @@ MOST_DIGITS = 20
 
 SLOW_METERS = ("fdinfo_gpu_bytes", "kfd_vram_bytes")
 
+_OF_VERSION_1 = "memory.usage_in_bytes"
+
 _NONE_SEEN = "no process of the launch has been seen"
 
 
@@ -138,7 +140,9 @@ class LaunchProcesses:
         elif path == _memory_file(self._root, files.text(self._proc / "self/cgroup")):
             found.failures[meter] = "the launch has no cgroup of its own: it shares strixbench's"
         else:
-            found.take(meter, [(str(path), files.number(path))])
+            # Not the whole path: the folders of a user's session or a cloud's machine are nobody else's business.
+            name = f"{path.name} (cgroup v{1 if path.name == _OF_VERSION_1 else 2})"
+            found.take(meter, [(name, files.number(path, name=name))])
 
     def _read_fdinfo(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
         """What the launch's handles of GPUs hold in VRAM and GTT; each counted once, however many processes share it."""
@@ -253,7 +257,7 @@ def _memory_file(root: Path, cgroup: str | None) -> Path | None:
         controllers, _, path = rest.partition(":")
         inside = path.strip("/")
         if "memory" in controllers.split(","):
-            return root / "sys/fs/cgroup/memory" / inside / "memory.usage_in_bytes"
+            return root / "sys/fs/cgroup/memory" / inside / _OF_VERSION_1
         if number == "0" and not controllers and inside:
             unified = root / "sys/fs/cgroup" / inside / "memory.current"
     return unified

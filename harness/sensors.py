@@ -94,9 +94,10 @@ class Files:
         target = self.call(str(path), lambda: (os.readlink(path),))
         return target[0] if isinstance(target, tuple) else None
 
-    def number(self, path: Path, unit: float = 1.0) -> float | str:
-        """The one integer that a file holds, times a unit; else the reason why there is none."""
-        return self.call(str(path), lambda: int(_read(path)) * unit)
+    def number(self, path: Path, unit: float = 1.0, *, name: str = "") -> float | str:
+        """The one integer that a file holds, times a unit; else the reason why there is none. ``name``: what the file is called
+        there, where its path is nobody's business."""
+        return self.call(name or str(path), lambda: int(_read(path)) * unit)
 
 
 def _read(path: Path) -> bytes:

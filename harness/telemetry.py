@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.coverage import period_of
 from harness.records import Telemetry, number
+
+LATE_PERIODS = 4.0
+"""A sampler that is alive has taken a sample within so many periods."""
 
 MOST_BYTES = 64 << 20
 MOST_METERS = 100
@@ -40,6 +44,19 @@ def read_telemetry(path: Path) -> Telemetry | None:
         unavailable={name: reason for name, reason in sorted(unavailable.items()) if name not in meters},
         cost_seconds=cost,
     )
+
+
+def why_short(lines: list[dict[str, Any]], *, hertz: float, begun: float, ended: float, status: int | None) -> str:
+    """Why the samples do not reach to the launch's end, in words; empty where they do. ``begun`` and ``ended``, Unix seconds:
+    of the sampler, and when it was to be told to stop; ``status``: with which it had ended by then, ``None``: it ran."""
+    times = [at for line in lines if (at := number(line.get("at"))) is not None]
+    behind = max(0.0, ended - times[-1]) if times else ended - begun
+    if status is None and behind <= LATE_PERIODS * period_of(times, hertz, ended):
+        return ""
+    told = next((text for line in reversed(lines) if (text := _texts(line.get("unavailable")).get("sampler"))), "")
+    how = f"it was killed by signal {-status}" if status is not None and status < 0 else "it ended by itself"
+    what = told or ("it hung" if status is None else how)
+    return f"{what}, its last sample {behind:.1f} s before the launch's end" if times else f"{what}, before its first sample"
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.calibration import LABELS, VRAM_AND_GTT, Calibration, label_of, series_values, subject
-from harness.processes import SLOW_METERS
-from harness.records import Launch, number
+from harness.coverage import why_uncovered, worked_of
+from harness.processes import SLOW_METERS, every_of
+from harness.records import Launch, Telemetry, number
 
 NOT_CALIBRATED = "not calibrated"
 NONE_FOLLOWS = "no meter that follows"
@@ -21,6 +22,8 @@ _OF_A_PROCESSOR = ("vm_hwm_bytes",)
 _OF_A_GPU = ("fdinfo_gpu_bytes", VRAM_AND_GTT, "torch_peak_reserved_bytes")
 """The first that was seen to follow speaks: of the process alone, of the whole GPU, of torch's allocator, which does not see
 what libraries take beside it."""
+_OF_THE_HOST = ("fdinfo_gpu_bytes", VRAM_AND_GTT)
+"""Sampled from outside."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Its label where it is the sum of several GPUs'"""
     doubt: str = ""
     """Why it may be wrong; empty: it was calibrated"""
+    gap: str = ""
+    """Why it may be more, in words: the readings leave some of the passes out"""
 
     @property
     def label(self) -> str:
@@ -47,10 +52,11 @@ def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...],
         return ()
     calibration = calibrations.get(subject(launches[-1]))
     if calibration is not None:
-        for meter in _OF_A_PROCESSOR if launches[-1].plan.device == "cpu" else _OF_A_GPU:
-            peaks = [peak for launch in launches if (peak := peak_bytes(launch, meter)) is not None]
-            if calibration.follows(meter) and peaks:
-                return (Reading(peak_bytes=max(peaks), meter=meter, summed=label_of(meter, launches[-1].telemetry)),)
+        telling = [_told(launches, meter) for meter in _meters_of(launches[-1]) if calibration.follows(meter)]
+        # One that was read all along, before one of which something is missing.
+        best = min((each for each in telling if each is not None), key=lambda each: bool(each.gap), default=None)
+        if best is not None:
+            return (best,)
     found = []
     for meter in ("vm_hwm_bytes", "torch_peak_reserved_bytes"):
         peaks = [peak for launch in launches if (peak := peak_bytes(launch, meter)) is not None]
@@ -58,6 +64,34 @@ def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...],
             doubt = NOT_CALIBRATED if calibration is None else "" if calibration.follows(meter) else NONE_FOLLOWS
             found.append(Reading(peak_bytes=max(peaks), meter=meter, doubt=doubt))
     return tuple(found)
+
+
+def _meters_of(launch: Launch) -> tuple[str, ...]:
+    return _OF_A_PROCESSOR if launch.plan.device == "cpu" else _OF_A_GPU
+
+
+def _told(launches: Sequence[Launch], meter: str) -> Reading | None:
+    """The largest that a meter said of the launches whose passes its readings cover; where there is none, of all."""
+    peaks = [(gap_of(launch, meter), peak) for launch in launches if (peak := peak_bytes(launch, meter)) is not None]
+    if not peaks:
+        return None
+    gap, peak = max(peaks, key=lambda each: (not each[0], each[1]))
+    return Reading(peak_bytes=peak, meter=meter, summed=label_of(meter, launches[-1].telemetry), gap=gap)
+
+
+def gap_of(launch: Launch, meter: str) -> str:
+    """What of a launch's passes a meter's samples leave out, in words; empty where they cover them, or where it is the guest's
+    own, which keeps its peak itself."""
+    worked = worked_of(launch)
+    if meter not in _OF_THE_HOST or launch.telemetry is None or worked is None:
+        return ""
+    times = [at for at, _ in _samples_of(launch.telemetry, meter)]
+    return why_uncovered(launch.telemetry, times, worked, every=every_of(meter, is_thorough=False))
+
+
+def _samples_of(telemetry: Telemetry, meter: str) -> list[tuple[float, float]]:
+    pairs = zip(telemetry.times, series_values(meter, telemetry), strict=False)
+    return [(at, value) for at, value in pairs if value is not None]
 
 
 def peak_bytes(launch: Launch, meter: str) -> int | None:
@@ -71,8 +105,7 @@ def peak_bytes(launch: Launch, meter: str) -> int | None:
         return launch.peak_reserved_bytes
     if launch.telemetry is None:
         return None
-    pairs = zip(launch.telemetry.times, series_values(meter, launch.telemetry), strict=False)
-    samples = [(at, value) for at, value in pairs if value is not None]
+    samples = _samples_of(launch.telemetry, meter)
     if meter == "fdinfo_gpu_bytes":  # the launch's own processes alone: before them there is nothing
         return round(max(value for _, value in samples)) if samples else None
     begun = (e for e in launch.journal if e.get("event") == "begin" and e.get("stage") == "device")
@@ -82,9 +115,11 @@ def peak_bytes(launch: Launch, meter: str) -> int | None:
 
 
 def memory_text(readings: Sequence[Reading]) -> str:
-    """``1.16 GiB (VmHWM)``, ``1.16 GiB (VmHWM, not calibrated)``; a dash for none."""
+    """``1.16 GiB (VmHWM)``, ``1.16 GiB (VmHWM, not calibrated)``,
+    ``at least 1.16 GiB (fdinfo: ...)``; a dash for none."""
     texts = []
     for reading in readings:
         said = f"{reading.label}, {reading.doubt}" if reading.doubt else reading.label
-        texts.append(f"{reading.peak_bytes / 2**30:.2f} GiB ({said})")
+        least, why = ("at least ", f": {reading.gap}") if reading.gap else ("", "")
+        texts.append(f"{least}{reading.peak_bytes / 2**30:.2f} GiB ({said}{why})")
     return " + ".join(texts) or "-"

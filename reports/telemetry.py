@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from harness.energy import Energy, Memory, Price, cost_of_audio_hour, energy_of, marks_of, memory_of
+from harness.energy import Energy, Memory, Price, cost_of_audio_hour, energy_of, memory_of
+from harness.marks import marks_of
 from harness.records import Launch
 from harness.stats import Estimate, estimate, launch_seconds
 from reports.page import Filters, Page
@@ -99,11 +100,14 @@ def _marks(launches: Sequence[Launch]) -> tuple[str, ...]:
 
 
 def _memory(launches: Iterable[Launch]) -> tuple[Memory, ...]:
-    highest: dict[str, float] = {}
+    """The highest of each meter, of the launches whose readings cover the passes; where none do, of all."""
+    best: dict[str, Memory] = {}
     for launch in launches:
         for memory in memory_of(launch):
-            highest[memory.meter] = max(memory.bytes, highest.get(memory.meter, memory.bytes))
-    return tuple(Memory(meter, value) for meter, value in highest.items())
+            so_far = best.get(memory.meter)
+            if so_far is None or (not memory.gap, memory.bytes) > (not so_far.gap, so_far.bytes):
+                best[memory.meter] = memory
+    return tuple(best.values())
 
 
 def _unavailable(launch: Launch) -> dict[str, tuple[str, ...]]:

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.energy import marks_of
 from harness.fingerprints import fingerprint_of
 from harness.image_variables import not_of_plan, text_of
+from harness.marks import marks_of
 from harness.records import Launch, Purpose
 from harness.stopping import rule_text, stop_text
 from harness.words import counted

@@ -207,6 +207,28 @@ def test_one_that_dies_at_once_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     assert why_nothing_was_sampled(tmp_path) == "it ended without a word"
 
 
+def test_one_that_is_killed_in_a_launch_is_told_and_its_samples_are_kept(tmp_path: Path) -> None:
+    into = tmp_path / "launch" / "telemetry.jsonl"
+    with watching(tmp_path):
+        assert comes(lambda: len(read_lines(into)) > 1)
+        (killed,) = samplers_of(into)
+        killed.kill()
+        assert comes(lambda: killed.status() == psutil.STATUS_ZOMBIE)
+    found = read_telemetry(into)
+    assert found is not None
+    assert found.times
+    assert found.unavailable["sampler"].startswith("it was killed by signal 9, its last sample ")
+
+
+def test_one_that_lives_to_the_end_is_said_to_miss_nothing(tmp_path: Path) -> None:
+    into = tmp_path / "launch" / "telemetry.jsonl"
+    with watching(tmp_path):
+        assert comes(lambda: len(read_lines(into)) > 1)
+    found = read_telemetry(into)
+    assert found is not None
+    assert "sampler" not in found.unavailable
+
+
 def test_one_that_fails_says_why(tmp_path: Path) -> None:
     path = tmp_path / "telemetry.jsonl"
     order = io.StringIO('{"hertz": 2.0, "exchange": "/x", "since_ticks": 0, "gpu": null, "is_nvidia": false, "root": "/"}\n')

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness import places
 from harness.engines.base import without_tokens
 from harness.records import number
-from harness.telemetry import read_lines
+from harness.telemetry import read_lines, why_short
 
 HERTZ = 2.0
 
@@ -47,6 +47,7 @@ def sampling(
     # The start of a process is told in ticks after boot, suspended time included (proc_pid_stat(5)).
     since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
     order = {"hertz": HERTZ, "exchange": str(exchange), "since_ticks": since, "is_thorough": is_thorough, "root": str(root)}
+    begun = time.time()
     sampler = _start({**order, "gpu": gpu, "is_nvidia": is_nvidia}, into)
     try:
         if sampler is not None and quiet_seconds:
@@ -54,9 +55,13 @@ def sampling(
         yield
     finally:
         if sampler is not None:
+            status, ended = sampler.poll(), time.time()
             _end(sampler)
-            if not read_lines(into):
+            lines = read_lines(into)
+            if not lines:
                 _tell(into, "it ended without a word")
+            elif why := why_short(lines, hertz=HERTZ, begun=begun, ended=ended, status=status):
+                _tell(into, why)
 
 
 def _start(order: Mapping[str, object], into: Path) -> subprocess.Popen[bytes] | None:
@@ -83,9 +88,10 @@ def _start(order: Mapping[str, object], into: Path) -> subprocess.Popen[bytes] |
 
 
 def _tell(into: Path, why: str) -> None:
-    """Write why nothing was sampled where the samples would be; a folder that is gone has no use for it."""
-    with contextlib.suppress(OSError):
-        into.write_text(json.dumps({"hertz": HERTZ, "unavailable": {"sampler": why}}) + "\n", encoding="utf-8")
+    """Write why nothing was sampled, or nothing more, behind the samples; a folder that is gone has no use for it."""
+    line = json.dumps({"hertz": HERTZ, "unavailable": {"sampler": why}})
+    with contextlib.suppress(OSError), into.open("a", encoding="utf-8") as stream:
+        stream.write(f"\n{line}\n")  # its last line may be cut short
 
 
 def _rest(into: Path, seconds: float) -> None:

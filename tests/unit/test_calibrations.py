@@ -21,8 +21,11 @@ GPU: dict[str, Any] = {"family": "rocm", "image": "rocm72", "variant": "native"}
 VM_HWM = {"vm_rss_bytes": float, "vm_hwm_bytes": float}
 
 
-def a_gpu_launch(number: int = 9, *, series: dict[str, tuple[float | None, ...]] | None = None) -> Launch:
-    """A launch on a GPU with 2 GiB reserved by torch, sampled a second before it and then once in each second."""
+def a_gpu_launch(
+    number: int = 9, *, series: dict[str, tuple[float | None, ...]] | None = None, is_killed: bool = False
+) -> Launch:
+    """A launch on a GPU with 2 GiB reserved by torch, sampled a second before it and then once in each second. The last values
+    stay until the end, where the sampler is not killed."""
     journal = tuple(
         {**event, "peak_reserved_bytes": 2 * GIB} if event["event"] == "end" and event.get("stage") == "warm" else event
         for event in passing_journal(hip="7.2")
@@ -31,6 +34,8 @@ def a_gpu_launch(number: int = 9, *, series: dict[str, tuple[float | None, ...]]
     launch = a_launch(a_plan(number, **GPU), journal=journal)
     if series is None:
         return launch
+    if not is_killed:
+        series = {name: column + column[-1:] * 20 for name, column in series.items()}
     length = max(map(len, series.values()))
     telemetry = Telemetry(hertz=1.0, times=tuple(device - 1.5 + n for n in range(length)), series=series)
     return msgspec.structs.replace(launch, telemetry=telemetry)
@@ -65,8 +70,8 @@ def test_the_calibration_of_another_image_or_engine_does_not_count() -> None:
 
 SERIES: dict[str, tuple[float | None, ...]] = {
     "fdinfo_gpu_bytes": (None, 0.0, 3.0 * GIB, 1.0 * GIB),
-    "vram_used_bytes": (1.0 * GIB, 1.0 * GIB, 1.5 * GIB, 1.0 * GIB),
-    "gtt_used_bytes": (4.0 * GIB, 4.0 * GIB, 7.0 * GIB, None),
+    "vram_used_bytes": (1.0 * GIB, 1.0 * GIB, 1.5 * GIB, 1.0 * GIB, 1.0 * GIB),
+    "gtt_used_bytes": (4.0 * GIB, 4.0 * GIB, 7.0 * GIB, None, 4.0 * GIB),
 }
 
 
@@ -89,6 +94,26 @@ def test_a_gpu_row_is_told_by_the_first_meter_that_follows(follows: tuple[str, .
     )
     calibration = msgspec.structs.replace(calibration, verdict=a_launch().verdict)
     assert memory_text(readings(a_gpu_launch(series=SERIES), calibration)) == text
+
+
+def a_calibration_of_a_gpu(*follows: str, torch: bool) -> Launch:
+    guest = {"torch_reserved_bytes": float, "torch_peak_reserved_bytes": float} if torch else {}
+    calibration = a_calibration_launch(
+        1, guest=guest, sampled=dict.fromkeys(follows, float), results=[*made_up_results(guest)], **GPU
+    )
+    return msgspec.structs.replace(calibration, verdict=a_launch().verdict)
+
+
+def test_a_peak_of_a_sampler_that_was_killed_gives_way_to_one_that_was_kept_all_along_or_is_a_lower_bound() -> None:
+    killed = a_gpu_launch(series=SERIES, is_killed=True)
+    with_torch = a_calibration_of_a_gpu("fdinfo_gpu_bytes", torch=True)
+    assert memory_text(readings(killed, with_torch)) == "2.00 GiB (torch peak reserved)"
+    without = a_calibration_of_a_gpu("fdinfo_gpu_bytes", torch=False)
+    gap = "the readings stop 8.5 s before the passes do"
+    assert memory_text(readings(killed, without)) == f"at least 3.00 GiB (fdinfo, every 2 s: {gap})"
+    whole = a_gpu_launch(8, series={"fdinfo_gpu_bytes": (0.0, 2.0 * GIB)})
+    (reading,) = memory_of([whole, killed], latest_calibrations([without]))
+    assert (reading.peak_bytes, reading.gap) == (2 * GIB, "")
 
 
 def test_a_row_of_two_gpus_is_told_by_their_sum_and_says_so() -> None:

@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
+from harness.coverage import Window
 from harness.energy import (
     Energy,
     Memory,
     Price,
-    Window,
     cost_of_audio_hour,
     energy_of,
     idle_watts_of,
+    is_idle_known,
     joules_between,
-    marks_of,
     memory_of,
 )
-from harness.records import Launch, Telemetry
+from harness.records import Launch, Plan, Telemetry
 from tests.unit.samples import a_launch, a_plan
 
 BEGUN = 1000.0
@@ -115,6 +115,37 @@ def test_the_idle_host_is_that_of_the_same_meters() -> None:
     assert energy.joules == pytest.approx(6 * 130.0)
 
 
+IDLE_CARD = {"gpu_power_watts": of_time(9)}
+IDLE_PROCESSOR = {"cpu_package_joules": of_time(lambda at: 4 * at)}
+ON_CPU = a_plan(device="cpu")
+ON_NVIDIA = a_plan(image="cuda", family="cuda")
+ON_AMD = a_plan(image="rocm", family="rocm")
+
+
+def launched(plan: Plan, series: Mapping[str, Column]) -> Launch:
+    """With samples from 2.5 s before its start, some of something else than power."""
+    return msgspec.structs.replace(sampled({"mem_available_bytes": of_time(5), **series}), plan=plan)
+
+
+@pytest.mark.parametrize("series", [{}, IDLE_PROCESSOR])
+def test_a_launch_on_the_processor_says_nothing_of_an_idle_card_that_it_did_not_ask(series: Mapping[str, Column]) -> None:
+    first = launched(ON_CPU, series)
+    assert is_idle_known([first], ON_CPU)
+    assert not is_idle_known([first], ON_NVIDIA)
+    assert is_idle_known([first, launched(ON_NVIDIA, {**series, **IDLE_CARD})], ON_NVIDIA)
+
+
+def test_a_launch_on_the_processor_that_saw_the_card_says_what_it_takes_idle() -> None:
+    assert is_idle_known([launched(ON_CPU, IDLE_CARD)], ON_AMD)
+    assert not is_idle_known([launched(ON_CPU, IDLE_CARD)], msgspec.structs.replace(ON_AMD, gpu="0000:c5:00.0"))
+
+
+def test_a_host_without_a_meter_of_power_is_known_to_have_none_by_its_first_launch() -> None:
+    assert not is_idle_known([], ON_CPU)
+    for plan in (ON_CPU, ON_AMD, ON_NVIDIA):
+        assert is_idle_known([launched(plan, {})], plan)
+
+
 def test_a_launch_on_the_processor_does_not_pay_for_an_idle_card() -> None:
     launch = sampled({"gpu_power_watts": of_time(9), "cpu_package_joules": of_time(lambda at: 4 * at)}, device="cpu")
     assert found(launch).meter == "cpu_package_joules"
@@ -177,46 +208,8 @@ def test_a_price_of_what_was_not_measured_gives_no_cost() -> None:
     assert cost_of_audio_hour(None, 0.1, Price()) is None
 
 
-def test_a_limiter_whose_counter_moved_in_a_pass_marks_the_launch() -> None:
-    launch = sampled(
-        {
-            "throttle_thm_gfx": of_time(lambda at: max(0, at - 1004)),
-            "throttle_sppt": of_time(lambda at: at),
-            "throttle_prochot": of_time(3),
-            "throttle_spl": of_time(lambda at: 0 if at < 1001 else 8),
-        }
-    )
-    assert marks_of(launch) == ("throttled by heat: thm_gfx", "throttled by power: sppt")
-
-
-def test_a_counter_that_wraps_in_a_pass_has_moved() -> None:
-    launch = sampled({"throttle_thm_soc": of_time(lambda at: 4294967290 if at < 1004 else 2)})
-    assert marks_of(launch) == ("throttled by heat: thm_soc",)
-
-
-def test_a_card_that_says_it_is_held_back_now_marks_the_launch_where_it_was_in_a_pass() -> None:
-    launch = sampled(
-        {
-            "throttling_thermal": of_time(lambda at: at == 1004.0),
-            "throttling_power": of_time(lambda at: at < 1002.0),
-            "throttling_other_1": of_time(1),
-        }
-    )
-    assert marks_of(launch) == ("throttled by heat: thermal", "throttled by other limits: other_1")
-
-
-def test_a_low_clock_at_work_marks_the_launch_and_one_of_an_idle_gpu_does_not() -> None:
-    low = {"gfx_clock_hertz": of_time(0.885e9), "gpu_busy_percent": of_time(99)}
-    assert marks_of(sampled(low)) == ("low clock: 0.89 GHz at work, below 1.0 GHz",)
-    assert marks_of(sampled({**low, "gpu_busy_percent": of_time(10)})) == ()
-    assert marks_of(sampled({**low, "gfx_clock_hertz": of_time(2.4e9)})) == ()
-    assert marks_of(sampled(low, device="cpu")) == ()
-
-
-def test_of_several_gpus_the_one_at_work_is_judged() -> None:
-    series = {"gfx_clock_hertz_0": of_time(0.3e9), "gpu_busy_percent_0": of_time(0)}
-    series |= {"gfx_clock_hertz_1": of_time(2.4e9), "gpu_busy_percent_1": of_time(99)}
-    assert marks_of(sampled(series)) == ()
+ALL_ALONG: tuple[tuple[float, float], ...] = ((BEGUN - 2.4, BEGUN - 1.6),)
+"""A pass that three samples cover."""
 
 
 def test_memory_is_what_each_meter_saw_by_its_name() -> None:
@@ -227,7 +220,8 @@ def test_memory_is_what_each_meter_saw_by_its_name() -> None:
             "tree_resident_bytes": (None, 30.0, 25.0),
             "fdinfo_gpu_bytes": (None, 600.0, None),
             "mem_available_bytes": (9000.0, 8000.0, 8500.0),
-        }
+        },
+        passes=ALL_ALONG,
     )
     assert memory_of(launch) == (
         Memory("rise of VRAM + GTT", 710.0),
@@ -238,11 +232,62 @@ def test_memory_is_what_each_meter_saw_by_its_name() -> None:
 
 
 def test_a_sample_in_which_one_of_two_meters_failed_is_no_sum() -> None:
-    launch = sampled({"vram_used_bytes": (100.0, None, 120.0), "gtt_used_bytes": (10.0, 500.0, 20.0)})
-    assert memory_of(launch) == (Memory("rise of VRAM + GTT", 30.0),)
+    series = {"vram_used_bytes": (100.0, None, 120.0), "gtt_used_bytes": (10.0, 500.0, 20.0)}
+    assert memory_of(sampled(series, passes=ALL_ALONG)) == (Memory("rise of VRAM + GTT", 30.0),)
+
+
+def test_a_peak_whose_readings_stop_before_the_passes_do_may_be_more_and_says_so() -> None:
+    stopped = sampled({"tree_resident_bytes": of_time(30, seconds=8)})  # at 1005.5 s, of passes until 1009 s
+    (memory,) = memory_of(stopped)
+    assert memory == Memory("peak of the processes' RSS", 30.0, "the readings stop 3.5 s before the passes do")
+    (whole,) = memory_of(sampled({"tree_resident_bytes": of_time(30)}))
+    assert whole.gap == ""
+
+
+def test_of_a_launch_without_a_pass_the_peak_reaches_to_its_last_word() -> None:
+    (memory,) = memory_of(sampled({"tree_resident_bytes": of_time(30, seconds=8)}, passes=()))
+    assert memory.gap == ""
+    (memory,) = memory_of(sampled({"tree_resident_bytes": (30.0, 30.0)}, passes=()))
+    assert memory.gap == "the readings stop 2.2 s before the passes do"
+
+
+@pytest.mark.parametrize(
+    ("meter", "value"),
+    [("socket_power_watts", 100.0), ("gpu_power_watts", 100.0), ("gpu_joules", lambda at: 100 * (at - 900))],
+)
+def test_a_pass_that_the_readings_do_not_cover_has_no_energy(meter: str, value: object) -> None:
+    """A sampler that is killed 2.5 s into a pass of 8 s took more than enough samples inside it."""
+    passes = ((1001.0, 1009.0),)
+    whole = found(sampled({meter: of_time(value)}, passes=passes))
+    assert whole.watts == pytest.approx(100.0)
+    killed = sampled({meter: of_time(value, seconds=6)}, passes=passes)
+    assert energy_of(killed) == f"{meter}: the readings stop 5.5 s before the passes do"
+    late = sampled({meter: (*[None] * 10, *of_time(value)[10:])}, passes=passes)
+    assert energy_of(late) == f"{meter}: the readings begin 1.5 s after the passes"
+
+
+def test_a_power_that_was_not_read_for_a_while_is_not_made_up_and_a_counter_needs_its_borders_alone() -> None:
+    passes = ((1001.0, 1009.0),)
+
+    def with_gap(values: tuple[float, ...], first: int, last: int) -> Column:
+        return [None if first <= number <= last else value for number, value in enumerate(values)]
+
+    counter = of_time(lambda at: 100 * (at - 900))
+    said = energy_of(sampled({"gpu_power_watts": with_gap(of_time(100), 12, 16)}, passes=passes))
+    assert said == "gpu_power_watts: for 3.0 s around the passes there is no reading"
+    assert found(sampled({"gpu_joules": with_gap(counter, 12, 16)}, passes=passes)).joules == pytest.approx(800.0)
+    said = energy_of(sampled({"gpu_joules": with_gap(counter, 5, 12)}, passes=passes))
+    assert said == "gpu_joules: for 4.5 s around the passes there is no reading"
+
+
+def test_a_long_launch_that_is_sampled_less_often_is_covered_by_what_it_has() -> None:
+    passes = ((1000.0, 1100.0),)
+    launch = sampled({"socket_power_watts": [50.0] * 15}, passes=passes, begin=990.0, step=8.0)
+    launch = msgspec.structs.replace(launch, telemetry=msgspec.structs.replace(launch.telemetry, hertz=2.0))
+    assert found(launch).watts == 50.0
 
 
 def test_a_gpu_with_vram_alone_and_a_launch_without_samples_have_what_they_have() -> None:
-    assert memory_of(sampled({"vram_used_bytes": (100.0, 350.0)})) == (Memory("rise of VRAM", 250.0),)
+    (memory,) = memory_of(sampled({"vram_used_bytes": (100.0, 350.0)}, passes=ALL_ALONG))
+    assert memory == Memory("rise of VRAM", 250.0)
     assert memory_of(a_launch()) == ()
-    assert marks_of(a_launch()) == ()

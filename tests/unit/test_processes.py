@@ -188,18 +188,31 @@ def test_what_is_slow_to_read_is_read_at_every_fourth_sample(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("cgroup", "path"),
+    ("cgroup", "path", "name"),
     [
-        ("0::/machine.slice/libpod-1.scope\n", "sys/fs/cgroup/machine.slice/libpod-1.scope/memory.current"),
-        ("4:memory:/docker/1\n0::/\n", "sys/fs/cgroup/memory/docker/1/memory.usage_in_bytes"),
+        (
+            "0::/user.slice/user@1000.service/libpod-1.scope\n",
+            "sys/fs/cgroup/user.slice/user@1000.service/libpod-1.scope/memory.current",
+            "memory.current (cgroup v2)",
+        ),
+        (
+            "4:memory:/docker/1\n0::/\n",
+            "sys/fs/cgroup/memory/docker/1/memory.usage_in_bytes",
+            "memory.usage_in_bytes (cgroup v1)",
+        ),
     ],
 )
-def test_a_launch_s_cgroup_says_what_it_uses_in_either_version(tmp_path: Path, cgroup: str, path: str) -> None:
+def test_a_launch_s_cgroup_says_what_it_uses_in_either_version_and_not_whose_it_is(
+    tmp_path: Path, cgroup: str, path: str, name: str
+) -> None:
     a_process(tmp_path, 200, command=f"sh {EXCHANGE}", cgroup=cgroup)
+    assert read(launch(tmp_path)).failures["cgroup_memory_bytes"] == f"{name}: No such file or directory"
+    write_tree(tmp_path, {path: "max\n"})
+    assert read(launch(tmp_path)).failures["cgroup_memory_bytes"] == f"{name} holds no number"
     write_tree(tmp_path, {path: "123456789\n"})
     found = read(launch(tmp_path))
     assert found.values["cgroup_memory_bytes"] == 123456789.0
-    assert found.sources["cgroup_memory_bytes"] == str(tmp_path / path)
+    assert found.sources["cgroup_memory_bytes"] == name
 
 
 def test_a_cgroup_that_is_strixbench_s_own_says_nothing_of_the_launch(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from harness.launch import TELEMETRY, conclude, launches_folder
 from harness.records import ExitRecord, Telemetry
-from harness.telemetry import read_telemetry
+from harness.telemetry import read_telemetry, why_short
 from tests.unit.samples import a_plan
 
 FILE = """{"hertz": 2.0}
@@ -59,3 +62,37 @@ def test_a_launch_keeps_what_was_sampled_also_when_its_harness_was_killed() -> N
     launch = conclude(plan, ExitRecord(started=True, interrupted=True))
     assert launch.telemetry is not None
     assert launch.telemetry.times == (10.0, 10.5, 11.0)
+
+
+def lines_until(last: float, *, step: float = 0.5, **told: Any) -> list[dict[str, Any]]:
+    """What a sampler wrote that began at 10 s."""
+    times = [10.0 + step * number for number in range(int((last - 10.0) / step) + 1)]
+    return [{"hertz": 2.0}, *({"at": at, "values": {}} for at in times), *([told] if told else [])]
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "why"),
+    [
+        (lines_until(30.0), None, ""),
+        (lines_until(29.0), None, ""),
+        (lines_until(26.0, step=8.0), None, ""),  # of a long launch
+        (lines_until(20.0), -9, "it was killed by signal 9, its last sample 10.4 s before the launch's end"),
+        (lines_until(30.0), 0, "it ended by itself, its last sample 0.4 s before the launch's end"),
+        (lines_until(20.0), None, "it hung, its last sample 10.4 s before the launch's end"),
+        ([{"hertz": 2.0}], 0, "it ended by itself, before its first sample"),
+        ([{"hertz": 2.0}], None, "it hung, before its first sample"),
+        (
+            lines_until(20.0, unavailable={"sampler": "it failed: OSError"}),
+            0,
+            "it failed: OSError, its last sample 10.4 s before the launch's end",
+        ),
+    ],
+)
+def test_samples_that_do_not_reach_to_the_launch_s_end_are_said_to_and_why(
+    lines: list[dict[str, Any]], status: int | None, why: str
+) -> None:
+    assert why_short(lines, hertz=2.0, begun=9.5, ended=30.4, status=status) == why
+
+
+def test_a_launch_that_is_over_before_the_first_sample_misses_none() -> None:
+    assert why_short([{"hertz": 2.0}], hertz=2.0, begun=10.0, ended=10.2, status=None) == ""

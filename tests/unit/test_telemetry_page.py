@@ -25,8 +25,8 @@ def sampled(number: int, watts: float | None, *, quiet: bool = False, throttled:
     series: dict[str, tuple[float | None, ...]] = {"tree_resident_bytes": tuple(2.0**30 for _ in times)}
     if watts is not None:
         series["socket_power_watts"] = tuple(watts if at > BEGUN else 10.0 for at in times)
-    if throttled:
-        series["throttle_thm_gfx"] = tuple(at - begin for at in times)
+    series["throttle_thm_gfx"] = tuple(at - begin if throttled else 7.0 for at in times)
+    series |= {"gfx_clock_hertz": (2.4e9,) * len(times), "gpu_busy_percent": (99.0,) * len(times)}
     telemetry = Telemetry(hertz=2.0, times=times, series=series, unavailable=UNAVAILABLE)
     passed = Verdict(status="pass", stage="verify")
     launch = a_launch(a_plan(number, image="rocm", family="rocm"), journal=journal, verdict=passed)
@@ -76,6 +76,16 @@ def test_a_mark_says_how_many_launches_have_it() -> None:
     assert "throttled by heat: thm\\_gfx |" in render_benchmarks([sampled(1, 50.0, throttled=True)])
 
 
+def test_of_a_gpu_whose_limits_nobody_could_read_the_page_does_not_show_a_dash() -> None:
+    launch = sampled(1, 50.0)
+    assert launch.telemetry is not None
+    series = {"socket_power_watts": launch.telemetry.series["socket_power_watts"]}
+    blind = msgspec.structs.replace(launch, telemetry=msgspec.structs.replace(launch.telemetry, series=series))
+    unknown = "throttling unknown: no meter of it answered; clock unknown: no meter of it answered |"
+    assert unknown in render_benchmarks([blind])
+    assert "unknown: " not in render_benchmarks([launch])
+
+
 def test_what_could_not_be_read_is_named_with_its_reason_and_no_number() -> None:
     page = render_benchmarks([sampled(1, None)])
     assert "| unavailable: energy\\_uj: Permission denied |" in page
@@ -98,3 +108,22 @@ def test_the_energy_of_wrong_output_is_struck_through_and_that_of_a_failure_is_n
     row = the_row(failed, price=Price(per_hour=3.0))
     assert (row.joules_per_audio_hour, row.cost, row.why_no_energy) == (None, None, "no launch came to its end")
     assert row.memory
+
+
+def cut(launch: Launch, count: int) -> Launch:
+    """As its sampler leaves it that is killed behind so many samples."""
+    assert launch.telemetry is not None
+    series = {name: column[:count] for name, column in launch.telemetry.series.items()}
+    telemetry = msgspec.structs.replace(launch.telemetry, times=launch.telemetry.times[:count], series=series)
+    return msgspec.structs.replace(launch, telemetry=telemetry)
+
+
+def test_what_a_killed_sampler_left_is_no_power_and_a_lower_bound_of_memory() -> None:
+    page = render_benchmarks([cut(sampled(1, 50.0), 12)])
+    assert "| unavailable: socket\\_power\\_watts: the readings stop 2.5 s before the passes do |" in page
+    assert "peak of the processes' RSS at least 1.00 GiB (the readings stop 2.5 s before the passes do) |" in page
+
+
+def test_a_peak_of_a_launch_that_was_sampled_to_its_end_goes_before_a_lower_bound() -> None:
+    (memory,) = the_row(cut(sampled(1, None), 12), sampled(2, None)).memory
+    assert memory.gap == ""
