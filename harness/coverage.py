@@ -66,7 +66,7 @@ def why_uncovered(
         return "there is no reading"
     at_begin, at_end = (every * period_of(telemetry.times, telemetry.hertz, when) for when in (window.begin, window.end))
     if readings[0] > window.begin + SLACK_PERIODS * at_begin:
-        return f"the readings begin {readings[0] - window.begin:.1f} s after the passes"
+        return f"the readings begin {readings[0] - window.begin:.1f} s after the passes do"
     if readings[-1] < window.end - SLACK_PERIODS * at_end:
         return f"the readings stop {window.end - readings[-1]:.1f} s before the passes do"
     for earlier, later in pairwise(readings):

@@ -263,7 +263,7 @@ def test_a_pass_that_the_readings_do_not_cover_has_no_energy(meter: str, value: 
     killed = sampled({meter: of_time(value, seconds=6)}, passes=passes)
     assert energy_of(killed) == f"{meter}: the readings stop 5.5 s before the passes do"
     late = sampled({meter: (*[None] * 10, *of_time(value)[10:])}, passes=passes)
-    assert energy_of(late) == f"{meter}: the readings begin 1.5 s after the passes"
+    assert energy_of(late) == f"{meter}: the readings begin 1.5 s after the passes do"
 
 
 def test_a_power_that_was_not_read_for_a_while_is_not_made_up_and_a_counter_needs_its_borders_alone() -> None:
