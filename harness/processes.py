@@ -59,6 +59,7 @@ class LaunchProcesses:
         self._is_thorough = is_thorough
         self._rate = "" if is_thorough else f", at every {EVERY}th sample"
         self._sample = -1
+        self._why_no_cgroup = ""
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def read(self, files: Files, found: Readings) -> None:
@@ -131,14 +132,14 @@ class LaunchProcesses:
 
     def _read_cgroup(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
         meter = "cgroup_memory_bytes"
-        if not members:
-            found.failures[meter] = _NONE_SEEN
-            return
-        path = _memory_file(self._root, files.text(self._proc / str(members[0]) / "cgroup"))
+        path = _memory_file(self._root, files.text(self._proc / str(members[0]) / "cgroup")) if members else None
         if path is None:
-            found.failures[meter] = "the launch's processes are in no memory cgroup that can be seen"
+            # Of processes that have ended nothing can be read: what was found of them before still holds.
+            unseen = "the launch's processes are in no memory cgroup that can be seen" if members else _NONE_SEEN
+            found.failures[meter] = self._why_no_cgroup or unseen
         elif path == _memory_file(self._root, files.text(self._proc / "self/cgroup")):
-            found.failures[meter] = "the launch has no cgroup of its own: it shares strixbench's"
+            self._why_no_cgroup = "the launch has no cgroup of its own: it shares strixbench's"
+            found.failures[meter] = self._why_no_cgroup
         else:
             # Not the whole path: the folders of a user's session or a cloud's machine are nobody else's business.
             name = f"{path.name} (cgroup v{1 if path.name == _OF_VERSION_1 else 2})"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,14 @@ def test_a_cgroup_that_is_strixbench_s_own_says_nothing_of_the_launch(tmp_path: 
     a_process(tmp_path, 200, command=f"sh {EXCHANGE}")
     write_tree(tmp_path, {"sys/fs/cgroup/user.slice/memory.current": "1\n"})
     assert "shares strixbench's" in read(launch(tmp_path)).failures["cgroup_memory_bytes"]
+
+
+def test_why_there_was_no_cgroup_is_still_told_once_the_launch_has_ended(tmp_path: Path) -> None:
+    a_process(tmp_path, 200, command=f"sh {EXCHANGE}")
+    write_tree(tmp_path, {"sys/fs/cgroup/user.slice/memory.current": "1\n"})
+    processes = launch(tmp_path)
+    told = read(processes).failures["cgroup_memory_bytes"]
+    (tmp_path / "proc/200/cgroup").unlink()  # it is about to end
+    assert read(processes).failures["cgroup_memory_bytes"] == told
+    shutil.rmtree(tmp_path / "proc/200")
+    assert read(processes).failures["cgroup_memory_bytes"] == told
