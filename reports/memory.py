@@ -115,8 +115,7 @@ def peak_bytes(launch: Launch, meter: str) -> int | None:
 
 
 def memory_text(readings: Sequence[Reading]) -> str:
-    """``1.16 GiB (VmHWM)``, ``1.16 GiB (VmHWM, not calibrated)``,
-    ``at least 1.16 GiB (fdinfo: ...)``; a dash for none."""
+    """``1.16 GiB (VmHWM)``, ``1.16 GiB (VmHWM, not calibrated)``, ``at least 1.16 GiB (fdinfo: ...)``; a dash for none."""
     texts = []
     for reading in readings:
         said = f"{reading.label}, {reading.doubt}" if reading.doubt else reading.label

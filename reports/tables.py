@@ -190,9 +190,9 @@ def stage_marks(row: Row) -> tuple[StageMark, ...]:
     return tuple(marks)
 
 
-def struck(row: Row, text: str) -> str:
-    """A figure of the row: struck through, as Markdown has it, where wrong output was timed."""
-    return f"~~{text}~~" if row.is_struck and text != "-" else text
+def struck(text: str, is_struck: bool) -> str:
+    """A figure, struck through as Markdown has it where it is of wrong output."""
+    return f"~~{text}~~" if is_struck and text != "-" else text
 
 
 def status_text(row: Row) -> str:

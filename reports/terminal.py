@@ -148,11 +148,11 @@ def _cells(row: tables.Row) -> tuple[str, ...]:
         ("-",) * 5
         if row.is_portable
         else (
-            tables.struck(row, format_spread(row.seconds)),
-            tables.struck(row, format_factor(row.realtime)),
+            tables.struck(format_spread(row.seconds), row.is_struck),
+            tables.struck(format_factor(row.realtime), row.is_struck),
             str(len(row.launches)),
-            tables.struck(row, format_seconds(row.cold_seconds)),
-            tables.struck(row, format_seconds(row.load_seconds)),
+            tables.struck(format_seconds(row.cold_seconds), row.is_struck),
+            tables.struck(format_seconds(row.load_seconds), row.is_struck),
         )
     )
     return (

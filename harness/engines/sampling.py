@@ -41,8 +41,8 @@ def sampling(
     """Sample while inside. Where a meter of power answers, ``quiet_seconds`` pass before, for the power of an idle host.
     ``is_thorough``: what is slow to read is read at every sample, and not at some.
 
-    A sampler that cannot start, hangs or dies costs its samples and nothing else, and ``into`` says so. ``root`` is where it looks for ``/sys`` and
-    ``/proc``.
+    A sampler that cannot start, hangs or dies costs its samples and nothing else, and ``into`` says so. ``root`` is where it
+    looks for ``/sys`` and ``/proc``.
     """
     # The start of a process is told in ticks after boot, suspended time included (proc_pid_stat(5)).
     since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))

@@ -107,7 +107,6 @@ def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None,
     """Raise `UsageError` for what cannot be scored."""
     from harness.inputs import parse_number
     from harness.records import WITHOUT_ACCURACY
-    from reports.markdown import why_no_page
 
     if pipeline in WITHOUT_ACCURACY:
         raise UsageError(f"accuracy of the {pipeline} pipeline: its weights are random, so there is nothing to score")
@@ -116,8 +115,8 @@ def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None,
     if name is not None and not _NAME.fullmatch(name):
         raise UsageError(f"--name {name!r} is no short name: letters, digits, dots, dashes and underscores")
     parse_number("--collar", collar, 0, MOST_COLLAR_SECONDS, " seconds")
-    if report_to is not None and (why := why_no_page(report_to)):
-        raise UsageError(f"--report {report_to} {why}")
+    if report_to is not None:
+        base.refuse_page(report_to)
 
 
 def _read(corpus: Path, references: Path | None, files: str, limit_seconds: float | None) -> CorpusFolder:

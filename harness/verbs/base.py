@@ -14,7 +14,7 @@ import typer
 
 from harness import catalog, places
 from harness.controls import one_line
-from harness.errors import NothingMeasuredError
+from harness.errors import NothingMeasuredError, UsageError
 
 if TYPE_CHECKING:
     from harness.campaign import Campaign
@@ -94,6 +94,14 @@ def read_price(per_kwh: float | None, per_hour: float | None) -> Price:
     from harness.inputs import parse_price
 
     return Price(parse_price("--price-per-kwh", per_kwh), parse_price("--price-per-hour", per_hour))
+
+
+def refuse_page(path: Path, option: str = "--report") -> None:
+    """Raise `UsageError` where a page cannot be written, before anything is fetched or launched."""
+    from reports.markdown import why_no_page
+
+    if why := why_no_page(path):
+        raise UsageError(f"{option} {path} {why}")
 
 
 def open_engine(name: str) -> Engine:

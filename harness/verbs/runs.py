@@ -122,7 +122,7 @@ def bench(
     if dry_run:
         inputs = [locate_inputs(known, row.name, audio, reference, seconds) for seconds in lengths]
     else:
-        _refuse_page(page)
+        base.refuse_page(page)
         inputs = [fetch_inputs(known, row.name, audio, reference, seconds, say=base.talk) for seconds in lengths]
     (prepared_audio, found_models), *others = inputs
     request = Request(
@@ -259,14 +259,6 @@ def _warn_of_few_pairs(launches: int) -> None:
 
     if launches < FEWEST_PAIRS:
         base.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
-
-
-def _refuse_page(path: Path) -> None:
-    """Before anything is fetched or launched."""
-    from reports.markdown import why_no_page
-
-    if why := why_no_page(path):
-        raise UsageError(f"--report {path} {why}")
 
 
 def _run(

@@ -24,12 +24,12 @@ def report(
 ) -> None:
     """Write BENCHMARKS.md from the store."""
     from harness.store import store_exists
-    from reports.markdown import render_benchmarks, why_no_page, write_page
+    from reports.markdown import render_benchmarks, write_page
 
     price = base.read_price(price_per_kwh, price_per_hour)
     path = output or places.ROOT / "BENCHMARKS.md"
-    if not check and (why := why_no_page(path)):
-        raise UsageError(f"--output {path} {why}")
+    if not check:
+        base.refuse_page(path, "--output")
     if not store_exists(places.store_url()):
         if check:
             base.talk(f"there is no store, so nothing that {path.name} could be stale against")
