@@ -46,7 +46,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
             self.lengths,
         )
         if isinstance(self.model, NoFit):
-            return (*head, *"-----", "; ".join([f"no fit: {self.model.reason}", *self._wrong]))
+            return (*head, *["-"] * 5, "; ".join([f"no fit: {self.model.reason}", *self._wrong]))
         realtime = self.model.marginal_realtime
         return (
             *head,

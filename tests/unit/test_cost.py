@@ -73,7 +73,7 @@ def test_campaigns_of_one_length_are_no_line_together() -> None:
 def test_two_lengths_are_refused_with_the_reason() -> None:
     row = only(on_lengths((11.0, 30.0)))
     assert isinstance(row.model, NoFit)
-    assert row.cells[5:] == (*"-----", "no fit: 2 lengths with a time; a line needs 3 or more")
+    assert row.cells[5:] == (*["-"] * 5, "no fit: 2 lengths with a time; a line needs 3 or more")
 
 
 def test_a_length_that_fails_is_counted_and_missed() -> None:
