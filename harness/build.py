@@ -67,6 +67,8 @@ def recipe_of(image: Image) -> Recipe:
         files=files,
         labels=_labels(image),
         network=image.build_network,
+        base_bytes=image.base_bytes,
+        largest_layer_bytes=image.largest_layer_bytes,
     )
 
 

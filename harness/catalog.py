@@ -37,6 +37,11 @@ Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")
 Address = Annotated[str, msgspec.Meta(pattern=r"^[^\s-]\S*\Z")]
 """A word that can be taken for no option."""
 
+ByteCount = Annotated[int, msgspec.Meta(ge=0)]
+
+EvidencePart = Literal["base", "torch", "companions", "index", "size", "gfx1151"]
+"""What of a row a piece of evidence is about."""
+
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
@@ -73,6 +78,20 @@ class Image(_Row, frozen=True, kw_only=True):
     """Whether the wheels carry kernels of gfx1151; ``None``: not known, or no AMD image."""
     pyannote: str | None = None
     lock: str | None = None
+    base_bytes: ByteCount | None = None
+    """What the base is to download, compressed; ``None``: not known."""
+    largest_layer_bytes: ByteCount | None = None
+    """The largest layer of the base, compressed: Podman cannot resume one. ``None``: not known."""
+    wheel_bytes: ByteCount | None = None
+    """torch and what comes with it from its index, to download; 0 where the base brings it. ``None``: not known."""
+    disk_bytes: ByteCount | None = None
+    """What the built image takes on disk with its base, unpacked; ``None``: not known."""
+    evidence: dict[EvidencePart, str] = {}
+    """Who says that the row's values are right, and when."""
+    order: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Its place among the images to try first on a Strix Halo; ``None``: it has none."""
+    order_reason: str = ""
+    """Why it has that place, with a source."""
     not_portable: str | None = None
     """Why there is no CPU build of the same versions; ``None``: there is one."""
     wheelhouse: str | None = None
@@ -221,6 +240,13 @@ def portable(image: Image, catalog: Catalog) -> Image:
         expected=None,
         native=None,
         python=plain.python,
+        base_bytes=plain.base_bytes,
+        largest_layer_bytes=plain.largest_layer_bytes,
+        wheel_bytes=None,
+        disk_bytes=None,
+        evidence={},
+        order=None,
+        order_reason="",
     )
 
 

@@ -90,6 +90,15 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     """What the image says of itself, besides its recipe."""
     network: str = "default"
+    base_bytes: int | None = None
+    """What the base is to download, compressed; ``None``: not known. Sizes are no part of the hash."""
+    largest_layer_bytes: int | None = None
+    """Of the base, compressed; ``None``: not known."""
+
+    @property
+    def base(self) -> str:
+        """The reference of the image that it is built on; empty for a virtual environment."""
+        return self.arguments.get("BASE", "")
 
     @property
     def tag(self) -> str:
