@@ -88,6 +88,13 @@ _THROTTLERS = (112, "Q")
 _GROUPS = {"power": (0, 16), "current": (16, 32), "thermal": (32, 48), "other": (48, 64)}
 """Bits from, and up to but without (``SMU_THROTTLER_*_BIT`` in drivers/gpu/drm/amd/pm/swsmu/inc/amdgpu_smu.h)."""
 
+_HOTSPOT_BIT = 36
+"""``SMU_THROTTLER_TEMP_HOTSPOT_BIT``. RDNA 3 and 4 set it at all times, at 41 degrees and 10 W as well
+(https://github.com/Umio-Yasuno/libdrm-amdgpu-sys-rs/issues/7, https://github.com/ROCm/rocm-systems/issues/11781)."""
+
+_COOL_HOTSPOT_CELSIUS = 90.0
+"""Below it the hotspot's bit is no throttling: MangoHud draws the line there (https://github.com/flightlessmango/MangoHud/issues/1690)."""
+
 IS_APU = {1: False, 2: True, 3: True}
 """By format revision: whether ``socket_power_watts`` is that of the whole chip, processor cores included."""
 
@@ -104,7 +111,7 @@ def parse_gpu_metrics(data: bytes) -> Metrics | str:
         return f"gpu_metrics of format {form}.{content} should be {known[0]} bytes; it says {length} and holds {len(data)}"
     values = {name: _value(data, *field) for name, field in known[1].items()}
     if (form, content) == (1, 3):
-        values |= _throttlers(data)
+        values |= _throttlers(data, values["hotspot_temperature_celsius"])
     return values
 
 
@@ -121,9 +128,11 @@ def _value(data: bytes, offset: int, letter: str, unit: float) -> float | None:
     return round(raw * unit, 9) if unit < 1 else float(raw * unit)
 
 
-def _throttlers(data: bytes) -> Metrics:
-    """1 for each group of limiters of which one is at work, else 0."""
+def _throttlers(data: bytes, hotspot_celsius: float | None) -> Metrics:
+    """1 for each group of limiters of which one is at work, else 0. A hotspot that is not known may be hot."""
     (bits,) = struct.unpack_from(f"<{_THROTTLERS[1]}", data, _THROTTLERS[0])
     if bits == (1 << 64) - 1:
         return {f"throttling_{group}": None for group in _GROUPS}
+    if hotspot_celsius is not None and hotspot_celsius < _COOL_HOTSPOT_CELSIUS:
+        bits &= ~(1 << _HOTSPOT_BIT)
     return {f"throttling_{group}": float(bits >> low & (1 << high - low) - 1 != 0) for group, (low, high) in _GROUPS.items()}

@@ -4,6 +4,7 @@ import pytest
 
 from harness.gpu_metrics import LAYOUTS, format_revision, parse_gpu_metrics
 from tests.unit.gpu_metrics_files import V1_0, V1_1, V1_2, V1_3, V3_0, Layout, discrete_card, gpu_metrics, strix_halo
+from tests.unit.real_hosts import IDLE_RDNA3
 
 
 def parsed(data: bytes) -> dict[str, float | None]:
@@ -70,13 +71,38 @@ def test_every_format_of_discrete_cards_has_its_own_places(layout: Layout) -> No
 
 
 @pytest.mark.parametrize(
-    ("bit", "group"), [(5, "power"), (21, "current"), (36, "thermal"), (46, "thermal"), (56, "other"), (57, "other")]
+    ("bit", "group"), [(5, "power"), (21, "current"), (35, "thermal"), (46, "thermal"), (56, "other"), (57, "other")]
 )
 def test_a_limiter_is_told_by_its_group(bit: int, group: str) -> None:
     found = parsed(discrete_card(indep_throttle_status=1 << bit))
     assert {name: value for name, value in found.items() if name.startswith("throttling") and value} == {
         f"throttling_{group}": 1.0
     }
+
+
+HOTSPOT, OTHER_HEAT = 1 << 36, 1 << 35
+
+
+@pytest.mark.parametrize(
+    ("bits", "hotspot", "throttling"),
+    [
+        (HOTSPOT, 41, 0.0),
+        (HOTSPOT, 89, 0.0),
+        (HOTSPOT, 90, 1.0),
+        (HOTSPOT, 0xFFFF, 1.0),  # the driver does not say how hot it is
+        (HOTSPOT | OTHER_HEAT, 41, 1.0),
+        (0, 105, 0.0),
+    ],
+)
+def test_the_hotspot_s_bit_is_throttling_where_it_is_not_known_to_be_cool(bits: int, hotspot: int, throttling: float) -> None:
+    found = parsed(gpu_metrics(V1_3, **{**IDLE_RDNA3, "indep_throttle_status": bits, "temperature_hotspot": hotspot}))
+    assert found["throttling_thermal"] == throttling
+
+
+def test_an_idle_rdna_3_card_is_not_throttled() -> None:
+    found = parsed(gpu_metrics(V1_3, **IDLE_RDNA3))
+    assert (found["socket_power_watts"], found["hotspot_temperature_celsius"], found["gfx_clock_hertz"]) == (10.0, 41.0, 5e6)
+    assert {name for name, value in found.items() if name.startswith("throttling") and value != 0.0} == set()
 
 
 @pytest.mark.parametrize("layout", [V1_0, V1_1, V1_2, V1_3, V3_0])

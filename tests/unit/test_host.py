@@ -13,6 +13,7 @@ from harness.fingerprint_host import fingerprint
 from harness.host import describe_host
 from harness.host_records import CardRecord, ComputeNodeRecord
 from tests.unit.fixture_hosts import FINGERPRINT, NO_GPU, a_tree
+from tests.unit.real_hosts import TWO_GIB_CARVE_OUT
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -53,6 +54,14 @@ def test_a_strix_halo_is_described_by_what_results_depend_on(tmp_path: Path) -> 
     assert host.gpus == ("0x1002:0x1586", "gfx1151")
     assert host.kernel == platform.release()
     assert host.processors == os.cpu_count()
+
+
+def test_the_compute_driver_s_nodes_of_a_real_box_are_read(tmp_path: Path) -> None:
+    host = describe_host(a_tree(tmp_path, TWO_GIB_CARVE_OUT))
+    assert host.compute_nodes == (ComputeNodeRecord(target="gfx1151", simd_count=80),)
+    assert [(card.vram_bytes, card.gtt_bytes) for card in host.cards] == [(2 << 30, 112 << 30)]
+    assert host.memory_bytes == 127098456 * 1024
+    assert host.parameters == ("ttm.pages_limit=29360128",)
 
 
 def test_what_cannot_be_read_is_unknown_and_no_error(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.processes import EVERY, LOOKS, LaunchProcesses, parse_fdinfo
 from harness.sensors import Files, Readings
+from tests.unit.real_hosts import KFD_PROCESS
 from tests.unit.sensor_trees import PAGE_BYTES, a_process, strixbench_itself, write_tree
 
 EXCHANGE = "/home/alice/results/launches/20261121T204530-1f0a/exchange"
@@ -177,6 +178,12 @@ def test_the_kfd_s_memory_is_that_of_the_launch_s_processes(tmp_path: Path) -> N
     write_tree(tmp_path, {"sys/class/kfd/kfd/proc/200/vram_43210": "1000\n", "sys/class/kfd/kfd/proc/200/pasid": "32770\n"})
     write_tree(tmp_path, {"sys/class/kfd/kfd/proc/999/vram_43210": "5\n"})
     assert read(launch(tmp_path)).values["kfd_vram_bytes"] == 1000.0
+
+
+def test_the_kfd_s_account_of_a_real_process_is_read(tmp_path: Path) -> None:
+    a_process(tmp_path, 160210, command=f"sh {EXCHANGE}")
+    write_tree(tmp_path, KFD_PROCESS)
+    assert read(launch(tmp_path)).values["kfd_vram_bytes"] == 3883843584.0
 
 
 def test_what_is_slow_to_read_is_read_at_every_fourth_sample(tmp_path: Path) -> None:

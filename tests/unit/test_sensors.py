@@ -6,6 +6,7 @@ import pytest
 
 from harness.sensors import AmdGpu, Files, Meminfo, Rapl, Readings, Sensor, amd_gpus_below
 from tests.unit.gpu_metrics_files import V3_0, gpu_metrics
+from tests.unit.real_hosts import SCLK_AT_WORK
 from tests.unit.sensor_trees import DISCRETE_PCI, STRIX_HALO_PCI, a_discrete_card, a_strix_halo, write_tree
 
 
@@ -81,6 +82,13 @@ def test_the_starred_line_of_pp_dpm_sclk_is_the_clock_where_nothing_else_says_it
     found = read(AmdGpu(device))
     assert "gfx_clock_hertz" not in found.values
     assert "not even its header" in found.failures["gfx_clock_hertz"]
+
+
+def test_the_clocks_of_a_real_box_at_work_are_read(tmp_path: Path) -> None:
+    device = a_strix_halo(tmp_path, metrics=b"")
+    (device / "hwmon/hwmon4/freq1_input").unlink()
+    (device / "pp_dpm_sclk").write_text(SCLK_AT_WORK)
+    assert read(AmdGpu(device)).values["gfx_clock_hertz"] == 2.846e9
 
 
 def test_power1_input_stands_in_for_power1_average(tmp_path: Path) -> None:
