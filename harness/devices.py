@@ -9,6 +9,7 @@ recorded with the launch. Capabilities stand in no table: all are dropped, alway
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -16,10 +17,11 @@ import msgspec
 
 from harness.catalog import Family, Image, nearest
 from harness.cdi import declared_devices
+from harness.enclosure import Enclosure, find_enclosure, how_to_map
 from harness.engines.base import KEEP_GROUPS
 from harness.engines.find import find_engine, is_rootless
 from harness.errors import EngineError, UsageError
-from harness.gpus import AMD_VENDOR, amd_gpus, choose_gpu, render_vendor
+from harness.gpus import AMD_VENDOR, amd_gpus, choose_gpu, compute_gpus, render_vendor, visible_device
 from harness.records import EngineRecord
 
 Way = Literal["cdi", "nodes", "gpus"]
@@ -45,6 +47,8 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Nodes and CDI names, as `harness.engines.base.Run` has them"""
     gpus: str | None = None
     groups: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    """Variables that belong to what is handed in."""
     security_options: tuple[str, ...] = ("no-new-privileges",)
     ipc: str | None = None
     shm_bytes: int | None = 1 << 30
@@ -120,6 +124,14 @@ _CDI_OF_AMD = Relaxation(
     source="https://instinct.docs.amd.com/projects/container-toolkit/en/latest/container-runtime/cdi-guide.html",
 )
 
+_EVERY_AMD_GPU = Relaxation(
+    what="every AMD render node",
+    reason="this engine cannot keep a container from single GPUs (it has no device cgroup), so ROCm sees all of them and "
+    "fails at its start, hsa_init 1008, where the render node of one is missing: all are handed in, and "
+    "ROCR_VISIBLE_DEVICES leaves the chosen one alone visible",
+    source="https://github.com/ROCm/legacy-rocm-build/issues/3144, https://github.com/ROCm/legacy-rocm-build/issues/2860",
+)
+
 _TYPES_FOR_CONTAINERS = ("container_file_t", "svirt_sandbox_file_t")
 """Of files that a confined container may read and write; the second is the first's old name."""
 
@@ -190,7 +202,9 @@ def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Pat
 
     A chosen GPU is always handed in by its node: how a specification numbers GPUs is its own affair. Nodes of another
     vendor's GPU are left out where sysfs tells; where there are several of AMD's and none was chosen, all are handed in.
+    So they are where one was chosen and the engine has no device cgroup: see `_EVERY_AMD_GPU`.
     """
+    enclosure = find_enclosure(root)
     if gpu is not None and whole_folder:
         raise UsageError(f"--gpu {gpu} and --flags /dev/dri exclude each other: the whole folder hands in every GPU")
     chosen = choose_gpu(gpu, amd_gpus(root)) if gpu is not None else None
@@ -198,8 +212,11 @@ def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Pat
     render = [
         node for node in sorted((root / "dev/dri").glob("renderD*")) if render_vendor(node.name, root) in (AMD_VENDOR, None)
     ]
+    seen = compute_gpus(root) if chosen is not None and not _has_device_cgroup(engine, enclosure) else ()
+    visible = visible_device(chosen, seen) if chosen is not None else None
     if chosen is not None:
-        render = [node for node in render if node.name == Path(chosen.render_node).name]
+        wanted_nodes = [Path(chosen.render_node).name] if visible is None else [gpu.render_node for gpu in seen]
+        render = [node for node in render if node.name in wanted_nodes]
     nodes = [node for node in (kfd, *render) if node.exists()]
     missing = []
     if not kfd.exists():
@@ -207,7 +224,7 @@ def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Pat
     elif not render:
         wanted = chosen.render_node if chosen else "/dev/dri/renderD*"
         missing.append(f"no {wanted}: the amdgpu driver shows no render node")
-    groups, obstacles = _groups(engine, nodes)
+    groups, obstacles = _groups(engine, nodes, enclosure, root)
     way = next(way for way in WAYS["amd", engine.name] if way == "nodes" or _cdi_is_open("amd.com/gpu=all", engine, root))
     request = DeviceRequest(
         device="cuda",
@@ -219,6 +236,8 @@ def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Pat
     if whole_folder:
         folder = root / "dev/dri"
         return msgspec.structs.replace(request, nodes=tuple(_named(path, root) for path in (kfd, folder) if path.exists()))
+    if visible is not None:
+        return _relaxed(msgspec.structs.replace(request, environment={"ROCR_VISIBLE_DEVICES": visible}), _EVERY_AMD_GPU)
     if way == "cdi" and chosen is None:
         return _relaxed(msgspec.structs.replace(request, nodes=("amd.com/gpu=all",)), _CDI_OF_AMD)
     return request
@@ -278,12 +297,31 @@ def _named(node: Path, root: Path) -> str:
     return str(node) if root == Path("/") else f"{node}:/{node.relative_to(root)}"
 
 
-def _groups(engine: EngineRecord, nodes: list[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _has_device_cgroup(engine: EngineRecord, enclosure: Enclosure) -> bool:
+    """Whether the engine can keep a container from a node: the kernel lets nobody but the first namespace's root do so, and
+    runc and crun leave it out elsewhere."""
+    return not engine.rootless and enclosure.unmapped_group is None
+
+
+def _groups(
+    engine: EngineRecord, nodes: list[Path], enclosure: Enclosure, root: Path
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The groups to ask for, and what keeps the process from nodes in spite of them. None where everyone may open them."""
     closed = [node for node in nodes if os.stat(node).st_mode & 0o006 != 0o006]
     if not closed:
         return (), ()
     way = GROUPS[engine.name, engine.rootless]
+    # Its number is another group outside, so it is never asked for; a caller who has the group nevertheless can hand it on.
+    unmapped = [node for node in closed if os.stat(node).st_gid == enclosure.unmapped_group]
+    if way != "numbers":
+        unmapped = [node for node in unmapped if not os.access(node, os.R_OK | os.W_OK)]
+    if unmapped:
+        names = [f"/{node.relative_to(root)}" for node in unmapped]
+        return (), (
+            f"{' and '.join(names)}: owned by a group of {enclosure.host} that this container does not map (it shows as "
+            f"{enclosure.unmapped_group}), so that nothing in here can be given it. On {enclosure.host}, "
+            + how_to_map(enclosure, names, _group_number("render", root)),
+        )
     if way == "numbers":
         return tuple(sorted({str(os.stat(node).st_gid) for node in closed}, key=int)), ()
     barred = [node for node in closed if not os.access(node, os.R_OK | os.W_OK)]
@@ -300,6 +338,12 @@ def _groups(engine: EngineRecord, nodes: list[Path]) -> tuple[tuple[str, ...], t
             'crun: install it and set `runtime = "crun"` under [engine] in containers.conf',
         )
     return (KEEP_GROUPS,), ()
+
+
+def _group_number(name: str, root: Path = Path("/")) -> int | None:
+    """Of a group of this system; ``None``: it has none of that name."""
+    found = re.search(rf"(?m)^{re.escape(name)}:[^:]*:(\d{{1,10}}):", _read(root / "etc/group"))
+    return int(found[1]) if found else None
 
 
 def _group_name(gid: int) -> str:

@@ -31,9 +31,19 @@ class Gpu(msgspec.Struct, frozen=True):
     """``gfx1151``; ``None``: the KFD does not name it"""
 
 
+class ComputeGpu(msgspec.Struct, frozen=True):
+    """One GPU of the compute driver (KFD)."""
+
+    render_node: str
+    """``renderD128``"""
+    target: str
+    unique_id: int
+    """0: it has none, as an APU has not."""
+
+
 def amd_gpus(root: Path = Path("/")) -> tuple[Gpu, ...]:
     """In the order of their PCI addresses, which no driver's load order changes."""
-    targets = _targets(root)
+    targets = {gpu.render_node: gpu.target for gpu in compute_gpus(root)}
     found = []
     for node in (root / "sys/class/drm").glob("renderD*"):
         if render_vendor(node.name, root) == AMD_VENDOR:
@@ -112,15 +122,37 @@ def target_major(target: str) -> int:
     return int(target.removeprefix("gfx")[:-2])
 
 
-def _targets(root: Path) -> dict[str, str]:
-    """``renderD128`` -> ``gfx1151``, as the KFD's topology has it."""
-    found = {}
-    for path in (root / "sys/class/kfd/kfd/topology/nodes").glob("*/properties"):
+def compute_gpus(root: Path = Path("/")) -> tuple[ComputeGpu, ...]:
+    """The KFD's GPUs that this process may see, in its own order, by which ROCm counts them."""
+    found = []
+    folders = [path for path in (root / "sys/class/kfd/kfd/topology/nodes").glob("*") if path.name.isdecimal()]
+    for folder in sorted(folders, key=lambda path: int(path.name)):
         try:
-            properties = dict(line.split(" ", 1) for line in path.read_text().splitlines() if " " in line)
-        except OSError:
+            text = (folder / "properties").read_text()
+        except OSError:  # refused for a GPU that the device cgroup does not allow, and ROCm leaves it out as well
             continue
+        properties = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
         minor, version = properties.get("drm_render_minor", ""), properties.get("gfx_target_version", "")
         if minor and version.isdecimal() and int(version):  # 0 is a CPU
-            found[f"renderD{minor}"] = gfx_target(int(version))
-    return found
+            unique_id = properties.get("unique_id", "")
+            found.append(
+                ComputeGpu(f"renderD{minor}", gfx_target(int(version)), int(unique_id) if unique_id.isdecimal() else 0)
+            )
+    return tuple(found)
+
+
+def visible_device(chosen: Gpu, gpus: Sequence[ComputeGpu]) -> str | None:
+    """What ``ROCR_VISIBLE_DEVICES`` calls a GPU; ``None`` where it is the only one or the KFD does not have it.
+
+    By its unique id where that is one: a wrong name makes no GPU visible, while a wrong number makes another one so. An APU
+    has none and goes by its number. ROCm reads ``GPU-`` with 16 hexadecimal digits, or the number in the KFD's order
+    (rocr-runtime/runtime/hsa-runtime/core/runtime/amd_filter_device.cpp in https://github.com/ROCm/rocm-systems).
+    """
+    names = [gpu.render_node for gpu in gpus]
+    name = os.path.basename(chosen.render_node)
+    if len(gpus) < 2 or name not in names:
+        return None
+    number = names.index(name)
+    unique_id = gpus[number].unique_id
+    is_its_own = unique_id != 0 and [gpu.unique_id for gpu in gpus].count(unique_id) == 1
+    return f"GPU-{unique_id:016x}" if is_its_own else str(number)

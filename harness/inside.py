@@ -106,7 +106,7 @@ def container_run(
         name=f"strixbench-{plan.id}",
         image=built.id if built else cell.image.reference or recipe_of(cell.image).tag,
         argv=(cell.image.python, "-m", "benchmarks", "/exchange"),
-        environment=environment,
+        environment={**environment, **devices.environment},  # `--gpu` outranks what a variant says of visible devices
         mounts=mounts,
         working_directory="/strixbench",
         exchange=exchange,

@@ -111,7 +111,7 @@ KFD_PROCESS = {
 TWO_GPUS = {
     "sys/class/kfd/kfd/topology/nodes/0/properties": "cpu_cores_count 32\nsimd_count 0\ngfx_target_version 0\nunique_id 0\n",
     "sys/class/kfd/kfd/topology/nodes/1/properties": "cpu_cores_count 0\nsimd_count 128\ngfx_target_version 120001\n"
-    "drm_render_minor 129\nunique_id 4625196817309499391\n",
+    "drm_render_minor 129\nunique_id 4625162395894218751\n",
     "sys/class/kfd/kfd/topology/nodes/2/properties": "cpu_cores_count 0\nsimd_count 80\ngfx_target_version 110501\n"
     "drm_render_minor 128\nunique_id 0\n",
 }

@@ -10,6 +10,7 @@ import pytest
 from harness.devices import COMPAT, GROUPS, WAYS, flags_text, parse_flags, request_devices
 from harness.errors import UsageError
 from harness.records import EngineRecord
+from tests.unit.real_hosts import TWO_GPUS, UNPRIVILEGED_LXC
 from tests.unit.samples import a_gpu, is_root
 
 PODMAN = EngineRecord(name="podman", version="5.7.0", runtime="crun")
@@ -139,6 +140,84 @@ def test_one_chosen_gpu_is_handed_in_alone(tmp_path: Path) -> None:
         assert (inside(request.nodes), request.gpu) == (["/dev/kfd", "/dev/dri/renderD129"], "0000:03:00.0")
     with pytest.raises(UsageError, match=r"1 \(0000:c5:00\.0\)"):
         request_devices("rocm", PODMAN, gpu="2", root=tmp_path)
+
+
+def with_two_gpus(root: Path) -> Path:
+    """A Strix Halo, and an R9700 outside that the KFD found first."""
+    a_gpu(root, "renderD128", pci="0000:c5:00.0")
+    a_gpu(root, "renderD129", pci="0000:67:00.0")
+    for name, text in TWO_GPUS.items():
+        with_file(root, name, text)
+    return root
+
+
+BOTH = ["/dev/kfd", "/dev/dri/renderD128", "/dev/dri/renderD129"]
+
+
+@pytest.mark.parametrize("engine", [ROOTLESS_PODMAN, ROOTLESS_DOCKER], ids=lambda engine: engine.name)
+@pytest.mark.parametrize(("wanted", "visible"), [("c5:00.0", "1"), ("67:00.0", "GPU-402fe0b1a3c4ffff")])
+def test_an_engine_without_a_device_cgroup_hands_in_every_gpu_and_shows_one(
+    tmp_path: Path, engine: EngineRecord, wanted: str, visible: str
+) -> None:
+    request = request_devices("rocm", engine, gpu=wanted, root=with_two_gpus(tmp_path))
+    assert (inside(request.nodes), request.gpu) == (BOTH, f"0000:{wanted}")
+    assert request.environment == {"ROCR_VISIBLE_DEVICES": visible}
+    (relaxation,) = request.relaxations
+    assert relaxation.what == "every AMD render node"
+    assert "issues/3144" in relaxation.source
+
+
+@pytest.mark.parametrize("engine", [PODMAN, DOCKER, OLD_DOCKER], ids=lambda engine: f"{engine.name}-{engine.version}")
+def test_an_engine_of_root_s_keeps_the_other_gpus_from_the_container(tmp_path: Path, engine: EngineRecord) -> None:
+    request = request_devices("rocm", engine, gpu="c5:00.0", root=with_two_gpus(tmp_path))
+    assert inside(request.nodes) == ["/dev/kfd", "/dev/dri/renderD128"]
+    assert (request.environment, request.relaxations) == ({}, ())
+
+
+def test_root_of_a_user_namespace_has_no_device_cgroup_either(tmp_path: Path) -> None:
+    root = with_file(with_two_gpus(tmp_path), "proc/self/gid_map", UNPRIVILEGED_LXC["proc/self/gid_map"])
+    request = request_devices("rocm", DOCKER, gpu="c5:00.0", root=root)
+    assert (inside(request.nodes), request.environment) == (BOTH, {"ROCR_VISIBLE_DEVICES": "1"})
+
+
+def test_a_gpu_that_was_not_chosen_or_is_the_only_one_needs_no_variable(tmp_path: Path) -> None:
+    request = request_devices("rocm", ROOTLESS_PODMAN, root=with_two_gpus(tmp_path / "two"))
+    assert (inside(request.nodes), request.environment) == (BOTH, {})
+    a_gpu(tmp_path / "one", "renderD128", pci="0000:c5:00.0", target=110501)
+    alone = request_devices("rocm", ROOTLESS_PODMAN, gpu="0", root=tmp_path / "one")
+    assert (inside(alone.nodes), alone.environment) == (["/dev/kfd", "/dev/dri/renderD128"], {})
+
+
+def an_unprivileged_lxc(root: Path) -> Path:
+    """Its nodes' group is no group in there: what this test's files show as is taken for the kernel's number of such."""
+    for name, text in UNPRIVILEGED_LXC.items():
+        with_file(root, name, text)
+    with_file(root, "proc/sys/kernel/overflowgid", f"{os.stat(root / 'dev/kfd').st_gid}\n")
+    for name in ("dev/kfd", "dev/dri/renderD128"):
+        (root / name).chmod(0o660)
+    return root
+
+
+@pytest.mark.parametrize("engine", [DOCKER, OLD_DOCKER, PODMAN], ids=lambda engine: f"{engine.name}-{engine.version}")
+def test_a_group_that_an_unprivileged_container_does_not_map_is_an_obstacle_and_never_asked_for(
+    tmp_path: Path, engine: EngineRecord
+) -> None:
+    request = request_devices("rocm", engine, root=an_unprivileged_lxc(tmp_path))
+    assert request.groups == ()
+    (sentence,) = request.missing
+    assert sentence.startswith("/dev/kfd and /dev/dri/renderD128: owned by a group of the Proxmox host")
+    assert "`dev0: /dev/kfd,gid=993` and `dev1: /dev/dri/renderD128,gid=993`" in sentence
+
+
+def test_a_group_that_is_not_mapped_is_no_obstacle_where_the_caller_has_it_and_can_hand_it_on(tmp_path: Path) -> None:
+    request = request_devices("rocm", ROOTLESS_PODMAN, root=an_unprivileged_lxc(tmp_path))
+    assert (request.groups, request.missing) == (("keep-groups",), ())
+
+
+def test_nodes_that_an_unprivileged_container_maps_are_asked_for_by_number(tmp_path: Path) -> None:
+    root = with_file(an_unprivileged_lxc(tmp_path), "proc/sys/kernel/overflowgid", "65534\n")
+    request = request_devices("rocm", DOCKER, root=root)
+    assert (request.groups, request.missing) == ((str(os.stat(root / "dev/kfd").st_gid),), ())
 
 
 def test_a_gpu_of_another_vendor_is_not_handed_in(tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ import pytest
 
 from harness.catalog import load_catalog
 from harness.errors import UsageError
-from harness.gpus import Gpu, amd_gpus, check_gpu_use, check_override, choose_gpu, target_major
+from harness.gpus import (
+    Gpu,
+    amd_gpus,
+    check_gpu_use,
+    check_override,
+    choose_gpu,
+    compute_gpus,
+    target_major,
+    visible_device,
+)
 from tests.unit.samples import a_gpu
 
 HALO = Gpu("0000:c5:00.0", "/dev/dri/renderD128", "gfx1151")
@@ -92,6 +101,47 @@ def test_the_chosen_gpu_alone_decides_which_override_may_be(tmp_path: Path) -> N
     with pytest.raises(UsageError, match="gfx1201"):
         check_gpu_use(image, variants, None, root=tmp_path)
     assert check_gpu_use(known.images["cpu"], variants, None, root=tmp_path) == ()
+
+
+def with_kfd_node(root: Path, number: int, minor: int, unique_id: int = 0) -> Path:
+    folder = root / "sys/class/kfd/kfd/topology/nodes" / str(number)
+    folder.mkdir(parents=True)
+    text = f"simd_count 80\ngfx_target_version 110501\ndrm_render_minor {minor}\nunique_id {unique_id}\n"
+    (folder / "properties").write_text(text)
+    return root
+
+
+def test_the_compute_driver_s_gpus_are_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    for number, minor in ((10, 130), (9, 129), (2, 128)):
+        with_kfd_node(tmp_path, number, minor)
+    assert [gpu.render_node for gpu in compute_gpus(tmp_path)] == ["renderD128", "renderD129", "renderD130"]
+
+
+def test_a_gpu_that_may_not_be_seen_is_not_counted(tmp_path: Path) -> None:
+    with_kfd_node(with_kfd_node(tmp_path, 1, 128), 2, 129)
+    refused = tmp_path / "sys/class/kfd/kfd/topology/nodes/0/properties"
+    refused.mkdir(parents=True)  # a folder cannot be read as a file: it stands for one that the kernel refuses
+    assert [visible_device(gpu, compute_gpus(tmp_path)) for gpu in (HALO, OTHER)] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [
+        ((0, 0xAB), ["0", "GPU-00000000000000ab"]),
+        ((0xAB, 0xAB), ["0", "1"]),  # which of the two is meant, an id that both have does not say
+    ],
+)
+def test_a_gpu_is_made_visible_by_an_id_of_its_own_or_else_by_its_number(
+    tmp_path: Path, ids: tuple[int, int], names: list[str]
+) -> None:
+    for number, unique_id in enumerate(ids):
+        with_kfd_node(tmp_path, number + 1, 128 + number, unique_id)
+    assert [visible_device(gpu, compute_gpus(tmp_path)) for gpu in (HALO, OTHER)] == names
+
+
+def test_a_gpu_that_the_compute_driver_does_not_have_cannot_be_made_visible(tmp_path: Path) -> None:
+    with_kfd_node(with_kfd_node(tmp_path, 1, 130), 2, 131)
+    assert visible_device(HALO, compute_gpus(tmp_path)) is None
 
 
 def test_a_gpu_for_an_image_of_unknown_family_asks_for_the_family() -> None:

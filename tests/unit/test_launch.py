@@ -11,8 +11,10 @@ from benchmarks.wire import REQUEST, Request
 from harness import places
 from harness.audio import Audio
 from harness.catalog import Cell, Image, foreign_image, load_catalog
+from harness.devices import DeviceRequest
 from harness.engines.base import OWNER_LABEL, BuiltImage, Run, owner
-from harness.inside import container_user
+from harness.engines.command import container_command
+from harness.inside import container_run, container_user
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
 from harness.records import EngineRecord, ExitRecord, Plan
@@ -281,6 +283,15 @@ def test_the_flags_and_their_relaxations_are_recorded(tmp_path: Path) -> None:
     recorded = {text.partition(":")[0] for text in found.plan.relaxations}
     assert recorded - FOR_SELINUX == {"ipc=host", "seccomp=unconfined"}
     assert prepared(tmp_path).plan.flags == "least"
+
+
+def test_a_gpu_made_visible_by_a_variable_is_so_in_the_run_and_in_the_printed_line(tmp_path: Path) -> None:
+    found = prepared(tmp_path)
+    chosen = DeviceRequest(device="cuda", nodes=("/dev/kfd",), environment={"ROCR_VISIBLE_DEVICES": "1"})
+    of_variant = {"HOME": "/tmp", "ROCR_VISIBLE_DEVICES": "0"}
+    run = container_run(a_cell(), BUILT, found.plan, found.run.exchange, of_variant, mounts=(), devices=chosen)
+    assert run.environment == {"HOME": "/tmp", "ROCR_VISIBLE_DEVICES": "1"}
+    assert "ROCR_VISIBLE_DEVICES=1" in " ".join(container_command("podman", run))
 
 
 def test_a_process_of_this_host_has_no_flags(tmp_path: Path) -> None:
