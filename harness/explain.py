@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from harness.failures import Match, Signature, deepest_frame, find_match, recognise_warnings, signatures
+from harness.failures import Match, Signature, deepest_frame, find_match, recognise_warnings, signatures, with_firmware
 from harness.records import ExceptionRecord, Launch
 from harness.traceback_text import read_chain
 from harness.verdict import under_way
@@ -74,7 +74,12 @@ def explain_launch(launch: Launch) -> Explanation:
         match = find_match((), launch.verdict.summary)
     elif failed:
         match = find_match(
-            launch.chain, launch.log_tail, exit_code=code, during=under_way(launch.journal), kernel_log=launch.kernel_log
+            launch.chain,
+            # An engine that refuses says so itself: there is no output then.
+            launch.log_tail if launch.exit.started else f"{launch.exit.message}\n{launch.log_tail}",
+            exit_code=code,
+            during=under_way(launch.journal),
+            kernel_log=with_firmware(launch.kernel_log, launch.plan.host),
         )
     if match is None and (known := signatures().get(launch.verdict.signature or "")) is not None:
         match = Match(known, "log")  # of a step of the probe, which has a chain and a tail of its own

@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.host_records import HostRecord
 from harness.records import Cause, ExceptionRecord
 from harness.traceback_text import read_chain
 
@@ -140,6 +141,12 @@ def find_match(
         return None
     silent = [each for each in known if not each.pattern and _fits_death(each, exit_code, during)]
     return Match(_most_particular(silent), "exit code") if silent else None
+
+
+def with_firmware(kernel_log: str, host: HostRecord) -> str:
+    """The kernel's log, and before it the firmware that was loaded, without which some lines have two meanings."""
+    loaded = " ".join(dict.fromkeys(name for card in host.cards for name in card.firmware))
+    return f"loaded firmware: {loaded}\n{kernel_log}" if kernel_log and loaded else kernel_log
 
 
 def recognise_warnings(*texts: str, most_characters: int = MOST_CHARACTERS) -> tuple[Signature, ...]:

@@ -22,7 +22,7 @@ from harness.engine_stats import watch_stats
 from harness.engines.base import BuiltImage, Engine, Run
 from harness.engines.local import remove_tree
 from harness.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
-from harness.failures import recognise
+from harness.failures import recognise, with_firmware
 from harness.host_records import HostRecord
 from harness.inside import (
     IN_CONTAINER,
@@ -250,7 +250,7 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None,
             options=plan.options,
             device=plan.device,
             log_tail=log_tail,
-            kernel_log=kernel_log,
+            kernel_log=with_firmware(kernel_log, plan.host),
         ),
         start_seconds=first - begun if first is not None and begun is not None else None,
         journal=journal,
@@ -263,7 +263,7 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None,
 def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail: str = "") -> Launch:
     """A launch that could not even start, recorded like any other. The message and the log may quote a build's output."""
     message, log_tail = clean_text(message), clean_text(log_tail)
-    signature = recognise((), log_tail)
+    signature = recognise((), f"{message}\n{log_tail}")
     return Launch(
         plan=plan,
         exit=ExitRecord(started=False, message=message),

@@ -40,7 +40,9 @@ def judge(
     """
     stage = reached_stage(journal, steps)
     if not exit.started:
-        return _fail(stage, "engine", exit.message or "the engine did not start it")
+        known = recognise((), exit.message)
+        said = exit.message or "the engine did not start it"
+        return _fail(stage, "engine", said, signature=known.id if known else None)
     failed = next((event for event in journal if event.get("event") == "failed"), None)
     wrong_torch = _wrong_torch(journal, family)
     if wrong_torch is not None:

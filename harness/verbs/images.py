@@ -103,6 +103,7 @@ def _build(
     from harness.builds import build_all
     from harness.campaign import Campaign
     from harness.exchange import clean_text
+    from harness.failures import recognise
     from harness.inputs import unread_sample
     from harness.launch import Settings
     from harness.request import Request, engine_name
@@ -136,6 +137,9 @@ def _build(
             else:
                 row["error"] = clean_text(outcome.message)
                 progress.announce(f"{outcome.image.name}: the build failed: {outcome.message}\n{outcome.log_tail[-1500:]}")
+                known_as = recognise((), f"{outcome.message}\n{outcome.log_tail}")
+                if known_as is not None:
+                    progress.announce(f"known as {known_as.id}: {known_as.explanation}\nfix: {known_as.fix}")
     finally:
         progress.stop()
 

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
-from harness.explain import explain_launch, explain_text
+from harness.explain import Explanation, explain_launch, explain_text
+from harness.host_records import CardRecord, HostRecord
+from harness.launch import conclude, not_launched
 from harness.records import ExitRecord
 from reports.explanation import explanation_data, explanation_lines, printable
-from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, journal_until, passing_journal
+from tests.unit.real_hosts import DMESG_BOOT, DMESG_MES_83, FRAMEWORK_FIRMWARE
+from tests.unit.samples import HOST, a_failed_launch, a_launch, a_link, a_plan, journal_until, passing_journal
 
 TORCHVISION = """
 Attempting to use hipBLASLt on an unsupported architecture! Overriding blas backend to hipblas
@@ -52,6 +56,74 @@ def test_an_automatic_fix_is_named() -> None:
 def test_the_kernel_s_log_is_known_too() -> None:
     said = said_of("[ 9.1] amdgpu: MES failed to respond to msg=REMOVE_QUEUE")
     assert said["known as"] == "kernel-mes-unresponsive (found in the kernel's log)"
+
+
+def with_mes(version: str) -> HostRecord:
+    return msgspec.structs.replace(HOST, cards=(CardRecord(device="0x1586", firmware=(f"mes={version}", "rlc=0x11530506")),))
+
+
+def signature_of(explanation: Explanation) -> str | None:
+    return explanation.match.signature.id if explanation.match else None
+
+
+@pytest.mark.parametrize(
+    ("firmware", "signature"),
+    [
+        ("", "kernel-cwsr-fault"),
+        (FRAMEWORK_FIRMWARE, "kernel-cwsr-fault"),
+        (FRAMEWORK_FIRMWARE.replace("0x00000086", "0x00000083"), "kernel-mes-83-fault"),
+    ],
+)
+def test_two_faults_that_leave_the_same_lines_are_told_apart_by_the_firmware_in_the_text(firmware: str, signature: str) -> None:
+    assert signature_of(explain_text(f"{firmware}{DMESG_MES_83}")) == signature
+
+
+@pytest.mark.parametrize(
+    ("version", "signature"),
+    [("0x00000083", "kernel-mes-83-fault"), ("0x83", "kernel-mes-83-fault"), ("0x00000080", "kernel-cwsr-fault")],
+)
+def test_a_launch_s_fault_is_judged_with_the_firmware_of_its_host(version: str, signature: str) -> None:
+    plan = a_plan(family="rocm", host=with_mes(version))
+    launch = conclude(plan, ExitRecord(started=True, code=134), kernel_log=DMESG_MES_83)
+    assert launch.verdict.signature == signature
+    assert launch.kernel_log == DMESG_MES_83, "what the kernel said is stored as it is"
+    assert signature_of(explain_launch(launch)) == signature
+
+
+def test_without_the_firmware_the_explanation_names_both_causes() -> None:
+    said = said_of(DMESG_MES_83)
+    assert "MES 0x83" in said["means"]
+    assert "strixbench doctor" in said["fix"]
+
+
+def test_an_invalid_argument_at_the_compute_node_is_no_matter_of_groups() -> None:
+    said = said_of(
+        "ROCk module is loaded\nUnable to open /dev/kfd read-write: Invalid argument\nroot is member of render group\n"
+    )
+    assert said["known as"].startswith("kfd-no-gpu-node")
+    assert "group-add" not in said["fix"]
+
+
+def test_what_the_kernel_says_of_parameters_at_boot_is_known() -> None:
+    assert {each.id for each in explain_text(DMESG_BOOT).warnings} == {
+        "kernel-parameter-unknown",
+        "kernel-gttsize-deprecated",
+        "kernel-gtt-above-ttm",
+    }
+
+
+LXC_REFUSES = (
+    "OCI runtime create failed: runc create failed: unable to start container process: error during container init: "
+    "open sysctl net.ipv4.ip_unprivileged_port_start file: reopen fd 8: permission denied: unknown"
+)
+
+
+def test_an_engine_that_can_start_nothing_in_an_lxc_is_explained_after_a_build_and_after_a_launch() -> None:
+    built = not_launched(a_plan(), stage="launch", cause="build", message=f"the build failed: {LXC_REFUSES}")
+    started = conclude(a_plan(), ExitRecord(started=False, message=LXC_REFUSES))
+    for launch in (built, started):
+        assert launch.verdict.signature == "lxc-sysctl"
+        assert signature_of(explain_launch(launch)) == "lxc-sysctl"
 
 
 def test_a_launch_is_explained_with_its_stage() -> None:

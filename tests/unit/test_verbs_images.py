@@ -104,6 +104,15 @@ def test_a_failed_build_is_on_record_though_nothing_was_fetched(
     assert {launch.verdict.signature for launch in stored} == {"pip-unresolvable"}
 
 
+def test_a_failed_build_says_what_is_known_of_it(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "open sysctl net.ipv4.ip_unprivileged_port_start file: reopen fd 8: permission denied: unknown"
+    monkeypatch.setattr(base, "open_engine", lambda name: FakeEngine(has_image=False, build_failure=BuildFailed(said, "")))
+    outcome = strixbench("build", "rocm62")
+    assert outcome.code == 1
+    assert "known as lxc-sysctl" in outcome.err
+    assert "lxc-pve" in outcome.err
+
+
 def test_old_images_are_pruned_and_no_current_one(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
     monkeypatch.setattr(base, "open_engine", lambda name: engine)
