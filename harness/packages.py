@@ -9,8 +9,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-FIRMWARE = ("amd-gpu-firmware", "linux-firmware", "linux-firmware-amdgpu", "firmware-amd-graphics", "amdgpu-dkms-firmware")
-"""Fedora; Ubuntu, Arch and older Fedora; Arch; Debian; AMD's driver from outside the kernel."""
+FIRMWARE = (
+    "amd-gpu-firmware",  # Fedora
+    "linux-firmware-amdgpu",  # Arch
+    "linux-firmware-amd-graphics",  # Ubuntu, since it split the package in 24.04 and 26.04
+    "kernel-firmware-amdgpu",  # openSUSE
+    "firmware-amd-graphics",  # Debian
+    "pve-firmware",  # Proxmox VE
+    "linux-firmware",  # Ubuntu before, older Fedora, Arch before
+    "amdgpu-dkms-firmware",  # AMD's driver from outside the kernel
+)
+"""The most particular first; AMD's own, which comes beside a distribution's, last."""
 
 RPM_FOLDERS = ("usr/lib/sysimage/rpm", "var/lib/rpm")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from harness.catalog import Image
-from harness.doctor import driver, engines, gpus, settings, supplies
+from harness.doctor import container, driver, engines, gpus, parameters, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding
 
@@ -25,6 +25,7 @@ def _check_models(facts: HostFacts) -> tuple[Finding, ...]:
 
 
 CHECKS: tuple[Check, ...] = (
+    container.check_container,
     engines.check_engines,
     engines.check_runtime,
     engines.check_memory_limits,
@@ -38,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     driver.check_kernel,
     driver.check_firmware,
     driver.check_module,
+    parameters.check_parameters,
     settings.check_gpu_memory,
     settings.check_selinux,
     settings.check_iommu,

@@ -8,7 +8,9 @@ import msgspec
 
 from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding, Subject
-from harness.doctor.known import KernelRow, judge_kernel, judge_mes, judge_package, parse_kernel
+from harness.doctor.known import KernelRow, judge_kernel, judge_mes, judge_package, known_hosts, parse_kernel
+from harness.doctor.remedies import newer_kernel, other_firmware, outside
+from harness.packages import FIRMWARE
 
 KERNEL = Subject("kernel and firmware")
 
@@ -48,24 +50,20 @@ def _of_row(facts: HostFacts, row: KernelRow) -> Finding:
         row.status,
         f"{facts.kernel}: {row.says}",
         why=row.why,
-        fix=_newer_kernel(facts) if row.wants_newer else row.fix,
+        fix=newer_kernel(facts) if row.wants_newer else row.fix,
         source=row.source,
     )
-
-
-def _newer_kernel(facts: HostFacts) -> str:
-    if "fedora" in facts.distribution:
-        return "sudo dnf upgrade -y --refresh kernel  # then boot again"
-    if "ubuntu" in facts.distribution:
-        return "sudo apt update && sudo apt install -y linux-oem-24.04c  # on 24.04; then boot again"
-    return "# install a kernel of 6.18.4 or later, and boot it"
 
 
 def check_firmware(facts: HostFacts) -> tuple[Finding, ...]:
     """The scheduler firmware (MES): what is loaded counts; what is installed is what the next initramfs will load."""
     if not facts.has_strix_halo:
         return ()
-    loaded, installed = _loaded(facts), _installed(facts)
+    loaded = _loaded(facts)
+    if facts.enclosure.container:
+        text = f"firmware is {facts.enclosure.host}'s to install: what this container has of it is never loaded"
+        return (loaded, KERNEL.says("installed firmware", "note", text))
+    installed = _installed(facts)
     if loaded.status == "ok" and installed.status == "problem":
         why = "another one is loaded now; the next initramfs will carry this one"
         return (loaded, msgspec.structs.replace(installed, status="warning", why=why))
@@ -82,12 +80,13 @@ def _loaded(facts: HostFacts) -> Finding:
             "the version of the MES firmware that is loaded" + (f" cannot be read: {refused}" if refused else ""),
             why="MES 0x83 hangs gfx1151, 0x80 is good; needs root where the driver does not show it to all",
             # In root's shell: the folder is closed to this user's, which could not expand the star.
-            fix="sudo sh -c 'grep -w MES /sys/kernel/debug/dri/*/amdgpu_firmware_info'",
+            fix=outside(facts, "sudo sh -c 'grep -w MES /sys/kernel/debug/dri/*/amdgpu_firmware_info'"),
             source="https://github.com/ROCm/legacy-rocm-build/issues/5724",
         )
     row = judge_mes(version)
     if row is None:
-        text, why = f"MES 0x{version:02x} is loaded: nothing is known of it", "known are 0x80 (good) and 0x83 (hangs)"
+        text = f"MES 0x{version:02x} is loaded: nothing is known of it"
+        why = "known are " + ", ".join(f"0x{known.mes:02x} ({known.status})" for known in known_hosts().firmware)
         return KERNEL.says("loaded firmware", "note", text, why=why)
     bad = row.status == "problem"
     return KERNEL.says(
@@ -95,7 +94,7 @@ def _loaded(facts: HostFacts) -> Finding:
         row.status,
         f"MES 0x{version:02x} is loaded: {row.says}",
         why="the initramfs carries it: install another, then build the initramfs of the kernel that boots" if bad else "",
-        fix=_downgrade(facts) if bad else "",
+        fix=other_firmware(facts) if bad else "",
         source=row.source,
     )
 
@@ -129,9 +128,10 @@ def _installed(facts: HostFacts) -> Finding:
             fix="sudo apt autoremove --purge amdgpu-dkms-firmware",
             source="https://github.com/ROCm/legacy-rocm-build/issues/5991",
         )
-    name = next(name for name in ("amd-gpu-firmware", "linux-firmware-amdgpu", *packages) if name in packages)
-    text, row = f"{name} {packages[name]} is installed", judge_package(packages[name])
-    if {"debian", "ubuntu"} & set(facts.distribution):
+    name = next(name for name in (*FIRMWARE, *packages) if name in packages)
+    own = next((name for name in ("ubuntu", "debian") if name in facts.distribution), "")
+    text, row = f"{name} {packages[name]} is installed", judge_package(packages[name], own)
+    if row is None and own:
         why = "its date says nothing: single files are renewed under it. What is loaded counts"
         return KERNEL.says("installed firmware", "note", text, why=why)
     if row is None:
@@ -143,23 +143,13 @@ def _installed(facts: HostFacts) -> Finding:
         row.status,
         f"{text}: {row.says}",
         why="installed is not loaded: the initramfs carries its own until it is built again" if bad else "",
-        fix=_downgrade(facts) if bad else "",
+        fix=other_firmware(facts) if bad else "",
         source=row.source,
     )
 
 
-def _downgrade(facts: HostFacts) -> str:
-    if "fedora" in facts.distribution:
-        return (
-            "sudo dnf upgrade amd-gpu-firmware && sudo dracut --force --kver $(uname -r)  # 20260110 or later, then boot again"
-        )
-    if {"debian", "ubuntu"} & set(facts.distribution):
-        return "sudo apt update && sudo apt install -y linux-firmware && sudo update-initramfs -u -k $(uname -r)  # then boot again"
-    return "# install linux-firmware 20260110 or later, build the initramfs again, and boot it"
-
-
 def check_module(facts: HostFacts) -> tuple[Finding, ...]:
-    """The driver's origin and its parameters."""
+    """The driver's origin."""
     if not facts.amd:
         return ()
     found = []
@@ -170,48 +160,10 @@ def check_module(facts: HostFacts) -> tuple[Finding, ...]:
                 "warning" if facts.has_strix_halo else "note",
                 f"amdgpu {facts.amdgpu_version.text.strip()} is not the kernel's own (DKMS)",
                 why="AMD advises the kernel's own driver for Strix Halo",
-                fix="sudo amdgpu-install --uninstall  # then boot again",
+                fix=outside(facts, "sudo amdgpu-install --uninstall  # then boot again"),
                 source="https://github.com/ROCm/legacy-rocm-build/issues/5890",
             )
         )
     elif facts.amdgpu_is_loaded:
         found.append(KERNEL.says("amdgpu", "ok", "amdgpu is the kernel's own"))
-    words = (facts.command_line.text or "").split()
-    if any(word.startswith("amdgpu.gttsize=") for word in words):
-        found.append(
-            KERNEL.says(
-                "gttsize",
-                "warning",
-                "amdgpu.gttsize is on the kernel's command line",
-                why="it is deprecated; ttm.pages_limit alone sets the size",
-                fix=remove_argument(facts, next(word for word in words if word.startswith("amdgpu.gttsize="))),
-                source="https://github.com/ROCm/legacy-rocm-build/issues/5595",
-            )
-        )
-    cwsr = (facts.parameters["amdgpu.cwsr_enable"].text or "").strip() if "amdgpu.cwsr_enable" in facts.parameters else ""
-    if cwsr == "0":
-        found.append(
-            KERNEL.says(
-                "cwsr_enable",
-                "note",
-                "amdgpu.cwsr_enable=0",
-                why="a work-around for a kernel and a ROCm that disagree; it does not help against MES 0x83",
-                source="https://github.com/ROCm/legacy-rocm-build/issues/5724",
-            )
-        )
     return tuple(found)
-
-
-def remove_argument(facts: HostFacts, word: str) -> str:
-    """How this distribution takes a word from the kernel's command line."""
-    safe = word if re.fullmatch(r"[A-Za-z0-9_.=,:-]+", word) else word.partition("=")[0]
-    if "fedora" in facts.distribution:
-        return f"sudo grubby --update-kernel=ALL --remove-args={safe}"
-    return f"sudoedit /etc/default/grub && sudo update-grub  # remove {safe}"
-
-
-def add_argument(facts: HostFacts, word: str) -> str:
-    """How this distribution adds a word to the kernel's command line."""
-    if "fedora" in facts.distribution:
-        return f"sudo grubby --update-kernel=ALL --args={word}"
-    return f"sudoedit /etc/default/grub && sudo update-grub  # add {word} to GRUB_CMDLINE_LINUX_DEFAULT"

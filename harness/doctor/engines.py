@@ -6,6 +6,7 @@ import re
 
 from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding, Status, Subject
+from harness.doctor.remedies import add_argument, outside
 from harness.engines.about import EngineFacts
 from harness.files import Reading
 
@@ -98,9 +99,7 @@ def check_memory_limits(facts: HostFacts) -> tuple[Finding, ...]:
                     "warning",
                     f"{engine.name} is rootless on cgroups v1",
                     why="a container's memory cannot be limited or measured there; v2 is the kernel's choice at boot",
-                    fix="sudo grubby --update-kernel=ALL --args=systemd.unified_cgroup_hierarchy=1"
-                    if "fedora" in facts.distribution
-                    else "cat /proc/cmdline  # add systemd.unified_cgroup_hierarchy=1 and boot again",
+                    fix=add_argument(facts, "systemd.unified_cgroup_hierarchy=1"),
                 )
             )
         elif engine.controllers is not None and "memory" not in engine.controllers:
@@ -176,7 +175,7 @@ def check_session(facts: HostFacts) -> tuple[Finding, ...]:
                 "warning",
                 "no /dev/net/tun",
                 why="a rootless build reaches the network by it; a launch has none",
-                fix="sudo modprobe tun",
+                fix=outside(facts, "sudo modprobe tun"),
             )
         )
     return tuple(found) or (ROOTLESS.says("session", "ok", "runtime directory and tun"),)

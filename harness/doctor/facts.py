@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.enclosure import Enclosure
 from harness.engines.about import EngineFacts
 from harness.files import ABSENT, Reading
 
@@ -27,6 +28,9 @@ class DeviceNode(msgspec.Struct, frozen=True):
     """Whether this user may read and write it."""
     group: int
     mode: int
+    refused: str = ""
+    """Of /dev/kfd: why the driver or a device rule refused to open it; empty: it opened, or it was not tried."""
+    major: int = 0
 
 
 class PciGpu(msgspec.Struct, frozen=True):
@@ -87,6 +91,10 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     distribution: tuple[str, ...] = ()
     """``ID`` and ``ID_LIKE`` of os-release."""
+    version_id: str = ""
+    """``VERSION_ID`` of os-release: ``24.04``; empty: it rolls."""
+    enclosure: Enclosure = Enclosure()
+    """What container this is, if it is one."""
     kernel: str | None = None
     ubuntu_signature: Reading = ABSENT
     command_line: Reading = ABSENT
@@ -122,6 +130,8 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Only a module from outside the kernel's tree (DKMS) has one."""
     parameters: dict[str, Reading] = {}
     """``module.parameter`` -> its value."""
+    parameter_names: dict[str, tuple[str, ...]] = {}
+    """Module -> all that it has; one that is not loaded is not there."""
     debug_firmware: Reading = ABSENT
     packages: dict[str, str] | None = None
     """Of firmware, with their versions; ``None``: no package database was understood."""

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 
 from harness.doctor.facts import STRIX_HALO, DeviceNode, HostFacts
 from harness.doctor.finding import Finding, Subject
+from harness.doctor.remedies import outside
+from harness.enclosure import how_to_map
 
 GPU = Subject("GPU")
+
+_DRIVER_SAID = "sudo dmesg | grep -iE 'amdgpu|kfd'"
 
 
 def check_gpus(facts: HostFacts) -> tuple[Finding, ...]:
@@ -35,7 +39,7 @@ def check_gpus(facts: HostFacts) -> tuple[Finding, ...]:
                 "ok" if bound else "problem",
                 text + (f", the compute driver names {targets}" if targets and gpu.vendor == "0x1002" else ""),
                 why="" if bound else "without its driver no image can use it",
-                fix="" if bound else f"sudo modprobe {'amdgpu' if gpu.vendor == '0x1002' else 'nvidia'}",
+                fix="" if bound else outside(facts, f"sudo modprobe {'amdgpu' if gpu.vendor == '0x1002' else 'nvidia'}"),
             )
         )
     return tuple(found)
@@ -54,7 +58,9 @@ def check_amd_nodes(facts: HostFacts) -> tuple[Finding, ...]:
                 "no /dev/kfd",
                 why="ROCm computes through it; the amdgpu driver makes it"
                 + (", which is loaded: look at what it said" if facts.amdgpu_is_loaded else ", which is not loaded"),
-                fix="sudo dmesg | grep -iE 'amdgpu|kfd'" if facts.amdgpu_is_loaded else "sudo modprobe amdgpu",
+                fix=_hand_in(facts, "/dev/kfd") or _DRIVER_SAID
+                if facts.amdgpu_is_loaded
+                else outside(facts, "sudo modprobe amdgpu"),
             )
         )
     else:
@@ -66,7 +72,7 @@ def check_amd_nodes(facts: HostFacts) -> tuple[Finding, ...]:
                 "problem",
                 "no /dev/dri/renderD*",
                 why="ROCm allocates memory through it",
-                fix="sudo dmesg | grep -i amdgpu",
+                fix=_hand_in(facts, "/dev/dri/renderD128") or _DRIVER_SAID,
             )
         )
     return (*found, *(_access("render node", node, facts) for node in facts.render_nodes))
@@ -76,6 +82,10 @@ def _access(check: str, node: DeviceNode, facts: HostFacts) -> Finding:
     names = {number: name for name, number in facts.group_ids.items()}
     group = names.get(node.group, "root" if node.group == 0 else "another group")
     text = f"{node.path}: group {group} ({node.group}), mode {node.mode:04o}"
+    if node.refused:
+        return _refused(check, text, node, facts)
+    if node.group == facts.enclosure.unmapped_group and node.mode & 0o006 != 0o006:
+        return _unmapped(check, node, facts)
     if node.openable:
         return GPU.says(check, "ok", f"{text}, open to this user")
     return GPU.says(
@@ -89,6 +99,51 @@ def _access(check: str, node: DeviceNode, facts: HostFacts) -> Finding:
     )
 
 
+def _refused(check: str, text: str, node: DeviceNode, facts: HostFacts) -> Finding:
+    """Mode and groups allow it, and the driver or a rule of the container does not."""
+    text = f"{text}, but opening it fails ({node.refused})"
+    if node.refused == "EINVAL":
+        why = "the compute driver has no GPU: it could not start it, or this container may not see it; this is no matter of groups"
+        fix = outside(facts, _DRIVER_SAID)
+        return GPU.says(
+            check, "problem", text, why=why, fix=fix, source="https://github.com/ROCm/legacy-rocm-build/issues/6166"
+        )
+    if node.refused == "EPERM":
+        why = (
+            "a device rule forbids it: the node's major number can change with the host's kernel, and the rule does not follow"
+        )
+        fix = f"ls -l {node.path}"
+        if facts.enclosure.container == "lxc":
+            rule = f"lxc.cgroup2.devices.allow = c {node.major}:* rwm in the container's configuration"
+            fix = _hand_in(facts, node.path) if facts.enclosure.is_on_proxmox else outside(facts, rule)
+        source = "https://github.com/jammsen/proxmox-setup-scripts/issues/7"
+        return GPU.says(check, "problem", text, why=why, fix=fix, source=source)
+    return GPU.says(check, "problem", text, why="ROCm computes through it", fix=outside(facts, _DRIVER_SAID))
+
+
+def _unmapped(check: str, node: DeviceNode, facts: HostFacts) -> Finding:
+    """Its number is no group's in here and another one's outside: no engine in here can hand it on by it."""
+    text = f"{node.path}: owned by a group of {facts.enclosure.host} that this container does not map, mode {node.mode:04o}"
+    if node.openable and facts.opens_nodes_as_user:
+        return GPU.says(check, "ok", f"{text}, open to this user")
+    why = f"it shows as {node.group}, and nothing in here can be given it, not even by root"
+    return GPU.says(check, "problem", text, why=why, fix=_into_the_container(facts, node.path))
+
+
+def _into_the_container(facts: HostFacts, path: str) -> str:
+    """The lines that map the group of this node, and of the others that lack the same."""
+    nodes = [node.path for node in (facts.kfd, *facts.render_nodes) if node and node.group == facts.enclosure.unmapped_group]
+    lines = how_to_map(facts.enclosure, nodes or [path], facts.group_ids.get("render"))
+    return f"# on {facts.enclosure.host}, {lines}"
+
+
+def _hand_in(facts: HostFacts, path: str) -> str:
+    """How a node that this container does not have gets into it; empty on a machine of its own."""
+    if facts.enclosure.container == "lxc":
+        return f"# on {facts.enclosure.host}, {how_to_map(facts.enclosure, [path], facts.group_ids.get('render'))}"
+    return f"# on {facts.enclosure.host}, start this container with --device {path}" if facts.enclosure.container else ""
+
+
 def check_groups(facts: HostFacts) -> tuple[Finding, ...]:
     """Whether the user is in the groups that own the nodes."""
     if not facts.amd or not facts.is_rootless or not facts.group_ids:
@@ -97,6 +152,8 @@ def check_groups(facts: HostFacts) -> tuple[Finding, ...]:
     if not lacking:
         return (GPU.says("groups", "ok", "this user is in render and video"),)
     nodes = [node for node in (facts.kfd, *facts.render_nodes) if node is not None]
+    if any(node.group == facts.enclosure.unmapped_group for node in nodes):
+        return ()  # no group in here owns them
     # Logind's ACL or a wider mode can open the nodes to whoever sits at the machine; a login by ssh has none.
     harmless = not facts.opens_nodes_as_user or (bool(nodes) and all(node.openable for node in nodes))
     given = all(name in facts.listed_in for name in lacking)

@@ -20,9 +20,17 @@ class Kernel(msgspec.Struct, frozen=True):
     abi: int | None = None
     """Ubuntu's upload number: 1018 of 6.14.0-1018-oem."""
     flavour: str | None = None
-    """Ubuntu's: ``generic``, ``oem``, ``lowlatency`` ...; ``None``: another distribution's kernel."""
+    """Of `UBUNTU_FLAVOURS`; ``None``: another distribution's kernel."""
     guessed: bool = False
     """Whether the upstream patch level is not known: Ubuntu's releases all say 0."""
+
+
+UBUNTU_FLAVOURS = (
+    *("generic", "lowlatency", "oem", "realtime"),
+    *("aws", "azure", "gcp", "gke", "gkeop", "ibm", "intel", "kvm", "nvidia", "oracle", "raspi", "xilinx"),
+)
+"""What Ubuntu calls its kernels, before ``-64k``, ``-fde`` and the like. Others write ``6.17.2-1-pve`` (Proxmox),
+``6.17.9-2-cachyos``, ``6.17.8-1-default`` (openSUSE) or ``6.1.0-37-amd64`` (Debian 12) in much the same way."""
 
 
 class KernelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
@@ -59,6 +67,8 @@ class PackageRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     since: int
     before: int = 99999999
+    distribution: str = ""
+    """Whose date it is; empty: upstream's."""
     status: Status
     says: str
     source: str
@@ -82,21 +92,24 @@ def known_hosts() -> KnownHosts:
 def parse_kernel(release: str, ubuntu_signature: str | None = None) -> Kernel | None:
     """``6.18.5-200.fc43.x86_64``, ``6.17.0-14-generic``; ``None`` for what is no version.
 
-    Ubuntu says 0 as patch level of every kernel; the one it was made of is the last word of /proc/version_signature.
+    Ubuntu says 0 as patch level of every kernel; the one it was made of is the last word of /proc/version_signature. The name
+    decides, and not the distribution: in a container the kernel is the host's.
     """
     match = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", release)
     if match is None:
         return None
     major, minor, patch = int(match[1]), int(match[2]), int(match[3] or 0)
-    ubuntu = re.fullmatch(r"\d+\.\d+\.\d+-(\d{1,6})-([a-z][a-z0-9-]*)", release)
     if re.search(r"-rc\d", release):
         return Kernel((major, minor, -1))
-    if ubuntu is None:
+    # A number that begins with 0 is of Ubuntu's builds of upstream's kernels, 6.17.8-061708-generic: these say what they are.
+    ubuntu = re.fullmatch(r"\d+\.\d+\.0-([1-9]\d{0,5})-([a-z]+)((?:-[a-z0-9]+)*)", release)
+    if ubuntu is None or ubuntu[2] not in UBUNTU_FLAVOURS:
         return Kernel((major, minor, patch))
+    abi, flavour = int(ubuntu[1]), ubuntu[2] + ubuntu[3]
     signed = re.search(r"\s(\d{1,4})\.(\d{1,4})\.(\d{1,4})\s*$", ubuntu_signature or "")
     if signed is not None:
-        return Kernel((int(signed[1]), int(signed[2]), int(signed[3])), int(ubuntu[1]), ubuntu[2])
-    return Kernel((major, minor, patch), int(ubuntu[1]), ubuntu[2], guessed=True)
+        return Kernel((int(signed[1]), int(signed[2]), int(signed[3])), abi, flavour)
+    return Kernel((major, minor, patch), abi, flavour, guessed=True)
 
 
 def judge_kernel(kernel: Kernel, topic: str) -> KernelRow | None:
@@ -123,9 +136,10 @@ def judge_mes(version: int) -> FirmwareRow | None:
     return next((row for row in known_hosts().firmware if row.mes == version), None)
 
 
-def judge_package(version: str) -> PackageRow | None:
-    """What is known of a package's version, by the date that it begins with."""
+def judge_package(version: str, distribution: str = "") -> PackageRow | None:
+    """What is known of a package's version, by the date that it begins with. ``distribution``: one whose date is its own."""
     match = re.match(r"(?:\d+:)?(20\d{6})(?!\d)", version)
     if match is None:
         return None
-    return next((row for row in known_hosts().package if row.since <= int(match[1]) < row.before), None)
+    rows = (row for row in known_hosts().package if row.distribution == distribution)
+    return next((row for row in rows if row.since <= int(match[1]) < row.before), None)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -19,6 +20,7 @@ import msgspec
 from harness import places
 from harness.doctor.facts import Card, DeviceNode, Disk, HostFacts, ImageFacts, KfdNode, PciGpu, User
 from harness.doctor.packages import read_packages
+from harness.enclosure import find_enclosure
 from harness.engines.about import EngineFacts
 from harness.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, within
 from harness.host import gfx_name, memory_bytes
@@ -46,6 +48,8 @@ def read_facts(
     pci = _pci_gpus(root)
     return HostFacts(
         distribution=tuple(distribution),
+        version_id=system.get("VERSION_ID", "").strip().strip("\"'"),
+        enclosure=find_enclosure(root),
         kernel=release.strip() if release else None,
         ubuntu_signature=read_file(root / "proc/version_signature"),
         command_line=read_file(root / "proc/cmdline"),
@@ -62,7 +66,7 @@ def read_facts(
         has_crun=_on_path("crun", environment),
         has_cgroup2=os.path.exists(root / "sys/fs/cgroup/cgroup.controllers"),
         pci=pci,
-        kfd=_node(root, "dev/kfd"),
+        kfd=_opened(root, "dev/kfd"),
         render_nodes=_nodes(root, "dev/dri/renderD*"),
         nvidia=_node(root, "dev/nvidia0"),
         nvidia_driver=read_file(root / "proc/driver/nvidia/version"),
@@ -72,6 +76,7 @@ def read_facts(
         amdgpu_is_loaded=os.path.isdir(root / "sys/module/amdgpu"),
         amdgpu_version=read_file(root / "sys/module/amdgpu/version"),
         parameters=_parameters(root),
+        parameter_names=_parameter_names(root),
         debug_firmware=_debug_firmware(root),
         packages=read_packages(root),
         selinux_enforce=read_file(root / "sys/fs/selinux/enforce"),
@@ -123,8 +128,29 @@ def _node(root: Path, name: str) -> DeviceNode | None:
         status = path.stat()
     except OSError:
         return None
-    openable = os.access(path, os.R_OK | os.W_OK)
-    return DeviceNode(path=f"/{name}", openable=openable, group=status.st_gid, mode=stat.S_IMODE(status.st_mode))
+    return DeviceNode(
+        path=f"/{name}",
+        openable=os.access(path, os.R_OK | os.W_OK),
+        group=status.st_gid,
+        mode=stat.S_IMODE(status.st_mode),
+        major=os.major(status.st_rdev),
+    )
+
+
+def _opened(root: Path, name: str) -> DeviceNode | None:
+    """A node that was opened as well, which wakes no GPU: mode and groups do not tell what driver and device rules say."""
+    node = _node(root, name)
+    if node is None or not node.openable:
+        return node
+
+    def attempt() -> None:
+        os.close(os.open(root / name, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+
+    try:
+        within(FILE_TIMEOUT_SECONDS, attempt)
+    except OSError as error:
+        return msgspec.structs.replace(node, openable=False, refused=errno.errorcode.get(error.errno or 0, str(error)))
+    return node
 
 
 def _nodes(root: Path, pattern: str) -> tuple[DeviceNode, ...]:
@@ -168,6 +194,13 @@ def _parameters(root: Path) -> dict[str, Reading]:
         f"{module}.{name}": read_file(root / f"sys/module/{module}/parameters/{name}")
         for module, names in _PARAMETERS.items()
         for name in names
+    }
+
+
+def _parameter_names(root: Path) -> dict[str, tuple[str, ...]]:
+    folders = {module: root / f"sys/module/{module}/parameters" for module in _PARAMETERS}
+    return {
+        module: tuple(sorted(path.name for path in folder.glob("*"))) for module, folder in folders.items() if folder.is_dir()
     }
 
 

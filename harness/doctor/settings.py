@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from harness.doctor.driver import add_argument, remove_argument
 from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding, Status, Subject
+from harness.doctor.parameters import sensible_pages
+from harness.doctor.remedies import add_argument, outside, remove_argument, replace_argument
 
 MEMORY = Subject("memory")
 ISOLATION = Subject("isolation")
 POWER = Subject("power")
 
 _GIB = 1 << 30
-_PAGE_BYTES = 4096
 
 
 def check_gpu_memory(facts: HostFacts) -> tuple[Finding, ...]:
@@ -25,20 +25,39 @@ def check_gpu_memory(facts: HostFacts) -> tuple[Finding, ...]:
         text = (
             f"{card.address}: VRAM {_gib(card.vram_bytes)}, GTT {_gib(card.gtt_bytes)} of {_gib(facts.memory_bytes)} of memory"
         )
+        if facts.enclosure.container:
+            why = "the memory is this container's limit: what the GPU may take is the host's to judge"
+            found.append(MEMORY.says("gtt", "ok", text, why=why))
+            continue
         # The kernel lends half of the memory; a percent less is rounding, and what firmware kept.
         small = facts.has_strix_halo and card.gtt_bytes < 0.49 * facts.memory_bytes
-        pages = int(facts.memory_bytes * 0.75) // _PAGE_BYTES
+        large = card.gtt_bytes > facts.memory_bytes
+        why = "GTT is below the kernel's default of half; pyannote itself needs 2 to 3 GB" if small else ""
+        if large:
+            why = "the driver promises more than there is: a launch that believes it ends the host, not itself"
         found.append(
             MEMORY.says(
                 "gtt",
-                "note" if small else "ok",
+                "warning" if large else "note" if small else "ok",
                 text,
-                why="GTT is below the kernel's default of half; pyannote itself needs 2 to 3 GB" if small else "",
-                fix=add_argument(facts, f"ttm.pages_limit={pages}") if small else "",
-                source="https://github.com/ROCm/legacy-rocm-build/issues/5595" if small else "",
+                why=why,
+                fix=_limit(facts, facts.memory_bytes) if small or large else "",
+                source="https://github.com/ROCm/legacy-rocm-build/issues/6004"
+                if large
+                else "https://github.com/ROCm/legacy-rocm-build/issues/5595"
+                if small
+                else "",
             )
         )
     return tuple(found)
+
+
+def _limit(facts: HostFacts, memory_bytes: int) -> str:
+    """A sensible limit on the kernel's command line, in place of what sets it now."""
+    word = f"ttm.pages_limit={sensible_pages(memory_bytes)}"
+    words = (facts.command_line.text or "").split()
+    set_now = [each for each in words if each.startswith(("amdgpu.gttsize=", "ttm.pages_limit="))]
+    return replace_argument(facts, set_now[0], word) if set_now else add_argument(facts, word)
 
 
 def check_selinux(facts: HostFacts) -> tuple[Finding, ...]:
@@ -76,7 +95,7 @@ def check_selinux(facts: HostFacts) -> tuple[Finding, ...]:
             why="/dev/dri is allowed, /dev/kfd may not be: seen to be allowed on some hosts"
             if narrow
             else "a confined container cannot open the GPU's nodes; without the boolean it must run with label=disable",
-            fix="sudo setsebool -P container_use_devices=on",
+            fix=outside(facts, "sudo setsebool -P container_use_devices=on"),
             source="https://github.com/containers/container-selinux",
         ),
     )
@@ -142,7 +161,7 @@ def check_power(facts: HostFacts) -> tuple[Finding, ...]:
                 "warning" if slow else "ok",
                 f"platform profile {profile.text.strip()}",
                 why="the firmware holds power and clocks down" if slow else "",
-                fix="echo performance | sudo tee /sys/firmware/acpi/platform_profile" if slow else "",
+                fix=outside(facts, "echo performance | sudo tee /sys/firmware/acpi/platform_profile") if slow else "",
             )
         )
     elif profile.refused is not None:
@@ -173,7 +192,9 @@ def check_power(facts: HostFacts) -> tuple[Finding, ...]:
                     "warning" if fixed else "ok",
                     f"{card.address}: performance level {level.text.strip()}",
                     why="clocks are held where somebody set them" if fixed else "",
-                    fix=f"echo auto | sudo tee /sys/bus/pci/devices/{card.address}/power_dpm_force_performance_level"
+                    fix=outside(
+                        facts, f"echo auto | sudo tee /sys/bus/pci/devices/{card.address}/power_dpm_force_performance_level"
+                    )
                     if fixed
                     else "",
                 )

@@ -174,7 +174,7 @@ def test_an_old_kernel_is_a_warning_with_the_distributions_command(fedora: HostF
     assert of(old, "kernel")[0].fix.startswith("sudo dnf upgrade -y --refresh kernel")
     assert not of(old, "older ROCm")
     hwe = changed(ubuntu, kernel="6.17.0-14-generic", ubuntu_signature=Reading("Ubuntu 6.17.0-14.14-generic 6.17.9"))
-    assert "linux-oem-24.04c" in of(hwe, "kernel")[0].fix
+    assert "linux-oem-24.04d" in of(hwe, "kernel")[0].fix
 
 
 def test_what_the_driver_tells_outranks_the_kernels_version(fedora: HostFacts) -> None:
