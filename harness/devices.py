@@ -340,7 +340,7 @@ def _groups(
     return (KEEP_GROUPS,), ()
 
 
-def _group_number(name: str, root: Path = Path("/")) -> int | None:
+def _group_number(name: str, root: Path) -> int | None:
     """Of a group of this system; ``None``: it has none of that name."""
     found = re.search(rf"(?m)^{re.escape(name)}:[^:]*:(\d{{1,10}}):", _read(root / "etc/group"))
     return int(found[1]) if found else None

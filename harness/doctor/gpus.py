@@ -103,8 +103,8 @@ def _refused(check: str, text: str, node: DeviceNode, facts: HostFacts) -> Findi
     """Mode and groups allow it, and the driver or a rule of the container does not."""
     text = f"{text}, but opening it fails ({node.refused})"
     if node.refused == "EINVAL":
-        why = "the compute driver has no GPU: it could not start it, or this container may not see it; this is no matter of groups"
-        fix = outside(facts, _DRIVER_SAID)
+        why = "the compute driver has no GPU: firmware files are missing, or it is stuck; this is no matter of groups"
+        fix = outside(facts, f"{_DRIVER_SAID}  # then boot again")
         return GPU.says(
             check, "problem", text, why=why, fix=fix, source="https://github.com/ROCm/legacy-rocm-build/issues/6166"
         )
@@ -155,7 +155,7 @@ def check_groups(facts: HostFacts) -> tuple[Finding, ...]:
     if any(node.group == facts.enclosure.unmapped_group for node in nodes):
         return ()  # no group in here owns them
     # Logind's ACL or a wider mode can open the nodes to whoever sits at the machine; a login by ssh has none.
-    harmless = not facts.opens_nodes_as_user or (bool(nodes) and all(node.openable for node in nodes))
+    harmless = not facts.opens_nodes_as_user or (bool(nodes) and all(node.openable or node.refused for node in nodes))
     given = all(name in facts.listed_in for name in lacking)
     return (
         GPU.says(

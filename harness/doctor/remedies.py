@@ -42,9 +42,8 @@ _FIRMWARE = {
     "": "# install linux-firmware 20260110 or later, build the initramfs again, and boot it",
 }
 
-_COMMAND_LINES = {
+_COMMAND_LINES = {  # of Fedora: grubby
     "pve": "nano /etc/kernel/cmdline && proxmox-boot-tool refresh  # {}; where GRUB boots: /etc/default/grub and update-grub",
-    "ubuntu": "sudoedit /etc/default/grub && sudo update-grub  # {} GRUB_CMDLINE_LINUX_DEFAULT",
     "arch": "sudoedit /etc/default/grub && sudo grub-mkconfig -o /boot/grub/grub.cfg  # {}; systemd-boot: its entries; Limine: "
     "/etc/default/limine",
     "suse": "sudoedit /etc/default/grub && sudo grub2-mkconfig -o /boot/grub2/grub.cfg  # {} GRUB_CMDLINE_LINUX_DEFAULT",
@@ -114,7 +113,7 @@ def _edited(facts: HostFacts, with_variable: str, alone: str) -> str:
     system = _system(facts)
     if not system and facts.enclosure.container:
         return outside(facts, f"{alone} on the kernel's command line, and boot again")
-    template = _COMMAND_LINES[{"debian": "ubuntu", "tumbleweed": "suse"}.get(system, system)]
+    template = _COMMAND_LINES.get("suse" if system == "tumbleweed" else system, _COMMAND_LINES[""])
     return outside(facts, template.format(with_variable if template.endswith("DEFAULT") else alone))
 
 

@@ -56,7 +56,7 @@ def _limit(facts: HostFacts, memory_bytes: int) -> str:
     """A sensible limit on the kernel's command line, in place of what sets it now."""
     word = f"ttm.pages_limit={sensible_pages(memory_bytes)}"
     words = (facts.command_line.text or "").split()
-    set_now = [each for each in words if each.startswith(("amdgpu.gttsize=", "ttm.pages_limit="))]
+    set_now = [each for name in ("ttm.pages_limit=", "amdgpu.gttsize=") for each in words if each.startswith(name)]
     return replace_argument(facts, set_now[0], word) if set_now else add_argument(facts, word)
 
 

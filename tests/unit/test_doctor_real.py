@@ -130,7 +130,7 @@ def test_a_compute_node_that_refuses_is_told_by_what_it_says(tmp_path: Path) -> 
     lxc = host(tmp_path / "lxc", LXC)
     machine = host(tmp_path / "machine", FEDORA)
     no_gpu = refusing(machine, "EINVAL")
-    assert (no_gpu.status, no_gpu.fix) == ("problem", "sudo dmesg | grep -iE 'amdgpu|kfd'")
+    assert (no_gpu.status, no_gpu.fix) == ("problem", "sudo dmesg | grep -iE 'amdgpu|kfd'  # then boot again")
     assert "no matter of groups" in no_gpu.why
     assert refusing(lxc, "EINVAL").fix.startswith("# on the Proxmox host")
     assert "dev0: /dev/kfd" in refusing(lxc, "EPERM").fix
@@ -212,6 +212,17 @@ def test_more_gtt_than_memory_gets_a_limit_in_place_of_what_set_it(tmp_path: Pat
     pages = 130988113 * 1024 * 3 // 4 // 4096
     assert "GTT 128.0 GiB of 124.9 GiB" in found.found
     assert f"--remove-args=amdgpu.gttsize=131072 --args=ttm.pages_limit={pages}" in found.fix
+
+
+def test_a_limit_that_is_too_high_is_replaced_where_it_stands(tmp_path: Path) -> None:
+    words = {"proc/cmdline": "ro amdgpu.gttsize=131072 ttm.pages_limit=33554432 quiet\n", "etc/os-release": "ID=fedora\n"}
+    assert "--remove-args=ttm.pages_limit=33554432 --args=" in the(host(tmp_path, {**GTT_ABOVE_MEMORY, **words}), "gtt").fix
+
+
+def test_a_compute_node_without_a_gpu_makes_no_group_wanting(tmp_path: Path) -> None:
+    facts = changed(host(tmp_path, FEDORA), user=User(1001, "bob", (1001,)), listed_in=())
+    node = DeviceNode(path="/dev/kfd", openable=False, group=105, mode=0o666, refused="EINVAL")
+    assert statuses(changed(facts, kfd=node), "groups") == ["note"]
 
 
 SHOWN = {
