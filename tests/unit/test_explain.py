@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import msgspec
 import pytest
 
 from harness.explain import explain_launch, explain_text
 from harness.records import ExitRecord
 from reports.explanation import explanation_data, explanation_lines, printable
+from reports.terminal import print_launch
 from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, journal_until, passing_journal
 
 TORCHVISION = """
@@ -67,6 +70,27 @@ def test_a_launch_that_passed_has_no_failure_but_may_have_warnings() -> None:
     assert (explanation.failed, explanation.match) == (False, None)
     assert [each.id for each in explanation.warnings] == ["std-of-one-frame"]
     assert explanation_lines(explanation)[0] == "failure    none: this launch came to its end in verify"
+
+
+@pytest.mark.parametrize("ended", ["time", "first pass", None])
+def test_what_strixbench_killed_was_not_killed_for_memory(ended: Any) -> None:
+    killed = ExitRecord(started=True, code=137, timed_out=True, ended_because=ended)
+    assert explain_launch(a_launch(journal=journal_until("warm"), exit=killed)).match is None
+
+
+def test_that_the_kernel_s_log_was_not_read_is_said_of_a_failure_on_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "/dev/kmsg is closed to this user (kernel.dmesg_restrict)"
+    dead = a_launch(
+        a_plan(family="rocm"), journal=journal_until("cold", hip="7.2.26015"), exit=ExitRecord(started=True, code=134)
+    )
+    unread = msgspec.structs.replace(dead, kernel_log_refused=why)
+    told = [line for line in explanation_lines(explain_launch(unread)) if line.startswith("kernel log")]
+    assert told == [f"kernel log not read ({why}): `sudo dmesg` may say more"]
+    assert not any(line.startswith("kernel log") for line in explanation_lines(explain_launch(dead)))
+    print_launch(unread)
+    assert f"kernel    not read: {why}" in capsys.readouterr().out
+    on_cpu = msgspec.structs.replace(unread, plan=a_plan(family="cpu"))
+    assert not any(line.startswith("kernel log") for line in explanation_lines(explain_launch(on_cpu)))
 
 
 def test_a_silent_death_is_explained_by_its_exit_code_and_says_so() -> None:
