@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from harness.catalog import Image
-from harness.doctor import driver, engines, gpus, settings, supplies
+from harness.doctor import driver, engines, gpus, kernel_log, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding
 
@@ -38,6 +38,8 @@ CHECKS: tuple[Check, ...] = (
     driver.check_kernel,
     driver.check_firmware,
     driver.check_module,
+    kernel_log.check_kernel_log,
+    kernel_log.check_hangs,
     settings.check_gpu_memory,
     settings.check_selinux,
     settings.check_iommu,
@@ -66,6 +68,8 @@ def this_host(images: Iterable[Image]) -> HostFacts:
     from harness.devices import obstacles_to
     from harness.doctor.read import read_facts
     from harness.engines.about import ask_engines
+    from harness.engines.kernel_journal import read_kernel_journal
+    from harness.kernel_log import KernelLog
     from harness.models import EMBEDDED, GATED, embedded_folder
 
     return read_facts(
@@ -83,6 +87,7 @@ def this_host(images: Iterable[Image]) -> HostFacts:
         gated=[name for names in GATED.values() for name in names],
         embedded=[embedded_folder() / file.name for file in EMBEDDED],
         environment=os.environ,
+        kernel_log=KernelLog(read_kernel_journal).since_boot,
         user=User(id=os.getuid(), name=_user_name(), groups=tuple(os.getgroups())),
     )
 
