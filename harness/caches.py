@@ -255,7 +255,7 @@ def _keep(plan: Plan, folder: Path, record: CacheRecord, after: Size) -> CacheRe
         target.parent.chmod(0o700)
         os.rename(folder, target)
     except OSError as error:
-        why = "the results and the cache are on different disks" if error.errno == errno.EXDEV else error.strerror
+        why = "the results and the cache are on different file systems" if error.errno == errno.EXDEV else error.strerror
         said = f"{compiled} could not be kept ({why}): run again with --caches keep, which keeps them from the start"
         return msgspec.structs.replace(record, remark=said)
     _write_about(plan.keeps_as, msgspec.structs.replace(_about(plan), files=after.files))

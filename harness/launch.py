@@ -279,7 +279,7 @@ def conclude(
         journal=journal,
         log_tail=log_tail,
         kernel_log=clean_text(kernel_log.text),
-        kernel_log_refused=kernel_log.refused,
+        kernel_log_refused=clean_text(kernel_log.refused),
         telemetry=read_telemetry(launches_folder() / plan.id / TELEMETRY),
     )
 

@@ -31,6 +31,9 @@ Purpose = Literal["result", "verify", "reference", "null"]
 Ending = Literal["time", "first pass", "gpu fault"]
 """Why strixbench ended a launch: its time was up, that for its first pass was, or it stood still after a fault of the GPU."""
 
+TIME_IS_UP: tuple[Ending, ...] = ("time", "first pass")
+"""What of these is a matter of a limit."""
+
 Cause = Literal[
     "build",
     "engine",

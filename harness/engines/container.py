@@ -46,7 +46,7 @@ from harness.engines.sampling import sampling
 from harness.engines.stats import stats_memory
 from harness.errors import BuildFailed, EngineError
 from harness.kernel_log import KernelLog
-from harness.records import Ending, EngineRecord, ExitRecord
+from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
 
 CALL_TIMEOUT_SECONDS = 60
 """For any call but a build and a wait."""
@@ -339,7 +339,7 @@ class ContainerEngine:
         return ExitRecord(
             started=True,
             code=128 + signal.SIGKILL if ended_because is not None else int(state["ExitCode"]),
-            timed_out=ended_because in ("time", "first pass"),
+            timed_out=ended_because in TIME_IS_UP,
             ended_because=ended_because,
             out_of_memory=bool(state.get("OOMKilled")),
             run_seconds=run_seconds,

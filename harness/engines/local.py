@@ -40,7 +40,7 @@ from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.sampling import sampling
 from harness.errors import BuildFailed, HostError
 from harness.kernel_log import KernelLog
-from harness.records import Ending, EngineRecord, ExitRecord
+from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
 
 COMPLETE = "strixbench.json"
 """Written last: an environment without it was never finished."""
@@ -127,7 +127,7 @@ class Local:
             _kill_session(process)
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
         if isinstance(ended, str):
-            timed_out = ended in ("time", "first pass")
+            timed_out = ended in TIME_IS_UP
             return ExitRecord(
                 started=True, timed_out=timed_out, code=128 + signal.SIGKILL, run_seconds=seconds, ended_because=ended
             )
