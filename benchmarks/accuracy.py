@@ -59,7 +59,10 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     for index in range(first, len(files)):
         journal.write("result", outcome="trying", index=index)
         # A thread of its own in C, so that a kernel which never comes back is no obstacle.
-        faulthandler.dump_traceback_later(float(request.options["files"][index]["limit_seconds"]), exit=True)
+        limit_seconds = float(request.options["files"][index]["limit_seconds"])
+        if index == first:  # it compiles
+            limit_seconds = max(limit_seconds, request.first_pass_seconds or 0.0)
+        faulthandler.dump_traceback_later(limit_seconds, exit=True)
         try:
             found = _one(workload, folder, files[index], collar_seconds=float(request.options["collar_seconds"]))
         except Exception as error:

@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.wire import REQUEST, STEP_JOURNAL, Journal, Request, StageFailed, read_journal
+from benchmarks.wire import COMPILING_STEPS, REQUEST, STEP_JOURNAL, Journal, Request, StageFailed, read_journal
 
 MOST_TAIL_BYTES = 6_000
 """Kept of what a step that is not ok printed."""
@@ -30,16 +30,24 @@ WARNINGS = re.compile(r"hipBLASLt|TensorFloat-32|TF32|MIOpen\(HIP\): (Warning|Er
 
 
 def run_steps(request: Request, journal: Journal, exchange: Path) -> None:
-    """Run the request's steps in order; each is journaled before it starts and when it ended."""
+    """Run the request's steps in order; each is journaled before it starts and when it ended.
+
+    A step that compiles may take longer, until one of them took too long for that as well: it hangs, and so will the next.
+    """
+    compiling = request.compiling_step_timeout_seconds or request.step_timeout_seconds
     for name in request.steps:
         journal.write("step", name=name, outcome="trying")
         if name.endswith("-miopen-off") and request.device == "cpu":
             journal.write("step", name=name, outcome="skipped", reason="no MIOpen on a CPU")
             continue
-        journal.write("step", name=name, **_run_step(name, request, exchange))
+        limit_seconds = compiling if name in COMPILING_STEPS else request.step_timeout_seconds
+        found = _run_step(name, exchange, limit_seconds=limit_seconds)
+        if name in COMPILING_STEPS and found["outcome"] == "timeout":
+            compiling = request.step_timeout_seconds
+        journal.write("step", name=name, **found)
 
 
-def _run_step(name: str, request: Request, exchange: Path) -> dict[str, Any]:
+def _run_step(name: str, exchange: Path, *, limit_seconds: float) -> dict[str, Any]:
     """What became of one step's process."""
     own_journal = exchange / STEP_JOURNAL
     own_journal.unlink(missing_ok=True)
@@ -54,7 +62,7 @@ def _run_step(name: str, request: Request, exchange: Path) -> dict[str, Any]:
     reader.start()
     timed_out = False
     try:
-        code = process.wait(timeout=request.step_timeout_seconds)
+        code = process.wait(timeout=limit_seconds)
     except subprocess.TimeoutExpired:
         timed_out = True
         process.kill()  # SIGKILL: a hung HIP process ignores SIGTERM

@@ -61,6 +61,9 @@ STEPS = (
 )
 """Of the probe, in order: each needs more of the GPU's libraries than the one before."""
 
+COMPILING_STEPS = ("conv2d", "lstm", "lstm-dropout-0", "segmentation", "embedding")
+"""Steps that call MIOpen, which compiles kernels where it runs and tries them out: the first call may take minutes."""
+
 OUTCOMES = ("trying", "ok", "wrong", "failed", "crashed", "timeout", "skipped")
 """Of a step. ``wrong``: it computed something else than the CPU."""
 
@@ -131,6 +134,10 @@ class Request:
     steps: tuple[str, ...] = ()
     """Of `STEPS`, to be run behind the ``device`` stage."""
     step_timeout_seconds: float = 300.0
+    compiling_step_timeout_seconds: float | None = None
+    """For `COMPILING_STEPS`, until one of them took so long; ``None``: like the others."""
+    first_pass_seconds: float | None = None
+    """What the first pass may take, whatever the limit of a pass is; ``None``: no more than that limit."""
     knobs: tuple[str, ...] = ()
     """Of `KNOBS`, to be switched in every process."""
     unset: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ doing: no link is followed, whether it is counted or removed, and nothing but th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -25,7 +26,7 @@ from harness.engines.local import remove_tree
 from harness.errors import HostError, UsageError
 from harness.exchange import clean_text
 from harness.host_records import HostRecord
-from harness.records import CacheRecord, EngineRecord, Plan
+from harness.records import CacheRecord, Ending, EngineRecord, Plan
 from harness.words import counted
 
 CacheMode = Literal["empty", "keep"]
@@ -189,10 +190,7 @@ def begin(plan: Plan, folder: Path) -> CacheRecord | None:
     is_emptied = about is not None and about.files > 0 and before.files == 0
     seen = about is not None and work_of(plan) in about.seen and not is_emptied
     if about is None or is_emptied:
-        driver = driver_of(plan.host)
-        engine = f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name
-        about = About(image=plan.image.name, image_id=plan.image.id or "", engine=engine, gpus=plan.host.gpus, driver=driver)
-        _write_about(plan.cache_key, about)
+        _write_about(plan.cache_key, _about(plan))
     return CacheRecord(
         mode=plan.caches,
         key=plan.cache_key,
@@ -203,8 +201,19 @@ def begin(plan: Plan, folder: Path) -> CacheRecord | None:
     )
 
 
-def finish(plan: Plan, folder: Path, record: CacheRecord | None, *, came_through: bool) -> CacheRecord | None:
-    """Count what is there now, and let nothing of it grow without end. ``came_through``: the first pass ended well."""
+def finish(
+    plan: Plan,
+    folder: Path,
+    record: CacheRecord | None,
+    *,
+    came_through: bool,
+    ended_because: Ending | None = None,
+) -> CacheRecord | None:
+    """Count what is there now, and let nothing of it grow without end. ``came_through``: the first pass ended well.
+
+    An own folder is removed, unless the launch was ended in its first pass: then it becomes the kept cache of its key, where
+    there is none yet, and the next launch with ``keep`` goes on from there.
+    """
     if record is None:
         return None
     after = measure(folder)
@@ -212,11 +221,13 @@ def finish(plan: Plan, folder: Path, record: CacheRecord | None, *, came_through
         record, files_after=after.files, bytes_after=after.bytes, remark=record.remark or after.remark
     )
     if record.mode != "keep":
+        if ended_because == "first pass" and plan.keeps_as and after.files:
+            record = _keep(plan, folder, record, after)
         remove_folder(folder)
         return record
     about = _read_about(plan.cache_key) or About(image=plan.image.name)
-    if after.remark or after.bytes > MOST_KEPT_BYTES or after.files > MOST_KEPT_FILES:
-        held = f"{counted(after.files, 'file')}, {after.bytes / 2**30:.1f} GiB" + (f", {after.remark}" if after.remark else "")
+    if _is_too_large(after):
+        held = _held(after)
         said = f"the kernel cache {plan.cache_key} held {held}: it was emptied, and its next launch is a cold one"
         if not remove_folder(folder):
             said = f"the kernel cache {plan.cache_key} holds {held}, and cannot be emptied: {how_to_remove(folder)}"
@@ -225,6 +236,52 @@ def finish(plan: Plan, folder: Path, record: CacheRecord | None, *, came_through
     seen = tuple(dict.fromkeys((*about.seen, work_of(plan)))) if came_through else about.seen
     _write_about(plan.cache_key, msgspec.structs.replace(about, seen=seen, files=after.files))
     return record
+
+
+def _keep(plan: Plan, folder: Path, record: CacheRecord, after: Size) -> CacheRecord:
+    """Make a launch's own folder the kept cache of its key. It is moved as a whole, so no link in it is followed, and to a place
+    where nothing is: what another launch compiled is not given up for half of it."""
+    target = files_of(plan.keeps_as)
+    compiled = f"the kernels that it compiled until then ({_held(after)})"
+    if _is_too_large(after):
+        return msgspec.structs.replace(record, remark=f"{compiled} are too many to be kept")
+    if os.path.lexists(target):
+        there = f"there is a kept cache {plan.keeps_as} already, which `--caches keep` goes on with"
+        return msgspec.structs.replace(record, remark=f"{compiled} were removed: {there}")
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):  # a process may put a link in its place
+            raise NotADirectoryError(None, "it is no folder any more")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.chmod(0o700)
+        os.rename(folder, target)
+    except OSError as error:
+        why = "the results and the cache are on different file systems" if error.errno == errno.EXDEV else error.strerror
+        said = f"{compiled} could not be kept ({why}): run again with --caches keep, which keeps them from the start"
+        return msgspec.structs.replace(record, remark=said)
+    _write_about(plan.keeps_as, msgspec.structs.replace(_about(plan), files=after.files))
+    said = f"{compiled} are kept as {plan.keeps_as}: run again with --caches keep, which goes on with them"
+    return msgspec.structs.replace(record, remark=said, kept_as=plan.keeps_as)
+
+
+def _about(plan: Plan) -> About:
+    """Of a cache that a launch begins."""
+    engine = f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name
+    return About(
+        image=plan.image.name,
+        image_id=plan.image.id or "",
+        engine=engine,
+        gpus=plan.host.gpus,
+        driver=driver_of(plan.host),
+    )
+
+
+def _is_too_large(size: Size) -> bool:
+    """Whether it is above what a kept cache may hold, or cannot be measured."""
+    return bool(size.remark) or size.bytes > MOST_KEPT_BYTES or size.files > MOST_KEPT_FILES
+
+
+def _held(size: Size) -> str:
+    return f"{counted(size.files, 'file')}, {size.bytes / 2**30:.1f} GiB" + (f", {size.remark}" if size.remark else "")
 
 
 def measure(folder: Path) -> Size:

@@ -60,6 +60,31 @@ def read_events(folder: Path) -> tuple[dict[str, Any], ...]:
     return tuple(_cleaned(event) for event in read_journal(text))
 
 
+class JournalTail:
+    """The journal's events as they come, for who looks every second while a measured machine is not to be disturbed: as long as
+    the file does not grow, a look costs one `stat`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / JOURNAL
+        self._read = 0
+        self._rest = b""
+
+    def new_events(self) -> tuple[dict[str, Any], ...] | None:
+        """Those since the last look; ``None``: the journal has not grown. Anything else in its place does not grow."""
+        try:
+            status = os.stat(self._path, follow_symlinks=False)
+        except OSError:
+            return None
+        if not stat.S_ISREG(status.st_mode) or status.st_size == self._read or self._read >= MOST_JOURNAL_BYTES:
+            return None
+        if status.st_size < self._read:  # written anew
+            self._read, self._rest = 0, b""
+        data = _read_plain_bytes(self._path, min(status.st_size, MOST_JOURNAL_BYTES) - self._read, offset=self._read)
+        self._read += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return tuple(read_journal(b"\n".join(lines).decode(errors="replace")))
+
+
 def read_log_tail(folder: Path) -> str:
     """The end of what the libraries printed, without terminal sequences."""
     return clean_text(_read_plain_file(folder / LOG, MOST_LOG_BYTES, from_end=True))
@@ -93,16 +118,20 @@ def _cleaned(value: Any, depth: int = 0) -> Any:
 
 def _read_plain_file(path: Path, most: int, *, from_end: bool) -> str:
     """Up to ``most`` bytes of a plain file; empty where it is a link, a pipe, a device or nothing."""
+    return _read_plain_bytes(path, most, offset=None if from_end else 0).decode(errors="replace")
+
+
+def _read_plain_bytes(path: Path, most: int, *, offset: int | None) -> bytes:
+    """Up to ``most`` bytes from an offset on, ``None``: the last ones; none of what is no plain file."""
     try:
         # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return ""
+        return b""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        return ""
+        return b""
     with os.fdopen(descriptor, "rb") as stream:
-        if from_end:
-            stream.seek(max(0, status.st_size - most))
-        return stream.read(most).decode(errors="replace")
+        stream.seek(max(0, status.st_size - most) if offset is None else offset)
+        return stream.read(most)

@@ -31,6 +31,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there is a failure at all: a launch may have passed."""
     verdict: str = ""
     """On a launch; empty for a text."""
+    kernel_log_refused: str = ""
+    """Why a launch's record lacks the kernel's log; empty: it has it, or it is a text"""
 
     @property
     def root(self) -> ExceptionRecord | None:
@@ -68,7 +70,9 @@ def _stands_behind(signature: Signature, root: ExceptionRecord, text: str) -> bo
 def explain_launch(launch: Launch) -> Explanation:
     """A launch of the store, judged by the signatures of today rather than by those of its day."""
     failed = launch.verdict.status == "fail"
-    code = launch.exit.code
+    # What strixbench itself killed was not killed for memory.
+    was_ended = launch.exit.timed_out or launch.exit.ended_because is not None
+    code = None if was_ended else launch.exit.code
     match = None
     if launch.verdict.cause == "wrong torch":  # which explains the exception that came of it
         match = find_match((), launch.verdict.summary)
@@ -89,5 +93,6 @@ def explain_launch(launch: Launch) -> Explanation:
         warnings=recognise_warnings(launch.log_tail, *launch.notes),
         stage=launch.verdict.stage,
         failed=failed,
+        kernel_log_refused=launch.kernel_log_refused if failed and launch.plan.device != "cpu" else "",
         verdict=f"{launch.verdict.status}{f': {launch.verdict.summary}' if launch.verdict.summary else ''}",
     )

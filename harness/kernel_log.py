@@ -1,24 +1,44 @@
-"""What the kernel said of GPUs and memory while a launch ran, where this user may read it: a page fault of the GPU, a reset,
-or the out-of-memory killer leave no other word.
+"""What the kernel says of GPUs and memory, where this user may read it: a page fault of the GPU, a reset, or the out-of-memory
+killer leave no other word.
 
 ``/dev/kmsg`` gives one record a read, ``priority,sequence,microseconds,flags;text``
-(https://www.kernel.org/doc/Documentation/ABI/testing/dev-kmsg).
+(https://www.kernel.org/doc/Documentation/ABI/testing/dev-kmsg). With kernel.dmesg_restrict=1, the default of Fedora, Ubuntu
+and Arch, only root may open it. systemd's journal has the same lines, and shows them to some groups; who asks it starts a
+process, so the way to ask comes from `harness.engines.kernel_journal`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import msgspec
+
+DEVICE = "/dev/kmsg"
+
+RESTRICTED = "kernel.dmesg_restrict"
+"""The setting that closes it: https://docs.kernel.org/admin-guide/sysctl/kernel.html#dmesg-restrict"""
 
 RECORD_BYTES = 8192
 """The kernel's own limit of a record (CONSOLE_EXT_LOG_MAX)."""
 
 MOST_RECORDS = 100_000
+MOST_LINES = 2_000
+"""Kept, from the end: a GPU that faults without end fills the log with it."""
+
 MOST_CHARACTERS = 8_000
 
-SLACK_SECONDS = 1.0
-"""The kernel's log clock drifts a little against CLOCK_MONOTONIC."""
+JOURNAL_SECONDS = 10.0
+"""Between two questions to the journal while a launch runs."""
+
+JOURNAL_LINES = 2_000
+BOOT_LINES = 20_000
+"""Asked of the journal, from the end: while a launch runs, and of all since the machine was booted."""
 
 _OURS = re.compile(
     r"amdgpu|\bkfd\b|gfxhub|mmhub|\bMES\b|GCVM_L2|NVRM|\bXid\b|out of memory|oom[-_]kill|Memory cgroup|segfault at|traps:",
@@ -27,22 +47,132 @@ _OURS = re.compile(
 
 
 def kernel_seconds() -> float:
-    """Now, by the clock of the kernel's log."""
+    """Now, in seconds since boot, as near as the clock of the kernel's log is."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-def read_kernel_log(since_seconds: float, *, device: str = "/dev/kmsg") -> str:
-    """Lines about GPUs and memory since a `kernel_seconds`; empty where there are none, or this user may not read them."""
+class KernelLine(msgspec.Struct, frozen=True):
+    """One line of the kernel's log."""
+
+    seconds: float
+    """Since boot. The log's clock drifts against other clocks, by minutes in a month."""
+    text: str
+
+
+class KernelText(msgspec.Struct, frozen=True):
+    """Lines of the kernel's log about GPUs and memory, in the order of time."""
+
+    lines: tuple[KernelLine, ...] = ()
+    refused: str = ""
+    """Why the log could not be read; empty: it was"""
+
+    @property
+    def text(self) -> str:
+        """The end of it, a line each."""
+        return "\n".join(line.text for line in self.lines)[-MOST_CHARACTERS:]
+
+
+Journal: TypeAlias = Callable[[int], KernelText]
+"""Asks systemd's journal for up to so many last lines of the kernel's log."""
+
+
+class KernelLog:
+    """Where the kernel's log is read: ``/dev/kmsg``, or a journal where that one is closed to this user."""
+
+    def __init__(self, journal: Journal | None = None, *, device: str = DEVICE) -> None:
+        self._journal = journal
+        self._device = device
+
+    def since_boot(self) -> KernelText:
+        """All that is left of it. Never raises; a journal may take seconds."""
+        descriptor, refused = _open(self._device)
+        if descriptor is not None:
+            try:
+                return KernelText(_lines(_records(descriptor)))
+            finally:
+                os.close(descriptor)
+        return _ask(self._journal, BOOT_LINES, refused)
+
+    def follow(self) -> FollowedLog:
+        """What the kernel says from now on; to be closed."""
+        return FollowedLog(self._journal, self._device)
+
+
+class FollowedLog:
+    """What the kernel said since this was made, read as it grows."""
+
+    def __init__(self, journal: Journal | None, device: str) -> None:
+        self._journal = journal
+        self._descriptor, self._refused = _open(device)
+        if self._descriptor is not None:
+            # To the end: what was said before concerns others. A pipe in a test has no end to go to.
+            with contextlib.suppress(OSError):
+                os.lseek(self._descriptor, 0, os.SEEK_END)
+        self._begun = time.monotonic()
+        self._lines: tuple[KernelLine, ...] = ()
+        self._journal_refused: str | None = None
+        self._asking: threading.Thread | None = None
+        self._asked = self._begun
+
+    def glance(self) -> KernelText:
+        """What can be told without waiting: a journal is asked beside it, every `JOURNAL_SECONDS`."""
+        if self._descriptor is not None:
+            self._take()
+        elif self._journal_refused is None and time.monotonic() - self._asked >= JOURNAL_SECONDS and not self._is_asking:
+            self._asked = time.monotonic()
+            self._asking = threading.Thread(target=self._ask, daemon=True)
+            self._asking.start()
+        return KernelText(self._lines, self._journal_refused or "")
+
+    def read(self) -> KernelText:
+        """All until now. Never raises; a journal may take seconds."""
+        if self._descriptor is not None:
+            self._take()
+            return KernelText(self._lines)
+        if self._asking is not None:
+            self._asking.join()
+        if self._journal_refused is None:
+            self._ask()
+        return KernelText(self._lines, self._journal_refused or "")
+
+    def close(self) -> None:
+        """Let go of the device."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    @property
+    def _is_asking(self) -> bool:
+        return self._asking is not None and self._asking.is_alive()
+
+    def _take(self) -> None:
+        assert self._descriptor is not None
+        self._lines = (*self._lines, *_lines(_records(self._descriptor)))[-MOST_LINES:]
+
+    def _ask(self) -> None:
+        told = _ask(self._journal, JOURNAL_LINES, self._refused)
+        self._lines = tuple(line for line in told.lines if line.seconds >= self._begun)
+        self._journal_refused = told.refused or None
+
+
+def _open(device: str) -> tuple[int | None, str]:
+    """A descriptor that does not wait, since at its end the log is a stream of what is still to come; else why there is none."""
     try:
-        # Not waiting: at its end the log is a stream of what is still to come.
-        descriptor = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        lines = [line for record in _records(descriptor) if (line := _line(record, since_seconds))]
-    finally:
-        os.close(descriptor)
-    return "\n".join(lines)[-MOST_CHARACTERS:]
+        return os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), ""
+    except PermissionError:
+        return None, f"{device} is closed to this user ({RESTRICTED})"
+    except OSError as error:
+        return None, f"{device}: {error.strerror or error}"
+
+
+def _ask(journal: Journal | None, lines: int, refused: str) -> KernelText:
+    """What a journal says in the device's place."""
+    if journal is None:
+        return KernelText(refused=refused)
+    told = journal(lines)
+    if told.refused:
+        return KernelText(refused=f"{refused}; {told.refused}")
+    return KernelText(tuple(line for line in told.lines if _OURS.search(line.text))[-MOST_LINES:])
 
 
 def _records(descriptor: int) -> list[bytes]:
@@ -63,11 +193,16 @@ def _records(descriptor: int) -> list[bytes]:
     return records
 
 
-def _line(record: bytes, since_seconds: float) -> str:
-    """A record's text where it is ours and recent, else nothing."""
+def _lines(records: Iterable[bytes]) -> tuple[KernelLine, ...]:
+    """The lines that are about GPUs and memory."""
+    return tuple(line for record in records if (line := _line(record)) is not None)[-MOST_LINES:]
+
+
+def _line(record: bytes) -> KernelLine | None:
+    """A record's text with its time; ``None`` where it is of no concern."""
     head, _, text = record.decode(errors="replace").partition(";")
     fields = head.split(",")
-    if len(fields) < 3 or not (fields[2].isascii() and fields[2].isdigit()):
-        return ""
+    if len(fields) < 3 or not (fields[2].isascii() and fields[2].isdigit() and len(fields[2]) < 20):
+        return None
     line = text.split("\n", 1)[0]
-    return line if int(fields[2]) / 1e6 >= since_seconds - SLACK_SECONDS and _OURS.search(line) else ""
+    return KernelLine(int(fields[2]) / 1e6, line) if _OURS.search(line) else None

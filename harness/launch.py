@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -33,8 +34,9 @@ from harness.inside import (
     in_process,
     local_run,
 )
-from harness.kernel_log import kernel_seconds, read_kernel_log
+from harness.kernel_log import KernelText
 from harness.models import Models
+from harness.patience import Limits, limits_of, most_seconds
 from harness.records import (
     DEFAULT_WARM_PASSES,
     WITHOUT_ACCURACY,
@@ -52,7 +54,8 @@ from harness.records import (
     number,
 )
 from harness.telemetry import read_telemetry
-from harness.verdict import judge
+from harness.verdict import judge, with_kept_cache
+from harness.watch import Watch
 
 PLAN = "plan.json"
 EXCHANGE = "exchange"
@@ -67,7 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     warm_passes: int = DEFAULT_WARM_PASSES
     label: str | None = None
     timeout_seconds: float | None = None
-    """``None``: ten times the audio's length for each pass, at least ten minutes."""
+    """For the whole launch; ``None``: see `harness.patience.limits_of`."""
+    reckoned_seconds: float | None = None
+    """What a task is reckoned to take at most; ``None``: ten times the audio's length for each pass, at least ten minutes."""
     memory_bytes: int | None = None
     last_stage: str = "verify"
     flags: tuple[str, ...] = ()
@@ -76,7 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A number or a PCI address; ``None``: not chosen"""
     steps: tuple[str, ...] = ()
     """Of the probe, behind the device stage."""
-    step_timeout_seconds: float = 300.0
+    step_timeout_seconds: float | None = None
+    """``None``: see `harness.patience.limits_of`."""
     task: str = ""
     """Of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
     options: Mapping[str, Any] = {}
@@ -118,12 +124,14 @@ def prepare_launch(
     local = engine.name == "local"
     if cell.pipeline.name in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
         audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
-    cache_key = _cache_key(cell, built, engine, host, settings) if settings.caches == "keep" else ""
+    kept_key = _cache_key(cell, built, engine, host, settings)
+    cache_key = kept_key if settings.caches == "keep" else ""
     cache_folder = _caches_folder(launch_id, cache_key)
     mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, cache_folder, *settings.folders.values())
     # A run for reference is one on the CPU, whatever the image was built for: it is handed no device.
     handed = None if settings.purpose == "reference" else family
     devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
+    limits = _limits(settings, audio, family=handed, device=devices.device)
     places_inside = in_process(audio, models, exchange, cache_folder) if local else IN_CONTAINER
     request = Request(
         launch=launch_id,
@@ -138,7 +146,9 @@ def prepare_launch(
         embedding_batch_size=cell.pipeline.embedding_batch_size,
         threads=cell.variant.threads,
         steps=settings.steps,
-        step_timeout_seconds=settings.step_timeout_seconds,
+        step_timeout_seconds=limits.step_seconds,
+        compiling_step_timeout_seconds=limits.compiling_step_seconds,
+        first_pass_seconds=limits.first_pass_seconds,
         knobs=cell.variant.guest,
         unset=cell.variant.unset,
         task=settings.task,
@@ -160,7 +170,7 @@ def prepare_launch(
         host=host,
         device=devices.device,
         last_stage=settings.last_stage,
-        timeout_seconds=settings.timeout_seconds or max(600.0, 10 * audio.seconds * (1 + settings.warm_passes)),
+        timeout_seconds=limits.whole_seconds,
         memory_limit_bytes=settings.memory_bytes,
         relaxations=tuple(f"{r.what}: {r.reason} ({r.source})" for r in devices.relaxations),
         flags="" if local else flags_text(settings.flags),
@@ -174,6 +184,8 @@ def prepare_launch(
         arm=cell.arm,
         caches=settings.caches,
         cache_key=cache_key,
+        first_pass_seconds=limits.first_pass_seconds,
+        keeps_as=kept_key if limits.first_pass_seconds is not None and not cache_key else "",
     )
     environment = guest_environment(cell, models, places_inside)
     if local:
@@ -198,38 +210,49 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
     os.replace(part, folder / PLAN)
     cache_folder = _caches_folder(plan.id, plan.cache_key)
     cache_record = caches.begin(plan, cache_folder)
-    with engine.watch(
-        prepared.run,
-        into=folder / TELEMETRY,
-        gpu=plan.gpu,
-        is_nvidia=plan.image.family == "cuda",
-        quiet_seconds=quiet_seconds,
-        is_thorough=plan.task == "calibrate",  # each size is held for a few seconds alone
-    ):
-        kernel_begun = kernel_seconds()
-        begun, monotonic_begun = time.time(), time.monotonic()
-        exit_record, stats = _run_with_stats(prepared, engine)
-        wall_seconds = time.monotonic() - monotonic_begun
-    launch = conclude(plan, exit_record, begun=begun, kernel_log=read_kernel_log(kernel_begun))
+    with contextlib.closing(engine.kernel_log.follow()) as kernel_log:
+        with engine.watch(
+            prepared.run,
+            into=folder / TELEMETRY,
+            gpu=plan.gpu,
+            is_nvidia=plan.image.family == "cuda",
+            quiet_seconds=quiet_seconds,
+            is_thorough=plan.task == "calibrate",  # each size is held for a few seconds alone
+        ):
+            watch = Watch(plan, prepared.run.exchange, kernel_log)
+            begun, monotonic_begun = time.time(), time.monotonic()
+            exit_record, stats = _run_with_stats(prepared, engine, watch)
+            wall_seconds = time.monotonic() - monotonic_begun
+        said = kernel_log.read()
+    launch = conclude(plan, exit_record, begun=begun, kernel_log=said)
+    caches_record = caches.finish(
+        plan, cache_folder, cache_record, came_through=bool(launch.ends("cold")), ended_because=exit_record.ended_because
+    )
     return msgspec.structs.replace(
         launch,
+        verdict=with_kept_cache(launch.verdict, exit_record, caches_record),
         wall_seconds=wall_seconds if exit_record.started else None,
-        caches=caches.finish(plan, cache_folder, cache_record, came_through=bool(launch.ends("cold"))),
+        caches=caches_record,
         engine_stats=stats,
     )
 
 
-def _run_with_stats(prepared: Prepared, engine: Engine) -> tuple[ExitRecord, Telemetry | None]:
+def _run_with_stats(prepared: Prepared, engine: Engine, watch: Watch) -> tuple[ExitRecord, Telemetry | None]:
     """Run it, and for a calibration hear what the container engine says of its memory meanwhile."""
-    plan = prepared.plan
+    plan, most = prepared.plan, most_seconds(prepared.plan)
     if plan.task != "calibrate" or engine.record.name == "local":
-        return engine.run(prepared.run, timeout_seconds=plan.timeout_seconds), None
-    with watch_stats(engine, prepared.run.name) as watch:
-        exit_record = engine.run(prepared.run, timeout_seconds=plan.timeout_seconds)
-    return exit_record, watch.taken
+        return engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up), None
+    with watch_stats(engine, prepared.run.name) as stats:
+        exit_record = engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up)
+    return exit_record, stats.taken
 
 
-def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: str = "") -> Launch:
+NO_KERNEL_LOG = KernelText()
+
+
+def conclude(
+    plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: KernelText = NO_KERNEL_LOG
+) -> Launch:
     """The launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: nobody looked."""
     exchange = launches_folder() / plan.id / EXCHANGE
     journal, log_tail = read_events(exchange), read_log_tail(exchange)
@@ -250,12 +273,13 @@ def conclude(plan: Plan, exit_record: ExitRecord, *, begun: float | None = None,
             options=plan.options,
             device=plan.device,
             log_tail=log_tail,
-            kernel_log=with_firmware(kernel_log, plan.host),
+            kernel_log=with_firmware(kernel_log.text, plan.host),
         ),
         start_seconds=first - begun if first is not None and begun is not None else None,
         journal=journal,
         log_tail=log_tail,
-        kernel_log=clean_text(kernel_log),
+        kernel_log=clean_text(kernel_log.text),
+        kernel_log_refused=clean_text(kernel_log.refused),
         telemetry=read_telemetry(launches_folder() / plan.id / TELEMETRY),
     )
 
@@ -292,6 +316,19 @@ def make_folders(prepared: Prepared) -> None:
 def launches_folder() -> Path:
     """Where each launch has its folder while it runs."""
     return places.results() / "launches"
+
+
+def _limits(settings: Settings, audio: Audio, *, family: Family | None, device: str) -> Limits:
+    return limits_of(
+        audio_seconds=audio.seconds,
+        passes=1 + settings.warm_passes,
+        family=family,
+        device=device,
+        steps=settings.steps,
+        reckoned_seconds=settings.reckoned_seconds,
+        timeout_seconds=settings.timeout_seconds,
+        step_timeout_seconds=settings.step_timeout_seconds,
+    )
 
 
 def _caches_folder(launch_id: str, cache_key: str) -> Path:

@@ -13,9 +13,11 @@ from harness.energy import is_idle_known
 from harness.engines.base import BuiltImage, Engine, owner
 from harness.errors import EngineError, HostError
 from harness.exchange import without_home
+from harness.gpu_faults import gpu_events, state_of
 from harness.gpus import used_targets
 from harness.host import describe_host
 from harness.image_variables import with_remarks
+from harness.kernel_log import kernel_seconds
 from harness.launch import Prepared, Settings, conclude, execute, forget, not_launched, prepare_launch
 from harness.records import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
 from harness.request import Observer, Request
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 2.6
 """Five samples at 2 Hz of the idle host, before a campaign's first launch."""
+
+
+KERNEL_MAY_KNOW: tuple[Cause, ...] = ("gpu fault", "crash", "timeout", "out of memory", "error")
+"""Causes of which the kernel's log may say more than the guest could."""
 
 
 class Obstacle(msgspec.Struct, frozen=True):
@@ -45,6 +51,7 @@ class Launcher:
         self._store = store
         self._observer = observer
         self._announced: set[str] = set()
+        self._has_looked_at_gpu = False
         self._host = describe_host()
         self.campaign = new_id()
         self.launches: list[Launch] = []
@@ -100,6 +107,9 @@ class Launcher:
 
     def execute(self, prepared: Prepared, engine: Engine) -> Launch:
         """Run a launch; where the engine refuses, that is what became of it."""
+        uses_gpu = prepared.plan.device != "cpu"
+        if uses_gpu:
+            self._warn_of_lost_gpu(engine, prepared.plan.gpu)
         try:
             launch = execute(prepared, engine, quiet_seconds=self._quiet_seconds(prepared.plan))
         except EngineError as error:
@@ -108,7 +118,26 @@ class Launcher:
             launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
         if launch.caches is not None and launch.caches.remark:
             self._observer.announce(launch.caches.remark)
+        if uses_gpu and launch.kernel_log_refused and launch.verdict.cause in KERNEL_MAY_KNOW:
+            self.announce_once(
+                f"the kernel's log could not be read ({launch.kernel_log_refused}): `sudo dmesg` may say more of why a launch "
+                "failed; `strixbench doctor` says how to open it to you"
+            )
         return launch
+
+    def _warn_of_lost_gpu(self, engine: Engine, gpu: str | None) -> None:
+        """Say once, before the first launch on a GPU, that it does not answer any more. It is tried all the same: the kernel's log
+        says nothing of what was mended since."""
+        if self._has_looked_at_gpu:
+            return
+        self._has_looked_at_gpu = True
+        events = gpu_events(engine.kernel_log.since_boot().lines, gpu=gpu)
+        if state_of(events, now_seconds=kernel_seconds()) in ("lost", "unresponsive"):
+            worst = [event for event in events if event.is_of_whole_gpu]
+            self.announce_once(
+                f"the GPU may not answer any more: the kernel said {worst[-1].text!r}. Launches on it may hang, or compute wrong "
+                "numbers: reboot first (docs/gpu-hang.md, `strixbench doctor`)"
+            )
 
     def _quiet_seconds(self, plan: Plan) -> float:
         """Once a campaign for each set of meters, and where passes follow whose energy is of interest: later launches have the

@@ -4,7 +4,7 @@ Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
    commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
-   engine stats.
+   engine stats, limits of a first pass and why a launch was ended.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ WITHOUT_ACCURACY = ("synthetic",)
 
 Status = Literal["pass", "wrong output", "fail"]
 Purpose = Literal["result", "verify", "reference", "null"]
+Ending = Literal["time", "first pass", "gpu fault"]
+"""Why strixbench ended a launch: its time was up, that for its first pass was, or it stood still after a fault of the GPU."""
+
+TIME_IS_UP: tuple[Ending, ...] = ("time", "first pass")
+"""What of these is a matter of a limit."""
+
 Cause = Literal[
     "build",
     "engine",
@@ -134,6 +140,8 @@ class ExitRecord(Record, frozen=True, kw_only=True):
     """From its start to its end by the host's clock; ``None``: nobody looked."""
     message: str = ""
     """Why it never started."""
+    ended_because: Ending | None = None
+    """``None``: it ended by itself, or ``timed_out`` says all, as in records from before"""
 
 
 class StoppingRule(Record, frozen=True, kw_only=True):
@@ -194,6 +202,8 @@ class CacheRecord(Record, frozen=True, kw_only=True):
     """Whether the same work had come through its first pass with this cache before"""
     remark: str = ""
     """What a person should know of it"""
+    kept_as: str = ""
+    """The kept cache that its own folder has become: it was ended while it compiled"""
 
 
 class Plan(Record, frozen=True, kw_only=True):
@@ -255,6 +265,11 @@ class Plan(Record, frozen=True, kw_only=True):
     """``empty`` or ``keep``: see `CacheRecord`; empty text: from before there was a choice"""
     cache_key: str = ""
     """Of the kept cache that it was given"""
+    first_pass_seconds: float | None = None
+    """How long its first pass, which compiles kernels, was waited for from the start on; ``timeout_seconds`` then count from its
+    end. ``None``: they count from the start"""
+    keeps_as: str = ""
+    """The kept cache that its own folder of kernels becomes where it is ended in its first pass; empty: none"""
 
 
 class Telemetry(Record, frozen=True, kw_only=True):
@@ -321,7 +336,9 @@ class Launch(Record, frozen=True, kw_only=True):
     log_tail: str = ""
     """The end of what the libraries printed."""
     kernel_log: str = ""
-    """What the kernel said of GPUs and memory meanwhile; empty: nothing, or this user may not read it."""
+    """What the kernel said of GPUs and memory meanwhile; empty: nothing, or it could not be read."""
+    kernel_log_refused: str = ""
+    """Why it could not be read; empty: it was, or it is a record from before, or nobody looked"""
     telemetry: Telemetry | None = None
     """``None``: nobody sampled"""
     decision: Decision | None = None

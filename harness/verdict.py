@@ -6,10 +6,15 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from benchmarks.wire import OUTCOMES, STAGES, TASKS
-from harness.failures import find_match, recognise
+from harness.failures import Signature, find_match, recognise
+from harness.gpu_faults import gpu_events
+from harness.kernel_log import KernelLine
 from harness.ladder import judge_ladder
-from harness.records import Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain, number
+from harness.patience import FAULT_SECONDS
+from harness.records import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, der_of, exception_chain, number
 from harness.task_checks import SHORTEST_PASS_SECONDS, task_lie
 
 MOST_SUMMARY_CHARACTERS = 300
@@ -48,10 +53,9 @@ def judge(
     if wrong_torch is not None:
         signature = recognise((), wrong_torch)
         return _fail("import", "wrong torch", wrong_torch, signature=signature.id if signature else None)
-    if exit.timed_out:
-        known = recognise((), "", kernel_log=kernel_log)
+    if exit.timed_out or exit.ended_because is not None:
         where = under_way(journal) if stage in TASKS else stage
-        return _fail(stage, "timeout", f"still in {where} when the time was up; killed", signature=known.id if known else None)
+        return _judge_ended(stage, where, exit, recognise((), "", kernel_log=kernel_log), kernel_log)
     if failed is not None:
         return _judge_exception(stage, exception_chain(failed.get("chain")), log_tail)
     if _said_done(journal, task or last_stage) and exit.code in (0, None):
@@ -68,6 +72,39 @@ def judge(
     if exit.interrupted:
         return _fail(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
     return _judge_death(journal, stage, exit, log_tail, kernel_log)
+
+
+def _judge_ended(
+    stage: str,
+    where: str,
+    exit: ExitRecord,  # noqa: A002
+    known: Signature | None,
+    kernel_log: str,
+) -> Verdict:
+    """Strixbench ended it, and says why."""
+    signature = known.id if known else None
+    if exit.ended_because == "gpu fault":
+        lines = [line.strip() for line in kernel_log.splitlines() if line.strip()]
+        # Without the line, the record still has it: an engine that died took it along.
+        told = next((event.text for event in gpu_events(KernelLine(0.0, line) for line in lines)), "its lines are not at hand")
+        said = f"after a fault of the GPU {where} stood still for {FAULT_SECONDS:.0f} s; killed. The kernel: {told}"
+        return _fail(stage, "gpu fault", said, signature=signature)
+    if exit.ended_because == "first pass":
+        seconds = f"{exit.run_seconds:,.0f} s" if exit.run_seconds is not None else "its time"
+        said = f"its first pass did not end within {seconds}: still in {where}, where kernels are compiled; killed"
+        return _fail(stage, "timeout", said, signature=signature)
+    return _fail(stage, "timeout", f"still in {where} when the time was up; killed", signature=signature)
+
+
+def with_kept_cache(verdict: Verdict, exit: ExitRecord, record: CacheRecord | None) -> Verdict:  # noqa: A002
+    """The verdict on a launch that was ended in its first pass, with what became of the kernels that it had compiled."""
+    if exit.ended_because != "first pass" or record is None or not record.files_after:
+        return verdict
+    if record.mode != "keep" and not record.kept_as:
+        return verdict
+    return msgspec.structs.replace(
+        verdict, summary=f"{verdict.summary}. What was compiled is kept: run again with --caches keep"
+    )
 
 
 def reached_stage(journal: Sequence[dict[str, Any]], steps: Sequence[str] = ()) -> str:

@@ -39,6 +39,9 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     if explanation.also is not None:
         lines.append(("survived", f"{explanation.also.id}: {explanation.also.explanation}; the exception came after it"))
     lines += [("warning", f"{each.id}: {each.explanation}; {each.fix}") for each in explanation.warnings]
+    if explanation.kernel_log_refused:
+        said = f"not read ({explanation.kernel_log_refused}): `sudo dmesg` may say more"
+        lines.append(("kernel log", said))
     if explanation.failed and match is None:
         what = "the exception above" if root is not None else "the line that tells this failure from others"
         lines.append(("to add it", f"a table in harness/failures.toml with a pattern for {what}: see CONTRIBUTING.md"))

@@ -114,6 +114,8 @@ def print_launch(launch: Launch) -> None:
         lines["image ENV"] = _printable("; ".join(text_of(name, value) for name, value in others.items()))
     if launch.remarks:
         lines["remarks"] = _printable("; ".join(launch.remarks))
+    if plan.device != "cpu" and verdict.status == "fail" and (launch.kernel_log or launch.kernel_log_refused):
+        lines["kernel"] = launch.kernel_log.splitlines()[-1] if launch.kernel_log else f"not read: {launch.kernel_log_refused}"
     if plan.stopping is not None and launch.decision is not None:
         lines["launches"] = f"{rule_text(plan.stopping)}; {stop_text(plan.stopping, launch.decision) or 'go on'}"
     if plan.cool_down is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from harness.catalog import Image
-from harness.doctor import container, driver, engines, gpus, parameters, settings, supplies
+from harness.doctor import container, driver, engines, gpus, kernel_log, parameters, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding
 
@@ -40,6 +40,8 @@ CHECKS: tuple[Check, ...] = (
     driver.check_firmware,
     driver.check_module,
     parameters.check_parameters,
+    kernel_log.check_kernel_log,
+    kernel_log.check_hangs,
     settings.check_gpu_memory,
     settings.check_selinux,
     settings.check_iommu,
@@ -68,6 +70,8 @@ def this_host(images: Iterable[Image]) -> HostFacts:
     from harness.devices import obstacles_to
     from harness.doctor.read import read_facts
     from harness.engines.about import ask_engines
+    from harness.engines.kernel_journal import read_kernel_journal
+    from harness.kernel_log import KernelLog
     from harness.models import EMBEDDED, GATED, embedded_folder
 
     return read_facts(
@@ -85,6 +89,7 @@ def this_host(images: Iterable[Image]) -> HostFacts:
         gated=[name for names in GATED.values() for name in names],
         embedded=[embedded_folder() / file.name for file in EMBEDDED],
         environment=os.environ,
+        kernel_log=KernelLog(read_kernel_journal).since_boot,
         user=User(id=os.getuid(), name=_user_name(), groups=tuple(os.getgroups())),
     )
 

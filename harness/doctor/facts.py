@@ -9,6 +9,7 @@ import msgspec
 from harness.enclosure import Enclosure
 from harness.engines.about import EngineFacts
 from harness.files import ABSENT, Reading
+from harness.kernel_log import KernelText
 
 
 class User(msgspec.Struct, frozen=True):
@@ -143,6 +144,11 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Of the groups that hold a GPU: ``DMA``, ``DMA-FQ`` or ``identity``."""
     tuned: Reading = ABSENT
     platform_profile: Reading = ABSENT
+
+    kernel_log: KernelText | None = None
+    """What the kernel said of GPUs and memory since boot; ``None``: nobody looked"""
+    up_seconds: float = 0.0
+    """Since boot, by the clock of that log, when it was read"""
 
     disks: tuple[Disk, ...] = ()
     token: Literal["variable", "file"] | None = None

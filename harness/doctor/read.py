@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from harness.enclosure import find_enclosure
 from harness.engines.about import EngineFacts
 from harness.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, within
 from harness.host import gfx_name, memory_bytes
+from harness.kernel_log import KernelText, kernel_seconds
 
 _PARAMETERS = {"amdgpu": ("cwsr_enable", "gttsize", "vramlimit"), "ttm": ("pages_limit",), "amdttm": ("pages_limit",)}
 _BOOLEANS = ("container_use_devices", "container_use_dri_devices")
@@ -38,8 +39,9 @@ def read_facts(
     environment: Mapping[str, str],
     user: User,
     root: Path = Path("/"),
+    kernel_log: Callable[[], KernelText] | None = None,
 ) -> HostFacts:
-    """All facts; what cannot be read says so in its place."""
+    """All facts; what cannot be read says so in its place. ``kernel_log`` gives the kernel's log since boot."""
     system = dict(line.split("=", 1) for line in (read_file(root / "etc/os-release").text or "").splitlines() if "=" in line)
     distribution = f"{system.get('ID', '')} {system.get('ID_LIKE', '')}".replace('"', "").split()
     groups = _groups(read_file(root / "etc/group").text or "")
@@ -85,6 +87,8 @@ def read_facts(
         iommu_types=_iommu_types(root, pci),
         tuned=read_file(root / "etc/tuned/active_profile"),
         platform_profile=read_file(root / "sys/firmware/acpi/platform_profile"),
+        kernel_log=kernel_log() if kernel_log is not None else None,
+        up_seconds=kernel_seconds(),
         disks=_disks(engines),
         token=_token(environment),
         cached=tuple(name for name in gated if _is_cached(name)),

@@ -10,7 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from harness.records import EngineRecord, ExitRecord
+from harness.kernel_log import KernelLog
+from harness.records import Ending, EngineRecord, ExitRecord
 
 CAMPAIGN_LABEL = "io.strixbench.campaign"
 OWNER_LABEL = "io.strixbench.owner"
@@ -109,6 +110,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 Say = Callable[[str], None]
 """Shows one line of progress."""
 
+GiveUp = Callable[[], Ending | None]
+"""Says why a run is to be ended now; ``None``: it may go on."""
+
+GIVE_UP_SECONDS = 1.0
+"""Between two such questions."""
+
+
+def never() -> None:
+    """A run is ended by its time alone."""
+
 
 class Engine(Protocol):
     """What runs an image."""
@@ -138,8 +149,14 @@ class Engine(Protocol):
         """What a person would type to do the same run."""
         ...
 
-    def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
-        """Run it to its end, or kill it when the time is up; nothing of it stays behind, whatever happens."""
+    def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
+        """Run it to its end, or kill it when the time is up or ``give_up``, asked every second, says so; nothing of it stays
+        behind, whatever happens."""
+        ...
+
+    @property
+    def kernel_log(self) -> KernelLog:
+        """The log of the kernel that it runs on."""
         ...
 
     def memory_stats(self, name: str) -> Mapping[str, int]:

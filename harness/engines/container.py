@@ -22,26 +22,31 @@ import requests
 from docker.utils import version_gte
 
 from harness.engines.base import (
+    GIVE_UP_SECONDS,
     LOG,
     OWNER_LABEL,
     PORTABLE_LABEL,
     RECIPE_LABEL,
     BuiltImage,
+    GiveUp,
     Recipe,
     Run,
     Say,
+    never,
     owner_is_gone,
     tail_of,
 )
 from harness.engines.build_context import build_context
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
 from harness.engines.find import EngineName, Found
+from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.libpod import CREATE, cdi_names, container_specification, needs_libpod, node_paths
 from harness.engines.podman_service import PodmanService
 from harness.engines.sampling import sampling
 from harness.engines.stats import stats_memory
 from harness.errors import BuildFailed, EngineError
-from harness.records import EngineRecord, ExitRecord
+from harness.kernel_log import KernelLog
+from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
 
 CALL_TIMEOUT_SECONDS = 60
 """For any call but a build and a wait."""
@@ -163,7 +168,11 @@ class ContainerEngine:
     def command(self, run: Run) -> tuple[str, ...]:
         return container_command(self._name, run)
 
-    def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
+    @property
+    def kernel_log(self) -> KernelLog:
+        return KernelLog(read_kernel_journal)
+
+    def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
         # Podman would make a missing folder, as root, where Docker refuses.
         absent = [mount.source for mount in run.mounts if not os.path.exists(mount.source)]
         if absent:
@@ -178,7 +187,7 @@ class ContainerEngine:
             self._remove_soon(run.name)
             raise
         try:
-            return self._run_to_its_end(container, run, timeout_seconds)
+            return self._run_to_its_end(container, run, timeout_seconds, give_up=give_up)
         except docker.errors.APIError as error:
             return ExitRecord(started=False, message=f"{self._name} could not run it: {error.explanation}")
         except requests.exceptions.RequestException as error:
@@ -305,7 +314,7 @@ class ContainerEngine:
             docker.errors.create_api_error_from_http_exception(error)  # raises the SDK's own error
         return str(answer.json()["Id"])
 
-    def _run_to_its_end(self, container: str, run: Run, timeout_seconds: float) -> ExitRecord:
+    def _run_to_its_end(self, container: str, run: Run, timeout_seconds: float, *, give_up: GiveUp) -> ExitRecord:
         """Start a created container and see it end."""
         api = self._client.api
         if run.memory_bytes and not api.inspect_container(container)["HostConfig"].get("Memory"):
@@ -319,9 +328,9 @@ class ContainerEngine:
             except docker.errors.APIError as error:
                 return ExitRecord(started=False, message=f"{self._name} could not start it: {error.explanation}")
             begun = time.monotonic()
-            said, timed_out = _read_to_end(stream, timeout_seconds)
+            said, ended_because = _read_to_end(stream, timeout_seconds, give_up)
             run_seconds = time.monotonic() - begun
-        if timed_out:
+        if ended_because is not None:
             # It may end between the question and the shot.
             with contextlib.suppress(docker.errors.APIError):
                 api.kill(container, signal="SIGKILL")
@@ -329,8 +338,9 @@ class ContainerEngine:
         _keep_first_words(run.exchange / LOG, said)
         return ExitRecord(
             started=True,
-            code=128 + signal.SIGKILL if timed_out else int(state["ExitCode"]),
-            timed_out=timed_out,
+            code=128 + signal.SIGKILL if ended_because is not None else int(state["ExitCode"]),
+            timed_out=ended_because in TIME_IS_UP,
+            ended_because=ended_because,
             out_of_memory=bool(state.get("OOMKilled")),
             run_seconds=run_seconds,
         )
@@ -412,18 +422,21 @@ def _attached(api: docker.APIClient, container: str) -> Iterator[Any]:
         socket.close()
 
 
-def _read_to_end(stream: Any, timeout_seconds: float) -> tuple[bytes, bool]:
-    """The last words on an attached stream, and whether the time was up before its end."""
+def _read_to_end(stream: Any, timeout_seconds: float, give_up: GiveUp) -> tuple[bytes, Ending | None]:
+    """The last words on an attached stream, and why it was left before its end; ``None``: it ended."""
     deadline = time.monotonic() + timeout_seconds
-    said = b""
+    asked, said = time.monotonic(), b""
     while (left := deadline - time.monotonic()) > 0:
-        # No more than a day at once: select takes no larger number everywhere.
-        if select.select([stream], [], [], min(left, 86_400.0))[0]:
+        if select.select([stream], [], [], min(left, GIVE_UP_SECONDS))[0]:
             data = stream.recv(1 << 16)
             if not data:
-                return said, False
+                return said, None
             said = (said + data)[-MOST_LAST_WORDS_BYTES:]
-    return said, True
+        if time.monotonic() - asked >= GIVE_UP_SECONDS:  # whoever prints without end is asked about no more often
+            asked = time.monotonic()
+            if (why := give_up()) is not None:
+                return said, why
+    return said, "time"
 
 
 def _keep_first_words(log: Path, said: bytes) -> None:

@@ -22,20 +22,25 @@ from pathlib import Path
 
 from harness import places
 from harness.engines.base import (
+    GIVE_UP_SECONDS,
     OWNER_LABEL,
     BuiltImage,
+    GiveUp,
     Recipe,
     Run,
     Say,
+    never,
     owner,
     owner_is_gone,
     shell_wrapped,
     tail_of,
     without_tokens,
 )
+from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.sampling import sampling
 from harness.errors import BuildFailed, HostError
-from harness.records import EngineRecord, ExitRecord
+from harness.kernel_log import KernelLog
+from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
 
 COMPLETE = "strixbench.json"
 """Written last: an environment without it was never finished."""
@@ -97,7 +102,11 @@ class Local:
         wrapped = _wrapped(run)
         return ("env", "-i", "-C", run.working_directory, *variables, *wrapped)
 
-    def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
+    @property
+    def kernel_log(self) -> KernelLog:
+        return KernelLog(read_kernel_journal)
+
+    def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
         environment = {**run.environment, OWNER_VARIABLE: run.labels.get(OWNER_LABEL, ""), NAME_VARIABLE: run.name}
         if not Path(run.argv[0]).exists():
             return ExitRecord(started=False, message=f"no virtual environment at {Path(run.argv[0]).parent.parent}")
@@ -112,14 +121,17 @@ class Local:
             start_new_session=True,
         )
         try:
-            code = process.wait(timeout=timeout_seconds)
-        except subprocess.TimeoutExpired:
+            ended = _wait(process, begun + timeout_seconds, give_up)
             seconds = time.monotonic() - begun
-            return ExitRecord(started=True, timed_out=True, code=128 + signal.SIGKILL, run_seconds=seconds)
         finally:
             _kill_session(process)
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
-        return ExitRecord(started=True, code=128 - code if code < 0 else code, run_seconds=time.monotonic() - begun)
+        if isinstance(ended, str):
+            timed_out = ended in TIME_IS_UP
+            return ExitRecord(
+                started=True, timed_out=timed_out, code=128 + signal.SIGKILL, run_seconds=seconds, ended_because=ended
+            )
+        return ExitRecord(started=True, code=128 - ended if ended < 0 else ended, run_seconds=seconds)
 
     def memory_stats(self, name: str) -> Mapping[str, int]:
         """None: a process has no engine that keeps any."""
@@ -222,6 +234,17 @@ def _steps(recipe: Recipe, folder: Path) -> tuple[tuple[str, ...], ...]:
         (*pip, "--no-deps", *wheels, "--require-hashes", "--requirement", lock),
         (python, finish, arguments["FAMILY"], arguments["TORCH"], arguments["EXPECTED"]),
     )
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float, give_up: GiveUp) -> int | Ending:
+    """The exit status of a process, or why it is to be ended. ``deadline``: of `time.monotonic`."""
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            return process.wait(timeout=min(left, GIVE_UP_SECONDS))
+        except subprocess.TimeoutExpired:
+            if (why := give_up()) is not None:
+                return why
+    return "time"
 
 
 def _wrapped(run: Run) -> tuple[str, ...]:

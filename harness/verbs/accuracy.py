@@ -92,7 +92,8 @@ def accuracy(
             task=TASK,
             options=_options(laid, name=name, collar_seconds=collar),
             folders={"corpus": laid.path},
-            timeout_seconds=_limit_seconds(laid, 0),
+            timeout_seconds=_limit_seconds(laid, 0) if limit else None,
+            reckoned_seconds=_limit_seconds(laid, 0),
             label=label,
             memory_bytes=memory_bytes,
             flags=relaxed,
@@ -224,10 +225,16 @@ def going_on(request: Request, ended: Launch, laid: CorpusFolder, first: int) ->
 
     (image,) = [image for image in request.images if image.name == ended.image]
     options = {**request.settings.options, "first": first}
+    reckoned = _limit_seconds(laid, first)
     return msgspec.structs.replace(
         request,
         # What the first launch found out need not be found out again.
         images=(msgspec.structs.replace(image, family=image.family or ended.plan.image.family),),
         gfx=ended.plan.variant.split("+")[0],
-        settings=msgspec.structs.replace(request.settings, options=options, timeout_seconds=_limit_seconds(laid, first)),
+        settings=msgspec.structs.replace(
+            request.settings,
+            options=options,
+            timeout_seconds=None if request.settings.timeout_seconds is None else reckoned,
+            reckoned_seconds=reckoned,
+        ),
     )

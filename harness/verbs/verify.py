@@ -64,7 +64,7 @@ def verify_images(
     )
     if ladder:
         settings = msgspec.structs.replace(
-            settings, last_stage="device", task="ladder", options=options, timeout_seconds=limit or RUNG_SECONDS * (1 + rungs)
+            settings, last_stage="device", task="ladder", options=options, reckoned_seconds=RUNG_SECONDS * (1 + rungs)
         )
     request = Request(
         images=chosen,

@@ -102,6 +102,19 @@ def test_a_death_costs_one_step(tmp_path: Path, death: str) -> None:
         assert verdict.cause == cause
 
 
+def test_a_step_that_compiles_has_longer_until_one_hangs_for_that_long(tmp_path: Path) -> None:
+    slow = "import time; time.sleep(4)"
+    stubs = Stubs(misbehave={"step conv2d": slow, "step gemm": slow, "step lstm": HANG, "step segmentation": slow})
+    ended = stepped(
+        tmp_path,
+        stubs,
+        steps=("gemm", "conv2d", "lstm", "segmentation"),
+        step_timeout_seconds=1.5,
+        compiling_step_timeout_seconds=12.0,
+    )
+    assert outcomes(ended) == {"gemm": "timeout", "conv2d": "ok", "lstm": "timeout", "segmentation": "timeout"}
+
+
 def test_the_exception_of_a_step_is_kept_whole(tmp_path: Path) -> None:
     code = "raise ValueError('outer') from OSError('the root')"
     ended = stepped(tmp_path, Stubs(misbehave={"step gemm": code}), steps=("gemm",))

@@ -16,9 +16,10 @@ import msgspec
 
 from benchmarks.wire import JOURNAL, STAGES, STEPS
 from harness.audio import Audio
-from harness.engines.base import BuiltImage, Recipe, Run, Say
+from harness.engines.base import BuiltImage, GiveUp, Recipe, Run, Say, never
 from harness.errors import BuildFailed, EngineError
 from harness.host_records import HostRecord
+from harness.kernel_log import KernelLog
 from harness.models import Models
 from harness.records import EngineRecord, ExitRecord, ImageRecord, Launch, Plan, Verdict, WorkloadRecord
 from harness.verdict import judge
@@ -333,7 +334,12 @@ class FakeEngine:
     def command(self, run: Run) -> tuple[str, ...]:
         return ("fake-engine", "run", run.name, run.image, *run.argv)
 
-    def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
+    @property
+    def kernel_log(self) -> KernelLog:
+        """One without a line."""
+        return KernelLog(device=os.devnull)
+
+    def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
         self.runs.append(run)
         return self.guest(run)
 

@@ -163,6 +163,119 @@ def test_a_cache_above_its_limit_is_emptied_and_that_is_said(monkeypatch: pytest
     assert (launch().files_before, launch().remark) == (0, "")
 
 
+# What is ended while it compiles
+
+OWN = a_plan(caches="empty", keeps_as=KEY, first_pass_seconds=3600.0)
+
+
+def ended(folder: Path, plan: Plan = OWN, *, because: Any = "first pass", writes: int = 3) -> CacheRecord:
+    """What is recorded of a launch with a folder of its own that was ended."""
+    record = caches.begin(plan, folder)
+    for number in range(writes):
+        (folder / "miopen-kernels" / str(number)).write_bytes(b"0123456789")
+    found = caches.finish(plan, folder, record, came_through=False, ended_because=because)
+    assert found is not None
+    return found
+
+
+def test_what_an_ended_first_pass_compiled_becomes_the_kept_cache_and_the_next_launch_goes_on_with_it(tmp_path: Path) -> None:
+    record = ended(tmp_path / "own")
+    assert record.kept_as == KEY
+    assert record.remark == (
+        f"the kernels that it compiled until then (3 files, 0.0 GiB) are kept as {KEY}: run again with --caches keep, "
+        "which goes on with them"
+    )
+    assert not (tmp_path / "own").exists()
+    assert (caches.kept_folder() / KEY).stat().st_mode & 0o777 == 0o700
+    (found,) = caches.kept()
+    assert (found.key, found.image, found.size.files) == (KEY, "cpu", 3)
+    again = launch()
+    assert (again.files_before, again.seen_before) == (3, False)  # half a cache is no warm one
+
+
+def test_a_kept_cache_that_is_there_already_is_never_overwritten(tmp_path: Path) -> None:
+    launch(writes=1)
+    (kept,) = (path.name for path in (caches.files_of(KEY) / "comgr").iterdir())
+    record = ended(tmp_path / "own")
+    assert record.kept_as == ""
+    assert f"there is a kept cache {KEY} already" in record.remark
+    assert [path.name for path in caches.files_of(KEY).rglob("*") if path.is_file()] == [kept]
+    assert not (tmp_path / "own").exists()
+
+
+@pytest.mark.parametrize(
+    ("plan", "because", "writes"),
+    [
+        (OWN, None, 3),
+        (OWN, "time", 3),
+        (OWN, "gpu fault", 3),
+        (OWN, "first pass", 0),
+        (a_plan(caches="empty"), "first pass", 3),
+    ],
+    ids=["it ended by itself", "later", "of a fault", "nothing compiled", "a plan from before"],
+)
+def test_nothing_else_of_an_own_folder_is_kept(tmp_path: Path, plan: Plan, because: Any, writes: int) -> None:
+    assert ended(tmp_path / "own", plan, because=because, writes=writes).kept_as == ""
+    assert caches.kept() == ()
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_folder_above_the_limit_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches, "MOST_KEPT_FILES", 2)
+    record = ended(tmp_path / "own")
+    assert "too many to be kept" in record.remark
+    assert caches.kept() == ()
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_link_in_the_folder_s_place_is_not_moved_into_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").write_text("not the launch's")
+    folder = tmp_path / "own"
+    record = caches.begin(OWN, folder)
+    caches.remove_folder(folder)
+    folder.symlink_to(tmp_path / "elsewhere")
+    found = caches.finish(OWN, folder, record, came_through=False, ended_because="first pass")
+    assert found is not None
+    assert found.kept_as == ""
+    assert caches.kept() == ()
+    assert (tmp_path / "elsewhere" / "file").exists()
+
+
+def test_links_in_the_folder_are_moved_as_links(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    record = caches.begin(OWN, tmp_path / "own")
+    (tmp_path / "own" / "comgr" / "kernel").write_bytes(b"0123456789")
+    (tmp_path / "own" / "link").symlink_to(tmp_path / "precious")
+    assert caches.finish(OWN, tmp_path / "own", record, came_through=False, ended_because="first pass")
+    assert (caches.files_of(KEY) / "link").is_symlink()
+    caches.clear(caches.kept())
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_where_the_cache_cannot_be_written_the_message_says_how_to_keep_it_the_next_time(tmp_path: Path) -> None:
+    caches.kept_folder().parent.mkdir(parents=True)
+    caches.kept_folder().write_text("no folder")
+    record = ended(tmp_path / "own")
+    assert record.kept_as == ""
+    assert "could not be kept" in record.remark
+    assert "--caches keep" in record.remark
+
+
+def test_a_kept_cache_stays_when_its_launch_is_ended_or_its_harness_dies() -> None:
+    folder = caches.files_of(KEY)
+    record = caches.begin(KEPT, folder)
+    (folder / "comgr" / "a").write_bytes(b"0123456789")
+    assert caches.finish(KEPT, folder, record, came_through=False, ended_because="first pass") is not None
+    caches.begin(KEPT, folder)
+    (folder / "comgr" / "b").write_bytes(b"0123456789")  # and nobody comes to its end: SIGKILL
+    again = caches.begin(KEPT, folder)
+    assert again is not None
+    assert (again.files_before, again.seen_before) == (2, False)
+    (found,) = caches.kept()
+    assert found.size.files == 2
+
+
 # What a container may have put there
 
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
 
 from harness.explain import Explanation, explain_launch, explain_text
 from harness.host_records import CardRecord, HostRecord
+from harness.kernel_log import KernelLine, KernelText
 from harness.launch import conclude, not_launched
 from harness.records import ExitRecord
 from reports.explanation import explanation_data, explanation_lines, printable
+from reports.terminal import print_launch
 from tests.unit.real_hosts import DMESG_BOOT, DMESG_MES_83, FRAMEWORK_FIRMWARE
 from tests.unit.samples import HOST, a_failed_launch, a_launch, a_link, a_plan, journal_until, passing_journal
 
@@ -84,7 +87,8 @@ def test_two_faults_that_leave_the_same_lines_are_told_apart_by_the_firmware_in_
 )
 def test_a_launch_s_fault_is_judged_with_the_firmware_of_its_host(version: str, signature: str) -> None:
     plan = a_plan(family="rocm", host=with_mes(version))
-    launch = conclude(plan, ExitRecord(started=True, code=134), kernel_log=DMESG_MES_83)
+    said = KernelText(tuple(KernelLine(0.0, line) for line in DMESG_MES_83.splitlines()))
+    launch = conclude(plan, ExitRecord(started=True, code=134), kernel_log=said)
     assert launch.verdict.signature == signature
     assert launch.kernel_log == DMESG_MES_83, "what the kernel said is stored as it is"
     assert signature_of(explain_launch(launch)) == signature
@@ -139,6 +143,27 @@ def test_a_launch_that_passed_has_no_failure_but_may_have_warnings() -> None:
     assert (explanation.failed, explanation.match) == (False, None)
     assert [each.id for each in explanation.warnings] == ["std-of-one-frame"]
     assert explanation_lines(explanation)[0] == "failure    none: this launch came to its end in verify"
+
+
+@pytest.mark.parametrize("ended", ["time", "first pass", None])
+def test_what_strixbench_killed_was_not_killed_for_memory(ended: Any) -> None:
+    killed = ExitRecord(started=True, code=137, timed_out=True, ended_because=ended)
+    assert explain_launch(a_launch(journal=journal_until("warm"), exit=killed)).match is None
+
+
+def test_that_the_kernel_s_log_was_not_read_is_said_of_a_failure_on_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "/dev/kmsg is closed to this user (kernel.dmesg_restrict)"
+    dead = a_launch(
+        a_plan(family="rocm"), journal=journal_until("cold", hip="7.2.26015"), exit=ExitRecord(started=True, code=134)
+    )
+    unread = msgspec.structs.replace(dead, kernel_log_refused=why)
+    told = [line for line in explanation_lines(explain_launch(unread)) if line.startswith("kernel log")]
+    assert told == [f"kernel log not read ({why}): `sudo dmesg` may say more"]
+    assert not any(line.startswith("kernel log") for line in explanation_lines(explain_launch(dead)))
+    print_launch(unread)
+    assert f"kernel    not read: {why}" in capsys.readouterr().out
+    on_cpu = msgspec.structs.replace(unread, plan=a_plan(family="cpu"))
+    assert not any(line.startswith("kernel log") for line in explanation_lines(explain_launch(on_cpu)))
 
 
 def test_a_silent_death_is_explained_by_its_exit_code_and_says_so() -> None:

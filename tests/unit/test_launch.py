@@ -15,10 +15,21 @@ from harness.devices import DeviceRequest
 from harness.engines.base import OWNER_LABEL, BuiltImage, Run, owner
 from harness.engines.command import container_command
 from harness.inside import container_run, container_user
+from harness.kernel_log import KernelLog
 from harness.launch import PLAN, Prepared, Settings, conclude, execute, forget, launches_folder, not_launched, prepare_launch
 from harness.models import Models
 from harness.records import EngineRecord, ExitRecord, Plan
-from tests.unit.samples import HOST, FakeEngine, an_audio, fails_at_import, passes, some_models, write_journal, write_rttm
+from tests.unit.samples import (
+    HOST,
+    FakeEngine,
+    an_audio,
+    fails_at_import,
+    journal_until,
+    passes,
+    some_models,
+    write_journal,
+    write_rttm,
+)
 
 BUILT = BuiltImage(id="sha256:1234", digests=("registry/x@sha256:1",))
 PODMAN = EngineRecord(name="podman", version="5.7.0")
@@ -51,8 +62,7 @@ def prepared(
         models=models or some_models(folder),
         settings=settings or Settings(),
         host=HOST,
-        family="cpu",
-        **{"owned_by": owner(), **more},
+        **{"family": "cpu", "owned_by": owner(), **more},
     )
 
 
@@ -191,6 +201,63 @@ def test_a_launch_gets_ten_times_its_audio_for_each_pass_and_at_least_ten_minute
 ) -> None:
     settings = Settings(warm_passes=passes_, timeout_seconds=timeout)
     assert prepared(tmp_path, audio=an_audio(tmp_path, seconds=seconds), settings=settings).plan.timeout_seconds == expected
+
+
+def on_rocm(folder: Path, settings: Settings | None = None, **more: Any) -> Prepared:
+    cell = a_cell(load_catalog().images["rocm72"], variant="native")
+    return prepared(folder, cell, settings=settings, **{"family": "rocm", **more})
+
+
+def test_a_first_pass_on_rocm_is_waited_for_an_hour_and_its_kernels_have_a_place_to_stay(tmp_path: Path) -> None:
+    found = on_rocm(tmp_path)
+    assert (found.plan.first_pass_seconds, found.plan.timeout_seconds) == (3600.0, 1200.0)
+    assert found.request.first_pass_seconds == 3600.0
+    assert found.plan.cache_key == ""
+    kept = on_rocm(tmp_path, Settings(caches="keep")).plan
+    assert kept.cache_key == found.plan.keeps_as != ""
+    assert kept.keeps_as == ""
+
+
+def test_a_limit_of_the_user_s_and_a_run_on_the_cpu_know_no_first_pass(tmp_path: Path) -> None:
+    for found in (
+        on_rocm(tmp_path, Settings(timeout_seconds=7.0)),
+        on_rocm(tmp_path, Settings(purpose="reference")),
+        prepared(tmp_path),
+    ):
+        assert (found.plan.first_pass_seconds, found.request.first_pass_seconds, found.plan.keeps_as) == (None, None, "")
+
+
+def test_a_launch_that_is_ended_in_its_first_pass_says_so_and_that_its_kernels_are_kept(tmp_path: Path) -> None:
+    found = on_rocm(tmp_path)
+
+    def guest(run: Run) -> ExitRecord:
+        write_journal(run.exchange, journal_until("cold", hip="7.2.26015"))
+        (run.exchange.parent / "caches" / "miopen-kernels" / "a").write_bytes(b"0123456789")
+        return ExitRecord(started=True, code=137, timed_out=True, run_seconds=3600.4, ended_because="first pass")
+
+    launch = execute(found, FakeEngine(guest))
+    assert (launch.verdict.stage, launch.verdict.cause) == ("cold", "timeout")
+    assert launch.verdict.summary == (
+        "its first pass did not end within 3,600 s: still in cold, where kernels are compiled; killed. "
+        "What was compiled is kept: run again with --caches keep"
+    )
+    assert launch.caches is not None
+    assert launch.caches.kept_as == found.plan.keeps_as
+    again = execute(on_rocm(tmp_path, Settings(caches="keep")), FakeEngine(passes))
+    assert again.caches is not None
+    assert again.caches.files_before == 1
+
+
+def test_why_the_kernel_s_log_was_not_read_is_recorded(tmp_path: Path) -> None:
+    class Closed(FakeEngine):
+        """A fake engine on a host whose kernel log is closed."""
+
+        @property
+        def kernel_log(self) -> KernelLog:
+            return KernelLog(device="/nowhere/kmsg")
+
+    assert execute(prepared(tmp_path), Closed()).kernel_log_refused == "/nowhere/kmsg: No such file or directory"
+    assert execute(prepared(tmp_path), FakeEngine()).kernel_log_refused == ""
 
 
 def test_a_container_never_runs_as_the_host_s_root() -> None:

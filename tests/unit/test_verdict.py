@@ -6,8 +6,8 @@ from typing import Any, get_args
 import pytest
 
 from benchmarks.wire import STAGES
-from harness.records import Cause, ExitRecord, Verdict
-from harness.verdict import MOST_SUMMARY_CHARACTERS, judge, reached_stage
+from harness.records import CacheRecord, Cause, ExitRecord, Verdict
+from harness.verdict import MOST_SUMMARY_CHARACTERS, judge, reached_stage, with_kept_cache
 from tests.unit.samples import Event, a_link, failing_journal, journal_until, passing_journal
 
 WELL = ExitRecord(started=True, code=0)
@@ -200,6 +200,58 @@ def test_what_the_engine_refused_to_start_is_the_engine_s_failure() -> None:
 def test_a_launch_whose_time_was_up_names_the_stage_that_it_hung_in() -> None:
     verdict = judged(journal_until("load"), ExitRecord(started=True, code=137, timed_out=True))
     assert (verdict.status, verdict.stage, verdict.cause) == ("fail", "load", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("ended", "cause", "said"),
+    [
+        ("time", "timeout", "still in cold when the time was up; killed"),
+        (
+            "first pass",
+            "timeout",
+            "its first pass did not end within 3,600 s: still in cold, where kernels are compiled; killed",
+        ),
+        (
+            "gpu fault",
+            "gpu fault",
+            "after a fault of the GPU cold stood still for 60 s; killed. The kernel: amdgpu 0000:c5:00.0: amdgpu: "
+            "MES failed to respond to msg=REMOVE_QUEUE",
+        ),
+    ],
+)
+def test_a_launch_that_was_ended_says_why(ended: Any, cause: str, said: str) -> None:
+    kernel = (
+        "amdgpu 0000:c5:00.0: amdgpu: Freeing queue vital buffer 0x7f2e70800000, queue evicted\n"
+        "amdgpu 0000:c5:00.0: amdgpu: MES failed to respond to msg=REMOVE_QUEUE"
+    )
+    exit_ = ExitRecord(started=True, code=137, timed_out=ended != "gpu fault", run_seconds=3600.2, ended_because=ended)
+    verdict = judged(journal_until("cold", hip="7.2.26015"), exit_, family="rocm", kernel_log=kernel)
+    assert (verdict.stage, verdict.cause, verdict.summary) == ("cold", cause, said)
+    assert verdict.signature == "kernel-mes-unresponsive"
+
+
+def test_a_fault_whose_lines_are_gone_is_still_one() -> None:
+    verdict = judged(
+        journal_until("cold", hip="7.2.26015"), ExitRecord(started=True, code=137, ended_because="gpu fault"), family="rocm"
+    )
+    assert (verdict.cause, verdict.signature) == ("gpu fault", None)
+
+
+@pytest.mark.parametrize(
+    ("ended", "record", "is_said"),
+    [
+        ("first pass", CacheRecord(mode="keep", files_after=2), True),
+        ("first pass", CacheRecord(mode="empty", files_after=2, kept_as="key"), True),
+        ("first pass", CacheRecord(mode="empty", files_after=2), False),
+        ("first pass", CacheRecord(mode="keep", files_after=0), False),
+        ("first pass", None, False),
+        ("time", CacheRecord(mode="keep", files_after=2), False),
+    ],
+)
+def test_that_kernels_are_kept_is_said_where_they_are(ended: Any, record: CacheRecord | None, is_said: bool) -> None:
+    verdict = Verdict(status="fail", stage="cold", cause="timeout", summary="killed")
+    told = with_kept_cache(verdict, ExitRecord(started=True, ended_because=ended), record)
+    assert ("run again with --caches keep" in told.summary) is is_said
 
 
 def test_the_kernel_s_word_on_memory_is_believed() -> None:

@@ -1,0 +1,41 @@
+"""A process that spins in its first pass, ended for real. The same in containers: tests/engines/test_first_pass.py."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.engines.base import OWNER_LABEL, Run, owner
+from harness.engines.local import Local, clean_environment
+from harness.launch import execute
+from tests.first_pass import a_spinning_launch, check_continued, check_ended_and_kept
+
+
+@pytest.fixture(autouse=True)
+def _own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STRIXBENCH_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("STRIXBENCH_CACHE", str(tmp_path / "cache"))
+
+
+def a_run() -> Run:
+    """A process of this Python."""
+    return Run(
+        name=f"strixbench-test-{time.monotonic_ns()}",
+        image="local",
+        argv=(sys.executable,),
+        environment=clean_environment({}),
+        mounts=(),
+        working_directory="/",
+        exchange=Path("/nowhere"),
+        labels={OWNER_LABEL: owner()},
+    )
+
+
+def test_a_process_that_spins_in_its_first_pass_is_ended_and_what_it_compiled_is_there_for_the_next() -> None:
+    engine = Local()
+    check_ended_and_kept(execute(a_spinning_launch(engine.record, a_run(), python=sys.executable, inside=False), engine))
+    again = a_spinning_launch(engine.record, a_run(), python=sys.executable, inside=False, keep=True)
+    check_continued(execute(again, engine))

@@ -1,0 +1,119 @@
+"""The kernel's own log, and a process that stands in for `journalctl`: no systemd runs where this is tested."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.engines import kernel_journal
+from harness.engines.kernel_journal import read_kernel_journal
+from harness.kernel_log import KernelLine, KernelLog
+from tests.commands import REPOSITORY
+
+FAULT = "amdgpu 0000:c5:00.0: amdgpu: GPU reset begin!. Source:  3"
+
+ENTRY = (
+    '{"__CURSOR":"s=b4;i=937be;b=6181;m=2dfa3;t=5a9d5;x=4c6d","__REALTIME_TIMESTAMP":"1594109501754262",'
+    '"__MONOTONIC_TIMESTAMP":"12341993457","_BOOT_ID":"6181dc48c38142b28f911ead52591d61","MESSAGE":%s}'
+)
+"""A line of `journalctl --dmesg --output=json --output-fields=MESSAGE` (systemd.journal-fields(7), journalctl(1))."""
+
+HINT = """Hint: You are currently not seeing messages from other users and the system.
+      Users in groups 'adm', 'systemd-journal' can see all messages.
+      Pass -q to turn off this notice.
+No journal files were opened due to insufficient permissions.
+"""
+"""What journalctl tells a user without these groups (systemd, src/shared/logs-show.c)."""
+
+
+def a_fake_journalctl(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """A FAKE `journalctl`, alone on PATH: it notes how it was called, and prints what a script says."""
+    program = folder / "journalctl"
+    noted = folder / "noted"
+    program.write_text(f'#!/bin/sh\n{{ echo "$@"; /usr/bin/env; }} >{noted}\n{script}\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(folder))
+    return noted
+
+
+def test_the_lines_of_this_boot_are_asked_for_without_pager_host_name_or_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_" + "a" * 30)
+    (tmp_path / "told").write_text(
+        ENTRY % f'"{FAULT}"' + "\n" + ENTRY % "[97,109,100,255]" + "\n" + ENTRY % "null" + "\nnone\n"
+    )
+    noted = a_fake_journalctl(tmp_path, monkeypatch, f"/bin/cat {tmp_path / 'told'}")
+    said = read_kernel_journal(7)
+    assert said.lines == (KernelLine(12341.993457, FAULT), KernelLine(12341.993457, "amd\ufffd"))
+    assert said.refused == ""
+    called = noted.read_text()
+    assert called.splitlines()[0] == "--dmesg --output=json --output-fields=MESSAGE --lines=7 --no-pager"
+    assert "LC_ALL=C" in called
+    assert "hf_" not in called
+
+
+def test_a_journal_that_is_closed_to_this_user_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hint").write_text(HINT)
+    a_fake_journalctl(tmp_path, monkeypatch, f"/bin/cat {tmp_path / 'hint'} >&2; exit 1")
+    assert read_kernel_journal(7).refused == (
+        "`journalctl -k` shows nothing: No journal files were opened due to insufficient permissions."
+    )
+
+
+def test_a_journal_without_a_line_of_the_kernel_is_not_taken_for_a_silent_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_fake_journalctl(tmp_path, monkeypatch, "exit 0")
+    assert read_kernel_journal(7).refused == "`journalctl -k` shows nothing"
+
+
+def test_a_journal_that_does_not_answer_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_journal, "ANSWER_SECONDS", 0.2)
+    a_fake_journalctl(tmp_path, monkeypatch, "exec /bin/sleep 60")
+    assert read_kernel_journal(7).refused == "`journalctl -k` does not answer"
+
+
+def test_where_there_is_no_journalctl_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert read_kernel_journal(7).refused == "there is no journalctl"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may write into the kernel's log")
+def test_what_the_real_kernel_says_after_the_start_is_heard_and_nothing_from_before() -> None:
+    before, after = (f"strixbench-test: amdgpu: a line from {when}, {os.getpid()}" for when in ("before", "after"))
+    Path("/dev/kmsg").write_text(f"{before}\n")
+    followed = KernelLog().follow()
+    Path("/dev/kmsg").write_text(f"{after}\n")
+    said = followed.read()
+    followed.close()
+    assert after in said.text
+    assert before not in said.text
+    assert before in "\n".join(line.text for line in KernelLog().since_boot().lines)
+    assert said.refused == ""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+@pytest.mark.skipif(
+    Path("/proc/sys/kernel/dmesg_restrict").read_text().strip() != "1", reason="this kernel shows its log to every user"
+)
+def test_the_real_kernel_refuses_another_user_and_the_reason_is_kept() -> None:
+    code = "from harness.kernel_log import KernelLog; print(KernelLog().follow().read().refused)"
+    done = subprocess.run(
+        (
+            sys.executable,
+            "-c",
+            f"import os, sys; sys.path.insert(0, {str(REPOSITORY)!r}); import harness.kernel_log\n"
+            f"os.setgroups([]); os.setgid(65534); os.setuid(65534)\n{code}",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "/dev/kmsg is closed to this user (kernel.dmesg_restrict)\n", done.stderr
