@@ -117,8 +117,12 @@ def prepare_launch(
     family: Family | None,
     owned_by: str,
     launch_id: str | None = None,
+    root: Path = Path("/"),
 ) -> Prepared:
-    """All values of one launch; starts and writes nothing. ``built`` is ``None`` where there is no image yet."""
+    """All values of one launch; starts and writes nothing. ``built`` is ``None`` where there is no image yet.
+
+    ``root`` is where devices are looked for: tests give a tree of their own.
+    """
     launch_id = launch_id or new_id()
     exchange = launches_folder() / launch_id / EXCHANGE
     local = engine.name == "local"
@@ -130,7 +134,7 @@ def prepare_launch(
     mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, cache_folder, *settings.folders.values())
     # A run for reference is one on the CPU, whatever the image was built for: it is handed no device.
     handed = None if settings.purpose == "reference" else family
-    devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted)
+    devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted, root=root)
     limits = _limits(settings, audio, family=handed, device=devices.device)
     places_inside = in_process(audio, models, exchange, cache_folder) if local else IN_CONTAINER
     request = Request(
