@@ -11,6 +11,7 @@ from harness import places
 from harness.catalog import Image
 from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
 from harness.errors import CatalogError
+from harness.room import Room
 
 NEEDED = ("family", "torch")
 
@@ -108,16 +109,20 @@ def build_log(recipe: Recipe) -> Path:
     return places.results() / "builds" / f"{recipe.image}-{recipe.hash[:12]}.log"
 
 
-def ensure_built(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
-    """The built image, built now where it was not. Raises `BuildFailed` with the log's end."""
+def ensure_built(image: Image, engine: Engine, *, say: Say, room: Room) -> BuiltImage:
+    """The built image, built now where it was not. Raises what `rebuild` does."""
     found = engine.find_built(recipe_of(image))
-    return found if found is not None else rebuild(image, engine, say=say)
+    return found if found is not None else rebuild(image, engine, say=say, room=room)
 
 
-def rebuild(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
-    """The image, built now whether it was or not: for one that was damaged. Raises `BuildFailed` with the log's end."""
+def rebuild(image: Image, engine: Engine, *, say: Say, room: Room) -> BuiltImage:
+    """The image, built now whether it was or not: for one that was damaged.
+
+    Raises `BuildFailed` with the log's end, and `NoRoomError` before anything is fetched where a disk is too small.
+    """
     recipe = recipe_of(image)
-    built = engine.build(recipe, log=build_log(recipe), say=say)
+    with room.kept_for(image, engine):
+        built = engine.build(recipe, log=build_log(recipe), say=say)
     if image.script is None:  # what a seed's open recipe prints is not ours to believe
         remember_wheels(build_log(recipe))
     return built

@@ -15,6 +15,7 @@ from harness.catalog import Image
 from harness.engines.base import BuiltImage, Engine, Say
 from harness.errors import BuildFailed, EngineError
 from harness.records import EngineRecord
+from harness.room import Room
 
 
 class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +32,7 @@ class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_all(
-    images: Sequence[Image], *, open_engine: Callable[[Image], Engine], again: bool, jobs: int, say: Say
+    images: Sequence[Image], *, open_engine: Callable[[Image], Engine], again: bool, jobs: int, say: Say, room: Room
 ) -> Iterator[BuildOutcome]:
     """Build images, several at once where ``jobs`` says so; yields each outcome as it comes, in no order.
 
@@ -46,7 +47,7 @@ def build_all(
             engine = open_engine(image)
             opened.append(engine)
             record = engine.record
-            built = (rebuild if again else ensure_built)(image, engine, say=say)
+            built = (rebuild if again else ensure_built)(image, engine, say=say, room=room)
             engine.close()
         except BuildFailed as error:
             return BuildOutcome(image=image, engine=record, log=log, cause="build", message=str(error), log_tail=error.log_tail)

@@ -89,6 +89,8 @@ class Campaign:
                 self._recover()
                 if self._request.cool_down_seconds:
                     self._pace.note_start()
+                if len(self._request.images) > 1:
+                    self._slots.tell_builds()
                 slots = [slot for image in self._request.images for slot in self._slots.of(image)]
                 self._launch_in_rounds(slots)
                 self._try_fixes(slots)

@@ -37,6 +37,10 @@ class EngineError(HostError):
     """The container engine is absent, does not answer, or refuses."""
 
 
+class NoRoomError(EngineError):
+    """A disk is too small for what an engine is to build."""
+
+
 class ModelsError(HostError):
     """Model files are missing, or not the ones that were pinned."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.build import build_log, ensure_built, recipe_of
+from harness.build_plan import plan_lines, planned
 from harness.catalog import Cell, Family, Image
 from harness.devices import request_devices
 from harness.engines.base import BuiltImage, Engine
@@ -13,6 +14,7 @@ from harness.launch import execute, forget, not_launched
 from harness.launcher import Launcher, Obstacle
 from harness.records import EngineRecord
 from harness.request import Observer, OpenEngine, Request, engine_name
+from harness.room import Room
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -34,6 +36,21 @@ class Slots:
         self._open_engine = open_engine
         self._observer = observer
         self._engines: dict[str, Engine] = {}
+        self._room = Room(observer.announce)
+
+    def tell_builds(self) -> None:
+        """Say what is about to be fetched and built, where that is more than one image."""
+        plans = []
+        for image in self._request.images:
+            try:
+                engine = self._engine(image)
+                if image.reference is None and not self._missing_devices(image.family, engine.record):
+                    plans.append(planned(image, engine))
+            except EngineError:  # each image that needs this engine will say so
+                continue
+        if sum(not plan.is_built for plan in plans) > 1:
+            for line in plan_lines(plans):
+                self._observer.announce(line)
 
     def of(self, image: Image) -> tuple[Slot, ...]:
         """The image's cells, once it is built and its family is known; what stands in the way is stored."""
@@ -81,12 +98,16 @@ class Slots:
 
     def _lacks_devices(self, obstacle: Obstacle, family: Family) -> bool:
         """Whether this host lacks what a family needs, which is stored."""
-        settings = self._request.settings
-        missing = request_devices(family, obstacle.engine, flags=settings.flags, gpu=settings.gpu).missing
+        missing = self._missing_devices(family, obstacle.engine)
         if missing:
             obstacle = msgspec.structs.replace(obstacle, stage="device", family=family)
             self._launcher.store_unlaunched(obstacle, cause="no device", message="; ".join(missing))
         return bool(missing)
+
+    def _missing_devices(self, family: Family | None, engine: EngineRecord) -> tuple[str, ...]:
+        """What this host lacks of what a family needs; nothing where the family is not known yet."""
+        settings = self._request.settings
+        return request_devices(family, engine, flags=settings.flags, gpu=settings.gpu).missing if family else ()
 
     def _engine(self, image: Image) -> Engine:
         """The engine that runs an image, opened and swept at its first use."""
@@ -106,7 +127,7 @@ class Slots:
         log = build_log(recipe_of(image))
         if engine.find_built(recipe_of(image)) is None:
             self._observer.announce(f"building {image.name} with {engine.record.name}, which takes minutes; log: {log}")
-        return ensure_built(image, engine, say=self._observer.say)
+        return ensure_built(image, engine, say=self._observer.say, room=self._room)
 
     def _probe_family(self, cell: Cell, engine: Engine, built: BuiltImage) -> Family | None:
         """What torch in the image was built for; ``None`` where that could not be found out, which is stored."""

@@ -62,6 +62,11 @@ def print_caches(rows: Sequence[tuple[str, ...]]) -> None:
     print_table("kernel caches", ("Cache", "Engine", "Driver", "Files", "Size", "Remark"), rows)
 
 
+def print_built(rows: Sequence[tuple[str, ...]]) -> None:
+    """Images that we built, to stdout."""
+    print_table("built images", ("Image", "Engine", "Recipe", "Size", "Created", "Last used"), rows)
+
+
 def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result") -> None:
     """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless they were made to be compared."""
     of_rows = tables.rows_of(launches, purpose=purpose)

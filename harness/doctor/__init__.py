@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from harness.catalog import Image
-from harness.doctor import container, driver, engines, gpus, kernel_log, parameters, settings, supplies
+from harness.doctor import container, driver, engines, gpus, kernel_log, parameters, room, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding
 
@@ -46,6 +46,7 @@ CHECKS: tuple[Check, ...] = (
     settings.check_selinux,
     settings.check_iommu,
     settings.check_power,
+    room.check_room,
     supplies.check_disks,
     _check_models,
     supplies.check_images,
@@ -67,6 +68,7 @@ def shortened(finding: Finding) -> Finding:
 
 def this_host(images: Iterable[Image]) -> HostFacts:
     """The facts of the machine that we run on."""
+    from harness.build_needs import need_of
     from harness.devices import obstacles_to
     from harness.doctor.read import read_facts
     from harness.engines.about import ask_engines
@@ -81,6 +83,8 @@ def this_host(images: Iterable[Image]) -> HostFacts:
                 name=image.name,
                 family=image.family,
                 needs_engine=image.engine != "local",
+                need=need_of(image) if image.reference is None else None,
+                is_recommended=image.order is not None,
                 obstacles=obstacles_to(image),
                 todo=image.todo,
             )

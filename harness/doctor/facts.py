@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.build_needs import Free, Need
 from harness.enclosure import Enclosure
 from harness.engines.about import EngineFacts
 from harness.files import ABSENT, Reading
@@ -73,6 +74,13 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     """``None``: it did not say in time."""
     writable: bool = True
     """Whether this user may write there; what an engine keeps is the engine's to write."""
+    device: int | None = None
+    """Of its file system (``st_dev``); ``None``: not known."""
+
+    @property
+    def free(self) -> Free | None:
+        """Its room, as far as that is known."""
+        return None if self.free_bytes is None else Free(self.path, self.free_bytes, -1 if self.device is None else self.device)
 
 
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +89,10 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     family: str | None
     needs_engine: bool = True
+    need: Need | None = None
+    """What a build of it takes; ``None``: it is not built here."""
+    is_recommended: bool = False
+    """Whether the catalog gives it a place among the first to try."""
     obstacles: tuple[str, ...] = ()
     """What this host lacks for it."""
     todo: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from harness.engines.about import EngineFacts
 from harness.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, within
 from harness.host import gfx_name, memory_bytes
 from harness.kernel_log import KernelText, kernel_seconds
+from harness.room import read_free
 
 _PARAMETERS = {"amdgpu": ("cwsr_enable", "gttsize", "vramlimit"), "ttm": ("pages_limit",), "amdttm": ("pages_limit",)}
 _BOOLEANS = ("container_use_devices", "container_use_dri_devices")
@@ -228,24 +229,33 @@ def _iommu_types(root: Path, pci: Iterable[PciGpu]) -> tuple[str, ...]:
 
 
 def _disks(engines: Iterable[EngineFacts]) -> tuple[Disk, ...]:
-    stores = [_disk(f"{engine.name} images", Path(engine.storage)) for engine in engines if engine.storage]
-    stores = [msgspec.structs.replace(disk, writable=True) for disk in stores]
-    return (*stores, _disk("results", places.results()), _disk("cache", places.cache()))
+    """The engines' folders are the engines' own: each is there, or is another host's or closed to us."""
+    asked = [(engine.name, engine.storage) for engine in engines]
+    stores = [_engine_disk(f"{name} images", storage.folder) for name, storage in asked if storage.folder]
+    spools = [_engine_disk(f"{name} spool", storage.spool) for name, storage in asked if storage.spool]
+    return (*stores, *spools, _disk("results", places.results()), _disk("cache", places.cache()))
+
+
+def _engine_disk(what: str, folder: str) -> Disk:
+    free = read_free(folder)
+    return Disk(what=what, path=folder, free_bytes=free.bytes if free else None, device=free.device if free else None)
 
 
 def _disk(what: str, path: Path) -> Disk:
     """Free bytes of the nearest folder that exists, and whether we may write there."""
 
-    def look() -> tuple[int, bool]:
+    def look() -> tuple[int, bool, int]:
         there = next(folder for folder in (path, *path.parents) if os.path.exists(folder))
         status = os.statvfs(there)
-        return status.f_bavail * status.f_frsize, os.access(there, os.W_OK | os.X_OK)
+        return status.f_bavail * status.f_frsize, os.access(there, os.W_OK | os.X_OK), os.stat(there).st_dev
 
     try:
         told = within(FILE_TIMEOUT_SECONDS, look)
     except OSError:
         told = None
-    return Disk(what=what, path=str(path), free_bytes=told[0] if told else None, writable=told[1] if told else True)
+    if told is None:
+        return Disk(what=what, path=str(path), free_bytes=None)
+    return Disk(what=what, path=str(path), free_bytes=told[0], writable=told[1], device=told[2])
 
 
 def _token(environment: Mapping[str, str]) -> Literal["variable", "file"] | None:

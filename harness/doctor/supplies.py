@@ -13,11 +13,6 @@ IMAGES = Subject("images")
 
 _GIB = 1 << 30
 
-GPU_IMAGE_BYTES = 20 * _GIB
-"""About what one ROCm image takes: rocm/pytorch's are the largest."""
-
-CPU_IMAGE_BYTES = 3 * _GIB
-
 ENVIRONMENT_BYTES = 2 * _GIB
 """The `local-cpu` environment with torch, and the models."""
 
@@ -30,11 +25,11 @@ _USES = {
 
 
 def check_disks(facts: HostFacts) -> tuple[Finding, ...]:
-    """Room for images, results and the cache."""
-    return tuple(_disk(disk, facts) for disk in facts.disks)
+    """Room for results and the cache; for images see `harness.doctor.room`."""
+    return tuple(_disk(disk) for disk in facts.disks if disk.what in _USES)
 
 
-def _disk(disk: Disk, facts: HostFacts) -> Finding:
+def _disk(disk: Disk) -> Finding:
     if disk.free_bytes is None:
         text = f"{disk.what}: free room in {disk.path} cannot be found out"
         return DISK.says(disk.what, "unknown", text, fix="df -h")
@@ -46,29 +41,15 @@ def _disk(disk: Disk, facts: HostFacts) -> Finding:
             why=_USES[disk.what],
             fix=f"export STRIXBENCH_{disk.what.upper()}=~/strixbench-{disk.what}",
         )
-    wanted, least = _need(disk, facts)
+    wanted, least = (RESULTS_BYTES, RESULTS_BYTES // 10) if disk.what == "results" else (ENVIRONMENT_BYTES, RESULTS_BYTES)
     status: Status = "problem" if disk.free_bytes < least else "warning" if disk.free_bytes < wanted else "ok"
-    engine = disk.what.partition(" ")[0]
     return DISK.says(
         disk.what,
         status,
         f"{disk.what}: {disk.free_bytes / _GIB:.1f} GiB free in {disk.path}",
-        why="" if status == "ok" else _wish(disk.what, wanted),
-        fix="" if status == "ok" else f"{engine} system df" if disk.what.endswith(" images") else "df -h",
+        why="" if status == "ok" else f"{_USES[disk.what]}: {wanted / _GIB:.1f} GiB are enough",
+        fix="" if status == "ok" else "df -h",
     )
-
-
-def _need(disk: Disk, facts: HostFacts) -> tuple[int, int]:
-    """(enough, the least) free bytes."""
-    if disk.what == "results":
-        return RESULTS_BYTES, RESULTS_BYTES // 10
-    if disk.what == "cache":
-        return ENVIRONMENT_BYTES, RESULTS_BYTES
-    return (GPU_IMAGE_BYTES if facts.pci else CPU_IMAGE_BYTES), CPU_IMAGE_BYTES
-
-
-def _wish(what: str, wanted: int) -> str:
-    return f"{_USES.get(what, 'one image needs about that much')}: {wanted / _GIB:.1f} GiB are enough"
 
 
 def check_models(facts: HostFacts, gated: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:

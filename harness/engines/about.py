@@ -17,7 +17,9 @@ from typing import Any
 
 import msgspec
 
+from harness.engines.base import Storage
 from harness.engines.find import EngineName, find_engine
+from harness.engines.storage import docker_storage, podman_storage
 from harness.errors import EngineError
 
 ANSWER_TIMEOUT_SECONDS = 3.0
@@ -39,7 +41,7 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """``1`` or ``2``."""
     controllers: tuple[str, ...] | None = None
     """What of a container it can limit; Docker does not say."""
-    storage: str | None = None
+    storage: Storage = Storage()
     """Where it keeps images."""
 
 
@@ -104,7 +106,7 @@ def podman_facts(answer: str) -> EngineFacts:
             runtime=_text(host["ociRuntime"]["name"]),
             cgroup_version=_text(host["cgroupVersion"]).removeprefix("v"),
             controllers=None if controllers is None else tuple(map(_text, controllers)),
-            storage=_text(told["store"]["graphRoot"]),
+            storage=podman_storage(told["store"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return EngineFacts(name="podman", error=f"`podman info` printed what is not understood ({type(error).__name__})")
@@ -119,7 +121,7 @@ def docker_facts(name: EngineName, told: Mapping[str, Any]) -> EngineFacts:
         rootless=any("rootless" in str(option) for option in told.get("SecurityOptions") or ()),
         runtime=_text(told.get("DefaultRuntime") or "") or None,
         cgroup_version=_text(version) if version else None,
-        storage=_text(told.get("DockerRootDir") or "") or None,
+        storage=docker_storage(told),
     )
 
 

@@ -19,6 +19,8 @@ RECIPE_LABEL = "io.strixbench.recipe"
 IMAGE_LABEL = "io.strixbench.image"
 LOCK_LABEL = "io.strixbench.lock"
 PORTABLE_LABEL = "io.strixbench.portable-of"
+STAGE_LABEL = "io.strixbench.stage"
+"""Of the stage of a Containerfile whose results are copied out of it: see containers/wheels.Containerfile."""
 
 LARGEST_FILE_BLOCKS = 1 << 21
 """Of 512 bytes: 1 GiB. What prints without end meets this limit before it fills the disk."""
@@ -76,6 +78,35 @@ class BuiltImage(msgspec.Struct, frozen=True):
     digests: tuple[str, ...] = ()
     portable_of: str | None = None
     """What its label says; ``None``: it has none."""
+
+
+class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that we built and that an engine still has."""
+
+    id: str
+    image: str
+    """The catalog's name of it, as its label has it."""
+    name: str
+    """`Recipe.image` of what it was built of."""
+    recipe: str
+    """The hash of what it was built of."""
+    tag: str
+    size_bytes: int
+    """With its base, which it may share with others."""
+    created: str
+    """UTC, ISO 8601"""
+    portable_of: str | None = None
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an engine keeps images. A path is the engine's own: its host need not be ours."""
+
+    folder: str | None = None
+    """``None``: it does not say."""
+    spool: str | None = None
+    """Where layers lie until they are part of an image; ``None``: in ``folder``."""
+    keeps_compressed: bool = False
+    """Whether it keeps layers compressed beside the unpacked ones."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +174,19 @@ class Engine(Protocol):
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         """Remove images of these `Recipe.image` names that were built of other recipes than ``keep``; returns their tags."""
+        ...
+
+    def remove_stages(self) -> int:
+        """Remove what builds of ours left without a name, of the stages that an image is copied out of; returns how many
+        there were. The next build makes them again."""
+        ...
+
+    def list_built(self) -> tuple[StoredImage, ...]:
+        """All images that we built, under the names that we gave them."""
+        ...
+
+    def storage(self) -> Storage:
+        """Where it keeps them."""
         ...
 
     def command(self, run: Run) -> tuple[str, ...]:

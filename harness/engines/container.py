@@ -32,6 +32,8 @@ from harness.engines.base import (
     Recipe,
     Run,
     Say,
+    Storage,
+    StoredImage,
     never,
     owner_is_gone,
     tail_of,
@@ -39,11 +41,13 @@ from harness.engines.base import (
 from harness.engines.build_context import build_context
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
 from harness.engines.find import EngineName, Found
+from harness.engines.images import STAGES, stages_in, stored_images
 from harness.engines.kernel_journal import read_kernel_journal
-from harness.engines.libpod import CREATE, cdi_names, container_specification, needs_libpod, node_paths
+from harness.engines.libpod import CREATE, INFO, cdi_names, container_specification, needs_libpod, node_paths
 from harness.engines.podman_service import PodmanService
 from harness.engines.sampling import sampling
 from harness.engines.stats import stats_memory
+from harness.engines.storage import docker_storage, podman_storage
 from harness.errors import BuildFailed, EngineError
 from harness.kernel_log import KernelLog
 from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
@@ -164,6 +168,35 @@ class ContainerEngine:
                         self._client.api.remove_image(tag)
                         removed.append(str(tag))
         return tuple(removed)
+
+    def remove_stages(self) -> int:
+        tried: set[str] = set()
+        with self._explained("removing the stages of builds"):
+            # One that is removed takes those below it along, as far as nothing else stands on them.
+            while left := self._stages() - tried:
+                tried |= left
+                for stage in left:
+                    # Gone along with another, or in use by a build that is at work: that one's to keep.
+                    with contextlib.suppress(docker.errors.APIError):
+                        self._client.api.remove_image(stage)
+            return len(tried - self._stages())
+
+    def _stages(self) -> set[str]:
+        """Ids of the stages of ours that have no name."""
+        return stages_in(_patiently(lambda: self._client.api.images(filters=STAGES)))
+
+    def list_built(self) -> tuple[StoredImage, ...]:
+        with self._explained("listing images"):
+            return stored_images(_patiently(lambda: self._client.api.images(filters={"label": RECIPE_LABEL})))
+
+    def storage(self) -> Storage:
+        with self._explained("telling where it keeps images"):
+            api = self._client.api
+            if self._name == "docker":
+                return docker_storage(api.info())
+            answer = api.get(api.base_url + INFO.format(version=self._record.version), timeout=CALL_TIMEOUT_SECONDS)
+            answer.raise_for_status()
+            return podman_storage(answer.json().get("store") or {})
 
     def command(self, run: Run) -> tuple[str, ...]:
         return container_command(self._name, run)

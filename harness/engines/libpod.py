@@ -18,6 +18,8 @@ CREATE = "/v{version}/libpod/containers/create"
 """https://docs.podman.io/en/latest/_static/api.html#tag/containers/operation/ContainerCreateLibpod; of the service's own
 version, which every service serves."""
 
+INFO = "/v{version}/libpod/info"
+
 _TMPFS = "rw,rprivate,nosuid,nodev,tmpcopyup"
 
 

@@ -29,6 +29,8 @@ from harness.engines.base import (
     Recipe,
     Run,
     Say,
+    Storage,
+    StoredImage,
     never,
     owner,
     owner_is_gone,
@@ -36,6 +38,7 @@ from harness.engines.base import (
     tail_of,
     without_tokens,
 )
+from harness.engines.images import folder_bytes, utc_text
 from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.sampling import sampling
 from harness.errors import BuildFailed, HostError
@@ -88,14 +91,34 @@ class Local:
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         removed = []
         for complete in (places.cache() / "environments").glob(f"*/{COMPLETE}"):
-            try:
-                recipe = json.loads(complete.read_text())["recipe"]
-            except (ValueError, KeyError, TypeError):  # of no recipe that we could know
-                recipe = None
-            if recipe not in keep and complete.parent.name.rpartition("-")[0] in names:
+            if _recipe_in(complete) not in keep and complete.parent.name.rpartition("-")[0] in names:
                 remove_tree(complete.parent)
                 removed.append(complete.parent.name)
         return tuple(removed)
+
+    def remove_stages(self) -> int:
+        """None: an environment is made in one go."""
+        return 0
+
+    def list_built(self) -> tuple[StoredImage, ...]:
+        return tuple(
+            StoredImage(
+                id=f"recipe:{recipe}",
+                image=complete.parent.name.rpartition("-")[0],
+                name=complete.parent.name.rpartition("-")[0],
+                recipe=recipe,
+                tag=complete.parent.name,
+                size_bytes=folder_bytes(complete.parent),
+                created=utc_text(complete.stat().st_mtime),
+            )
+            for complete in sorted((places.cache() / "environments").glob(f"*/{COMPLETE}"))
+            if (recipe := _recipe_in(complete)) is not None
+        )
+
+    def storage(self) -> Storage:
+        """The folder that there is already of the path to the environments: it is made at the first build."""
+        wanted = places.cache()
+        return Storage(folder=str(next(path for path in (wanted, *wanted.parents) if path.exists())))
 
     def command(self, run: Run) -> tuple[str, ...]:
         variables = [f"{name}={value}" for name, value in sorted(run.environment.items())]
@@ -149,6 +172,14 @@ class Local:
 
     def close(self) -> None:
         """Nothing was started."""
+
+
+def _recipe_in(complete: Path) -> str | None:
+    """The hash of the recipe of a finished environment; ``None``: of none that we could know."""
+    try:
+        return str(json.loads(complete.read_text())["recipe"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def environment_folder(recipe: Recipe) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 MODULE_OF = {
     "list": "images",
     "build": "images",
+    "images": "built",
     "bench": "runs",
     "probe": "runs",
     "flags": "runs",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness import catalog
-from harness.errors import UsageError
+from harness.errors import EngineError, HostError, UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
-    from harness.engines.base import Recipe
+    from harness.engines.base import Engine
 
 
 @base.app.command("list")
@@ -56,13 +57,17 @@ def build_images(
         Path | None, typer.Option("--wheelhouse", help="A folder of wheels to look into first.", metavar="DIR")
     ] = None,
     catalogs: base.Catalogs = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be built.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be built and fetched, and how large it is.")
+    ] = False,
     again: Annotated[bool, typer.Option("--again", help="Build also what is built already.")] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Then remove images of recipes that are no longer current.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Then remove images of old recipes, and build stages.")] = False,
     as_json: base.AsJson = False,
 ) -> None:
     """Build images; one that is already built of the same recipe is left alone, and a failure does not stop the others."""
     from harness.build import build_log, recipe_of
+    from harness.build_plan import image_lines, need_data
+    from harness.built_images import current_recipes, prune_engine, removed_text
     from harness.inputs import choose_images, parse_engine, with_wheelhouse
     from harness.request import engine_name
 
@@ -80,18 +85,24 @@ def build_images(
         for name, recipe in recipes.items()
     ]
     if dry_run:
-        for row, recipe in zip(outcome, recipes.values(), strict=True):
-            row |= {"arguments": dict(recipe.arguments), "files": sorted(recipe.files)}
+        for row, recipe, image in zip(outcome, recipes.values(), chosen, strict=True):
+            row |= {"arguments": dict(recipe.arguments), "files": sorted(recipe.files), "needs": need_data(image)}
     else:
-        current = (*recipes.values(), *_current_recipes(known)) if prune else ()  # a row that has none is refused at once
+        current = (*recipes.values(), *current_recipes(known)) if prune else ()  # a row that has none is refused at once
         _build(known, chosen, preference, outcome, again=again, jobs=jobs)
         if prune:
-            _prune({engine_name(image, preference) for image in chosen}, current)
+            for name in sorted({engine_name(image, preference) for image in chosen}):
+                with closing(base.open_engine(name)) as opened:
+                    base.talk(removed_text(prune_engine(opened, current)))
     if as_json:
         base.print_json(outcome)
+    elif dry_run:
+        typer.echo("\n\n".join("\n".join(image_lines(image, preference)) for image in chosen))
     else:
         for row in outcome:
             typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
+    if any(row.get("cause") == "engine" for row in outcome):
+        raise typer.Exit(HostError.exit_code)
     if any("error" in row for row in outcome):
         raise typer.Exit(1)
 
@@ -107,6 +118,7 @@ def _build(
     from harness.inputs import unread_sample
     from harness.launch import Settings
     from harness.request import Request, engine_name
+    from harness.room import Room
 
     audio, found_models = unread_sample(known)
     progress = base.show_progress()
@@ -127,15 +139,22 @@ def _build(
         observer=progress,
     )
     outcomes = build_all(
-        chosen, open_engine=lambda image: base.open_engine(engine_name(image, preference)), say=progress.say, **how
+        chosen,
+        open_engine=lambda image: base.open_engine(engine_name(image, preference)),
+        say=progress.say,
+        room=Room(progress.announce),
+        **how,
     )
     try:
+        if len(chosen) > 1:
+            for line in _plan(chosen, preference, again=bool(how["again"])):
+                progress.announce(line)
         for outcome in campaign.build(outcomes):
             row = next(row for row in rows if row["image"] == outcome.image.name)
             if outcome.built is not None:
                 row["id"] = outcome.built.id
             else:
-                row["error"] = clean_text(outcome.message)
+                row["error"], row["cause"] = clean_text(outcome.message), outcome.cause
                 progress.announce(f"{outcome.image.name}: the build failed: {outcome.message}\n{outcome.log_tail[-1500:]}")
                 known_as = recognise((), f"{outcome.message}\n{outcome.log_tail}")
                 if known_as is not None:
@@ -144,22 +163,24 @@ def _build(
         progress.stop()
 
 
-def _current_recipes(known: catalog.Catalog) -> tuple[Recipe, ...]:
-    """Of all that the catalog says how to build. Raises `CatalogError`."""
-    from harness.build import recipe_of
+def _plan(chosen: Sequence[catalog.Image], preference: str, *, again: bool) -> list[str]:
+    """What a build of several will fetch and take; nothing where there is but one left to build."""
+    import msgspec
 
-    images = [image for image in known.images.values() if image.reference is None]
-    portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
-    return tuple(recipe_of(image) for image in (*images, *portable))
+    from harness.build_plan import plan_lines, planned
+    from harness.request import engine_name
 
-
-def _prune(engines: set[str], current: Sequence[Recipe]) -> None:
-    """Remove from these engines what was built of other recipes under the same names."""
-    keep, names = {recipe.hash for recipe in current}, {recipe.image for recipe in current}
-    for name in sorted(engines):
-        engine = base.open_engine(name)
-        try:
-            removed = engine.remove_built(keep, names)
-        finally:
+    engines: dict[str, Engine] = {}
+    plans = []
+    try:
+        for image in chosen:
+            name = engine_name(image, preference)
+            with suppress(EngineError):  # its build will say so
+                engines[name] = engines.get(name) or base.open_engine(name)
+                plans.append(planned(image, engines[name]))
+    finally:
+        for engine in engines.values():
             engine.close()
-        base.talk(f"removed from {name}: {', '.join(removed) or 'nothing'}")
+    if again:
+        plans = [msgspec.structs.replace(plan, is_built=False) for plan in plans]
+    return plan_lines(plans) if sum(not plan.is_built for plan in plans) > 1 else []

@@ -10,6 +10,7 @@ import pytest
 from harness.build import ensure_built, recipe_of
 from harness.catalog import load_catalog
 from harness.engines.local import Local, environment_python
+from harness.room import Room
 from tests.commands import REPOSITORY, Workplace
 
 
@@ -24,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def random_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face cache with the gated pipelines' files and random weights: see `tests.local.hub`. Not to be written to."""
     image = load_catalog().images["local-cpu"]
-    ensure_built(image, Local(), say=lambda line: None)
+    ensure_built(image, Local(), say=lambda line: None, room=Room(print))
     folder = tmp_path_factory.mktemp("hub")
     command = (str(environment_python(recipe_of(image))), "-W", "ignore", "-m", "tests.local.hub", str(folder))
     subprocess.run(command, cwd=REPOSITORY, check=True, timeout=300, capture_output=True)

@@ -15,6 +15,7 @@ from harness.build import ensure_built, recipe_of
 from harness.catalog import load_catalog
 from harness.engines.local import Local, environment_python
 from harness.records import ExceptionRecord, exception_chain
+from harness.room import Room
 from tests.commands import REPOSITORY
 
 INSTALL_TIMEOUT_SECONDS = 300
@@ -33,7 +34,7 @@ class Failed(msgspec.Struct, frozen=True):
 def local_python() -> Path:
     """The interpreter of the local environment, which is built where it is not there."""
     image = load_catalog().images["local-cpu"]
-    ensure_built(image, Local(), say=lambda line: None)
+    ensure_built(image, Local(), say=lambda line: None, room=Room(print))
     return environment_python(recipe_of(image))
 
 

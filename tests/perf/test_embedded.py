@@ -13,6 +13,7 @@ from harness.build import ensure_built, recipe_of
 from harness.catalog import load_catalog
 from harness.engines.local import Local, environment_python
 from harness.models import embedded_folder, fetch_embedded
+from harness.room import Room
 from tests.commands import REPOSITORY
 
 PAIRS = 10
@@ -22,7 +23,7 @@ PAIRS = 10
 def test_embedded(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fetch_embedded(say=lambda line: None)
     image = load_catalog().images["local-cpu"]
-    ensure_built(image, Local(), say=lambda line: None)
+    ensure_built(image, Local(), say=lambda line: None, room=Room(print))
     command = (str(environment_python(recipe_of(image))), "-m", "tests.perf.worker", str(embedded_folder()))
     worker = subprocess.Popen(
         command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

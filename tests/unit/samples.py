@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.wire import JOURNAL, STAGES, STEPS
 from harness.audio import Audio
-from harness.engines.base import BuiltImage, GiveUp, Recipe, Run, Say, never
+from harness.engines.base import BuiltImage, GiveUp, Recipe, Run, Say, Storage, StoredImage, never
 from harness.errors import BuildFailed, EngineError
 from harness.host_records import HostRecord
 from harness.kernel_log import KernelLog
@@ -300,6 +300,10 @@ class FakeEngine:
         self.build_log = ""
         self.stats: dict[str, int] = {}
         self.kept: frozenset[str] = frozenset()
+        self.removed_names: frozenset[str] = frozenset()
+        self.built: tuple[StoredImage, ...] = ()
+        self.stages = 0
+        self.keeps = Storage()
         self.is_closed = False
         self.sweeps = 0
         self._record = EngineRecord(name=name, version="fake")
@@ -327,8 +331,20 @@ class FakeEngine:
         log.write_text(self.build_log)
         return BuiltImage(id=f"sha256:{recipe.hash}")
 
+    def remove_stages(self) -> int:
+        self.stages, removed = 0, self.stages
+        return removed
+
+    def list_built(self) -> tuple[StoredImage, ...]:
+        self._refuse()
+        return self.built
+
+    def storage(self) -> Storage:
+        """Unless a test says otherwise, of a host that cannot be looked at."""
+        return self.keeps
+
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
-        self.kept = frozenset(keep)
+        self.kept, self.removed_names = frozenset(keep), frozenset(names)
         return ("localhost/strixbench/old:0",)
 
     def command(self, run: Run) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import pytest
 
 from harness.engines import about
 from harness.engines.about import EngineFacts, ask_engines, docker_facts, podman_facts, rpm_versions
+from harness.engines.base import Storage
 
 PODMAN_INFO = {
     "host": {
@@ -79,7 +80,7 @@ def test_podmans_answer_is_read() -> None:
         runtime="crun",
         cgroup_version="2",
         controllers=("cpu", "memory"),
-        storage="/somewhere/containers/storage",
+        storage=Storage(folder="/somewhere/containers/storage", spool="/var/tmp"),
     )
 
 
@@ -100,7 +101,7 @@ def test_dockers_answer_is_read() -> None:
     }
     facts = docker_facts("docker", told)
     assert (facts.version, facts.rootless, facts.runtime) == ("28.3.3", True, "runc")
-    assert (facts.cgroup_version, facts.storage, facts.error) == ("2", "/var/lib/docker", None)
+    assert (facts.cgroup_version, facts.storage, facts.error) == ("2", Storage(folder="/var/lib/docker"), None)
     assert docker_facts("docker", {}) == EngineFacts(name="docker", rootless=False)
 
 

@@ -16,6 +16,7 @@ from harness.build import build_log, ensure_built, known_wheels, rebuild, recipe
 from harness.builds import build_all
 from harness.catalog import Image, is_portable, load_catalog, portable
 from harness.errors import BuildFailed, CatalogError, EngineError
+from harness.room import Room
 from tests.unit.samples import FakeEngine
 
 REFERENCE = re.compile(r"localhost/strixbench/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*:[\w.-]{1,128}")
@@ -117,21 +118,21 @@ def test_any_name_becomes_a_tag_that_an_engine_takes(name: str) -> None:
 
 def test_an_image_that_is_built_already_is_not_built_again() -> None:
     engine = FakeEngine()
-    built = ensure_built(an_image(), engine, say=lambda _: None)
+    built = ensure_built(an_image(), engine, say=lambda _: None, room=Room(print))
     assert built.id == f"sha256:{recipe_of(an_image()).hash}"
     assert engine.builds == []
 
 
 def test_an_image_that_is_not_built_yet_is_built() -> None:
     engine = FakeEngine(has_image=False)
-    ensure_built(an_image(), engine, say=lambda _: None)
+    ensure_built(an_image(), engine, say=lambda _: None, room=Room(print))
     assert engine.builds == [recipe_of(an_image())]
 
 
 def test_a_build_that_fails_says_so_with_the_end_of_its_log() -> None:
     engine = FakeEngine(has_image=False, build_failure=BuildFailed("exit 1", "no space left\n"))
     with pytest.raises(BuildFailed) as caught:
-        ensure_built(an_image(), engine, say=lambda _: None)
+        ensure_built(an_image(), engine, say=lambda _: None, room=Room(print))
     assert caught.value.log_tail == "no space left\n"
 
 
@@ -189,14 +190,14 @@ def test_a_wheel_that_was_seen_once_is_known_to_the_next_build() -> None:
     )
     assert "known-wheels.txt" not in recipe_of(an_image()).files
     before = recipe_of(an_image()).hash
-    ensure_built(an_image(), engine, say=print)
+    ensure_built(an_image(), engine, say=print, room=Room(print))
     assert known_wheels().read_text() == f"torch-2.5.1+rocm6.2-cp312-linux_x86_64.whl {'a' * 64}\n"
     recipe = recipe_of(an_image())
     assert recipe.files["known-wheels.txt"] == known_wheels()
     assert recipe.hash == before
     # What was seen first stays: finish.py is the one that refuses another.
     engine.build_log = f"strixbench wheel: torch-2.5.1+rocm6.2-cp312-linux_x86_64.whl {'b' * 64}\n"
-    rebuild(an_image(), engine, say=print)
+    rebuild(an_image(), engine, say=print, room=Room(print))
     assert "b" * 64 not in known_wheels().read_text()
 
 
@@ -208,7 +209,9 @@ def test_a_build_that_fails_stops_no_other(jobs: int) -> None:
         "rocm64": FakeEngine(has_image=False, refusal=EngineError("podman stopped answering")),
     }
     images = [load_catalog().images[name] for name in engines]
-    outcomes = build_all(images, open_engine=lambda image: engines[image.name], again=False, jobs=jobs, say=lambda text: None)
+    outcomes = build_all(
+        images, open_engine=lambda image: engines[image.name], again=False, jobs=jobs, say=lambda text: None, room=Room(print)
+    )
     found = {outcome.image.name: outcome for outcome in outcomes}
     assert found["cpu"].built is not None
     assert (found["rocm62"].cause, found["rocm62"].log_tail) == ("build", "no such wheel\n")
@@ -222,7 +225,7 @@ def test_a_bug_in_a_build_s_thread_is_not_swallowed() -> None:
 
     images = [load_catalog().images["cpu"]] * 2
     with pytest.raises(ZeroDivisionError):
-        list(build_all(images, open_engine=broken, again=False, jobs=2, say=print))
+        list(build_all(images, open_engine=broken, again=False, jobs=2, say=print, room=Room(print)))
 
 
 def test_builds_that_end_at_once_lose_no_hash(tmp_path: Path) -> None:

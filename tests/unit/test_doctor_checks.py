@@ -304,9 +304,6 @@ def test_profiles_that_hold_clocks_down_are_warnings(fedora: HostFacts) -> None:
 @pytest.mark.parametrize(
     ("what", "free_gib", "status"),
     [
-        ("podman images", 30, "ok"),
-        ("podman images", 10, "warning"),
-        ("podman images", 1, "problem"),
         ("cache", 1, "warning"),
         ("cache", 0, "problem"),
         ("results", 1, "ok"),
@@ -329,11 +326,6 @@ def test_a_folder_that_cannot_be_written_is_a_problem(plain: HostFacts, what: st
 
 def test_a_disk_that_does_not_answer_is_unknown(plain: HostFacts) -> None:
     assert statuses(changed(plain, disks=(Disk(what="cache", path="/nfs", free_bytes=None),)), "cache") == ["unknown"]
-
-
-def test_a_box_without_a_gpu_needs_room_for_cpu_images_alone(plain: HostFacts) -> None:
-    disk = Disk(what="podman images", path="/somewhere", free_bytes=10 << 30)
-    assert statuses(changed(plain, disks=(disk,)), "podman images") == ["ok"]
 
 
 def test_of_a_token_no_more_is_known_than_that_it_is_there(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from harness import places
 from harness.build import recipe_of
 from harness.catalog import is_portable, load_catalog, portable, select_variants
+from harness.engines.base import Storage
 from harness.errors import BuildFailed
 from harness.store import Store
 from harness.verbs import base
@@ -78,6 +79,51 @@ def test_a_build_can_be_looked_at_without_building(strixbench: Strixbench) -> No
     assert row["tag"].startswith("localhost/strixbench/cpu:")
     assert row["arguments"]["TORCH"] == load_catalog().images["cpu"].torch
     assert row["files"] == ["finish.py", "lock.txt"]
+    assert row["needs"]["fetched_bytes"] > 100_000_000
+    assert set(row["needs"]["room"]) == {"podman", "docker"}
+
+
+def test_a_dry_run_says_what_is_fetched_and_how_large_it_is(strixbench: Strixbench) -> None:
+    outcome = strixbench("build", "rocm72", "cpu", "--dry-run")
+    assert outcome.code == 0
+    first, second = outcome.out.split("\n\n")
+    assert first.startswith("rocm72: ")
+    assert second.startswith("cpu: ")
+    for block in (first, second):
+        assert re.search(r"in all +[\d.]+ GB to fetch: \d+ min at 50 Mbit/s", block)
+        assert re.search(r"disk +~?[\d.]+ GB for the finished image", block)
+
+
+def test_a_dry_run_asks_no_engine(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "open_engine", lambda name: pytest.fail(f"it asked {name}"))
+    assert strixbench("build", "rocm*", "--dry-run").code == 0
+
+
+LARGE = '[images.large]\nlike = "rocm72"\ndisk_bytes = 1_000_000_000_000_000_000\n'
+
+
+def test_an_image_that_does_not_fit_stops_no_other_and_ends_with_3(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = FakeEngine(has_image=False)
+    engine.keeps = Storage(folder=str(tmp_path))
+    monkeypatch.setattr(base, "open_engine", lambda name: engine)
+    small = "[images.cpu]\nbase_bytes = 0\nwheel_bytes = 1\ndisk_bytes = 1000\n"
+    outcome = strixbench("build", "large", "cpu", "--json", "--catalog", overlay(tmp_path, LARGE + small))
+    assert outcome.code == 3
+    large, cpu = json.loads(outcome.out)
+    assert (large["cause"], "error" in cpu) == ("engine", False)
+    assert large["error"].startswith("no room to build large with podman: ")
+    assert [recipe.image for recipe in engine.builds] == ["cpu"]
+    (stored,) = Store(places.store_url()).launches(cell_like="large/native/%")
+    assert stored.verdict.cause == "engine"
+    assert "to build: 2 of 2 images" in outcome.err
+    assert re.search(r"large .* no: \d+ GB free", outcome.err)
+
+
+def test_a_build_of_one_prints_no_table(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "open_engine", lambda name: FakeEngine(has_image=False))
+    assert "to build" not in strixbench("build", "cpu").err
 
 
 def test_an_image_that_somebody_else_built_cannot_be_built_and_the_error_says_why(
@@ -115,10 +161,11 @@ def test_a_failed_build_says_what_is_known_of_it(strixbench: Strixbench, monkeyp
 
 def test_old_images_are_pruned_and_no_current_one(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
+    engine.stages, engine.keeps = 2, Storage(folder="/proc")  # whose free room is 0 always
     monkeypatch.setattr(base, "open_engine", lambda name: engine)
     outcome = strixbench("build", "cpu", "--prune")
     assert outcome.code == 0
-    assert "removed from auto: localhost/strixbench/old:0" in outcome.err
+    assert "removed from podman: localhost/strixbench/old:0, 2 stages of builds; that freed 0.0 GB" in outcome.err
     known = load_catalog()
     built = [image for image in known.images.values() if image.reference is None]
     assert engine.kept >= {recipe_of(image).hash for image in built}

@@ -1,0 +1,184 @@
+"""What builds will fetch and take, for a person to read before they begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from harness.build import build_log, recipe_of
+from harness.build_needs import GB, LINES_MBIT, Free, Need, demand_of, fetched_bytes, minutes, need_of, shortages, store_need
+from harness.catalog import Image
+from harness.engines.base import Engine
+from harness.exchange import without_home
+from harness.room import Place, has_base, place_of
+
+MARK = "~"
+"""Before a figure that nobody measured for this image."""
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """An image in an engine, before a build of several."""
+
+    need: Need
+    place: Place
+    is_built: bool
+    base_is_here: bool
+
+
+def planned(image: Image, engine: Engine) -> Planned:
+    """What an image is in an engine. Raises `EngineError`."""
+    return Planned(
+        need=need_of(image),
+        place=place_of(engine),
+        is_built=engine.find_built(recipe_of(image)) is not None,
+        base_is_here=has_base(engine, image),
+    )
+
+
+def plan_lines(plans: Sequence[Planned]) -> list[str]:
+    """A table of what is to be built, one after the other: what comes down, what stays, and whether it fits.
+
+    A base that two share is counted at the first one. What is built already is only counted.
+    """
+    waiting = [plan for plan in plans if not plan.is_built]
+    fetched = fetched_bytes(
+        (plan.need for plan in waiting), bases_here={p.need.base for p in waiting if p.base_is_here and p.need.base}
+    )
+    rows, left, had, stays, does_fit = [], _Left(), set(), 0, True
+    for plan, size in zip(waiting, fetched, strict=True):
+        key = (plan.place.engine, plan.need.base)
+        demand = demand_of(
+            plan.need,
+            plan.place.engine,
+            base_is_here=plan.base_is_here or key in had,
+            keeps_compressed=plan.place.storage.keeps_compressed,
+        )
+        store, spool = left.of(plan.place.store), left.of(plan.place.spool)
+        short = shortages(demand, store, spool)
+        fits = "yes" if store is not None else "unknown"
+        if short:
+            fits, does_fit = f"no: {short[0].free.bytes / GB:.0f} GB free", False
+        else:
+            had.add(key)
+            left.take(store, demand.stays_bytes)
+            stays += demand.stays_bytes
+        needs = short[0].needed_bytes if short else store_need(demand, store, spool)
+        mark = MARK if plan.need.estimated else ""
+        rows.append(
+            (
+                plan.need.image,
+                plan.place.engine,
+                *(f"{mark}{each / GB:.1f} GB" for each in (size, needs, demand.stays_bytes)),
+                fits,
+            )
+        )
+    total = sum(fetched)
+    title = ("IMAGE", "ENGINE", "FETCH", "BUILD NEEDS", "STAYS", "FITS")
+    lines = [f"to build: {len(waiting)} of {len(plans)} images", *_aligned([title, *rows])]
+    lines.append(f"in all {total / GB:.1f} GB to fetch: {_times(total)}")
+    lines.append(f"{stays / GB:.1f} GB stay of what fits")
+    if any(plan.need.estimated for plan in waiting):
+        lines.append(f"{MARK} estimated: the catalog does not have all sizes of this image")
+    if not does_fit:
+        lines.append("what does not fit is left out when its turn comes, unless there is room by then")
+    return lines
+
+
+class _Left:
+    """What is left on each disk as builds go on."""
+
+    def __init__(self) -> None:
+        self._taken: dict[int, int] = {}
+
+    def of(self, free: Free | None) -> Free | None:
+        """The room that builds so far have left."""
+        if free is None:
+            return None
+        return msgspec.structs.replace(free, bytes=max(0, free.bytes - self._taken.get(free.device, 0)))
+
+    def take(self, free: Free | None, size: int) -> None:
+        if free is not None:
+            self._taken[free.device] = self._taken.get(free.device, 0) + size
+
+
+def need_data(image: Image) -> dict[str, Any]:
+    """For ``--json``: what a build takes, where nothing of it is here."""
+    need = need_of(image)
+    engines = ("local",) if image.engine == "local" else ("podman", "docker")
+    demands = {name: demand_of(need, name, base_is_here=False) for name in engines}
+    return {
+        "base_bytes": need.base_bytes,
+        "largest_layer_bytes": need.largest_layer_bytes,
+        "wheel_bytes": need.wheel_bytes,
+        "other_bytes": need.other_bytes,
+        "fetched_bytes": need.fetched_bytes,
+        "disk_bytes": need.disk_bytes,
+        "estimated": need.estimated,
+        "room": {
+            name: {
+                "store_bytes": demand.store_bytes,
+                "spool_bytes": demand.spool_bytes,
+                "together_bytes": demand.together_bytes,
+                "stays_bytes": demand.stays_bytes,
+            }
+            for name, demand in demands.items()
+        },
+    }
+
+
+def image_lines(image: Image, preference: str) -> list[str]:
+    """What `build --dry-run` says of an image: made of what, fetched from where, how large. Asks no engine."""
+    recipe, need = recipe_of(image), need_of(image)
+    is_local = image.engine == "local" or preference == "local"
+    lines = [f"{image.name}: {image.description}" if image.description else image.name]
+    rows = [("as", recipe.tag if not is_local else f"a virtual environment, {recipe.image}-{recipe.hash[:12]}")]
+    if need.base is not None:
+        name, _, digest = need.base.partition("@")
+        layer = need.largest_layer_bytes
+        size = f"{_size(need, 'base_bytes')} to fetch"
+        size += f", {layer / GB:.1f} GB of it in one layer, which Podman cannot resume" if layer else ""
+        rows += [("base", name), ("", digest or "a tag without a digest: it may move"), ("", size)]
+    torch = (
+        "torch comes with the base"
+        if image.torch_from == "base"
+        else f"torch {image.torch}, {_size(need, 'wheel_bytes')} to fetch"
+    )
+    rows += [("wheels", torch), ("", f"the other packages, {MARK}{need.other_bytes / GB:.1f} GB to fetch")]
+    rows.append(("in all", f"{need.fetched_bytes / GB:.1f} GB to fetch: {_times(need.fetched_bytes)}"))
+    rows.append(("disk", f"{_size(need, 'disk_bytes')} for the finished image with its base"))
+    engines = ("local",) if is_local else ("podman", "docker")
+    if need.stages > 1:
+        kept = demand_of(need, engines[-1], base_is_here=False).stays_bytes
+        rows.append(("", f"{kept / GB:.1f} GB with a build stage, which is kept until `images --prune`"))
+    rows += [("", f"{name} builds in {_room_text(need, name)}") for name in engines if preference in ("auto", "local", name)]
+    if need.estimated:
+        rows.append(("", f"{MARK} estimated: the catalog does not have this size"))
+    files = sorted(recipe.files)
+    rows.append(("from", ", ".join(files if len(files) <= 4 else [*files[:3], f"{len(files) - 3} more files"])))
+    arguments = [f"{key}={value}" for key, value in sorted(recipe.arguments.items()) if value and key != "BASE"]
+    rows += list(zip(("with", *[""] * len(arguments)), arguments, strict=False))
+    rows.append(("log", without_home(str(build_log(recipe)))))
+    return lines + [f"  {name:<7} {text}".rstrip() for name, text in rows]
+
+
+def _room_text(need: Need, engine: str) -> str:
+    demand = demand_of(need, engine, base_is_here=False)
+    spool = f" and at most {demand.spool_bytes / GB:.1f} GB in /var/tmp" if demand.spool_bytes else ""
+    return f"{demand.store_bytes / GB:.1f} GB{spool}"
+
+
+def _size(need: Need, field: str) -> str:
+    return f"{MARK if field in need.estimated else ''}{getattr(need, field) / GB:.1f} GB"
+
+
+def _times(size: int) -> str:
+    """The minutes of a download on some lines."""
+    first, *others = (f"{max(1, round(minutes(size, mbit)))} min at {mbit}" for mbit in LINES_MBIT)
+    return ", ".join((f"{first} Mbit/s", *others))
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in table]

@@ -1,0 +1,132 @@
+"""What engines have of what we built, held against the catalog and the store; and removing what no row is built of any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from harness import catalog
+from harness.build import recipe_of
+from harness.build_needs import GB
+from harness.catalog import Catalog
+from harness.engines.base import Engine, Recipe, StoredImage
+from harness.exchange import without_home
+from harness.records import Launch
+from harness.room import read_free
+from harness.words import counted
+
+State = Literal["current", "old", "not in the catalog"]
+
+
+class BuiltRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that is built."""
+
+    engine: str
+    stored: StoredImage
+    state: State
+    """``old``: the catalog builds another under this name. ``not in the catalog``: it has no such row; an overlay may."""
+    last_used: str | None
+    """When the last launch with it was planned, UTC; ``None``: the store has none."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """For ``--json``."""
+        own = {"engine": self.engine, "state": self.state, "last_used": self.last_used}
+        return {"image": self.stored.image, **own, **msgspec.to_builtins(self.stored)}
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """For a table."""
+        recipe = f"{self.state}{', portable' if self.stored.portable_of else ''}"
+        size = f"{self.stored.size_bytes / GB:.1f} GB"
+        used = "never" if self.last_used is None else _minute(self.last_used)
+        return (self.stored.image, self.engine, recipe, size, _minute(self.stored.created), used)
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken away from an engine."""
+
+    engine: str
+    tags: tuple[str, ...]
+    stages: int
+    """Images without a name that builds of ours had left."""
+    freed_bytes: int | None
+    """By how much the free room of its disk rose meanwhile; ``None``: it cannot be found out from here."""
+
+
+def current_recipes(known: Catalog) -> tuple[Recipe, ...]:
+    """Of all that the catalog says how to build. Raises `CatalogError`."""
+    images = [image for image in known.images.values() if image.reference is None]
+    portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
+    return tuple(recipe_of(image) for image in (*images, *portable))
+
+
+def built_rows(
+    engine: str, stored: Iterable[StoredImage], current: Collection[Recipe], last_used: Mapping[str, str]
+) -> list[BuiltRow]:
+    """What one engine has; ``last_used`` is by image id."""
+    hashes, names = {recipe.hash for recipe in current}, {recipe.image for recipe in current}
+    rows = []
+    for image in stored:
+        state: State = "current" if image.recipe in hashes else "old" if image.name in names else "not in the catalog"
+        rows.append(BuiltRow(engine=engine, stored=image, state=state, last_used=last_used.get(plain_id(image.id))))
+    return rows
+
+
+def last_uses(launches: Iterable[Launch]) -> dict[str, str]:
+    """Image id -> when the last launch with it was planned."""
+    found: dict[str, str] = {}
+    for launch in launches:
+        image = launch.plan.image.id
+        if image is not None:
+            found[plain_id(image)] = max(found.get(plain_id(image), ""), launch.plan.planned_at)
+    return found
+
+
+def plain_id(image: str) -> str:
+    """An id as Podman's and Docker's lists and answers have it in common."""
+    return image.removeprefix("sha256:")
+
+
+def prune_engine(engine: Engine, current: Sequence[Recipe]) -> Removed:
+    """Remove what was built of other recipes under the names of these, and the stages that builds left. Raises `EngineError`.
+
+    A name that the catalog lacks is left alone: it may be an overlay's.
+    """
+    folder = engine.storage().folder
+    before = read_free(folder)
+    tags = engine.remove_built({recipe.hash for recipe in current}, {recipe.image for recipe in current})
+    stages = engine.remove_stages()
+    return _removed(engine, folder, before.bytes if before else None, tags, stages)
+
+
+def remove_images(engine: Engine, names: Collection[str]) -> Removed:
+    """Remove all images of these `Recipe.image` names, current ones too. Raises `EngineError`."""
+    folder = engine.storage().folder
+    before = read_free(folder)
+    tags = engine.remove_built((), names)
+    return _removed(engine, folder, before.bytes if before else None, tags, 0)
+
+
+def _removed(engine: Engine, folder: str | None, before: int | None, tags: tuple[str, ...], stages: int) -> Removed:
+    after = read_free(folder)
+    freed = None if before is None or after is None else max(0, after.bytes - before)
+    return Removed(engine=engine.record.name, tags=tags, stages=stages, freed_bytes=freed)
+
+
+def removed_text(removed: Removed) -> str:
+    """What was removed and the room that it freed, in a sentence."""
+    stages = [counted(removed.stages, "stage of a build", "stages of builds")] if removed.stages else []
+    what = ", ".join([*removed.tags, *stages])
+    if not what:
+        return f"removed from {removed.engine}: nothing"
+    freed = "how much room that freed cannot be found out from here"
+    if removed.freed_bytes is not None:
+        freed = f"that freed {removed.freed_bytes / GB:.1f} GB"
+    return without_home(f"removed from {removed.engine}: {what}; {freed}")
+
+
+def _minute(time: str) -> str:
+    return time[:16].replace("T", " ")

@@ -1,0 +1,102 @@
+"""`images`: what was built, and making room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import catalog, places
+from harness.errors import EngineError, UsageError
+from harness.verbs import base
+
+if TYPE_CHECKING:
+    from harness.engines.base import Engine, Recipe
+
+
+@base.app.command("images")
+def show_images(
+    engine: base.EngineOption = "auto",
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove what was built of recipes that the catalog no longer has, and build stages.")
+    ] = False,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", help="Remove an image, current or not; may be given again.", metavar="IMAGE")
+    ] = None,
+    catalogs: base.Catalogs = None,
+    as_json: base.AsJson = False,
+) -> None:
+    """Show the images that are built here, with their sizes and last use, or make room."""
+    from harness.built_images import current_recipes
+    from harness.inputs import parse_engine
+    from harness.leftovers import campaign_lock
+
+    preference = parse_engine(engine)
+    current = current_recipes(catalog.load_catalog(catalogs or ()))
+    opened = _open_all(("podman", "docker", "local") if preference == "auto" else (preference,))
+    try:
+        if prune or remove:
+            with campaign_lock():  # none is taken from under a launch or a build
+                _make_room(opened, current, prune=prune, names=remove or ())
+        _show(opened, current, as_json=as_json)
+    finally:
+        for each in opened:
+            each.close()
+
+
+def _open_all(names: Sequence[str]) -> list[Engine]:
+    """The engines that are here; why another is not is said. Raises `EngineError` where none of these is."""
+    opened: list[Engine] = []
+    for name in names:
+        try:
+            opened.append(base.open_engine(name))
+        except EngineError as error:
+            if len(names) == 1:
+                raise
+            base.talk(f"{name} was not asked: {error}")
+    return opened
+
+
+def _make_room(opened: Sequence[Engine], current: Sequence[Recipe], *, prune: bool, names: Sequence[str]) -> None:
+    """Remove what is asked for and say what that freed. Raises `UsageError` for a name that no engine has."""
+    from harness.built_images import prune_engine, remove_images, removed_text
+
+    if names:
+        found = {
+            engine: [image for image in engine.list_built() if {image.image, image.name} & set(names)] for engine in opened
+        }
+        there = {name for images in found.values() for image in images for name in (image.image, image.name)}
+        if missing := sorted(set(names) - there):
+            raise UsageError(f"no built image is called {' or '.join(missing)}: `strixbench images` shows all")
+        for engine, images in found.items():
+            if images:
+                base.talk(removed_text(remove_images(engine, {image.name for image in images})))
+    if prune:
+        for engine in opened:
+            try:
+                base.talk(removed_text(prune_engine(engine, current)))
+            except EngineError as error:
+                base.talk(f"{engine.record.name}: {error}")
+
+
+def _show(opened: Sequence[Engine], current: Sequence[Recipe], *, as_json: bool) -> None:
+    """The images of these engines, to stdout; an engine that does not answer is named."""
+    from harness.built_images import built_rows, last_uses
+    from harness.store import store_exists
+    from harness.words import counted
+    from reports.terminal import print_built
+
+    used = last_uses(base.open_store().launches()) if store_exists(places.store_url()) else {}
+    rows = []
+    for engine in opened:
+        try:
+            rows += built_rows(engine.record.name, engine.list_built(), current, used)
+        except EngineError as error:
+            base.talk(f"{engine.record.name}: {error}")
+    if as_json:
+        base.print_json([row.data for row in rows])
+    elif rows:
+        print_built([row.cells for row in rows])
+    names = ", ".join(engine.record.name for engine in opened) or "no engine"
+    base.talk(f"{counted(len(rows), 'image')} in {names}; a size has the base in it, which images may share")
