@@ -61,9 +61,13 @@ clean:  ## Remove the virtual environment and caches of tools; results and model
 # Every package by its hash: what was locked, or nothing.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
+# An environment whose Python was upgraded or removed is no target that exists, whatever its date.
+ifneq ($(shell $(BIN)/python -c 'import pip' 2>&1 && echo whole),whole)
+.PHONY: .venv/host
+endif
+
 .venv/host: locks/host.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "strixbench needs Python 3.11 or later; set PYTHON=")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sh make-venv.sh '$(PYTHON)'
 	@echo 'installing strixbench into .venv' >&2
 	@$(INSTALL) --require-hashes --requirement locks/host.txt
 	@$(INSTALL) --no-build-isolation --editable .
