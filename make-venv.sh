@@ -23,7 +23,8 @@ if [ -e .venv ] || [ -L .venv ]; then
     rm -rf .venv
 fi
 
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+# A folder that a removed package left lets itself be imported, and has no version.
+if ! "$python" -c 'import ensurepip, venv; ensurepip.version()' 2>/dev/null; then
     package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     say "$python cannot make a virtual environment: its module ensurepip or venv is missing"
     say "Debian and Ubuntu have it in a package of its own, also called python3-venv for their default Python:"
