@@ -7,6 +7,7 @@ field, and everything but our own words goes through `Private`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -53,6 +54,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Of this host or its store; empty: the command is to be run"""
     command: str = ""
     source: str = ""
+    image: str = ""
 
 
 class HostReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +103,7 @@ def make_report(
                 answer=private.without(answer(unknown, known)),
                 command=unknown.command,
                 source=unknown.source,
+                image=unknown.image,
             )
             for unknown in unknowns
         ),
@@ -148,6 +151,7 @@ def _gpu(host: HostRecord, facts: HostFacts) -> Rows:
         yield "VBIOS", card.vbios or ""
         yield "firmware", " ".join(card.firmware) or "the driver does not show it"
         yield "performance level", card.performance_level or ""
+    yield "firmware in debugfs", " ".join(f"{name}={version}" for name, version in _debug_firmware(facts))
     for node in host.compute_nodes:
         shown = (("simd_count", node.simd_count), ("cwsr_size", node.cwsr_bytes), ("ctl_stack_size", node.ctl_stack_bytes))
         yield "KFD node", f"{node.target}: " + ", ".join(f"{name} {_known(value)}" for name, value in shown)
@@ -156,6 +160,16 @@ def _gpu(host: HostRecord, facts: HostFacts) -> Rows:
     yield "parameters", " ".join(row for row in host.parameters if row.partition("=")[0] in facts.parameters)
     yield "firmware packages", " ".join(f"{name}={version}" for name, version in sorted((facts.packages or {}).items()))
     yield "NVIDIA", (facts.nvidia_driver.text or "").partition("\n")[0]
+
+
+def _debug_firmware(facts: HostFacts) -> list[tuple[str, str]]:
+    """What is loaded by the table that root may read, without what this GPU has not."""
+    rows = re.findall(
+        r"^([A-Z][\w ]{1,20}?) feature version: .{1,40}, firmware version: (0x[0-9a-f]{8})",
+        facts.debug_firmware.text or "",
+        re.M,
+    )
+    return [(name.lower().replace(" ", "_"), version) for name, version in rows if version.strip("0x")]
 
 
 def _nodes(facts: HostFacts) -> Rows:

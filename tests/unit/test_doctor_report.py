@@ -112,6 +112,23 @@ def test_nodes_are_told_with_mode_and_group(tmp_path: Path) -> None:
     assert told["/dev/kfd"] == "mode 0660, group 105 (render), does not open for this user"
 
 
+FIRMWARE_TABLE = """ME feature version: 35, firmware version: 0x00000020
+SOS feature version: 0, firmware version: 0x00000000
+TA HDCP feature version: 0x00000000, firmware version: 0x1700004d
+SMC feature version: 0, program: 10, firmware version: 0x0a640600 (100.6.0)
+MES feature version: 1, firmware version: 0x00000086
+VBIOS version: 113-STRXLGEN-001
+"""
+"""Lines of a Framework Desktop's amdgpu_firmware_info: https://github.com/ROCm/legacy-rocm-build/issues/6165"""
+
+
+def test_firmware_is_read_of_the_debug_table_where_root_asks(tmp_path: Path) -> None:
+    files = {**FEDORA, "sys/kernel/debug/dri/0000:c6:00.0/amdgpu_firmware_info": FIRMWARE_TABLE}
+    root = a_tree(tmp_path / "host", files)
+    told = dict(rows(report_of(root, facts_of(root)), "gpu"))
+    assert told["firmware in debugfs"] == "me=0x00000020 ta_hdcp=0x1700004d smc=0x0a640600 mes=0x00000086"
+
+
 def test_launches_are_counted_by_image_with_how_they_failed(tmp_path: Path) -> None:
     root = a_tree(tmp_path / "host", FEDORA)
     rocm = [a_plan(number, image="rocm72", family="rocm", variant="gfx1100") for number in range(1, 5)]
