@@ -112,9 +112,8 @@ def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
     return make_report(
         facts,
         examine(facts),
-        Known(host=host, launches=launches, counters=counters),
+        Known(host=host, launches=launches, ours=frozenset((*shipped.images, *shipped.variants)), counters=counters),
         unknowns=read_unknowns(shipped),
-        ours=frozenset((*shipped.images, *shipped.variants)),
         packages=rpm_versions(("container-selinux",)),
         private=Private(
             names=tuple(filter(None, (platform.node(), facts.user.name))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 
     host: HostRecord
     launches: tuple[Launch, ...] = ()
+    ours: frozenset[str] = frozenset()
+    """Names of the shipped catalog's images and variants: others are their owner's, and are not told."""
     counters: tuple[Counters, ...] = ()
     """Of each GPU that has throttle counters."""
+
+    def has_variant(self, name: str) -> bool:
+        """Whether a variant, with the fixes that were added to it, is of the shipped catalog."""
+        return all(part in self.ours for part in name.split("+"))
 
 
 def read_unknowns(catalog: Catalog) -> tuple[Unknown, ...]:
@@ -69,13 +75,15 @@ def answer(unknown: Unknown, known: Known) -> str:
     return "" if find is None else find(known)
 
 
-def on_gpu(launches: Iterable[Launch]) -> tuple[Launch, ...]:
-    """Those that ran on a GPU of AMD's, in the image itself: a portable build and the CPU run say nothing about it."""
-    families = ("rocm", "therock")
+def on_gpu(known: Known) -> tuple[Launch, ...]:
+    """Launches on a GPU of AMD's in an image of the shipped catalog: a portable build and the CPU run say nothing about it."""
     return tuple(
         launch
-        for launch in launches
-        if launch.plan.device != "cpu" and launch.plan.image.portable_of is None and launch.plan.image.family in families
+        for launch in known.launches
+        if launch.plan.device != "cpu"
+        and launch.plan.image.portable_of is None
+        and launch.plan.image.family in ("rocm", "therock")
+        and launch.image in known.ours
     )
 
 
@@ -102,7 +110,7 @@ def _save_area(known: Known) -> str:
 
 
 def _mes(known: Known) -> str:
-    with_it = [launch for launch in on_gpu(known.launches) if _mes_version(launch.plan.host) == MES_IN_QUESTION]
+    with_it = [launch for launch in on_gpu(known) if _mes_version(launch.plan.host) == MES_IN_QUESTION]
     if not with_it:
         return ""
     passed = sum(launch.verdict.status == "pass" for launch in with_it)
@@ -119,10 +127,11 @@ def _mes_version(host: HostRecord) -> int | None:
 def _cold(known: Known) -> str:
     """Of each image and variant the shortest and the longest first pass that began with an empty cache."""
     seconds: dict[str, list[float]] = {}
-    for launch in on_gpu(known.launches):
+    for launch in on_gpu(known):
         was_empty = launch.plan.caches == "empty" or (launch.caches is not None and launch.caches.files_before == 0)
         if was_empty:
-            seconds.setdefault(f"{launch.image}/{launch.plan.variant}", []).extend(launch.pass_seconds("cold"))
+            variant = launch.plan.variant if known.has_variant(launch.plan.variant) else "another variant"
+            seconds.setdefault(f"{launch.image}/{variant}", []).extend(launch.pass_seconds("cold"))
     return "; ".join(
         f"{name}: {min(each):.1f} to {max(each):.1f} s in {counted(len(each), 'launch', 'launches')}"
         for name, each in sorted(seconds.items())
@@ -134,7 +143,7 @@ def _of_image(name: str, tell: Callable[[dict[str, Any]], Iterator[str]]) -> Cal
     """What the last launch of an image that got through its imports tells."""
 
     def find(known: Known) -> str:
-        ends = [launch.ends("import") for launch in on_gpu(known.launches) if launch.image == name]
+        ends = [launch.ends("import") for launch in on_gpu(known) if launch.image == name]
         told: dict[str, Any] = next((end for end in reversed(ends) if end), {})
         return ", ".join(tell(told))
 

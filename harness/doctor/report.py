@@ -26,6 +26,9 @@ _GIB = 1 << 30
 LEFT_OUT = ("images", "disk", "models")
 """Subjects of findings: the first two are told in the report's own words, the third is no business of a public place."""
 
+MOST_CHARACTERS = 2000
+"""Of one value: what came out of an image may be of any length."""
+
 MOST_ENDINGS = 6
 """Of one image's failures, the most frequent first."""
 
@@ -72,13 +75,15 @@ def make_report(
     known: Known,
     *,
     unknowns: Iterable[Unknown],
-    ours: frozenset[str],
     packages: dict[str, str],
     private: Private,
     version: str,
 ) -> HostReport:
-    """The report. ``ours`` are the names of the shipped catalog's images and variants: others are their owner's. ``packages``
-    are those that bear on a container's rights, with their versions."""
+    """The report. ``packages`` are those that bear on a container's rights, with their versions."""
+
+    def told(text: str) -> str:
+        return private.without(text)[:MOST_CHARACTERS]
+
     sections = {
         "host": _host(known.host),
         "gpu": _gpu(known.host, facts),
@@ -87,12 +92,12 @@ def make_report(
         "isolation": _isolation(known.host, facts, packages),
         "room": _room(facts),
         "doctor's findings": _findings(findings),
-        "launches in the store": _launches(known.launches, ours),
+        "launches in the store": _launches(known),
     }
     return HostReport(
         strixbench=version,
         sections=tuple(
-            Section(name, tuple(Row(private.without(label), private.without(value)) for label, value in rows if value))
+            Section(name, tuple(Row(told(label), told(value)) for label, value in rows if value))
             for name, rows in sections.items()
         ),
         questions=tuple(
@@ -100,7 +105,7 @@ def make_report(
                 id=unknown.id,
                 question=unknown.question,
                 why=unknown.why,
-                answer=private.without(answer(unknown, known)),
+                answer=told(answer(unknown, known)),
                 command=unknown.command,
                 source=unknown.source,
                 image=unknown.image,
@@ -122,7 +127,11 @@ def report_text(report: HostReport) -> str:
     lines += ["", "nobody had told yet, and this host answers"] if told else []
     for question in told:
         lines += [f"  {question.id}: {question.question}", f"    {question.answer}"]
-    lines += ["", "still to be found out: run what you like of it and add what it prints"] if asked else []
+    lines += (
+        ["", "still to be found out: run what you like of it and add what it prints (with Docker, docker for podman)"]
+        if asked
+        else []
+    )
     for question in asked:
         lines += [f"  {question.id}: {question.question}", f"    why: {question.why}", f"    run: {question.command}"]
     return "\n".join(("```text", *lines, "```"))
@@ -224,11 +233,11 @@ def _findings(findings: Iterable[Finding]) -> Rows:
             yield f"{finding.status} {finding.subject}: {finding.check}", finding.found
 
 
-def _launches(launches: Iterable[Launch], ours: frozenset[str]) -> Rows:
+def _launches(known: Known) -> Rows:
     """Of each image, variant and engine how many launches passed, and how the others ended."""
     groups: dict[str, list[Launch]] = {}
-    for launch in launches:
-        groups.setdefault(_group(launch, ours), []).append(launch)
+    for launch in known.launches:
+        groups.setdefault(_group(launch, known), []).append(launch)
     for name, each in sorted(groups.items()):
         counts = Counter(launch.verdict.status for launch in each)
         endings = Counter(_ending(launch) for launch in each if launch.verdict.status != "pass").most_common(MOST_ENDINGS)
@@ -239,11 +248,12 @@ def _launches(launches: Iterable[Launch], ours: frozenset[str]) -> Rows:
         yield name, "; ".join(words)
 
 
-def _group(launch: Launch, ours: frozenset[str]) -> str:
+def _group(launch: Launch, known: Known) -> str:
     image, variant = launch.plan.image.portable_of or launch.image, launch.plan.variant
-    names = (image if image in ours else "an image of the owner's", variant if variant in ours else "a variant of the owner's")
+    image = image if image in known.ours else "an image of the owner's"
+    variant = variant if known.has_variant(variant) else "a variant of the owner's"
     portable = ", portable" if launch.plan.image.portable_of else ""
-    return f"{'/'.join(names)}{portable} ({launch.plan.engine.name}, {launch.plan.device})"
+    return f"{image}/{variant}{portable} ({launch.plan.engine.name}, {launch.plan.device})"
 
 
 def _ending(launch: Launch) -> str:

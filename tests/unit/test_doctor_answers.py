@@ -20,7 +20,9 @@ from tests.unit.samples import HOST, a_launch, a_plan, passing_journal
 
 UNKNOWNS = {unknown.id: unknown for unknown in read_unknowns(shipped_catalog())}
 
-NOTHING = Known(host=HOST)
+OURS = frozenset((*shipped_catalog().images, *shipped_catalog().variants))
+
+NOTHING = Known(host=HOST, ours=OURS)
 
 
 def launch_of(image: str, number: int = 1, *, told: dict[str, Any] | None = None, **plan: Any) -> Launch:
@@ -34,7 +36,7 @@ def launch_of(image: str, number: int = 1, *, told: dict[str, Any] | None = None
 
 
 def answered(id: str, *launches: Launch) -> str:  # noqa: A002 - the question's
-    return answer(UNKNOWNS[id], Known(host=HOST, launches=launches))
+    return answer(UNKNOWNS[id], Known(host=HOST, launches=launches, ours=OURS))
 
 
 def test_every_question_says_why_with_a_command_and_a_source() -> None:

@@ -16,7 +16,7 @@ from harness.doctor.private import Private
 from harness.doctor.report import HostReport, make_report, report_text
 from harness.engines.about import EngineFacts
 from harness.host import describe_host
-from harness.records import ImageRecord, Launch, Verdict
+from harness.records import Launch, Verdict
 from tests.unit.doctored import BAD_FIRMWARE
 from tests.unit.fixture_hosts import (
     FEDORA,
@@ -46,9 +46,8 @@ def report_of(root: Path, facts: HostFacts, launches: tuple[Launch, ...] = (), p
     return make_report(
         facts,
         examine(facts),
-        Known(host=describe_host(root), launches=launches),
+        Known(host=describe_host(root), launches=launches, ours=frozenset((*shipped.images, *shipped.variants))),
         unknowns=read_unknowns(shipped),
-        ours=frozenset((*shipped.images, *shipped.variants)),
         packages={"container-selinux": "2.242.0-1.fc43"},
         private=private,
         version="0.1.0",
@@ -66,9 +65,11 @@ def owned(tmp_path: Path) -> HostReport:
     environment = {"HF_TOKEN": "hf_abcdefghijklmnop"}
     facts = facts_of(root, user=OWNER, engines=OWNED_ENGINES, packages=BAD_FIRMWARE, environment=environment)
     facts = msgspec.structs.replace(facts, disks=OWNERS_DISKS)
-    plan = a_plan(image="registry.lan.example.net/jdoe/secret:1", family="rocm", variant="jdoes-variant")
-    foreign = a_launch(msgspec.structs.replace(plan, image=ImageRecord(name=plan.image.name, family="rocm")), verdict=FAILED)
-    return report_of(root, facts, (foreign, a_launch(a_plan(2, image="rocm72", family="rocm"), verdict=UNKNOWN_FAILURE)))
+    launches = (
+        a_launch(a_plan(1, image="registry.lan.example.net/acme/secret:1", family="rocm", caches="empty"), verdict=FAILED),
+        a_launch(a_plan(2, image="rocm72", family="rocm", variant="acmes", caches="empty"), verdict=UNKNOWN_FAILURE),
+    )
+    return report_of(root, facts, launches)
 
 
 def test_nothing_that_names_a_machine_or_a_person_is_in_the_text_or_the_json(owned: HostReport) -> None:
@@ -138,11 +139,13 @@ def test_launches_are_counted_by_image_with_how_they_failed(tmp_path: Path) -> N
         a_launch(rocm[1], verdict=FAILED),
         a_launch(rocm[2], verdict=FAILED),
         a_launch(rocm[3], verdict=UNKNOWN_FAILURE),
+        a_launch(a_plan(6, image="rocm72", family="rocm", variant="gfx1100+lstm-dropout-0"), verdict=passed),
         a_launch(a_plan(5, image="localhost/mine:1", family="rocm", variant="my-own")),
     )
-    own, told = rows(report_of(root, facts_of(root), launches), "launches in the store")
+    own, told, fixed = rows(report_of(root, facts_of(root), launches), "launches in the store")
     assert own[0] == "an image of the owner's/a variant of the owner's (podman, cuda)"
     assert told[0] == "rocm72/gfx1100 (podman, cuda)"
+    assert fixed[0] == "rocm72/gfx1100+lstm-dropout-0 (podman, cuda)"
     assert told[1].startswith("1 passed, 0 with wrong output, 3 failed; kernel-cwsr-fault x2, crash at cold x1; torch ")
 
 
