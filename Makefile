@@ -6,10 +6,10 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help bench build kernels doctor report test test-engines check perf lock clean
+.PHONY: help bench build kernels doctor report test test-engines test-engines-debian13 check perf lock clean
 
 help:  ## Show this list.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 24
 
 bench: .venv/host  ## Run an image (IMAGE=..., ENGINE=..., ARGS="--launches 6 ..."), print the table, write BENCHMARKS.md.
 	@$(BIN)/strixbench bench $(foreach image,$(IMAGE),'$(image)') --engine '$(ENGINE)' $(ARGS)
@@ -31,6 +31,9 @@ test: .venv/dev  ## Unit tests, the guest as a process, and real diarization in 
 
 test-engines: .venv/dev  ## The same launches in real Podman and Docker.
 	@$(BIN)/pytest -m engines --benchmark-disable $(ARGS)
+
+test-engines-debian13:  ## The same with the engines of Debian 13, in a folder that .ci/debian13.sh makes (as root).
+	@.ci/debian13.sh $(ARGS)
 
 check: .venv/dev  ## ruff, mypy --strict, hadolint, and generated files that are stale.
 	@$(BIN)/ruff check .
@@ -61,9 +64,13 @@ clean:  ## Remove the virtual environment and caches of tools; results and model
 # Every package by its hash: what was locked, or nothing.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
+# An environment whose Python was upgraded or removed is no target that exists, whatever its date.
+ifneq ($(shell $(BIN)/python -c 'import pip' 2>&1 && echo whole),whole)
+.PHONY: .venv/host
+endif
+
 .venv/host: locks/host.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "strixbench needs Python 3.11 or later; set PYTHON=")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sh make-venv.sh '$(PYTHON)'
 	@echo 'installing strixbench into .venv' >&2
 	@$(INSTALL) --require-hashes --requirement locks/host.txt
 	@$(INSTALL) --no-build-isolation --editable .

@@ -202,5 +202,8 @@ main() {
     rootless test -r "$cache/overlay.toml" || die "$user cannot read $cache"
 }
 
-main >&2
-echo "$cache/overlay.toml"
+# debian13.sh takes functions from here and runs nothing.
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    main >&2
+    echo "$cache/overlay.toml"
+fi

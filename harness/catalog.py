@@ -200,13 +200,12 @@ def load_catalog(overlays: Iterable[Path] = ()) -> Catalog:
     Raises `CatalogError` naming file, line and the nearest known key.
     """
     from_environment = [Path(part) for part in os.environ.get("STRIXBENCH_CATALOG", "").split(os.pathsep) if part]
-    merged: dict[str, dict[str, dict[str, Any]]] = {table: {} for table in _TABLES}
-    for path in (places.CONTAINERS / "catalog.toml", *from_environment, *overlays):
-        for table, rows in _read(path).items():
-            for name, fields in rows.items():
-                merged[table].setdefault(name, {"name": name}).update(fields)
-    merged["images"] = {name: _with_model(name, merged["images"]) for name in merged["images"]}
-    return _typed(merged)
+    return _merged((places.CONTAINERS / "catalog.toml", *from_environment, *overlays))
+
+
+def shipped_catalog() -> Catalog:
+    """The shipped catalog alone, in which nothing is of this host or its owner."""
+    return _merged((places.CONTAINERS / "catalog.toml",))
 
 
 def portable(image: Image, catalog: Catalog) -> Image:
@@ -329,6 +328,17 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """`` (did you mean ...?)``, or nothing where no word is near."""
     close = difflib.get_close_matches(word, [each for each in words if each != word], n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _merged(paths: Iterable[Path]) -> Catalog:
+    """The files' rows, of which a later one adds to an earlier one's."""
+    merged: dict[str, dict[str, dict[str, Any]]] = {table: {} for table in _TABLES}
+    for path in paths:
+        for table, rows in _read(path).items():
+            for name, fields in rows.items():
+                merged[table].setdefault(name, {"name": name}).update(fields)
+    merged["images"] = {name: _with_model(name, merged["images"]) for name in merged["images"]}
+    return _typed(merged)
 
 
 def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +15,10 @@ from harness.catalog import Image
 from harness.doctor import container, driver, engines, gpus, kernel_log, parameters, room, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    from harness.doctor.report import HostReport
+    from harness.records import Launch
 
 Check = Callable[[HostFacts], tuple[Finding, ...]]
 
@@ -95,6 +100,38 @@ def this_host(images: Iterable[Image]) -> HostFacts:
         environment=os.environ,
         kernel_log=KernelLog(read_kernel_journal).since_boot,
         user=User(id=os.getuid(), name=_user_name(), groups=tuple(os.getgroups())),
+    )
+
+
+def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
+    """What may be told of the machine that we run on, in public. Takes some seconds: counters are read twice."""
+    import platform
+    from pathlib import Path
+
+    from harness import __version__
+    from harness.catalog import shipped_catalog
+    from harness.doctor.answers import Known, read_unknowns
+    from harness.doctor.private import Private
+    from harness.doctor.report import make_report
+    from harness.doctor.throttle import read_throttle_counters
+    from harness.engines.about import rpm_versions
+    from harness.host import describe_host
+
+    shipped, host = shipped_catalog(), describe_host()
+    counters = read_throttle_counters(Path("/"))
+    folders = (os.path.expanduser("~"), *(disk.path for disk in facts.disks))
+    return make_report(
+        facts,
+        examine(facts),
+        Known(host=host, launches=launches, ours=frozenset((*shipped.images, *shipped.variants)), counters=counters),
+        unknowns=read_unknowns(shipped),
+        packages=rpm_versions(("container-selinux",)),
+        private=Private(
+            names=tuple(filter(None, (platform.node(), facts.user.name))),
+            familiar=tuple(filter(None, (host.processor, host.distribution))),
+            paths=folders,
+        ),
+        version=__version__,
     )
 
 

@@ -55,6 +55,10 @@ def container_specification(run: Run) -> dict[str, Any]:
         "netns": {"nsmode": run.network},
         "httpproxy": False,
         "read_only_filesystem": True,
+        # Since 4.4 Podman makes /dev and /dev/shm read-only with the root, where this is not said (podman#16545; seen with
+        # 5.4). Docker's interface and `podman run` say it. Nor do those copy the host's /etc/hosts.
+        "read_write_tmpfs": True,
+        "base_hosts_file": "none",
         "mounts": [
             {
                 "type": "bind",

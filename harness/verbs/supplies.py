@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import catalog
+from harness import catalog, places
+from harness.errors import StoreError
 from harness.verbs import base
 from harness.words import counted
+
+if TYPE_CHECKING:
+    from harness.records import Launch
 
 
 @base.models_app.command("fetch")
@@ -39,14 +43,32 @@ def fetch_models(
 
 
 @base.app.command()
-def doctor(catalogs: base.Catalogs = None, as_json: base.AsJson = False) -> None:
+def doctor(
+    catalogs: base.Catalogs = None,
+    as_report: Annotated[
+        bool, typer.Option("--report", help="Print this host and its launches for a public place, with what is still unknown.")
+    ] = False,
+    as_json: base.AsJson = False,
+) -> None:
     """Say what this host lacks for a bench, with the command that mends it. Changes nothing; exit 1: a problem."""
+    import msgspec
+
     from harness.doctor import examine, this_host
 
-    findings = examine(this_host(catalog.load_catalog(catalogs or ()).images.values()))
-    if as_json:
-        import msgspec
+    facts = this_host(catalog.load_catalog(catalogs or ()).images.values())
+    if as_report:
+        from harness.doctor import report_on
+        from harness.doctor.report import report_text
 
+        report = report_on(facts, _stored_launches())
+        if as_json:
+            base.print_json(msgspec.to_builtins(report))
+        else:
+            typer.echo(report_text(report))
+            base.talk("no name, path or address of yours should be in it: look through it before you paste it")
+        return
+    findings = examine(facts)
+    if as_json:
         base.print_json(msgspec.to_builtins(findings))
     else:
         from reports.terminal import print_findings
@@ -54,3 +76,14 @@ def doctor(catalogs: base.Catalogs = None, as_json: base.AsJson = False) -> None
         print_findings(findings)
     if any(finding.status == "problem" for finding in findings):
         raise typer.Exit(1)
+
+
+def _stored_launches() -> tuple[Launch, ...]:
+    """Those of the store; none, and a warning, where it cannot be read: the report is for hosts on which things fail."""
+    from harness.store import store_exists
+
+    try:
+        return base.open_store().launches() if store_exists(places.store_url()) else ()
+    except StoreError as error:
+        base.talk(f"warning: the report is without launches: {error}")
+        return ()

@@ -127,6 +127,48 @@ FINGERPRINT = {
 """All that the fingerprint reads, and numbers that it must not."""
 
 
+OWNER = User(1000, "jdoe", (1000, 39, 105, 4242))
+
+OWNED = {
+    **FINGERPRINT,
+    "etc/subuid": "jdoe:100000:65536\n",
+    "etc/group": "root:x:0:\nvideo:x:39:jdoe\nrender:x:105:jdoe\njdoe:x:1000:\nacme-staff:x:4242:jdoe\n",
+    "etc/cdi/jdoes-own.yaml": "",
+    "proc/sys/kernel/osrelease": "6.18.5-200.jdoe.fc43.x86_64\n",
+    "proc/sys/kernel/hostname": "jdoes-box.lan.example.net\n",
+    "proc/cmdline": "BOOT_IMAGE=(hd0,gpt2)/vmlinuz root=UUID=5ec3e700-aaaa-4bbb-8ccc-0123456789ab ro quiet "
+    "init=/nix/store/0123-nixos-system-jdoes-box/init ip=192.168.7.23::192.168.7.1:255.255.255.0:jdoes-box:eth0 "
+    "rd.luks.uuid=luks-5ec3e700-aaaa-4bbb-8ccc-0123456789ab ifname=eth0:52:54:00:12:34:56 amd_iommu=on -- password=tops3cret\n",
+    "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "sys/class/dmi/id/product_uuid": "5ec3e700-aaaa-4bbb-8ccc-0123456789ab\n",
+    "sys/class/dmi/id/product_name": "Box 395 of jdoe\n",
+    "sys/class/net/eth0/address": "52:54:00:12:34:56\n",
+}
+"""A host that is full of what must not be told, where a host has such things and where it could have them."""
+
+OWNED_ENGINES = (
+    EngineFacts(
+        name="podman",
+        error="`podman info` failed: dial tcp 192.168.7.23:2375: jdoe@jdoes-box: open /mnt/My Disk/podman.sock: no such file",
+    ),
+    EngineFacts(
+        name="docker",
+        version="28.3.3",
+        rootless=True,
+        runtime="runc",
+        cgroup_version="2",
+        storage="/home/jdoe/.local/share/docker",
+        controllers=("cpu", "/user.slice/user-1000.slice/jdoe"),
+    ),
+)
+
+PRIVATE_WORDS = (
+    *("jdoe", "acme", "lan.example", "192.168", "5ec3e7", "52:54:00", "S3R1AL", "0123456789abcdef", "12345678901234567890"),
+    *("0a1b2c3d", "tops3cret", "nix/store", "/home", "/mnt", "My Disk", "Disk/", "hf_", "user-1000"),
+)
+"""None of which a text for a public place may hold."""
+
+
 def a_tree(root: Path, files: Mapping[str, str]) -> Path:
     """The files below a folder, and the links that the kernel would make between them."""
     for name, text in files.items():

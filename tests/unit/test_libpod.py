@@ -53,6 +53,8 @@ def test_kept_groups_are_the_annotation_that_crun_reads_and_no_group() -> None:
 def test_the_isolation_is_that_of_every_launch() -> None:
     specification = container_specification(RUN)
     assert specification["read_only_filesystem"] is True
+    assert specification["read_write_tmpfs"] is True
+    assert specification["base_hosts_file"] == "none"
     assert specification["cap_drop"] == ["ALL"]
     assert specification["no_new_privileges"] is True
     assert specification["netns"] == {"nsmode": "none"}

@@ -1,0 +1,190 @@
+"""What nobody has told yet of the images (`unknowns.toml`), and what this host and its store answer to it. Pure, but for the
+table's file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.catalog import Catalog
+from harness.doctor.throttle import Counters
+from harness.errors import CatalogError
+from harness.host_records import HostRecord
+from harness.records import Launch
+from harness.words import counted
+
+MES_IN_QUESTION = 0x88
+
+_FIELD = re.compile(r"\{([a-z0-9-]+)\.([a-z_]+)\}")
+
+
+class Unknown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One question."""
+
+    id: str
+    question: str
+    why: str
+    """What depends on it."""
+    command: str
+    """Whose answer would settle it."""
+    source: str
+    image: str = ""
+    """The catalog's row that it is about; empty: no single one."""
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to answer with."""
+
+    host: HostRecord
+    launches: tuple[Launch, ...] = ()
+    ours: frozenset[str] = frozenset()
+    """Names of the shipped catalog's images and variants: others are their owner's, and are not told."""
+    counters: tuple[Counters, ...] = ()
+    """Of each GPU that has throttle counters."""
+
+    def has_variant(self, name: str) -> bool:
+        """Whether a variant, with the fixes that were added to it, is of the shipped catalog."""
+        return all(part in self.ours for part in name.split("+"))
+
+
+def read_unknowns(catalog: Catalog) -> tuple[Unknown, ...]:
+    """The table, with the catalog's values in its commands. Raises `CatalogError` for a row or field that is not there."""
+    text = (Path(__file__).parent / "unknowns.toml").read_text(encoding="utf-8")
+    rows = (msgspec.convert({"id": name, **fields}, Unknown) for name, fields in tomllib.loads(text).items())
+    return tuple(msgspec.structs.replace(row, command=_filled(row.command, catalog)) for row in rows)
+
+
+def _filled(command: str, catalog: Catalog) -> str:
+    def value(found: re.Match[str]) -> str:
+        told = getattr(catalog.images.get(found[1]), found[2], None)
+        if not isinstance(told, str):
+            raise CatalogError(f"unknowns.toml asks for {found[0]}, and the catalog has no such value")
+        return told
+
+    return _FIELD.sub(value, command)
+
+
+def answer(unknown: Unknown, known: Known) -> str:
+    """What is known here; empty: nothing, and the command is to be run."""
+    find = ANSWERS.get(unknown.id)
+    return "" if find is None else find(known)
+
+
+def on_gpu(known: Known) -> tuple[Launch, ...]:
+    """Launches on a GPU of AMD's in an image of the shipped catalog: a portable build and the CPU run say nothing about it."""
+    return tuple(
+        launch
+        for launch in known.launches
+        if launch.plan.device != "cpu"
+        and launch.plan.image.portable_of is None
+        and launch.plan.image.family in ("rocm", "therock")
+        and launch.image in known.ours
+    )
+
+
+def _throttle(known: Known) -> str:
+    return "; ".join(
+        f"in {each.seconds:.0f} s, whatever the box did meanwhile, "
+        + (", ".join(f"{name} grew by {by:g}" for name, by in _grown(each).items()) or "none grew")
+        + f" ({' '.join(f'{name}={value:g}' for name, value in each.last.items())})"
+        for each in known.counters
+    )
+
+
+def _grown(counters: Counters) -> dict[str, float]:
+    differences = {name: counters.last.get(name, value) - value for name, value in counters.first.items()}
+    return {name: by for name, by in differences.items() if by}
+
+
+def _save_area(known: Known) -> str:
+    nodes = [node for node in known.host.compute_nodes if node.cwsr_bytes is not None]
+    return "; ".join(
+        f"{node.target}: {node.simd_count} SIMDs, cwsr_size {node.cwsr_bytes}, ctl_stack_size {node.ctl_stack_bytes}"
+        for node in nodes
+    )
+
+
+def _mes(known: Known) -> str:
+    with_it = [launch for launch in on_gpu(known) if _mes_version(launch.plan.host) == MES_IN_QUESTION]
+    if not with_it:
+        return ""
+    passed = sum(launch.verdict.status == "pass" for launch in with_it)
+    faults = sum("page fault" in launch.kernel_log for launch in with_it)
+    return f"{passed} of {counted(len(with_it), 'launch', 'launches')} passed with it; {faults} with a page fault in the kernel's log"
+
+
+def _mes_version(host: HostRecord) -> int | None:
+    rows = (row.partition("=") for card in host.cards for row in card.firmware)
+    text = next((value for name, _, value in rows if name == "mes"), "")
+    return int(text, 16) if re.fullmatch(r"0x[0-9a-fA-F]{1,8}", text) else None
+
+
+def _cold(known: Known) -> str:
+    """Of each image and variant the shortest and the longest first pass that began with an empty cache."""
+    seconds: dict[str, list[float]] = {}
+    for launch in on_gpu(known):
+        was_empty = launch.plan.caches == "empty" or (launch.caches is not None and launch.caches.files_before == 0)
+        if was_empty:
+            variant = launch.plan.variant if known.has_variant(launch.plan.variant) else "another variant"
+            seconds.setdefault(f"{launch.image}/{variant}", []).extend(launch.pass_seconds("cold"))
+    return "; ".join(
+        f"{name}: {min(each):.1f} to {max(each):.1f} s in {counted(len(each), 'launch', 'launches')}"
+        for name, each in sorted(seconds.items())
+        if each
+    )
+
+
+def _of_image(name: str, tell: Callable[[dict[str, Any]], Iterator[str]]) -> Callable[[Known], str]:
+    """What the last launch of an image that got through its imports tells."""
+
+    def find(known: Known) -> str:
+        ends = [launch.ends("import") for launch in on_gpu(known) if launch.image == name]
+        told: dict[str, Any] = next((end for end in reversed(ends) if end), {})
+        return ", ".join(tell(told))
+
+    return find
+
+
+def _torch(told: dict[str, Any]) -> dict[str, Any]:
+    found = told.get("torch")
+    return found if isinstance(found, dict) else {}
+
+
+def _python(told: dict[str, Any]) -> Iterator[str]:
+    if told.get("python"):
+        yield f"the built image runs Python {told['python']}"
+
+
+def _numpy(told: dict[str, Any]) -> Iterator[str]:
+    packages = told.get("packages")
+    versions = [str(each) for each in packages if str(each).startswith("numpy==")] if isinstance(packages, list) else []
+    if versions:
+        yield f"torch {_torch(told).get('version')} is imported beside {versions[0]}"
+
+
+def _architectures(told: dict[str, Any]) -> Iterator[str]:
+    names = _torch(told).get("architectures")
+    if isinstance(names, list) and names:
+        yield f"torch {_torch(told).get('version')} has kernels for {' '.join(map(str, names))}"
+
+
+def _version(told: dict[str, Any]) -> Iterator[str]:
+    if _torch(told).get("version"):
+        yield f"torch {_torch(told)['version']} was built into the image"
+
+
+ANSWERS: dict[str, Callable[[Known], str]] = {
+    "throttle-counters-at-idle": _throttle,
+    "context-save-area": _save_area,
+    "mes-0x88": _mes,
+    "cold-pass": _cold,
+    "rocm72-python": _of_image("rocm72", _python),
+    "rocm64-amd-numpy": _of_image("rocm64-amd", _numpy),
+    "rocm72-amd-architectures": _of_image("rocm72-amd", _architectures),
+    "therock-nightly": _of_image("therock", _version),
+}

@@ -1,0 +1,92 @@
+"""What may not stand in a text for a public place: names of people and machines, paths, addresses, numbers of devices. Pure.
+
+The report takes few free texts (what an engine answered, what a check found); this is the net below them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+import msgspec
+
+REMOVED = "[removed]"
+REMOVED_PATH = "[path]"
+
+COMMON_NAMES = frozenset(
+    (
+        *("root", "user", "admin", "test", "host", "localhost", "local", "linux", "server", "desktop", "podman", "docker"),
+        *("amd", "amdgpu", "nvidia", "gpu", "strix", "halo", "strixbench", "framework", "fedora", "ubuntu", "debian", "arch"),
+        *("archlinux", "opensuse", "proxmox", "pve", "bazzite", "cachyos", "nixos", "video", "render", "kernel", "engine"),
+    )
+)
+"""Names of users and machines that many have. They tell nobody from anybody, and are words of the report itself."""
+
+_KNOWN_PATHS = ("/dev", "/proc", "/sys", "/etc", "/usr", "/lib", "/boot", "/opt/rocm", "/var/run", "/run/podman", "/var/lib")
+"""Folders that every machine has. What is below /run/user, /home, /mnt or anywhere else is somebody's."""
+
+_PATH = re.compile(r"(?<![\w:/.~\]])(?:~(?=[A-Za-z/])|/(?=[\w.~@-]))[\w.@+~=,%:/-]*[\w/]")
+_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+")
+
+_PATTERNS = (
+    # UUIDs, with or without their dashes, and other long hexadecimal numbers: ids of disks, machines, containers, images.
+    re.compile(r"(?i)\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"),
+    re.compile(r"(?i)\b(?:0x)?(?=[0-9a-f]*[0-9])[0-9a-f]{16,}\b"),
+    re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![\w:])"),  # MAC
+    # IPv4. A version with four numbers has the sign of a version after it, or a name and a dash before it.
+    re.compile(r"(?<![\w.+-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w+-]|\.\w)"),
+    re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}:){3,7}(?:[0-9a-f]{1,4}|:)(?![\w:])"),  # IPv6; a PCI address has two colons
+    re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5})?::[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,5}(?![\w:])"),
+    re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),  # an address of mail, or a login
+    re.compile(r"\b(?:hf|ghp|gho|ghs|sk|glpat|github_pat)[_-][A-Za-z0-9_-]{8,}"),  # tokens
+)
+
+
+class Private(msgspec.Struct, frozen=True):
+    """What is known to be private on this host, beside what is so everywhere."""
+
+    names: tuple[str, ...] = ()
+    """Of the machine and of its user."""
+    familiar: tuple[str, ...] = ()
+    """Words of the hardware and the system: to take ``MAX`` out of a processor's name tells that the user is called Max."""
+    paths: tuple[str, ...] = ()
+    """Folders that may have blanks in their names, so that no pattern finds their ends."""
+
+    def without(self, text: str) -> str:
+        """The text without any of it, on one line and without signs that command a terminal."""
+        text = "".join(sign if sign.isprintable() else " " for sign in text).replace("`", "'")
+        for folder in sorted(_with_blanks(self.paths), key=len, reverse=True):
+            text = re.sub(rf"{re.escape(folder)}(?:/[^\s:;]*)?", REMOVED_PATH, text)
+        text = _ADDRESS.sub(lambda found: _address(found[0]), text)
+        text = _PATH.sub(lambda found: found[0] if _is_known(found[0]) else REMOVED_PATH, text)
+        for pattern in _PATTERNS:
+            text = pattern.sub(REMOVED, text)
+        for name in sorted(_telling(self.names) - self._familiar_names(), key=len, reverse=True):
+            text = re.sub(rf"(?i)(?<![^\W_]){re.escape(name)}(?![^\W_])", REMOVED, text)
+        return " ".join(text.split())
+
+    def _familiar_names(self) -> set[str]:
+        words = {word.lower() for text in self.familiar for word in re.findall(r"\w+", text)}
+        return {name for name in _telling(self.names) if name.lower() in words}
+
+
+def _with_blanks(paths: Iterable[str]) -> set[str]:
+    """Of these folders and those that they lie in, the ones whose end no pattern finds."""
+    folders = {str(folder) for path in paths for folder in (PurePosixPath(path), *PurePosixPath(path).parents)}
+    return {folder for folder in folders if " " in folder}
+
+
+def _telling(names: Iterable[str]) -> set[str]:
+    """Names, and of a full host name its first part, that could tell somebody from others."""
+    parts = {part for name in names for part in (name, name.partition(".")[0])}
+    return {part for part in parts if len(part) > 1 and part.lower() not in COMMON_NAMES}
+
+
+def _is_known(path: str) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in _KNOWN_PATHS)
+
+
+def _address(text: str) -> str:
+    """The address of a public page; anything else is where somebody's machine is."""
+    return text if re.match(r"https://(?:github\.com|huggingface\.co)/", text) else REMOVED

@@ -1,0 +1,270 @@
+"""`doctor --report`: what a first run on this host depends on, and what is still to be found out, as a text for a public
+place. Facts in, report out: pure.
+
+No name of the machine or its user, no path, address, serial number or token stands in it: what goes in is chosen field by
+field, and everything but our own words goes through `Private`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from harness.doctor.answers import Known, Unknown, answer
+from harness.doctor.facts import DeviceNode, HostFacts
+from harness.doctor.finding import Finding
+from harness.doctor.private import Private
+from harness.engines.about import EngineFacts
+from harness.host_records import HostRecord
+from harness.records import Launch
+
+_GIB = 1 << 30
+
+LEFT_OUT = ("images", "disk", "models")
+"""Subjects of findings: the first two are told in the report's own words, the third is no business of a public place."""
+
+MOST_CHARACTERS = 2000
+"""Of one value: what came out of an image may be of any length."""
+
+MOST_ENDINGS = 6
+"""Of one image's failures, the most frequent first."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line."""
+
+    label: str
+    value: str
+
+
+class Section(msgspec.Struct, frozen=True):
+    """Lines below a heading."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One of `unknowns.toml`, with what this host says to it."""
+
+    id: str
+    question: str
+    why: str
+    answer: str = ""
+    """Of this host or its store; empty: the command is to be run"""
+    command: str = ""
+    source: str = ""
+    image: str = ""
+
+
+class HostReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    strixbench: str
+    """Its version."""
+    sections: tuple[Section, ...]
+    questions: tuple[Question, ...]
+
+
+def make_report(
+    facts: HostFacts,
+    findings: Iterable[Finding],
+    known: Known,
+    *,
+    unknowns: Iterable[Unknown],
+    packages: dict[str, str],
+    private: Private,
+    version: str,
+) -> HostReport:
+    """The report. ``packages`` are those that bear on a container's rights, with their versions."""
+
+    def told(text: str) -> str:
+        return private.without(text)[:MOST_CHARACTERS]
+
+    sections = {
+        "host": _host(known.host),
+        "gpu": _gpu(known.host, facts),
+        "device nodes": _nodes(facts),
+        "engines": _engines(facts),
+        "isolation": _isolation(known.host, facts, packages),
+        "room": _room(facts),
+        "doctor's findings": _findings(findings),
+        "launches in the store": _launches(known),
+    }
+    return HostReport(
+        strixbench=version,
+        sections=tuple(
+            Section(name, tuple(Row(told(label), told(value)) for label, value in rows if value))
+            for name, rows in sections.items()
+        ),
+        questions=tuple(
+            Question(
+                id=unknown.id,
+                question=unknown.question,
+                why=unknown.why,
+                answer=told(answer(unknown, known)),
+                command=unknown.command,
+                source=unknown.source,
+                image=unknown.image,
+            )
+            for unknown in unknowns
+        ),
+    )
+
+
+def report_text(report: HostReport) -> str:
+    """The report between fences of Markdown, so that it is pasted as it is."""
+    lines = [f"strixbench {report.strixbench}, doctor --report"]
+    for section in report.sections:
+        lines += ["", section.name]
+        width = max((len(row.label) for row in section.rows), default=0)
+        lines += [f"  {row.label:<{width}}  {row.value}" for row in section.rows] or ["  nothing"]
+    told = [question for question in report.questions if question.answer]
+    asked = [question for question in report.questions if not question.answer]
+    lines += ["", "nobody had told yet, and this host answers"] if told else []
+    for question in told:
+        lines += [f"  {question.id}: {question.question}", f"    {question.answer}"]
+    lines += (
+        ["", "still to be found out: run what you like of it and add what it prints (with Docker, docker for podman)"]
+        if asked
+        else []
+    )
+    for question in asked:
+        lines += [f"  {question.id}: {question.question}", f"    why: {question.why}", f"    run: {question.command}"]
+    return "\n".join(("```text", *lines, "```"))
+
+
+Rows = Iterator[tuple[str, str]]
+
+
+def _host(host: HostRecord) -> Rows:
+    yield "machine", host.product or ""
+    yield "BIOS", host.bios or ""
+    yield "processor", f"{host.processor or 'unknown'}, {host.processors or '?'} threads"
+    yield "memory", _bytes(host.memory_bytes)
+    yield "system", host.distribution or ""
+    yield "kernel", " ".join(filter(None, (host.kernel, host.kernel_build)))
+    yield "command line", " ".join(host.command_line)
+    profiles = (("platform", host.platform_profile), ("tuned", host.tuned_profile), ("governor", host.governor))
+    yield "profiles", ", ".join(f"{name} {value}" for name, value in profiles if value)
+
+
+def _gpu(host: HostRecord, facts: HostFacts) -> Rows:
+    for gpu in facts.pci:
+        yield "PCI", f"{gpu.vendor}:{gpu.device} at {gpu.address}, driver {gpu.driver or 'none'}"
+    for card in host.cards:
+        yield "memory", f"VRAM {_bytes(card.vram_bytes) or 'unknown'}, GTT {_bytes(card.gtt_bytes) or 'unknown'}"
+        yield "VBIOS", card.vbios or ""
+        yield "firmware", " ".join(card.firmware) or "the driver does not show it"
+        yield "performance level", card.performance_level or ""
+    yield "firmware in debugfs", " ".join(f"{name}={version}" for name, version in _debug_firmware(facts))
+    for node in host.compute_nodes:
+        shown = (("simd_count", node.simd_count), ("cwsr_size", node.cwsr_bytes), ("ctl_stack_size", node.ctl_stack_bytes))
+        yield "KFD node", f"{node.target}: " + ", ".join(f"{name} {_known(value)}" for name, value in shown)
+    driver = f"from outside the kernel: {host.amdgpu}" if host.amdgpu else "the kernel's own"
+    yield "amdgpu", driver if facts.amdgpu_is_loaded else "not loaded"
+    yield "parameters", " ".join(row for row in host.parameters if row.partition("=")[0] in facts.parameters)
+    yield "firmware packages", " ".join(f"{name}={version}" for name, version in sorted((facts.packages or {}).items()))
+    yield "NVIDIA", (facts.nvidia_driver.text or "").partition("\n")[0]
+
+
+def _debug_firmware(facts: HostFacts) -> list[tuple[str, str]]:
+    """What is loaded by the table that root may read, without what this GPU has not."""
+    rows = re.findall(
+        r"^([A-Z][\w ]{1,20}?) feature version: .{1,40}, firmware version: (0x[0-9a-f]{8})",
+        facts.debug_firmware.text or "",
+        re.M,
+    )
+    return [(name.lower().replace(" ", "_"), version) for name, version in rows if version.strip("0x")]
+
+
+def _nodes(facts: HostFacts) -> Rows:
+    names = {number: name for name, number in facts.group_ids.items()}
+    for node in (facts.kfd, *facts.render_nodes, facts.nvidia, facts.tun):
+        if node is not None:
+            yield node.path, _node(node, names)
+    has = [name for name, number in facts.group_ids.items() if number in facts.user.groups]
+    yield "this user", f"{'root' if facts.user.id == 0 else 'not root'}, in {' and '.join(has) or 'neither render nor video'}"
+    yield "CDI", " ".join(name for name in facts.cdi if name.partition(".")[0] in ("amd", "nvidia"))
+
+
+def _node(node: DeviceNode, names: dict[int, str]) -> str:
+    opens = "opens" if node.openable else "does not open"
+    return f"mode {node.mode:04o}, group {node.group} ({names.get(node.group, 'no name of a GPU')}), {opens} for this user"
+
+
+def _engines(facts: HostFacts) -> Rows:
+    for engine in facts.engines:
+        yield engine.name, _engine(engine)
+    if not facts.engines:
+        yield "engine", "none"
+
+
+def _engine(engine: EngineFacts) -> str:
+    if engine.error is not None:
+        return f"does not answer: {engine.error}"
+    words = [engine.version or "of unknown version", "rootless" if engine.rootless else "rootful"]
+    words += [engine.runtime] if engine.runtime else []
+    words += [f"cgroups v{engine.cgroup_version}"] if engine.cgroup_version else []
+    words += [f"can limit {' '.join(engine.controllers)}"] if engine.controllers is not None else []
+    return ", ".join(words)
+
+
+def _isolation(host: HostRecord, facts: HostFacts, packages: dict[str, str]) -> Rows:
+    yield "SELinux", host.selinux or "not in use"
+    booleans = ((name, (reading.text or "").split()) for name, reading in facts.selinux_booleans.items())
+    yield "SELinux booleans", ", ".join(f"{name}={'on' if words[0] == '1' else 'off'}" for name, words in booleans if words)
+    yield "packages", " ".join(f"{name}={version}" for name, version in sorted(packages.items()))
+    yield "IOMMU", host.iommu or ""
+
+
+def _room(facts: HostFacts) -> Rows:
+    for disk in facts.disks:
+        free = "does not say" if disk.free_bytes is None else f"{disk.free_bytes / _GIB:.1f} GiB free"
+        yield disk.what, free if disk.writable else f"{free}, not to be written by this user"
+
+
+def _findings(findings: Iterable[Finding]) -> Rows:
+    for finding in findings:
+        if finding.status != "ok" and finding.subject not in LEFT_OUT:
+            yield f"{finding.status} {finding.subject}: {finding.check}", finding.found
+
+
+def _launches(known: Known) -> Rows:
+    """Of each image, variant and engine how many launches passed, and how the others ended."""
+    groups: dict[str, list[Launch]] = {}
+    for launch in known.launches:
+        groups.setdefault(_group(launch, known), []).append(launch)
+    for name, each in sorted(groups.items()):
+        counts = Counter(launch.verdict.status for launch in each)
+        endings = Counter(_ending(launch) for launch in each if launch.verdict.status != "pass").most_common(MOST_ENDINGS)
+        torch = next((launch.torch_version for launch in reversed(each) if launch.torch_version), None)
+        words = [f"{counts['pass']} passed, {counts['wrong output']} with wrong output, {counts['fail']} failed"]
+        words += [", ".join(f"{ending} x{count}" for ending, count in endings)] if endings else []
+        words += [f"torch {torch}"] if torch else []
+        yield name, "; ".join(words)
+
+
+def _group(launch: Launch, known: Known) -> str:
+    image, variant = launch.plan.image.portable_of or launch.image, launch.plan.variant
+    image = image if image in known.ours else "an image of the owner's"
+    variant = variant if known.has_variant(variant) else "a variant of the owner's"
+    portable = ", portable" if launch.plan.image.portable_of else ""
+    return f"{image}/{variant}{portable} ({launch.plan.engine.name}, {launch.plan.device})"
+
+
+def _ending(launch: Launch) -> str:
+    """The known failure's id, or where it ended and by what."""
+    verdict = launch.verdict
+    return verdict.signature or f"{verdict.cause or verdict.status} at {verdict.stage}"
+
+
+def _bytes(number: int | None) -> str:
+    return "" if number is None else f"{number / _GIB:.4g} GiB"
+
+
+def _known(value: int | None) -> str:
+    return "not told" if value is None else str(value)
