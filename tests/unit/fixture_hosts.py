@@ -11,6 +11,7 @@ import msgspec
 from harness.doctor.facts import HostFacts, User
 from harness.doctor.read import read_facts
 from harness.engines.about import EngineFacts
+from harness.engines.base import Storage
 
 ALICE = User(1000, "alice", (1000, 39, 105))
 STRANGER = User(1001, "bob", (1001,))
@@ -157,7 +158,7 @@ OWNED_ENGINES = (
         rootless=True,
         runtime="runc",
         cgroup_version="2",
-        storage="/home/jdoe/.local/share/docker",
+        storage=Storage(folder="/home/jdoe/.local/share/docker"),
         controllers=("cpu", "/user.slice/user-1000.slice/jdoe"),
     ),
 )
