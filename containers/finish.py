@@ -43,7 +43,13 @@ def main(family, version, expected=""):
     found = hip or cuda or ""
     if expected and found != expected and not found.startswith(f"{expected}."):
         sys.exit(f"torch {torch.__version__} was built for {found}; this image is meant to have {expected}")
-    torch.zeros(1).numpy()  # a torch built for NumPy 1 only warns at its import
+    try:
+        torch.zeros(1).numpy()  # a torch compiled against NumPy 1 only warns at its import
+    except RuntimeError as error:
+        sys.exit(
+            f"torch {torch.__version__} does not work with NumPy {importlib.metadata.version('numpy')}: {error}\n"
+            "it may be compiled against NumPy 1: name a lock with that in the image's row, as rocm64-amd-numpy1 does"
+        )
     drop_torchaudio_extension(family)
     print(f"torch {torch.__version__}, hip {hip}, cuda {cuda}")
 

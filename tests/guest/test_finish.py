@@ -149,6 +149,19 @@ def test_another_torch_is_refused(
     assert said in done.stderr
 
 
+def test_a_torch_that_was_compiled_against_another_numpy_is_refused_with_the_way_out(environment: Environment) -> None:
+    environment.install_torch("2.7.1+git99ccf24", hip="6.4.43484")
+    environment.install("numpy", "2.3.5")
+    module = environment.site / "torch" / "__init__.py"
+    module.write_text(
+        module.read_text().replace("def numpy(self): ...", "def numpy(self): raise RuntimeError('Numpy is not available')")
+    )
+    done = environment.finish("rocm", "2.7.1", "6.4")
+    assert done.returncode == 1
+    assert "torch 2.7.1+git99ccf24 does not work with NumPy 2.3.5: Numpy is not available" in done.stderr
+    assert "rocm64-amd-numpy1" in done.stderr
+
+
 @pytest.mark.parametrize("version", ["2.6.2", "2.6.3"])
 def test_the_releases_of_lightning_that_were_malware_are_refused_unimported(environment: Environment, version: str) -> None:
     environment.install_torch("2.13.0+cpu")
