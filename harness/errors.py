@@ -37,6 +37,10 @@ class EngineError(HostError):
     """The container engine is absent, does not answer, or refuses."""
 
 
+class PackageIndexError(HostError):
+    """A package index does not answer, or has not what an image is to be built of."""
+
+
 class ModelsError(HostError):
     """Model files are missing, or not the ones that were pinned."""
 

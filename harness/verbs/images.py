@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import catalog
-from harness.errors import UsageError
+from harness.errors import PackageIndexError, UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ def list_images(
         rows = cells
     else:
         rows = select_rows(image_rows(known), patterns, known) if patterns else image_rows(known)
-        lines = [] if as_json else write_images(rows)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        lines = [] if as_json else write_images(rows, width=width)
     if as_json:
         base.print_json(rows)
     for line in lines:
@@ -57,7 +60,12 @@ def build_images(
     ] = None,
     catalogs: base.Catalogs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be built.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Build also what is built already.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Ask the index of nightlies which to take, keep and print that; build nothing.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Build also what is built already, of the newest nightly there is now.")
+    ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Then remove images of recipes that are no longer current.")] = False,
     as_json: base.AsJson = False,
 ) -> None:
@@ -70,6 +78,9 @@ def build_images(
     known = catalog.load_catalog(catalogs or ())
     chosen = choose_images(known, images or [base.DEFAULT_IMAGE], family=None, as_portable=portable)
     chosen = with_wheelhouse(chosen, wheelhouse)
+    chosen, without_day = _with_days(chosen, anew=plan or (again and not dry_run), dry_run=dry_run)
+    if without_day and not chosen:
+        raise next(iter(without_day.values()))
     for image in chosen:
         if image.reference is not None:
             raise UsageError(f"{image.reference} was built elsewhere: there is nothing to build, `strixbench bench` runs it")
@@ -79,7 +90,9 @@ def build_images(
         {"image": name, "recipe": recipe.hash, "tag": recipe.tag, "log": str(build_log(recipe))}
         for name, recipe in recipes.items()
     ]
-    if dry_run:
+    if plan:
+        outcome = [_pins(image) for image in chosen]
+    elif dry_run:
         for row, recipe in zip(outcome, recipes.values(), strict=True):
             row |= {"arguments": dict(recipe.arguments), "files": sorted(recipe.files)}
     else:
@@ -87,6 +100,7 @@ def build_images(
         _build(known, chosen, preference, outcome, again=again, jobs=jobs)
         if prune:
             _prune({engine_name(image, preference) for image in chosen}, current)
+    outcome += [{"image": name, "error": str(error)} for name, error in without_day.items()]
     if as_json:
         base.print_json(outcome)
     else:
@@ -94,6 +108,24 @@ def build_images(
             typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
     if any("error" in row for row in outcome):
         raise typer.Exit(1)
+
+
+def _with_days(
+    images: tuple[catalog.Image, ...], *, anew: bool, dry_run: bool
+) -> tuple[tuple[catalog.Image, ...], dict[str, PackageIndexError]]:
+    """The images with their nightlies chosen, and why others have none."""
+    from functools import partial
+
+    from harness.nightlies import settle, with_day, with_new_day, with_settled_day
+
+    if dry_run and not anew:
+        return settle(images, with_settled_day)
+    return settle(images, partial(with_new_day if anew else with_day, say=base.talk))
+
+
+def _pins(image: catalog.Image) -> dict[str, Any]:
+    """What a build of it would take torch from."""
+    return {"image": image.name, "torch": image.torch, "torchaudio": image.torchaudio, "index": image.torch_index or "the base"}
 
 
 def _build(
@@ -143,9 +175,11 @@ def _build(
 def _current_recipes(known: catalog.Catalog) -> tuple[Recipe, ...]:
     """Of all that the catalog says how to build. Raises `CatalogError`."""
     from harness.build import recipe_of
+    from harness.nightlies import with_kept_day
 
-    images = [image for image in known.images.values() if image.reference is None]
+    images = [with_kept_day(image) for image in known.images.values() if image.reference is None]
     portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
+    images = [image for image in images if not image.lacks_day]  # nothing was built of what was never chosen
     return tuple(recipe_of(image) for image in (*images, *portable))
 
 
