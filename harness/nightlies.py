@@ -18,7 +18,6 @@ from harness import places
 from harness.catalog import Image, Version
 from harness.engines.base import Say
 from harness.errors import CatalogError, PackageIndexError
-from harness.nightly_index import ask_index
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +66,8 @@ def with_day(image: Image, *, say: Say) -> Image:
 
 def with_new_day(image: Image, *, say: Say) -> Image:
     """The image of the day that its index offers now; the choice is kept. Raises `PackageIndexError`, `CatalogError`."""
+    from harness.nightly_index import ask_index
+
     refuse_half_a_pin(image)
     if not image.lacks_day:
         return image

@@ -1,8 +1,7 @@
 """A package index of nightlies -> the newest build that it has of both torch and torchaudio.
 
 The pages are those of PEP 503 (https://packaging.python.org/specifications/simple-repository-api/): one of links to files for
-each project. Which build to take is decided by pure functions of two pages; `ask_index` alone uses the network. urllib is
-imported where it is used: this module loads with every build's recipe.
+each project. Which build to take is decided by pure functions of two pages; `ask_index` alone uses the network.
 """
 
 from __future__ import annotations
@@ -11,7 +10,10 @@ import re
 import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from http.client import HTTPException, HTTPResponse
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
 
 import msgspec
 
@@ -119,10 +121,6 @@ def _has(page: str, project: str, release: str) -> str:
 
 def fetch_page(index: str, project: str) -> str:
     """A project's page. Raises `PackageIndexError` saying why there is none."""
-    from http.client import HTTPException
-    from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
-
     address = f"{index.rstrip('/')}/{project}/"
     if urlsplit(address).scheme not in ("http", "https"):
         raise PackageIndexError(f"{address} is no address of a package index: torch_index must begin with https:// or http://")
@@ -144,10 +142,10 @@ def fetch_page(index: str, project: str) -> str:
 _WAY_OUT = "Without it, name exact versions of torch and torchaudio in an overlay (`--catalog FILE`)"
 
 
-def _read(answer: object, address: str) -> str:
+def _read(answer: HTTPResponse, address: str) -> str:
     """A whole answer, within bounds of time and size."""
     ends_at, kept = time.monotonic() + WHOLE_PAGE_SECONDS, bytearray()
-    while data := answer.read(1 << 16):  # type: ignore[attr-defined] # urllib names no type for it
+    while data := answer.read(1 << 16):
         kept += data
         if len(kept) > MOST_PAGE_BYTES:
             raise PackageIndexError(f"{address} sends more than {MOST_PAGE_BYTES >> 20} MB: it is no page of a package index")
