@@ -24,7 +24,8 @@ def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "image": image.name,
             "family": image.family,
             "engine": image.engine,
-            "torch": _torch(image),
+            "torch": image.torch,
+            "nightly": image.torch_day if image.lacks_day else None,
             "torchaudio": image.torchaudio,
             "torch_index": image.torch_index,
             "expected": image.expected,
@@ -57,7 +58,8 @@ def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "image": image.name,
             "family": image.family,
             "engine": image.engine,
-            "torch": _torch(image),
+            "torch": image.torch,
+            "nightly": image.torch_day if image.lacks_day else None,
             "base": image.base,
             "description": image.description,
             "obstacles": obstacles,
@@ -114,7 +116,7 @@ def write_images(rows: Sequence[dict[str, Any]], *, width: int | None) -> list[s
     to try first. ``None``: no terminal, such as a pipe."""
     table: list[tuple[str, ...]] = [_TITLES]
     for row in rows:
-        shown = {**row, "variants": " ".join(row["variants"]), "runs_here": _runs_here(row)}
+        shown = {**row, "torch": _torch(row), "variants": " ".join(row["variants"]), "runs_here": _runs_here(row)}
         table.append(tuple(str(shown[column] or "?") for column in _COLUMNS))
     widths = [max(len(line[column]) for line in table) for column in range(len(_COLUMNS) - 1)]
     lines = ["  ".join([*map(str.ljust, line, widths), line[-1]]) for line in table]
@@ -125,7 +127,7 @@ def write_images(rows: Sequence[dict[str, Any]], *, width: int | None) -> list[s
 
 def _paragraph(row: dict[str, Any], width: int) -> list[str]:
     """One image in a few lines, its name first."""
-    facts = [str(row["family"] or "any family"), f"torch {row['torch'] or '?'}", f"pyannote.audio {row['pyannote'] or '?'}"]
+    facts = [str(row["family"] or "any family"), f"torch {_torch(row)}", f"pyannote.audio {row['pyannote'] or '?'}"]
     runs = " or ".join(row["variants"])
     if row["gfx1151"] != "-":
         runs += {"yes": ", kernels of gfx1151: yes", "no": ", kernels of gfx1151: no"}.get(row["gfx1151"], "")
@@ -159,7 +161,7 @@ def write_cells(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The cell rows, a line each."""
     width = max(len(str(row["cell"])) for row in rows)
     return [
-        f"{row['cell']:<{width}}  {row['family'] or '?':<7} {row['engine']:<9} torch {row['torch'] or '?'}  "
+        f"{row['cell']:<{width}}  {row['family'] or '?':<7} {row['engine']:<9} torch {_torch(row)}  "
         f"runs here: {_runs_here(row)}"
         for row in rows
     ]
@@ -169,11 +171,11 @@ def _runs_here(row: dict[str, Any]) -> str:
     return f"no: {'; '.join(row['obstacles'])}" if row["obstacles"] else "yes"
 
 
-def _torch(image: Image) -> str | None:
+def _torch(row: dict[str, Any]) -> str:
     """What the image has for torch; in words where the day is chosen at its build."""
-    if not image.lacks_day:
-        return image.torch
-    return f"{image.torch}, {'newest nightly' if image.torch_day == 'newest' else f'nightly of {image.torch_day}'}"
+    if row["nightly"] is None:
+        return str(row["torch"] or "?")
+    return f"{row['torch']}, {'newest nightly' if row['nightly'] == 'newest' else 'nightly of ' + str(row['nightly'])}"
 
 
 def _base_state(image: Image) -> str:
