@@ -32,12 +32,7 @@ def main(family, version, expected=""):
 
     import torch
 
-    if family == "portable":
-        # Any build of the same release, for any device.
-        if torch.__version__.split("+")[0] != version.split("+")[0]:
-            sys.exit(f"torch {torch.__version__} is installed; the build began with {version}")
-    elif ("+" in version and torch.__version__ != version) or torch.__version__.split("+")[0] != version.split("+")[0]:
-        sys.exit(f"torch {torch.__version__} is installed; the build began with {version}")
+    refuse_another(family, version, torch.__version__)
     hip, cuda = getattr(torch.version, "hip", None), torch.version.cuda
     if family == "cpu" and (cuda or hip):
         sys.exit(f"torch {torch.__version__} is a GPU build in a CPU image: name a CPU wheel index in torch_index")
@@ -48,9 +43,34 @@ def main(family, version, expected=""):
     found = hip or cuda or ""
     if expected and found != expected and not found.startswith(f"{expected}."):
         sys.exit(f"torch {torch.__version__} was built for {found}; this image is meant to have {expected}")
-    torch.zeros(1).numpy()  # a torch built for NumPy 1 only warns at its import
+    try:
+        torch.zeros(1).numpy()  # a torch compiled against NumPy 1 only warns at its import
+    except RuntimeError as error:
+        sys.exit(
+            f"torch {torch.__version__} does not work with NumPy {importlib.metadata.version('numpy')}: {error}\n"
+            "it may be compiled against NumPy 1: name a lock with that in the image's row, as rocm64-amd-numpy1 does"
+        )
     drop_torchaudio_extension(family)
     print(f"torch {torch.__version__}, hip {hip}, cuda {cuda}")
+
+
+def refuse_another(family, version, module):
+    """The distribution is the one that was asked for, exactly where a local part was; the module is of the same release.
+
+    AMD's wheels have ``.lw.`` in the local part of their file name and metadata, and not in ``torch.__version__``: a wheel
+    named 2.9.1+rocm7.2.0.lw.git7e1940d4 imports as 2.9.1+rocm7.2.0.git7e1940d4.
+    """
+    installed = importlib.metadata.version("torch")
+    as_asked = installed == version or (("+" not in version or family == "portable") and public(installed) == public(version))
+    if not as_asked:
+        sys.exit(f"torch {installed} is installed; the build began with {version}")
+    if public(module) != public(version):
+        sys.exit(f"torch's module says that it is {module}; its metadata say {installed}")
+
+
+def public(version):
+    """A version without its local part: https://packaging.python.org/specifications/version-specifiers/."""
+    return version.split("+")[0]
 
 
 def refuse_malware():

@@ -150,9 +150,11 @@ def hazards_of(known: Catalog, cell: Cell, family: str | None, targets: Sequence
 
 def rocm_of(image: Image) -> str | None:
     """The ROCm that an image's torch is built for: by torch's version, whose HIP may count otherwise (ROCm 10 has 7.15), else
-    by what is expected of it; ``None`` where its row does not say."""
+    by what is expected of it; ``None`` where its row does not say, and where its nightly is still to be chosen."""
     _, rocm, version = (image.torch or "").partition("+rocm")
-    return version if rocm else image.expected if image.family in ("rocm", "therock") else None
+    if rocm:
+        return version
+    return image.expected if image.family in ("rocm", "therock") and not image.lacks_day else None
 
 
 def without_knobs(variant: str, knobs: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from harness import places
 from harness.catalog import Image
 from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
 from harness.errors import CatalogError
+from harness.nightlies import refuse_no_day
 from harness.room import Room
 
 NEEDED = ("family", "torch")
@@ -29,10 +30,14 @@ _OPTIONS = {
 
 
 def recipe_of(image: Image) -> Recipe:
-    """What the image is made of, hashed. Raises `CatalogError` where a field or a file is missing."""
+    """What the image is made of, hashed.
+
+    Raises `CatalogError` where a field or a file is missing, `PackageIndexError` where its nightly is not chosen yet.
+    """
     lacking = [name for name in (*NEEDED, *_needed_besides(image)) if getattr(image, name) is None]
     if lacking:
         raise CatalogError(f"catalog row images.{image.name} lacks {', '.join(lacking)}: it cannot be built")
+    refuse_no_day(image)
     local = image.engine == "local"
     containerfile = "" if local else _text(places.CONTAINERS / str(image.containerfile), image)
     wheels = _wheels(image)

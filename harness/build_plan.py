@@ -103,6 +103,22 @@ class _Left:
             self._taken[free.device] = self._taken.get(free.device, 0) + size
 
 
+def image_data(image: Image) -> dict[str, Any]:
+    """What `build --dry-run --json` says of an image; without a recipe where a nightly is still to be chosen."""
+    if image.lacks_day:
+        return {"image": image.name, "lacks_day": True, "needs": need_data(image)}
+    recipe = recipe_of(image)
+    return {
+        "image": image.name,
+        "recipe": recipe.hash,
+        "tag": recipe.tag,
+        "log": str(build_log(recipe)),
+        "arguments": dict(recipe.arguments),
+        "files": sorted(recipe.files),
+        "needs": need_data(image),
+    }
+
+
 def need_data(image: Image) -> dict[str, Any]:
     """For ``--json``: what a build takes, where nothing of it is here."""
     need = need_of(image)
@@ -130,22 +146,19 @@ def need_data(image: Image) -> dict[str, Any]:
 
 def image_lines(image: Image, preference: str) -> list[str]:
     """What `build --dry-run` says of an image: made of what, fetched from where, how large. Asks no engine."""
-    recipe, need = recipe_of(image), need_of(image)
+    recipe, need = None if image.lacks_day else recipe_of(image), need_of(image)
     is_local = image.engine == "local" or preference == "local"
     lines = [f"{image.name}: {image.description}" if image.description else image.name]
-    rows = [("as", recipe.tag if not is_local else f"a virtual environment, {recipe.image}-{recipe.hash[:12]}")]
+    rows = []
+    if recipe is not None:
+        rows.append(("as", recipe.tag if not is_local else f"a virtual environment, {recipe.image}-{recipe.hash[:12]}"))
     if need.base is not None:
         name, _, digest = need.base.partition("@")
         layer = need.largest_layer_bytes
         size = f"{_size(need, 'base_bytes')} to fetch"
         size += f", {layer / GB:.1f} GB of it in one layer, which Podman cannot resume" if layer else ""
         rows += [("base", name), ("", digest or "a tag without a digest: it may move"), ("", size)]
-    torch = (
-        "torch comes with the base"
-        if image.torch_from == "base"
-        else f"torch {image.torch}, {_size(need, 'wheel_bytes')} to fetch"
-    )
-    rows += [("wheels", torch), ("", f"the other packages, {MARK}{need.other_bytes / GB:.1f} GB to fetch")]
+    rows += [("wheels", _torch_text(image, need)), ("", f"the other packages, {MARK}{need.other_bytes / GB:.1f} GB to fetch")]
     rows.append(("in all", f"{need.fetched_bytes / GB:.1f} GB to fetch: {_times(need.fetched_bytes)}"))
     rows.append(("disk", f"{_size(need, 'disk_bytes')} for the finished image with its base"))
     engines = ("local",) if is_local else ("podman", "docker")
@@ -155,12 +168,22 @@ def image_lines(image: Image, preference: str) -> list[str]:
     rows += [("", f"{name} builds in {_room_text(need, name)}") for name in engines if preference in ("auto", "local", name)]
     if need.estimated:
         rows.append(("", f"{MARK} estimated: the catalog does not have this size"))
+    if recipe is None:
+        rows.append(("next", f"strixbench build {image.name} --plan   # asks the index which nightly to take"))
+        return lines + [f"  {name:<7} {text}".rstrip() for name, text in rows]
     files = sorted(recipe.files)
     rows.append(("from", ", ".join(files if len(files) <= 4 else [*files[:3], f"{len(files) - 3} more files"])))
     arguments = [f"{key}={value}" for key, value in sorted(recipe.arguments.items()) if value and key != "BASE"]
     rows += list(zip(("with", *[""] * len(arguments)), arguments, strict=False))
     rows.append(("log", without_home(str(build_log(recipe)))))
     return lines + [f"  {name:<7} {text}".rstrip() for name, text in rows]
+
+
+def _torch_text(image: Image, need: Need) -> str:
+    if image.torch_from == "base":
+        return "torch comes with the base"
+    which = f"{image.torch}, of a nightly that is still to be chosen" if image.lacks_day else image.torch
+    return f"torch {which}, {_size(need, 'wheel_bytes')} to fetch"
 
 
 def _room_text(need: Need, engine: str) -> str:

@@ -13,6 +13,7 @@ from harness.build_needs import GB
 from harness.catalog import Catalog
 from harness.engines.base import Engine, Recipe, StoredImage
 from harness.exchange import without_home
+from harness.nightlies import with_kept_day
 from harness.records import Launch
 from harness.room import read_free
 from harness.words import counted
@@ -58,8 +59,9 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
 def current_recipes(known: Catalog) -> tuple[Recipe, ...]:
     """Of all that the catalog says how to build. Raises `CatalogError`."""
-    images = [image for image in known.images.values() if image.reference is None]
+    images = [with_kept_day(image) for image in known.images.values() if image.reference is None]
     portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
+    images = [image for image in images if not image.lacks_day]  # nothing was built of what was never chosen
     return tuple(recipe_of(image) for image in (*images, *portable))
 
 

@@ -21,6 +21,7 @@ from harness import places
 from harness.errors import CatalogError, UsageError
 from harness.knobs import Family as Family  # which is as much the catalog's
 from harness.knobs import GuestKnob, Hazard, Knob, VariableName, VariableValue, fault_of_knob, unknown_part
+from harness.laid_over import OWN, laid_over
 
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
 """What `benchmarks.diarize` can load."""
@@ -68,6 +69,9 @@ class Image(_Row, frozen=True, kw_only=True):
     torch_extra: Annotated[str, msgspec.Meta(pattern=r"^\[[a-z0-9,-]+\]\Z")] | None = None
     torchaudio: Version | None = None
     torch_index: Address | None = None
+    torch_day: Annotated[str, msgspec.Meta(pattern=r"^(newest|\d{8})\Z")] | None = None
+    """Of an index of nightlies: the day whose torch and torchaudio are taken where these name none, as ``20261003``, or the
+    newest that has both. See `harness.nightlies`."""
     torch_from: Literal["index", "index and default", "links", "base"] = "index"
     """Where torch comes from: ``torch_index`` alone; it and pip's default index; a page of links; the base image."""
     torch_dependencies: bool = False
@@ -104,6 +108,11 @@ class Image(_Row, frozen=True, kw_only=True):
     user: str | None = None
     """``uid:gid`` inside the container; ``None``: the caller's, or an unprivileged one where that is root."""
     python: str = "python3"
+
+    @property
+    def lacks_day(self) -> bool:
+        """Whether a nightly is still to be chosen: an exact torch has the day in its local part."""
+        return self.torch_day is not None and "+" not in (self.torch or "")
 
     @property
     def todo(self) -> tuple[str, ...]:
@@ -234,6 +243,7 @@ def portable(image: Image, catalog: Catalog) -> Image:
         torchaudio=_release(image.torchaudio),
         torch_extra=None,
         torch_index=plain.torch_index,
+        torch_day=None,
         torch_from="index and default",
         torch_dependencies=True,
         expected=None,
@@ -336,7 +346,7 @@ def _merged(paths: Iterable[Path]) -> Catalog:
     for path in paths:
         for table, rows in _read(path).items():
             for name, fields in rows.items():
-                merged[table].setdefault(name, {"name": name}).update(fields)
+                merged[table][name] = laid_over(merged[table].get(name, {"name": name}), fields)
     merged["images"] = {name: _with_model(name, merged["images"]) for name in merged["images"]}
     return _typed(merged)
 
@@ -399,7 +409,8 @@ def _with_model(name: str, rows: Mapping[str, Mapping[str, Any]], *, followed: t
     if model not in rows or model in (name, *followed):
         why = "there is no such row" if model not in rows else "it leads back to itself"
         raise CatalogError(f"catalog row images.{name}: like = {model!r}: {why}{nearest(model, rows)}")
-    return _with_model(model, rows, followed=(name, *followed)) | fields
+    taken_over = _with_model(model, rows, followed=(name, *followed))
+    return laid_over({key: value for key, value in taken_over.items() if key not in OWN}, fields)
 
 
 def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:

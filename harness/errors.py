@@ -41,6 +41,10 @@ class NoRoomError(EngineError):
     """A disk is too small for what an engine is to build."""
 
 
+class PackageIndexError(HostError):
+    """A package index does not answer, or has not what an image is to be built of."""
+
+
 class ModelsError(HostError):
     """Model files are missing, or not the ones that were pinned."""
 

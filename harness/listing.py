@@ -1,15 +1,17 @@
 """What `strixbench list` shows: the catalog's images with their pins, and the cells that could be run. Pure but for a look
-at the devices; imports nothing heavy."""
+at the devices and at the nightlies that were chosen; imports nothing heavy."""
 
 from __future__ import annotations
 
 import fnmatch
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from harness.catalog import Catalog, Image, nearest, select_variants
 from harness.devices import obstacles_to
 from harness.errors import UsageError
+from harness.nightlies import with_kept_day
 
 _COLUMNS = ("image", "family", "torch", "pyannote", "variants", "gfx1151", "base", "runs_here")
 _TITLES = ("IMAGE", "FAMILY", "TORCH", "PYANNOTE", "GFX", "GFX1151 KERNELS", "BASE DIGEST", "RUNS HERE")
@@ -23,6 +25,8 @@ def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "family": image.family,
             "engine": image.engine,
             "torch": image.torch,
+            "nightly": image.torch_day if image.lacks_day else None,
+            "torchaudio": image.torchaudio,
             "torch_index": image.torch_index,
             "expected": image.expected,
             "pyannote": image.pyannote,
@@ -33,8 +37,16 @@ def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "todo": image.todo,
             "description": image.description,
             "obstacles": obstacles_to(image),
+            "order": image.order,
+            "order_reason": image.order_reason,
+            "base_reference": image.base,
+            "base_bytes": image.base_bytes,
+            "largest_layer_bytes": image.largest_layer_bytes,
+            "wheel_bytes": image.wheel_bytes,
+            "disk_bytes": image.disk_bytes,
+            "evidence": image.evidence,
         }
-        for image in catalog.images.values()
+        for image in map(with_kept_day, catalog.images.values())
     ]
 
 
@@ -47,11 +59,12 @@ def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "family": image.family,
             "engine": image.engine,
             "torch": image.torch,
+            "nightly": image.torch_day if image.lacks_day else None,
             "base": image.base,
             "description": image.description,
             "obstacles": obstacles,
         }
-        for image, obstacles in ((image, obstacles_to(image)) for image in catalog.images.values())
+        for image, obstacles in ((image, obstacles_to(image)) for image in map(with_kept_day, catalog.images.values()))
         for variant in select_variants(catalog, image, None)
         for pipeline in catalog.pipelines
         for audio in catalog.audio.values()
@@ -98,21 +111,57 @@ def select_rows(rows: list[dict[str, Any]], patterns: Sequence[str], catalog: Ca
     return chosen
 
 
-def write_images(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The image rows as an aligned table."""
+def write_images(rows: Sequence[dict[str, Any]], *, width: int | None) -> list[str]:
+    """The image rows as an aligned table, or a paragraph each where a terminal of this width would break its lines; then which
+    to try first. ``None``: no terminal, such as a pipe."""
     table: list[tuple[str, ...]] = [_TITLES]
     for row in rows:
-        shown = {**row, "variants": " ".join(row["variants"]), "runs_here": _runs_here(row)}
+        shown = {**row, "torch": _torch(row), "variants": " ".join(row["variants"]), "runs_here": _runs_here(row)}
         table.append(tuple(str(shown[column] or "?") for column in _COLUMNS))
     widths = [max(len(line[column]) for line in table) for column in range(len(_COLUMNS) - 1)]
-    return ["  ".join([*map(str.ljust, line, widths), line[-1]]) for line in table]
+    lines = ["  ".join([*map(str.ljust, line, widths), line[-1]]) for line in table]
+    if width is not None and max(map(len, lines)) > width:
+        lines = [line for row in rows for line in _paragraph(row, width)]
+    return [*lines, *_order(rows, width or 120)]
+
+
+def _paragraph(row: dict[str, Any], width: int) -> list[str]:
+    """One image in a few lines, its name first."""
+    facts = [str(row["family"] or "any family"), f"torch {_torch(row)}", f"pyannote.audio {row['pyannote'] or '?'}"]
+    runs = " or ".join(row["variants"])
+    if row["gfx1151"] != "-":
+        runs += {"yes": ", kernels of gfx1151: yes", "no": ", kernels of gfx1151: no"}.get(row["gfx1151"], "")
+    texts = (row["description"], ", ".join(facts), f"{runs}; base: {row['base']}", f"runs here: {_runs_here(row)}")
+    return [str(row["image"]), *(line for text in texts for line in _indented(text, width))]
+
+
+def _order(rows: Sequence[dict[str, Any]], width: int) -> list[str]:
+    """Which images to try first, and why; nothing where none of the rows has a place."""
+    placed = sorted((row for row in rows if row["order"] is not None), key=lambda row: int(row["order"]))
+    if not placed:
+        return []
+    return [
+        "",
+        "On a Strix Halo, try first:",
+        *(
+            line
+            for row in placed
+            for line in _indented(f"{row['order']}. {row['image']}: {row['order_reason']}", width, hang="   ")
+        ),
+    ]
+
+
+def _indented(text: str, width: int, *, hang: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, max(width, 40), initial_indent="  ", subsequent_indent=f"  {hang}", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def write_cells(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The cell rows, a line each."""
     width = max(len(str(row["cell"])) for row in rows)
     return [
-        f"{row['cell']:<{width}}  {row['family'] or '?':<7} {row['engine']:<9} torch {row['torch'] or '?'}  "
+        f"{row['cell']:<{width}}  {row['family'] or '?':<7} {row['engine']:<9} torch {_torch(row)}  "
         f"runs here: {_runs_here(row)}"
         for row in rows
     ]
@@ -120,6 +169,13 @@ def write_cells(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _runs_here(row: dict[str, Any]) -> str:
     return f"no: {'; '.join(row['obstacles'])}" if row["obstacles"] else "yes"
+
+
+def _torch(row: dict[str, Any]) -> str:
+    """What the image has for torch; in words where the day is chosen at its build."""
+    if row["nightly"] is None:
+        return str(row["torch"] or "?")
+    return f"{row['torch']}, {'newest nightly' if row['nightly'] == 'newest' else 'nightly of ' + str(row['nightly'])}"
 
 
 def _base_state(image: Image) -> str:

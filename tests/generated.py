@@ -1,5 +1,5 @@
-"""Text that a command generates between markers in README.md: ``python -m tests.generated`` writes it, ``--check``
-fails where it is stale."""
+"""Text that a command generates: the help between markers in README.md, and docs/images.md. ``python -m tests.generated``
+writes it, ``--check`` fails where it is stale."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 from tests.commands import REPOSITORY, STRIXBENCH
 
 README = REPOSITORY / "README.md"
+IMAGES = REPOSITORY / "docs" / "images.md"
 BEGIN, END = "<!-- begin: strixbench bench --help -->", "<!-- end -->"
 
 
 def main(*, check: bool) -> int:
     """Write or check; returns the exit status."""
-    text = README.read_text(encoding="utf-8")
-    wanted = with_help(text, help_text())
-    if text == wanted:
-        return 0
-    if check:
-        print(f"{README.name} is stale: run `python -m tests.generated`", file=sys.stderr)
-        return 1
-    Path(README).write_text(wanted, encoding="utf-8")
-    return 0
+    wanted = {README: with_help(README.read_text(encoding="utf-8"), help_text()), IMAGES: images_text()}
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        if check:
+            print(f"{path.relative_to(REPOSITORY)} is stale: run `python -m tests.generated`", file=sys.stderr)
+        else:
+            Path(path).write_text(wanted[path], encoding="utf-8")
+    return 1 if check and stale else 0
 
 
 def with_help(text: str, help_text: str) -> str:
@@ -45,6 +45,15 @@ def help_text() -> str:
     )
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
     return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines()) + "\n"
+
+
+def images_text() -> str:
+    """The page of the shipped catalog, without any overlay of the caller's."""
+    from harness.catalog import load_catalog
+    from tests.images_page import images_page
+
+    os.environ.pop("STRIXBENCH_CATALOG", None)
+    return images_page(load_catalog())
 
 
 if __name__ == "__main__":

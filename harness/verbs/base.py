@@ -133,15 +133,38 @@ def show_progress() -> Progress:
 
 
 def choose_images(
-    known: catalog.Catalog, names: Sequence[str] | None, *, gfx: str | None, family: str | None, portable: bool = False
+    known: catalog.Catalog,
+    names: Sequence[str] | None,
+    *,
+    gfx: str | None,
+    family: str | None,
+    portable: bool = False,
+    dry_run: bool = False,
 ) -> tuple[catalog.Image, ...]:
-    """The images of a command line. Raises `UsageError`, also where one has no variant that ``--gfx`` matches."""
+    """The images of a command line, each of the nightly that was chosen for it, or is now; a dry run asks no index.
+
+    Raises `UsageError`, also where one has no variant that ``--gfx`` matches, and `PackageIndexError` where no image is left.
+    """
     from harness.inputs import choose_images, parse_family
 
     chosen = choose_images(known, names or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
     for image in chosen:
         catalog.select_variants(known, image, gfx)
-    return chosen
+    return with_days(chosen, dry_run=dry_run)
+
+
+def with_days(images: tuple[catalog.Image, ...], *, dry_run: bool) -> tuple[catalog.Image, ...]:
+    """The images with their nightlies chosen; one whose index refuses is told of and left out. Raises `PackageIndexError`."""
+    from functools import partial
+
+    from harness.nightlies import settle, with_day, with_settled_day
+
+    settled, refused = settle(images, with_settled_day if dry_run else partial(with_day, say=talk))
+    if refused and not settled:
+        raise next(iter(refused.values()))
+    for name, error in refused.items():
+        talk(f"warning: {name} is left out: {error}")
+    return settled
 
 
 def sample_request(

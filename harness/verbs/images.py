@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import catalog
-from harness.errors import EngineError, HostError, UsageError
+from harness.errors import EngineError, HostError, PackageIndexError, UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ def list_images(
         rows = cells
     else:
         rows = select_rows(image_rows(known), patterns, known) if patterns else image_rows(known)
-        lines = [] if as_json else write_images(rows)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        lines = [] if as_json else write_images(rows, width=width)
     if as_json:
         base.print_json(rows)
     for line in lines:
@@ -60,14 +63,16 @@ def build_images(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be built and fetched, and how large it is.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Build also what is built already.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Ask the index of nightlies which to take, keep and print that; build nothing.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Build also what is built already, of the newest nightly there is now.")
+    ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Then remove images of old recipes, and build stages.")] = False,
     as_json: base.AsJson = False,
 ) -> None:
     """Build images; one that is already built of the same recipe is left alone, and a failure does not stop the others."""
-    from harness.build import build_log, recipe_of
-    from harness.build_plan import image_lines, need_data
-    from harness.built_images import current_recipes, prune_engine, removed_text
     from harness.inputs import choose_images, parse_engine, with_wheelhouse
     from harness.request import engine_name
 
@@ -79,25 +84,19 @@ def build_images(
         if image.reference is not None:
             raise UsageError(f"{image.reference} was built elsewhere: there is nothing to build, `strixbench bench` runs it")
         engine_name(image, preference)
-    recipes = {image.name: recipe_of(image) for image in chosen}
-    outcome: list[dict[str, Any]] = [
-        {"image": name, "recipe": recipe.hash, "tag": recipe.tag, "log": str(build_log(recipe))}
-        for name, recipe in recipes.items()
-    ]
-    if dry_run:
-        for row, recipe, image in zip(outcome, recipes.values(), chosen, strict=True):
-            row |= {"arguments": dict(recipe.arguments), "files": sorted(recipe.files), "needs": need_data(image)}
+    if dry_run and not plan:
+        _show_dry_run(chosen, preference, as_json=as_json)
+        return
+    chosen, without_day = _with_days(chosen, anew=plan or again)
+    if without_day and not chosen:
+        raise next(iter(without_day.values()))
+    if plan:
+        outcome = [_pins(image) for image in chosen]
     else:
-        current = (*recipes.values(), *current_recipes(known)) if prune else ()  # a row that has none is refused at once
-        _build(known, chosen, preference, outcome, again=again, jobs=jobs)
-        if prune:
-            for name in sorted({engine_name(image, preference) for image in chosen}):
-                with closing(base.open_engine(name)) as opened:
-                    base.talk(removed_text(prune_engine(opened, current)))
+        outcome = _built(known, chosen, preference, again=again, jobs=jobs, prune=prune)
+    outcome += [{"image": name, "error": str(error)} for name, error in without_day.items()]
     if as_json:
         base.print_json(outcome)
-    elif dry_run:
-        typer.echo("\n\n".join("\n".join(image_lines(image, preference)) for image in chosen))
     else:
         for row in outcome:
             typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
@@ -105,6 +104,56 @@ def build_images(
         raise typer.Exit(HostError.exit_code)
     if any("error" in row for row in outcome):
         raise typer.Exit(1)
+
+
+def _show_dry_run(chosen: Sequence[catalog.Image], preference: str, *, as_json: bool) -> None:
+    """Print what would be built and fetched; asks no engine and no index. A nightly that was not chosen yet is named as that."""
+    from harness.build_plan import image_data, image_lines
+    from harness.nightlies import with_kept_day
+
+    chosen = [with_kept_day(image) for image in chosen]
+    if as_json:
+        base.print_json([image_data(image) for image in chosen])
+    else:
+        typer.echo("\n\n".join("\n".join(image_lines(image, preference)) for image in chosen))
+
+
+def _built(
+    known: catalog.Catalog, chosen: tuple[catalog.Image, ...], preference: str, *, again: bool, jobs: int, prune: bool
+) -> list[dict[str, Any]]:
+    """Build images, and remove what is no longer current where that was asked for; returns a row an image."""
+    from harness.build import build_log, recipe_of
+    from harness.built_images import current_recipes, prune_engine, removed_text
+    from harness.request import engine_name
+
+    recipes = {image.name: recipe_of(image) for image in chosen}
+    rows: list[dict[str, Any]] = [
+        {"image": name, "recipe": recipe.hash, "tag": recipe.tag, "log": str(build_log(recipe))}
+        for name, recipe in recipes.items()
+    ]
+    current = (*recipes.values(), *current_recipes(known)) if prune else ()  # a row that has none is refused at once
+    _build(known, chosen, preference, rows, again=again, jobs=jobs)
+    if prune:
+        for name in sorted({engine_name(image, preference) for image in chosen}):
+            with closing(base.open_engine(name)) as opened:
+                base.talk(removed_text(prune_engine(opened, current)))
+    return rows
+
+
+def _with_days(
+    images: tuple[catalog.Image, ...], *, anew: bool
+) -> tuple[tuple[catalog.Image, ...], dict[str, PackageIndexError]]:
+    """The images with their nightlies chosen, and why others have none."""
+    from functools import partial
+
+    from harness.nightlies import settle, with_day, with_new_day
+
+    return settle(images, partial(with_new_day if anew else with_day, say=base.talk))
+
+
+def _pins(image: catalog.Image) -> dict[str, Any]:
+    """What a build of it would take torch from."""
+    return {"image": image.name, "torch": image.torch, "torchaudio": image.torchaudio, "index": image.torch_index or "the base"}
 
 
 def _build(

@@ -114,7 +114,7 @@ def bench(
     arms = arms_of(factors, read_settings(known, set_knobs or ()), null=null)
     if kind != "bench" and launches is not None:
         _warn_of_few_pairs(launches)
-    chosen = base.choose_images(known, images, gfx=gfx, family=family, portable=portable)
+    chosen = base.choose_images(known, images, gfx=gfx, family=family, portable=portable, dry_run=dry_run)
     chosen_fixes = catalog.select_fixes(known, fixes or ())
     for image in chosen:  # what a knob does not bear on is refused before anything is fetched
         cells_of(known, image, gfx, fixes=chosen_fixes, pipeline=row, audio="", arms=arms)
@@ -230,7 +230,7 @@ def try_flags(
 
     preference = parse_engine(engine)
     known = catalog.load_catalog(catalogs or ())
-    chosen = choose_images(known, [image], family=parse_family(family))
+    chosen = base.with_days(choose_images(known, [image], family=parse_family(family)), dry_run=False)
     if len(chosen) != 1:
         raise UsageError(f"{image!r} matches {len(chosen)} images: name one")
     (row,) = chosen

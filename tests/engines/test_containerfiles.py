@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import places
+from harness.catalog import load_catalog
 from harness.engines.base import Recipe
 from harness.engines.container import ContainerEngine
 from harness.errors import BuildFailed
@@ -43,3 +44,29 @@ def test_one_that_is_broken_is_told_from_it(engine: ContainerEngine, tmp_path: P
     broken = "FROM ${BASE}\nCOPPY a b\n" if engine.record.name == "docker" else "RUN true\n"
     failure = failure_of(engine, f"ARG BASE\n{broken}", tmp_path)
     assert not re.search(r"step \d+/\d+ ?: FROM", failure, re.IGNORECASE), failure
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [("RUN mkdir -p /opt/rocm/lib && cp /lib/x86_64-linux-gnu/libz.so.1 /opt/rocm/lib/", "0"), ("RUN true", "1")],
+    ids=["a base with ROCm", "one without"],
+)
+def test_wheels_find_the_rocm_of_their_base_by_the_loader_s_cache(
+    engine: ContainerEngine, tmp_path: Path, before: str, found: str
+) -> None:
+    text = (places.CONTAINERS / "wheels.Containerfile").read_text()
+    guards = [line for line in text.splitlines() if "/opt/rocm/lib ||" in line]
+    assert len(guards) == len(re.findall("^FROM ", text, re.MULTILINE)) == 2
+    # A library of Debian's stands in for ROCm's; its folder is all that the loader has to know.
+    seen = f"RUN ldconfig -p | grep -q ' /opt/rocm/lib/'; test $? = {found}"
+    recipe = Recipe(
+        image="loader-test",
+        hash="0" * 64,
+        containerfile="\n".join(("ARG BASE", "FROM ${BASE}", before, guards[0], seen, "")),
+        arguments={"BASE": str(load_catalog().images["cpu"].base)},
+        files={},
+    )
+    try:
+        engine.build(recipe, log=tmp_path / "build.log", say=lambda line: None)
+    finally:
+        engine.remove_built(frozenset(), {"loader-test"})

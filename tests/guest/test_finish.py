@@ -27,12 +27,15 @@ class Environment:
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
-    def install_torch(self, version: str, *, hip: str | None = None, cuda: str | None = None) -> None:
+    def install_torch(
+        self, version: str, *, module: str | None = None, hip: str | None = None, cuda: str | None = None
+    ) -> None:
+        """A torch whose metadata says ``version``; ``module`` is what it says of itself where that differs."""
         self.install("torch", version)
         package = self.site / "torch"
         package.mkdir()
         (package / "__init__.py").write_text(
-            f"__version__ = {version!r}\nfrom torch import version\n"
+            f"__version__ = {(module or version)!r}\nfrom torch import version\n"
             "class zeros:\n    def __init__(self, size): ...\n    def numpy(self): ...\n"
         )
         (package / "version.py").write_text(f"hip = {hip!r}\ncuda = {cuda!r}\n")
@@ -81,7 +84,19 @@ def environment(tmp_path: Path) -> Environment:
     [
         ("cpu", "2.13.0", "", {"version": "2.13.0+cpu"}),
         ("rocm", "2.5.1+rocm6.2", "6.2", {"version": "2.5.1+rocm6.2", "hip": "6.2.41133"}),
-        ("rocm", "2.9.1", "7.2", {"version": "2.9.1+rocm7.2.0.lw.git7e1940d4", "hip": "7.2.26015"}),
+        # AMD's wheels have `.lw.` in their metadata and file name alone (rocm72-amd); its images print the second string.
+        (
+            "rocm",
+            "2.7.1+rocm7.2.0.lw.git262e50d5",
+            "7.2",
+            {
+                "version": "2.7.1+rocm7.2.0.lw.git262e50d5",
+                "module": "2.7.1+rocm7.2.0.git262e50d5",
+                "hip": "7.2.26015-fc0010cf6a",
+            },
+        ),
+        ("rocm", "2.9.1", "7.2", {"version": "2.9.1+rocm7.2.0.git7e1940d4", "hip": "7.2.26015"}),
+        ("rocm", "2.7.1", "6.4", {"version": "2.7.1+git99ccf24", "hip": "6.4.43484"}),
         ("therock", "2.13.0+rocm10.0.0", "7.15", {"version": "2.13.0+rocm10.0.0", "hip": "7.15.26333"}),
         ("cuda", "2.9.1+cu128", "12.8", {"version": "2.9.1+cu128", "cuda": "12.8"}),
         ("portable", "2.9.1", "", {"version": "2.9.1+cu128", "cuda": "12.8"}),
@@ -94,7 +109,7 @@ def test_the_torch_that_was_meant_passes(
     environment.install_torch(**torch)
     done = environment.finish(family, version, expected)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"torch {torch['version']}, hip ")
+    assert done.stdout.startswith(f"torch {torch.get('module', torch['version'])}, hip ")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +123,20 @@ def test_the_torch_that_was_meant_passes(
         ("cpu", "2.13.0", "", {"version": "2.13.0", "cuda": "13.0"}, "is a GPU build in a CPU image"),
         ("rocm", "2.9.1", "7.2", {"version": "2.9.1", "hip": "7.1.52802"}, "built for 7.1.52802; this image is meant to have 7.2"),
         ("rocm", "2.9.1", "7.1", {"version": "2.9.1", "hip": "7.14.6"}, "built for 7.14.6; this image is meant to have 7.1"),
+        (
+            "rocm",
+            "2.7.1+rocm7.2.0.lw.git262e50d5",
+            "7.2",
+            {"version": "2.7.1+rocm7.2.0.lw.gitffffffff", "module": "2.7.1+rocm7.2.0.git262e50d5", "hip": "7.2.26015"},
+            "torch 2.7.1+rocm7.2.0.lw.gitffffffff is installed; the build began with 2.7.1+rocm7.2.0.lw.git262e50d5",
+        ),
+        (
+            "rocm",
+            "2.7.1+rocm7.2.0.lw.git262e50d5",
+            "7.2",
+            {"version": "2.7.1+rocm7.2.0.lw.git262e50d5", "module": "2.8.0", "hip": "7.2.26015"},
+            "torch's module says that it is 2.8.0; its metadata say 2.7.1+rocm7.2.0.lw.git262e50d5",
+        ),
         ("portable", "2.9.1", "", {"version": "2.8.0+cpu"}, "torch 2.8.0+cpu is installed; the build began with 2.9.1"),
     ],
 )  # fmt: skip
@@ -118,6 +147,19 @@ def test_another_torch_is_refused(
     done = environment.finish(family, version, expected)
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_a_torch_that_was_compiled_against_another_numpy_is_refused_with_the_way_out(environment: Environment) -> None:
+    environment.install_torch("2.7.1+git99ccf24", hip="6.4.43484")
+    environment.install("numpy", "2.3.5")
+    module = environment.site / "torch" / "__init__.py"
+    module.write_text(
+        module.read_text().replace("def numpy(self): ...", "def numpy(self): raise RuntimeError('Numpy is not available')")
+    )
+    done = environment.finish("rocm", "2.7.1", "6.4")
+    assert done.returncode == 1
+    assert "torch 2.7.1+git99ccf24 does not work with NumPy 2.3.5: Numpy is not available" in done.stderr
+    assert "rocm64-amd-numpy1" in done.stderr
 
 
 @pytest.mark.parametrize("version", ["2.6.2", "2.6.3"])

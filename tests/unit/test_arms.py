@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.arms import Arm, Factor, arms_of, cells_of, hazards_of, order, read_factors, read_settings, rocm_of, without_knobs
@@ -152,12 +153,18 @@ def test_a_knob_that_changes_nothing_in_an_image_is_refused() -> None:
         ("rocm72", "7.2"),
         ("rocm714", "7.14.0"),
         ("rocm10", "10.0.0"),
-        ("therock", "10.1.0a20260822"),
+        ("rocm714-amd", "7.14"),
+        ("therock", None),
         ("cuda", None),
     ],
 )
 def test_an_image_s_rocm_is_what_torch_names_and_not_its_hip(image: str, rocm: str | None) -> None:
     assert rocm_of(CATALOG.images[image]) == rocm
+
+
+def test_a_nightly_that_was_chosen_names_its_rocm() -> None:
+    chosen = msgspec.structs.replace(CATALOG.images["therock"], torch="2.14.0+rocm10.2.0a20261003")
+    assert rocm_of(chosen) == "10.2.0a20261003"
 
 
 def test_a_hazard_is_told_with_its_source(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""A package index of nightlies -> the newest build that it has of both torch and torchaudio.
+
+The pages are those of PEP 503 (https://packaging.python.org/specifications/simple-repository-api/): one of links to files for
+each project. Which build to take is decided by pure functions of two pages; `ask_index` alone uses the network.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from http.client import HTTPException, HTTPResponse
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from harness.errors import PackageIndexError
+
+PYTHON = "cp312"
+"""The Python of the images whose torch is a nightly."""
+
+MOST_PAGE_BYTES = 32 << 20
+"""Of one page. A link to a wheel takes about 250 bytes, so this is more than 100,000 wheels."""
+
+SILENCE_SECONDS = 30.0
+"""Waited for a connection, and for the next bytes."""
+
+WHOLE_PAGE_SECONDS = 120.0
+
+
+class Nightly(msgspec.Struct, frozen=True, kw_only=True):
+    """One build that an index has: exact versions, and the day that both are of."""
+
+    torch: str
+    torchaudio: str
+    day: str
+
+
+def newest_nightly(
+    torch_page: str, torchaudio_page: str, *, torch: str, torchaudio: str, day: str = "newest"
+) -> Nightly | None:
+    """The newest build of these two releases that has wheels of both; of one ``day`` (``20261003``) where that is named.
+
+    ``None`` where the index has none. Between two of a day, the later ROCm is taken.
+    """
+    shared = set(builds_of(torch_page, "torch", torch)) & set(builds_of(torchaudio_page, "torchaudio", torchaudio))
+    of_day = [build for build in shared if day in ("newest", _day(build))]
+    if not of_day:
+        return None
+    build = max(of_day, key=_age)
+    return Nightly(torch=f"{torch}+{build}", torchaudio=f"{torchaudio}+{build}", day=_day(build))
+
+
+def builds_of(page: str, project: str, release: str) -> list[str]:
+    """The nightly builds of a release that a project's page has for us, as ``rocm10.2.0a20261003``, oldest first."""
+    wheel = re.compile(
+        rf"{project}-{re.escape(release)}\+(rocm\d+(?:\.\d+)*a\d{{8}})-{PYTHON}-{PYTHON}-(?:manylinux\w+|linux)_x86_64\.whl"
+    )
+    found = {match[1] for name in file_names(page) if (match := wheel.fullmatch(name))}
+    return sorted(found, key=_age)
+
+
+def file_names(page: str) -> Iterator[str]:
+    """The files that a project's page links to, without those that were withdrawn (``data-yanked``)."""
+    links = _Links()
+    links.feed(page)
+    for address in links.addresses:
+        try:
+            yield unquote(urlsplit(address).path).rsplit("/", 1)[-1]
+        except ValueError:  # such as a bracket that makes it an address of IPv6
+            continue
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep where a link leads."""
+        values = dict(attrs)
+        if tag == "a" and "data-yanked" not in values and (address := values.get("href")):
+            self.addresses.append(address)
+
+
+def _day(build: str) -> str:
+    return build[-8:]
+
+
+def _age(build: str) -> tuple[str, tuple[int, ...]]:
+    """What builds are sorted by: the day, then the ROCm."""
+    return _day(build), tuple(int(part) for part in build[len("rocm") : -len("a20261003")].split("."))
+
+
+def ask_index(index: str, *, torch: str, torchaudio: str, day: str = "newest") -> Nightly:
+    """What the index has today. Raises `PackageIndexError` where it does not answer, or has no build of both."""
+    pages = {project: fetch_page(index, project) for project in ("torch", "torchaudio")}
+    found = newest_nightly(pages["torch"], pages["torchaudio"], torch=torch, torchaudio=torchaudio, day=day)
+    if found is None:
+        raise PackageIndexError(
+            f"{index} has no nightly of both torch {torch} and torchaudio {torchaudio}"
+            f"{'' if day == 'newest' else f' of {day}'} for {PYTHON} on Linux: "
+            f"{_has(pages['torch'], 'torch', torch)}, {_has(pages['torchaudio'], 'torchaudio', torchaudio)}. "
+            "Name another pair in an overlay: its torch and torchaudio, exact or not"
+        )
+    return found
+
+
+def _has(page: str, project: str, release: str) -> str:
+    """In words, what a page has of a release."""
+    builds = builds_of(page, project, release)
+    return (
+        f"it has {project} {release} from {_day(builds[0])} to {_day(builds[-1])}"
+        if builds
+        else f"it has no {project} {release}"
+    )
+
+
+def fetch_page(index: str, project: str) -> str:
+    """A project's page. Raises `PackageIndexError` saying why there is none."""
+    address = f"{index.rstrip('/')}/{project}/"
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise PackageIndexError(f"{address} is no address of a package index: torch_index must begin with https:// or http://")
+    request = Request(address, headers={"Accept": "text/html", "User-Agent": "strixbench"})  # noqa: S310 - http alone, see above
+    try:
+        with urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310
+            return _read(answer, address)
+    except HTTPError as error:
+        # AMD's indexes answer 403 for what they do not have: https://github.com/mudler/LocalAI/pull/10997
+        why = f"has no {project}" if error.code in (403, 404, 410) else "does not serve it now"
+        raise PackageIndexError(f"{index} {why}: {address} answered {error.code}. {_WAY_OUT}") from error
+    except (OSError, HTTPException, ValueError) as error:
+        cause = getattr(error, "reason", None) or error
+        raise PackageIndexError(
+            f"{address} could not be read ({cause}): check the network and the proxy. {_WAY_OUT}"
+        ) from error
+
+
+_WAY_OUT = "Without it, name exact versions of torch and torchaudio in an overlay (`--catalog FILE`)"
+
+
+def _read(answer: HTTPResponse, address: str) -> str:
+    """A whole answer, within bounds of time and size."""
+    ends_at, kept = time.monotonic() + WHOLE_PAGE_SECONDS, bytearray()
+    while data := answer.read(1 << 16):
+        kept += data
+        if len(kept) > MOST_PAGE_BYTES:
+            raise PackageIndexError(f"{address} sends more than {MOST_PAGE_BYTES >> 20} MB: it is no page of a package index")
+        if time.monotonic() > ends_at:
+            raise PackageIndexError(f"{address} was not read whole within {WHOLE_PAGE_SECONDS:.0f} s: try again later")
+    return kept.decode("utf-8", "replace")
