@@ -11,6 +11,7 @@ from harness import places
 from harness.catalog import Image
 from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
 from harness.errors import CatalogError
+from harness.words import size_text
 
 NEEDED = ("family", "torch")
 
@@ -108,19 +109,48 @@ def build_log(recipe: Recipe) -> Path:
     return places.results() / "builds" / f"{recipe.image}-{recipe.hash[:12]}.log"
 
 
-def ensure_built(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
+def ensure_built(image: Image, engine: Engine, *, say: Say, announce: Say | None = None) -> BuiltImage:
     """The built image, built now where it was not. Raises `BuildFailed` with the log's end."""
     found = engine.find_built(recipe_of(image))
-    return found if found is not None else rebuild(image, engine, say=say)
+    return found if found is not None else rebuild(image, engine, say=say, announce=announce)
 
 
-def rebuild(image: Image, engine: Engine, *, say: Say) -> BuiltImage:
-    """The image, built now whether it was or not: for one that was damaged. Raises `BuildFailed` with the log's end."""
+def rebuild(image: Image, engine: Engine, *, say: Say, announce: Say | None = None) -> BuiltImage:
+    """The image, built now whether it was or not: for one that was damaged. Raises `BuildFailed` with the log's end.
+
+    ``announce`` shows what should stay to be read, first of all what is about to be fetched; ``None``: ``say`` does.
+    """
     recipe = recipe_of(image)
-    built = engine.build(recipe, log=build_log(recipe), say=say)
+    announce = announce or say
+    is_base_here = recipe.base != "" and engine.find_reference(recipe.base) is not None
+    fetches = fetches_text(image, is_base_here=is_base_here)
+    announce(f"building {image.name} with {engine.record.name}, which takes minutes: {fetches}; log: {build_log(recipe)}")
+    built = engine.build(recipe, log=build_log(recipe), say=say, announce=announce)
     if image.script is None:  # what a seed's open recipe prints is not ours to believe
         remember_wheels(build_log(recipe))
     return built
+
+
+def fetches_text(image: Image, *, is_base_here: bool) -> str:
+    """What a build is about to download, and how big that is: ``it fetches the base NAME (10.4 GB), then ...``.
+
+    Sizes are the catalog's; one that it lacks is said to be unknown.
+    """
+    name = str(image.base).partition("@")[0]
+    is_fetched = image.engine != "local" and not is_base_here and not name.startswith("localhost/")
+    parts = [f"the base {name} ({_size(image.base_bytes)})"] if is_fetched else []
+    if image.script is not None:
+        parts.append("what its script asks for (size unknown)")
+    elif image.torch_from == "base":
+        parts.append("pyannote.audio with what it needs (size unknown)")
+    else:
+        parts.append(f"torch {image.torch} ({_size(image.wheel_bytes)}) and pyannote.audio with what they need (size unknown)")
+    here = f"; its base {name} is here" if image.engine != "local" and is_base_here else ""
+    return f"it fetches {', then '.join(parts)}{here}"
+
+
+def _size(size_bytes: int | None) -> str:
+    return "size unknown" if size_bytes is None else size_text(size_bytes)
 
 
 def _needed_besides(image: Image) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness import catalog
-from harness.errors import UsageError
+from harness.errors import HostError, UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
@@ -79,12 +79,13 @@ def build_images(
         {"image": name, "recipe": recipe.hash, "tag": recipe.tag, "log": str(build_log(recipe))}
         for name, recipe in recipes.items()
     ]
+    is_environments = False
     if dry_run:
         for row, recipe in zip(outcome, recipes.values(), strict=True):
             row |= {"arguments": dict(recipe.arguments), "files": sorted(recipe.files)}
     else:
         current = (*recipes.values(), *_current_recipes(known)) if prune else ()  # a row that has none is refused at once
-        _build(known, chosen, preference, outcome, again=again, jobs=jobs)
+        is_environments = _build(known, chosen, preference, outcome, again=again, jobs=jobs)
         if prune:
             _prune({engine_name(image, preference) for image in chosen}, current)
     if as_json:
@@ -93,13 +94,13 @@ def build_images(
         for row in outcome:
             typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
     if any("error" in row for row in outcome):
-        raise typer.Exit(1)
+        raise typer.Exit(HostError.exit_code if is_environments else 1)
 
 
 def _build(
     known: catalog.Catalog, chosen: tuple[catalog.Image, ...], preference: str, rows: list[dict[str, Any]], **how: Any
-) -> None:
-    """Build them, add to each row what became of it, and store what failed."""
+) -> bool:
+    """Build them, add to each row what became of it, and store what failed; returns whether the environment failed one."""
     from harness.builds import build_all
     from harness.campaign import Campaign
     from harness.exchange import clean_text
@@ -126,10 +127,15 @@ def _build(
         observer=progress,
     )
     outcomes = build_all(
-        chosen, open_engine=lambda image: base.open_engine(engine_name(image, preference)), say=progress.say, **how
+        chosen,
+        open_engine=lambda image: base.open_engine(engine_name(image, preference)),
+        say=progress.say,
+        announce=progress.announce,
+        **how,
     )
     try:
-        for outcome in campaign.build(outcomes):
+        taken = campaign.build(outcomes)
+        for outcome in taken:
             row = next(row for row in rows if row["image"] == outcome.image.name)
             if outcome.built is not None:
                 row["id"] = outcome.built.id
@@ -138,6 +144,7 @@ def _build(
                 progress.announce(f"{outcome.image.name}: the build failed: {outcome.message}\n{outcome.log_tail[-1500:]}")
     finally:
         progress.stop()
+    return any(outcome.cause == "engine" for outcome in taken)
 
 
 def _current_recipes(known: catalog.Catalog) -> tuple[Recipe, ...]:

@@ -11,7 +11,7 @@ import pytest
 from harness import places
 from harness.build import recipe_of
 from harness.catalog import is_portable, load_catalog, portable, select_variants
-from harness.errors import BuildFailed
+from harness.errors import BuildFailed, EngineError
 from harness.store import Store
 from harness.verbs import base
 from tests.unit.command_line import Strixbench, overlay
@@ -102,6 +102,17 @@ def test_a_failed_build_is_on_record_though_nothing_was_fetched(
     assert {launch.plan.cell for launch in stored} == {f"rocm{name}/gfx1100/embedded/sample-30s" for name in ("62", "64")}
     assert {launch.verdict.cause for launch in stored} == {"build"}
     assert {launch.verdict.signature for launch in stored} == {"pip-unresolvable"}
+
+
+def test_a_registry_that_cannot_be_reached_is_the_environment_s_failure(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreachable = EngineError("podman cannot fetch docker.io/x:1: no such host")
+    monkeypatch.setattr(base, "open_engine", lambda name: FakeEngine(has_image=False, build_failure=unreachable))
+    outcome = strixbench("build", "rocm62")
+    assert outcome.code == 3
+    assert "rocm62: the build failed: podman cannot fetch docker.io/x:1: no such host" in outcome.err
+    assert {launch.verdict.cause for launch in Store(places.store_url()).launches()} == {"engine"}
 
 
 def test_old_images_are_pruned_and_no_current_one(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
