@@ -61,9 +61,10 @@ class SlowRegistry:
         """A limit on a blob; none: as fast as it goes."""
         self.silent_after: dict[str, int] = {}
         """Fall silent after so many bytes of a blob, with the line open, until `speak` is set."""
-        self.cut_after: dict[str, int] = {}
-        """End the connection after so many bytes of a blob."""
+        self.cut_once_after: dict[str, int] = {}
+        """End the connection after so many bytes of a blob, the first time that it is asked for."""
         self.ranges: list[str] = []
+        """Of all requests for a part of a blob."""
         self.speak = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -106,7 +107,7 @@ class SlowRegistry:
     def pieces(self, blob: str, body: bytes, first: int) -> Iterator[bytes]:
         """The body from a byte on, at the blob's pace; ends early where it is to be cut."""
         rate, silent = self.bytes_per_second.get(blob), self.silent_after.get(blob)
-        cut = self.cut_after.get(blob, len(body))
+        cut = self.cut_once_after.pop(blob, len(body))
         for begin in range(first, len(body), CHUNK_BYTES):
             if silent is not None and begin >= silent:
                 self.speak.wait()
@@ -141,9 +142,10 @@ def _handler(registry: SlowRegistry) -> type[BaseHTTPRequestHandler]:
             )
             blob = path.rpartition("/")[2] if "/blobs/" in path else ""
             match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if blob else None
-            first = int(match[1]) if match else 0
-            if blob:
-                registry.ranges.append(self.headers.get("Range", ""))
+            first = 0
+            if match:
+                registry.ranges.append(match[0])
+                first = int(match[1])
             self.send_response(404 if found is None else 206 if match else 200)
             if match:
                 self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
