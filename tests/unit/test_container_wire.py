@@ -19,6 +19,7 @@ from harness.engines.container import ContainerEngine
 from harness.engines.find import Found
 from harness.engines.wire import SILENCE_SECONDS, SILENCE_VARIABLE, silence_limit
 from harness.errors import BuildFailed, EngineError, UsageError
+from harness.verbs.base import open_engine
 
 BASE = "registry.example/rocm/pytorch:7.2"
 VERSION = {"Version": "5.6.2", "ApiVersion": "1.41"}
@@ -265,6 +266,20 @@ def test_an_engine_that_hangs_up_is_our_error_wherever_it_is_asked(
     with pytest.raises(EngineError, match="podman did not answer while removing"):
         engine._remove("x")
     engine._remove_soon("x")  # ends without an error: an interruption goes on
+
+
+def test_what_the_caller_named_and_is_not_used_is_said_once(
+    tmp_path: Path, script: Script, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "ssh://box")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with an_engine(tmp_path / "docker.sock", script):
+        for _ in range(2):
+            open_engine("docker").close()
+    warning = (
+        "warning: DOCKER_HOST is ssh://box, and strixbench talks to Unix sockets alone: another Docker of this host is used"
+    )
+    assert capsys.readouterr().err.splitlines() == [warning]
 
 
 def a_run(folder: Path) -> Run:
