@@ -4,7 +4,7 @@ Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
    commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
-   engine stats.
+   engine stats, remarks of engines.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ class ExitRecord(Record, frozen=True, kw_only=True):
     """From its start to its end by the host's clock; ``None``: nobody looked."""
     message: str = ""
     """Why it never started."""
+    remark: str = ""
+    """What the engine could not do as it should have, though it started."""
 
 
 class StoppingRule(Record, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from typing import IO, Any
 import docker
 import docker.errors
 import docker.types
+import msgspec
 import requests
 from docker.utils import version_gte
 
@@ -38,7 +39,7 @@ from harness.engines.build_context import build_context
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
 from harness.engines.find import EngineName, Found
 from harness.engines.libpod import CREATE, cdi_names, container_specification, needs_libpod, node_paths
-from harness.engines.podman_service import PodmanService
+from harness.engines.podman_service import PodmanService, foreign_groups_text, has_foreign_groups
 from harness.engines.pull import Pull, is_fetched, one_at_a_time
 from harness.engines.sampling import sampling
 from harness.engines.stats import stats_memory
@@ -209,6 +210,11 @@ class ContainerEngine:
         return container_command(self._name, run)
 
     def run(self, run: Run, *, timeout_seconds: float) -> ExitRecord:
+        remark = self._with_our_groups(run)
+        ended = self._run(run, timeout_seconds)
+        return msgspec.structs.replace(ended, remark=remark) if remark else ended
+
+    def _run(self, run: Run, timeout_seconds: float) -> ExitRecord:
         # Podman would make a missing folder, as root, where Docker refuses.
         absent = [mount.source for mount in run.mounts if not os.path.exists(mount.source)]
         if absent:
@@ -294,6 +300,27 @@ class ContainerEngine:
         """A Podman service of our own; returns its socket."""
         self._service = PodmanService()
         return self._service.socket
+
+    def _with_our_groups(self, run: Run) -> str:
+        """Have a run that keeps its caller's groups started by a service of ours, which has them; why that cannot be, else
+        empty. It is the same user's store: what was built and what is to be swept are there, too."""
+        socket = self._url.removeprefix("unix://")
+        with self._explained("looking whose its socket is"):
+            if self._service is not None or not has_foreign_groups(run, socket):
+                return ""
+        theirs, self._connection = self._connection, None
+        try:
+            self._connect(None)
+            self._inspect_image(run.image)
+        except (EngineError, *_REFUSALS) as error:
+            self.close()
+            self._url, self._connection = f"unix://{socket}", theirs
+            return foreign_groups_text(socket, str(error))
+        for old in (theirs, self._stats_connection):
+            if old is not None:
+                old.close()
+        self._stats_connection = None
+        return ""
 
     def _inspect_image(self, reference: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # stub lacks it
