@@ -13,6 +13,7 @@ from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, PORTABLE_LABEL, BuiltI
 from harness.errors import CatalogError
 from harness.nightlies import refuse_no_day
 from harness.room import Room
+from harness.words import size_text
 
 NEEDED = ("family", "torch")
 
@@ -114,23 +115,50 @@ def build_log(recipe: Recipe) -> Path:
     return places.results() / "builds" / f"{recipe.image}-{recipe.hash[:12]}.log"
 
 
-def ensure_built(image: Image, engine: Engine, *, say: Say, room: Room) -> BuiltImage:
+def ensure_built(image: Image, engine: Engine, *, say: Say, room: Room, announce: Say | None = None) -> BuiltImage:
     """The built image, built now where it was not. Raises what `rebuild` does."""
     found = engine.find_built(recipe_of(image))
-    return found if found is not None else rebuild(image, engine, say=say, room=room)
+    return found if found is not None else rebuild(image, engine, say=say, room=room, announce=announce)
 
 
-def rebuild(image: Image, engine: Engine, *, say: Say, room: Room) -> BuiltImage:
+def rebuild(image: Image, engine: Engine, *, say: Say, room: Room, announce: Say | None = None) -> BuiltImage:
     """The image, built now whether it was or not: for one that was damaged.
 
-    Raises `BuildFailed` with the log's end, and `NoRoomError` before anything is fetched where a disk is too small.
+    ``announce`` shows what should stay to be read, first of all what is about to be fetched; ``None``: ``say`` does. Raises
+    `BuildFailed` with the log's end, and `NoRoomError` before anything is fetched where a disk is too small.
     """
     recipe = recipe_of(image)
+    announce = announce or say
     with room.kept_for(image, engine):
-        built = engine.build(recipe, log=build_log(recipe), say=say)
+        is_base_here = recipe.base != "" and engine.find_reference(recipe.base) is not None
+        fetches = fetches_text(image, is_base_here=is_base_here)
+        announce(f"building {image.name} with {engine.record.name}, which takes minutes: {fetches}; log: {build_log(recipe)}")
+        built = engine.build(recipe, log=build_log(recipe), say=say, announce=announce)
     if image.script is None:  # what a seed's open recipe prints is not ours to believe
         remember_wheels(build_log(recipe))
     return built
+
+
+def fetches_text(image: Image, *, is_base_here: bool) -> str:
+    """What a build is about to download, and how big that is: ``it fetches the base NAME (10.4 GB), then ...``.
+
+    Sizes are the catalog's; one that it lacks is said to be unknown.
+    """
+    name = str(image.base).partition("@")[0]
+    is_fetched = image.engine != "local" and not is_base_here and not name.startswith("localhost/")
+    parts = [f"the base {name} ({_size(image.base_bytes)})"] if is_fetched else []
+    if image.script is not None:
+        parts.append("what its script asks for (size unknown)")
+    elif image.torch_from == "base":
+        parts.append("pyannote.audio with what it needs (size unknown)")
+    else:
+        parts.append(f"torch {image.torch} ({_size(image.wheel_bytes)}) and pyannote.audio with what they need (size unknown)")
+    here = f"; its base {name} is here" if image.engine != "local" and is_base_here else ""
+    return f"it fetches {', then '.join(parts)}{here}"
+
+
+def _size(size_bytes: int | None) -> str:
+    return "size unknown" if size_bytes is None else size_text(size_bytes)
 
 
 def _needed_besides(image: Image) -> tuple[str, ...]:

@@ -32,7 +32,14 @@ class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_all(
-    images: Sequence[Image], *, open_engine: Callable[[Image], Engine], again: bool, jobs: int, say: Say, room: Room
+    images: Sequence[Image],
+    *,
+    open_engine: Callable[[Image], Engine],
+    again: bool,
+    jobs: int,
+    say: Say,
+    room: Room,
+    announce: Say | None = None,
 ) -> Iterator[BuildOutcome]:
     """Build images, several at once where ``jobs`` says so; yields each outcome as it comes, in no order.
 
@@ -47,7 +54,7 @@ def build_all(
             engine = open_engine(image)
             opened.append(engine)
             record = engine.record
-            built = (rebuild if again else ensure_built)(image, engine, say=say, room=room)
+            built = (rebuild if again else ensure_built)(image, engine, say=say, room=room, announce=announce)
             engine.close()
         except BuildFailed as error:
             return BuildOutcome(image=image, engine=record, log=log, cause="build", message=str(error), log_tail=error.log_tail)

@@ -19,7 +19,7 @@ from harness.catalog import Family, Image, nearest
 from harness.cdi import declared_devices
 from harness.enclosure import Enclosure, find_enclosure, how_to_map
 from harness.engines.base import KEEP_GROUPS
-from harness.engines.find import find_engine, is_rootless
+from harness.engines.find import find_engine, find_refusal, is_rootless
 from harness.errors import EngineError, UsageError
 from harness.gpus import AMD_VENDOR, amd_gpus, choose_gpu, compute_gpus, render_vendor, visible_device
 from harness.records import EngineRecord
@@ -193,7 +193,10 @@ def obstacles_to(image: Image) -> tuple[str, ...]:
     try:
         found = find_engine("auto")
     except EngineError:
-        return ("neither Podman nor Docker is here",)
+        refusals = filter(None, (find_refusal(name, environment=os.environ) for name in ("podman", "docker")))
+        return tuple(f"permission denied on {each.path}, see `strixbench doctor`" for each in refusals)[:1] or (
+            "neither Podman nor Docker is here",
+        )
     return request_devices(image.family, EngineRecord(name=found.name, rootless=is_rootless())).missing
 
 

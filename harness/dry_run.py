@@ -43,6 +43,8 @@ def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
         engine = EngineRecord(name="local")
         if name != "local":
             found = find_engine(name)
+            if found.remark:
+                yield Line(f"# {found.remark}", is_remark=True)
             engine = EngineRecord(name=found.name, rootless=found.name == "podman" and is_rootless())
         cells = cells_of(
             known,

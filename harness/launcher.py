@@ -116,6 +116,8 @@ class Launcher:
             self.environment_error = error
             # What the guest wrote until then is kept with it.
             launch = conclude(prepared.plan, ExitRecord(started=False, message=str(error)))
+        if launch.exit.remark:
+            self.announce_once(launch.exit.remark)
         if launch.caches is not None and launch.caches.remark:
             self._observer.announce(launch.caches.remark)
         if uses_gpu and launch.kernel_log_refused and launch.verdict.cause in KERNEL_MAY_KNOW:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,9 @@ from harness.stopping import percent, stop_text
 LOOKS_A_SECOND = 2
 """Each look reads the journal: more would cost the processor that is being measured."""
 
+QUIET_SECONDS = 10.0
+"""What has said nothing for so long is shown with the time since."""
+
 
 class Progress:
     """See `harness.request.Observer`."""
@@ -29,15 +33,19 @@ class Progress:
         self._console = console
         self._live: Live | None = None
         self._saying = ""
+        self._said_at = 0.0
+        self._lock = threading.RLock()  # builds of several images talk from threads of their own
         self._counted = ""
 
     def say(self, text: str) -> None:
-        self._saying = one_line(clean_text(text)).strip()
-        self._show(lambda: self._saying)
+        with self._lock:
+            self._saying, self._said_at = one_line(clean_text(text)).strip(), time.monotonic()
+            self._show(lambda: saying_text(self._saying, time.monotonic() - self._said_at))
 
     def announce(self, text: str) -> None:
-        self.stop()
-        self._console.print(Text(one_line(clean_text(text))), soft_wrap=True)
+        with self._lock:
+            self.stop()
+            self._console.print(Text(one_line(clean_text(text))), soft_wrap=True)
 
     def begins(self, prepared: Prepared, number: int, total: int | None) -> None:
         self.stop()
@@ -64,9 +72,10 @@ class Progress:
 
     def stop(self) -> None:
         """Take the moving line away."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        with self._lock:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
 
     def _show(self, render: Callable[[], str]) -> None:
         """A moving line, on a terminal alone, until the next `stop`."""
@@ -80,6 +89,14 @@ class Progress:
 
         self._live = Live(get_renderable=moving, console=self._console, refresh_per_second=LOOKS_A_SECOND, transient=True)
         self._live.start()
+
+
+def saying_text(saying: str, quiet_seconds: float) -> str:
+    """What was said last, and for how long nothing was: pip prints nothing while it fetches a wheel of 3 GB."""
+    if quiet_seconds < QUIET_SECONDS:
+        return saying
+    minutes, seconds = divmod(int(quiet_seconds), 60)
+    return f"({f'{minutes} min ' if minutes else ''}{seconds} s without a word) {saying}"
 
 
 def progress_text(launch: Launch) -> str:

@@ -4,7 +4,7 @@ Schema history (every old version stays readable):
 
 1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
    commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
-   engine stats, limits of a first pass and why a launch was ended.
+   engine stats, remarks of engines, limits of a first pass and why a launch was ended.
 """
 
 from __future__ import annotations
@@ -142,6 +142,8 @@ class ExitRecord(Record, frozen=True, kw_only=True):
     """Why it never started."""
     ended_because: Ending | None = None
     """``None``: it ended by itself, or ``timed_out`` says all, as in records from before"""
+    remark: str = ""
+    """What the engine could not do as it should have, though it started."""
 
 
 class StoppingRule(Record, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.build import build_log, ensure_built, recipe_of
+from harness.build import ensure_built
 from harness.build_plan import plan_lines, planned
 from harness.catalog import Cell, Family, Image
 from harness.devices import request_devices
@@ -124,10 +124,7 @@ class Slots:
         """The image in the engine; ``None`` where a reference names none."""
         if image.reference is not None:
             return engine.find_reference(image.reference)
-        log = build_log(recipe_of(image))
-        if engine.find_built(recipe_of(image)) is None:
-            self._observer.announce(f"building {image.name} with {engine.record.name}, which takes minutes; log: {log}")
-        return ensure_built(image, engine, say=self._observer.say, room=self._room)
+        return ensure_built(image, engine, say=self._observer.say, room=self._room, announce=self._observer.announce)
 
     def _probe_family(self, cell: Cell, engine: Engine, built: BuiltImage) -> Family | None:
         """What torch in the image was built for; ``None`` where that could not be found out, which is stored."""

@@ -8,6 +8,7 @@ from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding, Status, Subject
 from harness.doctor.remedies import add_argument, outside
 from harness.engines.about import EngineFacts
+from harness.engines.find import Refusal
 from harness.files import Reading
 
 ENGINES = Subject("engines")
@@ -54,10 +55,10 @@ def _engine(engine: EngineFacts, facts: HostFacts) -> Finding:
         words += [f"cgroups v{engine.cgroup_version}"] if engine.cgroup_version else []
         return ENGINES.says("engine", "ok", ", ".join(words))
     fix = "podman info"
-    if engine.name == "docker":
-        denied = "permission denied" in engine.error
-        fix = "sudo usermod -aG docker $USER  # the group is as good as root; then log in again" if denied else ""
-        fix = fix or "sudo systemctl start docker"
+    if engine.refusal is not None:
+        fix = _open_command(engine.refusal)
+    elif engine.name == "docker":
+        fix = "sudo systemctl start docker"
     return ENGINES.says(
         "engine",
         "note" if facts.has_engine else "problem",
@@ -65,6 +66,15 @@ def _engine(engine: EngineFacts, facts: HostFacts) -> Finding:
         why="the other engine answers" if facts.has_engine else "no engine answers: every image but local-cpu runs in one",
         fix=fix,
     )
+
+
+def _open_command(refusal: Refusal) -> str:
+    """How this user gets to a socket that refuses, or goes without it."""
+    if refusal.group is not None and refusal.is_member:
+        return f"# log in again: the group {refusal.group} has you by now, but not in this login"
+    if refusal.group is not None:
+        return f"sudo usermod -aG {refusal.group} $USER  # the group is as good as root; then log in again"
+    return f"unset {refusal.named_by}" if refusal.named_by else f"ls -l {refusal.path}  # only its owner may open it"
 
 
 def check_runtime(facts: HostFacts) -> tuple[Finding, ...]:

@@ -12,13 +12,12 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from harness.engines.base import Storage
-from harness.engines.find import EngineName, find_engine
+from harness.engines.find import EngineName, Refusal, find_engine, find_refusal
 from harness.engines.storage import docker_storage, podman_storage
 from harness.errors import EngineError
 
@@ -43,6 +42,8 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What of a container it can limit; Docker does not say."""
     storage: Storage = Storage()
     """Where it keeps images."""
+    refusal: Refusal | None = None
+    """The socket that this user may not open; ``None``: that is not why it did not answer."""
 
 
 def ask_engines(environment: Mapping[str, str]) -> tuple[EngineFacts, ...]:
@@ -69,7 +70,11 @@ def rpm_versions(names: Sequence[str]) -> dict[str, str]:
 
 
 def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
-    if shutil.which("podman") is None:
+    is_installed = shutil.which("podman") is not None
+    refusal = find_refusal("podman", environment=environment)
+    if refusal is not None and (refusal.named_by or not is_installed):
+        return _refused(refusal)
+    if not is_installed:
         try:
             found = find_engine("podman", environment=environment)
         except EngineError:
@@ -138,11 +143,18 @@ def _silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
     named = environment.get("DOCKER_HOST", "")
     if named and not named.startswith("unix://"):
         return EngineFacts(name="docker", error="DOCKER_HOST names no Unix socket, and strixbench uses nothing else")
+    refusal = find_refusal("docker", environment=environment)
+    if refusal is not None:
+        return _refused(refusal)
     path = named.removeprefix("unix://") or "/var/run/docker.sock"
-    if Path(path).exists():
-        refused = not os.access(path, os.R_OK | os.W_OK)
-        return EngineFacts(name="docker", error=f"{'permission denied' if refused else 'nobody listens'} on {path}")
+    if os.path.exists(path):
+        return EngineFacts(name="docker", error=f"nobody listens on {path}")
     return EngineFacts(name="docker", error="its daemon does not run") if shutil.which("dockerd") else None
+
+
+def _refused(refusal: Refusal) -> EngineFacts:
+    named = f", which {refusal.named_by} names" if refusal.named_by else ""
+    return EngineFacts(name=refusal.engine, error=f"permission denied on {refusal.path}{named}", refusal=refusal)
 
 
 def _over_socket(name: EngineName, path: str) -> EngineFacts:

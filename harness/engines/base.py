@@ -168,8 +168,11 @@ class Engine(Protocol):
         """The image that the engine knows under a name."""
         ...
 
-    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
-        """Build it, the whole output into ``log``. Raises `BuildFailed`, or `EngineError` where the engine is at fault."""
+    def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
+        """Build it, the whole output into ``log``. ``announce`` shows what should stay to be read; ``None``: ``say`` does.
+
+        Raises `BuildFailed`, or `EngineError` where the engine or what it fetches from is at fault.
+        """
         ...
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:

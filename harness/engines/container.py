@@ -7,17 +7,19 @@ One class: Podman serves Docker's API, and where the two differ a comment says s
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import docker
 import docker.errors
 import docker.types
+import msgspec
 import requests
 from docker.utils import version_gte
 
@@ -44,10 +46,12 @@ from harness.engines.find import EngineName, Found
 from harness.engines.images import STAGES, stages_in, stored_images
 from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.libpod import CREATE, INFO, cdi_names, container_specification, needs_libpod, node_paths
-from harness.engines.podman_service import PodmanService
+from harness.engines.podman_service import PodmanService, foreign_groups_text, has_foreign_groups
+from harness.engines.pull import Pull, is_fetched, one_at_a_time
 from harness.engines.sampling import sampling
 from harness.engines.stats import stats_memory
 from harness.engines.storage import docker_storage, podman_storage
+from harness.engines.wire import SILENCE_VARIABLE, WIRE_ERRORS, is_silence, limit_text, silence_limit
 from harness.errors import BuildFailed, EngineError
 from harness.kernel_log import KernelLog
 from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
@@ -58,20 +62,27 @@ CALL_TIMEOUT_SECONDS = 60
 STATS_TIMEOUT_SECONDS = 5
 """For a container's memory: it is asked twice a second, and Docker takes one."""
 
-BUILD_SILENCE_TIMEOUT_SECONDS = 1800
-"""A build that prints nothing for so long is given up: a torch wheel of 3 GB is downloaded in silence."""
-
 MOST_LAST_WORDS_BYTES = 8_000
 
-_REFUSALS = (docker.errors.APIError, docker.errors.DockerException, requests.exceptions.RequestException)
+_REFUSALS = (docker.errors.DockerException, docker.errors.StreamParseError, *WIRE_ERRORS)
+
+
+class _BrokenLine(Exception):  # noqa: N818 - never leaves this module
+    """The line to the engine failed, and not the code that reads from it."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class ContainerEngine:
     """See `harness.engines.base.Engine`."""
 
     def __init__(self, found: Found) -> None:
-        """Connect, starting Podman's service where none listens. Raises `EngineError`."""
+        """Connect, starting Podman's service where none listens. Raises `EngineError`, and `UsageError` where the limit of
+        a build's silence is none."""
         self._name: EngineName = found.name
+        self._silence = silence_limit(os.environ)
         self._service: PodmanService | None = None
         self._connection: docker.DockerClient | None = None
         self._stats_connection: docker.DockerClient | None = None
@@ -83,12 +94,11 @@ class ContainerEngine:
                 # Only Docker says so here; a Podman service that we reach as a user is that user's.
                 info = self._client.info()
                 options = info.get("SecurityOptions") or []
+                is_users = found.name == "podman" and os.stat(socket).st_uid != 0
         except EngineError:
             self.close()
             raise
-        rootless = any("rootless" in str(option) for option in options) or (
-            found.name == "podman" and os.stat(socket).st_uid != 0
-        )
+        rootless = any("rootless" in str(option) for option in options) or is_users
         drivers = ("cdi",) * bool(info.get("CDISpecDirs")) + ("nvidia",) * ("nvidia" in (info.get("Runtimes") or {}))
         self._record = EngineRecord(
             name=found.name,
@@ -111,49 +121,85 @@ class ContainerEngine:
             return _built(self._inspect_image(tagged[0]["Id"])) if tagged else None
 
     def find_reference(self, reference: str) -> BuiltImage | None:
-        try:
-            return _built(self._inspect_image(reference))
-        except docker.errors.NotFound:
-            return None
-        except docker.errors.APIError as error:
-            # Podman answers 500 to a short name that several registries might have, Docker 400 to what is no name.
-            if error.status_code in (400, 500):
-                return None
-            raise EngineError(f"{self._name} refused to look for {reference}: {error.explanation}") from error
-
-    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w", encoding="utf-8") as stream, build_context(recipe) as context:
-            failure: str | None = None
+        with self._explained(f"looking for {reference}"):
             try:
-                lines = self._client.api.build(
-                    fileobj=context,
-                    custom_context=True,
-                    dockerfile="Containerfile",
-                    tag=recipe.tag,
-                    buildargs=dict(recipe.arguments),
-                    labels={RECIPE_LABEL: recipe.hash, **recipe.labels},
-                    network_mode=None if recipe.network == "default" else recipe.network,
-                    rm=True,
-                    forcerm=True,
-                    decode=True,
-                    timeout=BUILD_SILENCE_TIMEOUT_SECONDS,
-                )
-                for line in lines:
+                return _built(self._inspect_image(reference))
+            except docker.errors.NotFound:
+                return None
+            except docker.errors.APIError as error:
+                # Podman answers 500 to a short name that several registries might have, Docker 400 to what is no name.
+                if error.status_code in (400, 500):
+                    return None
+                raise
+
+    def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w", encoding="utf-8") as stream:
+            if is_fetched(recipe.base):
+                pull = Pull(recipe, engine=self._name, silence_seconds=self._silence, say=say, announce=announce or say)
+                with one_at_a_time[self._name, recipe.base]:
+                    if self.find_reference(recipe.base) is None:
+                        pull.run(self._client.api, log, stream)
+            failure = self._built_from_context(recipe, stream, say)
+        if failure is None and (built := self.find_built(recipe)) is not None:
+            return built
+        raise BuildFailed(failure or "the engine reported success and has no such image", tail_of(log))
+
+    def _built_from_context(self, recipe: Recipe, stream: IO[str], say: Say) -> str | None:
+        """Build it once its base is here, and write what the engine prints; why it failed, ``None``: it did not.
+
+        Raises `EngineError` where the line to the engine fails.
+        """
+        failure: str | None = None
+        last = "its begin"
+        with build_context(recipe) as context:
+            try:
+                for line in self._build_lines(recipe, context):
+                    if not isinstance(line, dict):
+                        continue
                     text = str(line.get("stream") or line.get("status") or line.get("error") or "")
                     stream.write(text if text.endswith("\n") else f"{text}\n")
                     stream.flush()
                     if text.strip():
-                        say(text.strip().splitlines()[-1])
+                        last = text.strip().splitlines()[-1]
+                        say(last)
                     failure = failure or line.get("error")
-            except docker.errors.APIError as error:
-                failure = str(error.explanation)
-                stream.write(f"{failure}\n")
-            except requests.exceptions.RequestException as error:
-                raise EngineError(f"{self._name} stopped answering during the build of {recipe.tag}: {error}") from error
-        if failure is None and (built := self.find_built(recipe)) is not None:
-            return built
-        raise BuildFailed(failure or "the engine reported success and has no such image", tail_of(log))
+            except _BrokenLine as error:
+                why = self._build_broke_off(recipe, error.cause, last)
+                stream.write(f"{why}\n")
+                raise EngineError(why) from error.cause
+        return failure
+
+    def _build_lines(self, recipe: Recipe, context: IO[bytes]) -> Iterator[Any]:
+        """What a build prints, decoded; its last words are an error where it is refused. Raises `_BrokenLine`."""
+        try:
+            yield from self._client.api.build(
+                fileobj=context,
+                custom_context=True,
+                dockerfile="Containerfile",
+                tag=recipe.tag,
+                buildargs=dict(recipe.arguments),
+                labels={RECIPE_LABEL: recipe.hash, **recipe.labels},
+                network_mode=None if recipe.network == "default" else recipe.network,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=math.ceil(self._silence),
+            )
+        except docker.errors.APIError as error:
+            yield {"error": str(error.explanation)}
+        except _REFUSALS as error:
+            raise _BrokenLine(error) from error
+
+    def _build_broke_off(self, recipe: Recipe, error: Exception, last: str) -> str:
+        """Why a build did not come to an end, and what to do. ``last`` is what it printed last."""
+        again = "Run the same command again: steps that were finished are kept"
+        if not is_silence(error):
+            return f"{self._name} stopped answering during the build of {recipe.tag}, at `{last[:200]}`: {error}. {again}"
+        return (
+            f"the build of {recipe.tag} printed nothing for {limit_text(self._silence)} and was given up, at `{last[:200]}`. "
+            f"Where a slow line needs longer for a wheel, set {SILENCE_VARIABLE} to more seconds. {again}"
+        )
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         removed = []
@@ -206,6 +252,11 @@ class ContainerEngine:
         return KernelLog(read_kernel_journal)
 
     def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
+        remark = self._with_our_groups(run)
+        ended = self._run(run, timeout_seconds, give_up)
+        return msgspec.structs.replace(ended, remark=remark) if remark else ended
+
+    def _run(self, run: Run, timeout_seconds: float, give_up: GiveUp) -> ExitRecord:
         # Podman would make a missing folder, as root, where Docker refuses.
         absent = [mount.source for mount in run.mounts if not os.path.exists(mount.source)]
         if absent:
@@ -214,7 +265,7 @@ class ContainerEngine:
             container = self._create(run)
         except docker.errors.APIError as error:
             return ExitRecord(started=False, message=f"{self._name} refused to create the container: {error.explanation}")
-        except requests.exceptions.RequestException as error:
+        except _REFUSALS as error:
             raise EngineError(f"{self._name} stopped answering: {error}") from error
         except KeyboardInterrupt:
             self._remove_soon(run.name)
@@ -223,7 +274,7 @@ class ContainerEngine:
             return self._run_to_its_end(container, run, timeout_seconds, give_up=give_up)
         except docker.errors.APIError as error:
             return ExitRecord(started=False, message=f"{self._name} could not run it: {error.explanation}")
-        except requests.exceptions.RequestException as error:
+        except _REFUSALS as error:
             raise EngineError(f"{self._name} stopped answering: {error}") from error
         finally:
             self._remove(container)
@@ -291,6 +342,27 @@ class ContainerEngine:
         """A Podman service of our own; returns its socket."""
         self._service = PodmanService()
         return self._service.socket
+
+    def _with_our_groups(self, run: Run) -> str:
+        """Have a run that keeps its caller's groups started by a service of ours, which has them; why that cannot be, else
+        empty. It is the same user's store: what was built and what is to be swept are there, too."""
+        socket = self._url.removeprefix("unix://")
+        with self._explained("looking whose its socket is"):
+            if self._service is not None or not has_foreign_groups(run, socket):
+                return ""
+        theirs, self._connection = self._connection, None
+        try:
+            self._connect(None)
+            self._inspect_image(run.image)
+        except (EngineError, *_REFUSALS) as error:
+            self.close()
+            self._url, self._connection = f"unix://{socket}", theirs
+            return foreign_groups_text(socket, str(error))
+        for old in (theirs, self._stats_connection):
+            if old is not None:
+                old.close()
+        self._stats_connection = None
+        return ""
 
     def _inspect_image(self, reference: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # stub lacks it
@@ -396,11 +468,12 @@ class ContainerEngine:
     def _remove_soon(self, name: str) -> None:
         """Remove a container that the engine may be about to make: we left while it was at it."""
         deadline = time.monotonic() + 2
-        while time.monotonic() < deadline:
-            if self._client.api.containers(all=True, filters={"name": name}):
-                self._remove(name)
-                return
-            time.sleep(0.05)
+        with contextlib.suppress(EngineError, *_REFUSALS):  # the interruption goes on; the next start sweeps
+            while time.monotonic() < deadline:
+                if self._client.api.containers(all=True, filters={"name": name}):
+                    self._remove(name)
+                    return
+                time.sleep(0.05)
 
     def _remove(self, container: str) -> None:
         """Remove a container in whatever state; one that is gone is as it should be."""
@@ -410,7 +483,7 @@ class ContainerEngine:
             pass
         except docker.errors.APIError as error:
             raise EngineError(f"{self._name} could not remove container {container[:12]}: {error.explanation}") from error
-        except requests.exceptions.RequestException as error:  # a full disk makes Podman fall silent; the next start sweeps
+        except _REFUSALS as error:  # a full disk makes Podman fall silent; the next start sweeps
             raise EngineError(f"{self._name} did not answer while removing container {container[:12]}: {error}") from error
 
     @contextlib.contextmanager
@@ -418,7 +491,7 @@ class ContainerEngine:
         """The SDK's errors as one sentence."""
         try:
             yield
-        except _REFUSALS as error:
+        except (*_REFUSALS, OSError) as error:
             raise EngineError(f"{self._name} failed at {doing}: {error}") from error
 
 

@@ -5,10 +5,10 @@ Imports nothing heavy, so that `--dry-run` can name the engine at once.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -17,6 +17,8 @@ from harness.errors import EngineError
 
 EngineName = Literal["podman", "docker"]
 
+Answer = Literal["listens", "refused", "absent"]
+"""Of a socket: ``refused`` where this user may not open it, ``absent`` where nobody listens."""
 
 _INSTALL_PODMAN = "install it (`apt install podman`, `dnf install podman`)"
 _START_DOCKER = "its daemon does not listen on DOCKER_HOST, $XDG_RUNTIME_DIR/docker.sock or /var/run/docker.sock"
@@ -25,6 +27,7 @@ _ADVICE = {
     "docker": f"Docker is not to be found: {_START_DOCKER}",
     "auto": f"neither Podman nor Docker is to be found: {_INSTALL_PODMAN}; `make bench` alone needs no engine",
 }
+_VARIABLES: dict[EngineName, str] = {"podman": "CONTAINER_HOST", "docker": "DOCKER_HOST"}
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -33,19 +36,80 @@ class Found(msgspec.Struct, frozen=True):
     name: EngineName
     socket: str | None
     """``None``: none listens, and the program is there to start one."""
+    remark: str = ""
+    """What the caller named, and why it is not what was found; empty where nothing was passed over."""
 
 
-def find_engine(preference: str, *, environment: Mapping[str, str] | None = None) -> Found:
+class Refusal(msgspec.Struct, frozen=True):
+    """A socket that this user may not open."""
+
+    engine: EngineName
+    path: str
+    named_by: str = ""
+    """The variable that names it; empty where nobody did."""
+    owner: str | None = None
+    """The user that it belongs to; ``None``: its folder is closed, too."""
+    group: str | None = None
+    """The group whose members may open it; ``None``: no group may, or its folder is closed."""
+    is_member: bool = False
+    """Whether the group has this user by now, and this login began before."""
+
+
+class _Search(msgspec.Struct, frozen=True):
+    """What became of looking for one engine."""
+
+    found: Found | None = None
+    refusal: Refusal | None = None
+
+
+def find_engine(
+    preference: str, *, environment: Mapping[str, str] | None = None, knock: Callable[[str], Answer] | None = None
+) -> Found:
     """The engine of a preference: ``podman``, ``docker``, or ``auto`` (Podman first: it needs no daemon and no root).
 
-    Raises `EngineError` saying what is missing and how to get it.
+    A socket that ``CONTAINER_HOST`` or ``DOCKER_HOST`` names and that refuses is an error: who names one wants that one. One
+    that nobody listens on is passed over with a remark. ``knock`` stands for `answer_of` in tests. Raises `EngineError`
+    saying what is missing and how to get it.
     """
     variables = os.environ if environment is None else environment
-    found = {"podman": _find_podman(variables), "docker": _find_docker(variables)}
-    for name in ("podman", "docker") if preference == "auto" else (preference,):
-        if (engine := found[name]) is not None:
-            return engine
-    raise EngineError(_ADVICE[preference])
+    knock = knock or answer_of
+    searches = [_SEARCH[name](variables, knock) for name in _names(preference)]
+    for search in searches:
+        if search.found is not None:
+            return search.found
+        if search.refusal is not None and search.refusal.named_by:
+            raise EngineError(refusal_text(search.refusal))
+    for search in searches:
+        if search.refusal is not None:
+            raise EngineError(refusal_text(search.refusal))
+    unusable = [_passed_over(name, variables) for name in _names(preference) if _named(name, variables) == ""]
+    raise EngineError("; ".join((_ADVICE[preference], *unusable)))
+
+
+def find_refusal(name: EngineName, *, environment: Mapping[str, str]) -> Refusal | None:
+    """The socket that keeps this user from an engine; ``None`` where none does."""
+    return _SEARCH[name](environment, answer_of).refusal
+
+
+def refusal_text(refusal: Refusal) -> str:
+    """``permission denied on /var/run/docker.sock ...``, whose it is, and what to do."""
+    named = f", which {refusal.named_by} names" if refusal.named_by else ""
+    what = f"permission denied on {refusal.path}{named}: "
+    if refusal.group is not None and refusal.is_member:
+        return f"{what}the group {refusal.group} has you by now, but not in this login: log in again"
+    if refusal.group is not None:
+        return f"{what}it belongs to the group {refusal.group}: {membership_command(refusal.group)}"
+    whose = f"only {refusal.owner} may open it" if refusal.owner else "its folder is closed to you"
+    own = {
+        "podman": "unset CONTAINER_HOST for a Podman of your own, or run strixbench as a user who may",
+        "docker": "name a socket of yours in DOCKER_HOST, or use --engine podman",
+    }
+    return f"{what}{whose}: {own[refusal.engine]}"
+
+
+def membership_command(group: str) -> str:
+    """How this user comes into a group that opens an engine's socket."""
+    return f"`sudo usermod -aG {group} $USER` (whoever may open it can become root), then log in again"
 
 
 def is_rootless() -> bool:
@@ -53,38 +117,129 @@ def is_rootless() -> bool:
     return os.getuid() != 0
 
 
-def _find_podman(variables: Mapping[str, str]) -> Found | None:
-    candidates = [variables.get("CONTAINER_HOST", "").removeprefix("unix://")]
-    if is_rootless():
-        candidates.append(f"{variables.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/podman/podman.sock")
-    else:
-        candidates.append("/run/podman/podman.sock")
-    for socket in filter(None, candidates):
-        if _listens(socket):
-            return Found("podman", socket)
-    return Found("podman", None) if shutil.which("podman") else None
-
-
-def _find_docker(variables: Mapping[str, str]) -> Found | None:
-    named = variables.get("DOCKER_HOST", "")
-    candidates = [named.removeprefix("unix://")] if named.startswith("unix://") else []
-    candidates += [f"{variables.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/docker.sock", "/var/run/docker.sock"]
-    for socket in filter(None, candidates):
-        if _listens(socket):
-            return Found("docker", socket)
-    return None
-
-
-def _listens(socket: str) -> bool:
-    """Whether somebody answers on a Unix socket: one that was left behind by a dead process refuses."""
+def answer_of(path: str) -> Answer:
+    """What a Unix socket does: one that was left behind by a dead process refuses no user, and nobody listens on it."""
     import socket as sockets
 
-    if not Path(socket).exists():
-        return False
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
-            probe.connect(socket)
-        except OSError:
-            return False
-    return True
+            probe.connect(path)
+        except OSError as error:  # also of a path that is too long for a socket
+            return "refused" if error.errno in (errno.EACCES, errno.EPERM) else "absent"
+        except ValueError:  # a zero in it
+            return "absent"
+    return "listens"
+
+
+def _names(preference: str) -> tuple[EngineName, ...]:
+    if preference == "auto":
+        return ("podman", "docker")
+    return ("podman",) if preference == "podman" else ("docker",)
+
+
+def _find_podman(variables: Mapping[str, str], knock: Callable[[str], Answer]) -> _Search:
+    if is_rootless():
+        usual = f"{variables.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/podman/podman.sock"
+    else:
+        usual = "/run/podman/podman.sock"
+    search = _look("podman", (usual,), variables, knock)
+    if search.found is not None or (search.refusal is not None and search.refusal.named_by) or not shutil.which("podman"):
+        return search
+    named = _named("podman", variables)
+    return _Search(Found("podman", None, _other_used("podman", variables) if named not in (None, usual) else ""))
+
+
+def _find_docker(variables: Mapping[str, str], knock: Callable[[str], Answer]) -> _Search:
+    own = f"{variables.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/docker.sock"
+    return _look("docker", (own, "/var/run/docker.sock"), variables, knock)
+
+
+_SEARCH: dict[EngineName, Callable[[Mapping[str, str], Callable[[str], Answer]], _Search]] = {
+    "podman": _find_podman,
+    "docker": _find_docker,
+}
+
+
+def _look(name: EngineName, usual: tuple[str, ...], variables: Mapping[str, str], knock: Callable[[str], Answer]) -> _Search:
+    """The first socket that listens, the one that a variable names first; with it what refused before."""
+    named, refusal = _named(name, variables), None
+    for path in (named, *usual):
+        if not path:
+            continue
+        answer = knock(path)
+        if answer == "listens":
+            is_other = named is not None and path != named
+            return _Search(Found(name, path, _other_used(name, variables) if is_other else ""))
+        if answer == "refused" and refusal is None:
+            refusal = _refusal(name, path, _VARIABLES[name] if path == named else "")
+            if refusal.named_by:
+                return _Search(refusal=refusal)
+    return _Search(refusal=refusal)
+
+
+def _named(name: EngineName, variables: Mapping[str, str]) -> str | None:
+    """What the engine's variable names: a path where it names a socket, empty where it names something else; ``None``:
+    it is not set."""
+    text = variables.get(_VARIABLES[name], "")
+    if not text:
+        return None
+    path = text.removeprefix("unix://").removeprefix("unix:")
+    return path if path.startswith("/") else ""
+
+
+def _passed_over(name: EngineName, variables: Mapping[str, str]) -> str:
+    """Why what a variable names is not used."""
+    variable = _VARIABLES[name]
+    why = "nobody listens there" if _named(name, variables) else "strixbench talks to Unix sockets alone"
+    return f"{variable} is {variables[variable]}, and {why}"
+
+
+def _other_used(name: EngineName, variables: Mapping[str, str]) -> str:
+    return f"{_passed_over(name, variables)}: another {name.capitalize()} of this host is used"
+
+
+def _refusal(name: EngineName, path: str, named_by: str) -> Refusal:
+    """Who may open a socket that we may not."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return Refusal(name, path, named_by)
+    opens_to_group = status.st_mode & 0o060 == 0o060 and status.st_gid != 0
+    return Refusal(
+        engine=name,
+        path=path,
+        named_by=named_by,
+        owner=_user_name(status.st_uid),
+        group=_group_name(status.st_gid) if opens_to_group else None,
+        is_member=opens_to_group and _has_us(status.st_gid),
+    )
+
+
+def _user_name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group_name(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _has_us(gid: int) -> bool:
+    """Whether a group has this user by the files of the host, whatever the groups of this login are."""
+    import grp
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name in grp.getgrgid(gid).gr_mem
+    except KeyError:
+        return False

@@ -69,7 +69,7 @@ class Local:
         """None: there are no images here."""
         return None
 
-    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
+    def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
         folder = environment_folder(recipe)
         shutil.rmtree(folder, ignore_errors=True)
         log.parent.mkdir(parents=True, exist_ok=True)

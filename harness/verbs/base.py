@@ -5,6 +5,7 @@ Imports nothing heavy at the top, as no module of this folder does: `--help`, `l
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,7 +114,16 @@ def open_engine(name: str) -> Engine:
     from harness.engines.container import ContainerEngine
     from harness.engines.find import find_engine
 
-    return ContainerEngine(find_engine(name))
+    found = find_engine(name)
+    if found.remark:
+        _warn_once(found.remark)
+    return ContainerEngine(found)
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    """An engine is opened for each image of a build."""
+    talk(f"warning: {text}")
 
 
 def open_store() -> Store:

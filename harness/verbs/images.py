@@ -191,6 +191,7 @@ def _build(
         chosen,
         open_engine=lambda image: base.open_engine(engine_name(image, preference)),
         say=progress.say,
+        announce=progress.announce,
         room=Room(progress.announce),
         **how,
     )

@@ -323,7 +323,7 @@ class FakeEngine:
         self._refuse()
         return BuiltImage(id="sha256:" + "f" * 64, digests=(f"{reference}@sha256:1",)) if self._has_image else None
 
-    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
+    def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
         self.builds.append(recipe)
         if self._build_failure is not None:
             raise self._build_failure

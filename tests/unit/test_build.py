@@ -12,7 +12,16 @@ import pytest
 
 from benchmarks.probe import MALICIOUS
 from harness import places
-from harness.build import build_log, ensure_built, known_wheels, rebuild, recipe_of, remember_wheels, torch_options
+from harness.build import (
+    build_log,
+    ensure_built,
+    fetches_text,
+    known_wheels,
+    rebuild,
+    recipe_of,
+    remember_wheels,
+    torch_options,
+)
 from harness.builds import build_all
 from harness.catalog import Image, is_portable, load_catalog, portable
 from harness.errors import BuildFailed, CatalogError, EngineError
@@ -136,6 +145,31 @@ def test_an_image_that_is_not_built_yet_is_built() -> None:
     engine = FakeEngine(has_image=False)
     ensure_built(an_image(), engine, say=lambda _: None, room=Room(print))
     assert engine.builds == [recipe_of(an_image())]
+
+
+def test_what_a_build_fetches_and_how_big_it_is_is_announced_before_it_begins() -> None:
+    engine, announced = FakeEngine(has_image=False), list[str]()
+    image = an_image(base="docker.io/library/python:3.12@sha256:1", base_bytes=45_000_000, wheel_bytes=3_900_000_000)
+    ensure_built(image, engine, say=lambda _: None, room=Room(print), announce=announced.append)
+    (line,) = announced
+    assert line.startswith("building cpu with podman, which takes minutes: ")
+    assert f"it fetches the base docker.io/library/python:3.12 (45 MB), then torch {image.torch} (3.9 GB) and pyannote" in line
+    assert line.endswith(f"; log: {build_log(recipe_of(image))}")
+
+
+def test_a_size_that_the_catalog_lacks_is_said_to_be_unknown() -> None:
+    image = an_image(base="docker.io/rocm/pytorch:7.2", torch_from="base", base_bytes=None)
+    assert fetches_text(image, is_base_here=False).startswith(
+        "it fetches the base docker.io/rocm/pytorch:7.2 (size unknown), then pyannote.audio"
+    )
+
+
+def test_a_base_that_is_here_or_that_no_registry_has_is_not_said_to_be_fetched() -> None:
+    here = fetches_text(an_image(base="docker.io/rocm/pytorch:7.2", base_bytes=10_400_000_000), is_base_here=True)
+    assert here.startswith("it fetches torch ")
+    assert here.endswith("; its base docker.io/rocm/pytorch:7.2 is here")
+    assert "base" not in fetches_text(an_image(base="localhost/mine:1"), is_base_here=False)
+    assert "base" not in fetches_text(load_catalog().images["local-cpu"], is_base_here=False)
 
 
 def test_a_build_that_fails_says_so_with_the_end_of_its_log() -> None:

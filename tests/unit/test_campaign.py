@@ -89,7 +89,9 @@ def test_an_image_that_is_not_built_is_built_once(bench: Bench) -> None:
     engine = FakeEngine(has_image=False)
     bench.run(engine, launches=3)
     assert len(engine.builds) == 1
-    assert any(line.startswith("building cpu with podman, which takes minutes; log: ") for line in bench.listener.announced)
+    (line,) = (line for line in bench.listener.announced if line.startswith("building cpu with podman, which takes minutes: "))
+    assert "it fetches " in line
+    assert "; log: " in line
 
 
 def test_a_build_that_fails_is_stored_with_the_end_of_its_log_and_the_others_go_on(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from harness import places
 from harness.doctor import examine
 from harness.doctor.facts import Card, Disk, HostFacts, ImageFacts, KfdNode, User
 from harness.engines.about import EngineFacts
+from harness.engines.find import Refusal
 from harness.files import ABSENT, Reading
 from tests.unit.doctored import CLOSED, changed, of, statuses, the
 from tests.unit.fixture_hosts import (
@@ -65,13 +67,29 @@ def test_a_host_without_an_engine_is_told_how_to_get_one(plain: HostFacts, distr
 
 
 def test_an_engine_that_does_not_answer_is_a_problem_unless_another_does(plain: HostFacts) -> None:
-    dead = EngineFacts(name="docker", error="permission denied on /var/run/docker.sock")
+    refusal = Refusal("docker", "/var/run/docker.sock", owner="root", group="docker")
+    dead = EngineFacts(name="docker", error="permission denied on /var/run/docker.sock", refusal=refusal)
     alone = the(changed(plain, engines=(dead,)), "engine")
     assert alone.status == "problem"
     assert alone.fix.startswith("sudo usermod -aG docker $USER")
     assert statuses(changed(plain, engines=(ROOTLESS_PODMAN, dead)), "engine") == ["ok", "note"]
     stopped = EngineFacts(name="docker", error="its daemon does not run")
     assert the(changed(plain, engines=(stopped,)), "engine").fix == "sudo systemctl start docker"
+
+
+@pytest.mark.parametrize(
+    ("changes", "fix"),
+    [
+        ({"group": "docker", "is_member": True}, "# log in again: the group docker has you by now, but not in this login"),
+        ({"group": None, "owner": "root"}, "ls -l /run/podman/podman.sock  # only its owner may open it"),
+        ({"group": None, "named_by": "CONTAINER_HOST"}, "unset CONTAINER_HOST"),
+    ],
+)
+def test_a_socket_that_refuses_is_told_with_what_opens_it(plain: HostFacts, changes: dict[str, Any], fix: str) -> None:
+    refusal = msgspec.structs.replace(Refusal("podman", "/run/podman/podman.sock"), **changes)
+    refused = EngineFacts(name="podman", error="permission denied on /run/podman/podman.sock", refusal=refusal)
+    found = the(changed(plain, engines=(refused,)), "engine")
+    assert (found.status, found.fix) == ("problem", fix)
 
 
 def test_rootless_podman_on_runc_cannot_hand_on_groups(fedora: HostFacts) -> None:

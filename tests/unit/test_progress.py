@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import sys
+import threading
 
 import msgspec
 from rich.console import Console
 
-from harness.progress import Progress, progress_text
+from harness.progress import QUIET_SECONDS, Progress, progress_text, saying_text
 from harness.records import Decision, StoppingRule
 from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan
 
@@ -49,3 +51,39 @@ def test_a_name_with_a_newline_or_a_terminal_s_signs_stays_on_its_line() -> None
     assert first == "left out: a b.wav: why"
     assert "a b/" in second
     assert "one two" in second
+
+
+def test_a_long_silence_shows_that_something_is_at_work() -> None:
+    assert saying_text("STEP 7/12: RUN pip install", QUIET_SECONDS - 1) == "STEP 7/12: RUN pip install"
+    assert saying_text("STEP 7/12: RUN pip install", 42) == "(42 s without a word) STEP 7/12: RUN pip install"
+    assert saying_text("STEP 7/12: RUN pip install", 754.9) == "(12 min 34 s without a word) STEP 7/12: RUN pip install"
+
+
+def test_what_is_said_moves_on_a_terminal_alone_and_what_is_announced_stays_anywhere() -> None:
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, highlight=False))
+    progress.say("fetching b: 1.2 of 10.4 GB")
+    progress.announce("b has a layer of 7.9 GB")
+    assert stream.getvalue() == "b has a layer of 7.9 GB\n"
+
+
+def test_builds_that_talk_at_once_leave_no_moving_line_behind() -> None:
+    progress = Progress(Console(file=io.StringIO(), force_terminal=True))
+    before, interval = threading.active_count(), sys.getswitchinterval()
+
+    def talk(name: str) -> None:
+        for number in range(50):
+            progress.say(f"{name} {number}")
+            progress.announce(f"{name} {number}")
+
+    threads = [threading.Thread(target=talk, args=(name,)) for name in "abcd"]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    progress.stop()
+    assert threading.active_count() == before  # each moving line has a thread

@@ -120,10 +120,10 @@ class WaitingEngine(FakeEngine):
         super().__init__(has_image=False)
         self.has_begun, self.may_end = threading.Event(), threading.Event()
 
-    def build(self, recipe: Recipe, *, log: Path, say: Say) -> BuiltImage:
+    def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
         self.has_begun.set()
         assert self.may_end.wait(30)
-        return super().build(recipe, log=log, say=say)
+        return super().build(recipe, log=log, say=say, announce=announce)
 
 
 def test_builds_at_the_same_time_do_not_take_the_same_room() -> None:

@@ -12,7 +12,7 @@ from harness import places
 from harness.build import recipe_of
 from harness.catalog import is_portable, load_catalog, portable, select_variants
 from harness.engines.base import Storage
-from harness.errors import BuildFailed
+from harness.errors import BuildFailed, EngineError
 from harness.listing import image_rows, write_images
 from harness.store import Store
 from harness.verbs import base
@@ -186,6 +186,17 @@ def test_a_failed_build_says_what_is_known_of_it(strixbench: Strixbench, monkeyp
     assert outcome.code == 1
     assert "known as lxc-sysctl" in outcome.err
     assert "lxc-pve" in outcome.err
+
+
+def test_a_registry_that_cannot_be_reached_is_the_environment_s_failure(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreachable = EngineError("podman cannot fetch docker.io/x:1: no such host")
+    monkeypatch.setattr(base, "open_engine", lambda name: FakeEngine(has_image=False, build_failure=unreachable))
+    outcome = strixbench("build", "rocm62")
+    assert outcome.code == 3
+    assert "rocm62: the build failed: podman cannot fetch docker.io/x:1: no such host" in outcome.err
+    assert {launch.verdict.cause for launch in Store(places.store_url()).launches()} == {"engine"}
 
 
 def test_old_images_are_pruned_and_no_current_one(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,163 @@
+"""Fetches the image that a build begins with, before the build, so that a person sees how far it is.
+
+Podman prints nothing of a layer that a build fetches until it is there; asked to fetch an image, it tells the bytes once a
+second (seen with 4.3.1; https://github.com/podman-container-tools/podman/issues/24887).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import requests
+
+from harness.engines.base import Recipe, Say, tail_of
+from harness.engines.fetching import (
+    KEPT,
+    LARGE_LAYER_BYTES,
+    Fetched,
+    Line,
+    fetch_text,
+    is_fault_of_image,
+    large_layer_text,
+    log_line,
+    read_line,
+    take_in,
+)
+from harness.engines.find import EngineName
+from harness.engines.wire import SILENCE_VARIABLE, WIRE_ERRORS, is_silence, limit_text
+from harness.errors import BuildFailed, EngineError
+
+SCRATCH = "scratch"
+"""What a Containerfile names where it begins with nothing."""
+
+MOST_LINE_BYTES = 1 << 20
+
+one_at_a_time: defaultdict[tuple[EngineName, str], threading.Lock] = defaultdict(threading.Lock)
+"""By engine and reference: of two builds on one base the second waits for the first's fetch, and finds the base there."""
+
+
+def is_fetched(reference: str) -> bool:
+    """Whether a reference is one that a registry could have: images of this host alone, and ids, are not."""
+    return bool(reference) and reference != SCRATCH and not reference.startswith(("localhost/", "sha256:"))
+
+
+class Pull:
+    """One fetch of one image."""
+
+    def __init__(self, recipe: Recipe, *, engine: EngineName, silence_seconds: float, say: Say, announce: Say) -> None:
+        self._recipe = recipe
+        self._base = recipe.base
+        self._name = recipe.base.partition("@")[0]
+        self._engine = engine
+        self._silence_seconds = silence_seconds
+        self._silence_text = f"{limit_text(silence_seconds)} ({SILENCE_VARIABLE})"
+        self._say = say
+        self._announce = announce
+        self._is_large_told = False
+
+    def run(self, api: Any, log: Path, stream: IO[str]) -> None:
+        """Fetch it. ``api`` is the SDK's, ``stream`` is open on ``log``.
+
+        Raises `EngineError` where the line, the registry or this host is at fault, `BuildFailed` where the image is.
+        """
+        self._tell_large(self._recipe.largest_layer_bytes or 0)
+        fetched = Fetched()
+        try:
+            self._say(fetch_text(self._name, fetched, None))
+            for told in self._lines(api):
+                line = read_line(told)
+                before, fetched = fetched, take_in(fetched, line)
+                if text := log_line(before, fetched, line):
+                    stream.write(f"{text}\n")
+                    stream.flush()
+                if line.error:
+                    raise self._refused(line, log)
+                self._tell_large(fetched.largest_bytes)
+                self._say(fetch_text(self._name, fetched, self._recipe.base_bytes))
+        except EngineError as error:
+            stream.write(f"{error}\n")
+            raise
+
+    def _lines(self, api: Any) -> Iterator[Any]:
+        """What the engine says, decoded. Raises `EngineError` where the line to it fails."""
+        try:
+            with contextlib.closing(ask(api, self._base, timeout_seconds=self._silence_seconds)) as answer:
+                if not answer.ok:
+                    yield {"error": _explanation(answer)}
+                    return
+                for text in answer.iter_lines(chunk_size=1 << 16):
+                    yield _decoded(text)
+        except WIRE_ERRORS as error:
+            if is_silence(error):
+                raise EngineError(self._silence()) from error
+            raise EngineError(
+                f"{self._engine} stopped answering while it fetched {self._base}: {error}. {self._again()}"
+            ) from error
+
+    def _silence(self) -> str:
+        return (
+            f"{self._engine} was fetching {self._base}, and not a byte came for {self._silence_text}: the line to the registry "
+            f"is dead, or the registry is. {self._again()}"
+        )
+
+    def _again(self) -> str:
+        return f"Run the same command again: {KEPT[self._engine]}"
+
+    def _refused(self, line: Line, log: Path) -> Exception:
+        """The error of a fetch that the engine gave up."""
+        what = f"{self._engine} cannot fetch {self._base}: {line.error.strip()}"
+        if is_fault_of_image(line.error):
+            return BuildFailed(f"{what} (`{self._engine} login` where it needs an account)", tail_of(log))
+        return EngineError(
+            f"{what}. Look at the network, and at docs/mirrors.md where there is a proxy or a mirror. {self._again()}"
+        )
+
+    def _tell_large(self, size_bytes: int) -> None:
+        """Once, of a layer that is worth it."""
+        if size_bytes >= LARGE_LAYER_BYTES and not self._is_large_told:
+            self._is_large_told = True
+            self._announce(large_layer_text(self._name, size_bytes, engine=self._engine, silence_text=self._silence_text))
+
+
+def ask(api: Any, reference: str, *, timeout_seconds: float) -> requests.Response:
+    """The engine's answer to the wish for an image, still to be read. Credentials are those of `docker login`; Podman has its
+    own besides. The SDK's `pull` would wait for ever. Raises `EngineError` where the credentials cannot be read."""
+    from docker import auth, errors
+    from docker.utils import parse_repository_tag
+
+    # A name without a tag is every tag of it to Docker.
+    name, tag = parse_repository_tag(reference)
+    try:
+        credentials = auth.get_config_header(api, auth.resolve_repository_name(name)[0])
+    except errors.DockerException as error:
+        raise EngineError(f"the credentials for {reference} cannot be read: {error}") from error
+    answer: requests.Response = api.post(
+        f"{api.base_url}/v{api.api_version}/images/create",
+        params={"fromImage": name, "tag": tag or "latest"},
+        headers={"X-Registry-Auth": credentials} if credentials else {},
+        stream=True,
+        timeout=timeout_seconds,
+    )
+    return answer
+
+
+def _explanation(answer: requests.Response) -> str:
+    """Why the engine refused at once."""
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"it answered {answer.status_code}: {answer.text.strip()[:300]}"
+
+
+def _decoded(text: bytes) -> Any:
+    """A line's value; ``None`` where it is no JSON."""
+    try:
+        return json.loads(text[:MOST_LINE_BYTES])
+    except (ValueError, RecursionError):
+        return None
