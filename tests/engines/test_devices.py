@@ -47,7 +47,7 @@ echo "$STRIXBENCH_TEST_CDI" > /exchange/cdi
 grep ^Seccomp: /proc/self/status > /exchange/seccomp
 readlink /proc/self/ns/ipc > /exchange/ipc
 df -B1 /dev/shm | tail -1 | tr -s ' ' | cut -d ' ' -f 2 > /exchange/shm
-for place in /dev/shm /tmp /var/tmp; do touch $place/x && echo $place; done > /exchange/writable
+for place in /dev/shm /tmp /var/tmp; do if touch $place/x; then echo $place; fi; done > /exchange/writable
 """
 
 
