@@ -1,5 +1,5 @@
-"""Text that a command generates: the help between markers in README.md, and docs/images.md. ``python -m tests.generated``
-writes it, ``--check`` fails where it is stale."""
+"""Text that is generated: the help between markers in README.md, docs/images.md, and what strixbench says on the hosts of
+docs/first-run.md. ``python -m tests.generated`` writes it, ``--check`` fails where it is stale."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from tests.commands import REPOSITORY, STRIXBENCH
 
 README = REPOSITORY / "README.md"
 IMAGES = REPOSITORY / "docs" / "images.md"
-BEGIN, END = "<!-- begin: strixbench bench --help -->", "<!-- end -->"
+FIRST_RUN = REPOSITORY / "docs" / "first-run.md"
+END = "<!-- end -->"
 
 
 def main(*, check: bool) -> int:
     """Write or check; returns the exit status."""
-    wanted = {README: with_help(README.read_text(encoding="utf-8"), help_text()), IMAGES: images_text()}
+    os.environ.pop("STRIXBENCH_CATALOG", None)  # an overlay is the caller's own
+    readme, first_run = README.read_text(encoding="utf-8"), FIRST_RUN.read_text(encoding="utf-8")
+    wanted = {
+        README: with_block(readme, "strixbench bench --help", fenced(help_text())),
+        IMAGES: images_text(),
+        FIRST_RUN: with_first_runs(first_run),
+    }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if check:
@@ -27,11 +34,27 @@ def main(*, check: bool) -> int:
     return 1 if check and stale else 0
 
 
-def with_help(text: str, help_text: str) -> str:
-    """The text with the help between its markers."""
-    before, rest = text.split(BEGIN, 1)
+def with_block(text: str, name: str, block: str) -> str:
+    """The text with a block between the markers of that name."""
+    begin = f"<!-- begin: {name} -->"
+    before, rest = text.split(begin, 1)
     _, after = rest.split(END, 1)
-    return f"{before}{BEGIN}\n\n```text\n{help_text}```\n\n{END}{after}"
+    return f"{before}{begin}\n\n{block}\n{END}{after}"
+
+
+def fenced(text: str) -> str:
+    """As a block of code."""
+    return f"```text\n{text}```\n"
+
+
+def with_first_runs(text: str) -> str:
+    """docs/first-run.md with what strixbench says on each of its hosts."""
+    from tests.first_run import WALKS, block_of, sizes_block, unknowns_block
+
+    text = with_block(text, "sizes", fenced(sizes_block()))
+    for walk in WALKS:
+        text = with_block(text, walk.key, fenced(block_of(walk)))
+    return with_block(text, "unknowns", unknowns_block())
 
 
 def help_text() -> str:
@@ -49,11 +72,10 @@ def help_text() -> str:
 
 def images_text() -> str:
     """The page of the shipped catalog, without any overlay of the caller's."""
-    from harness.catalog import load_catalog
+    from harness.catalog import shipped_catalog
     from tests.images_page import images_page
 
-    os.environ.pop("STRIXBENCH_CATALOG", None)
-    return images_page(load_catalog())
+    return images_page(shipped_catalog())
 
 
 if __name__ == "__main__":

@@ -187,7 +187,9 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     def opens_nodes_as_user(self) -> bool:
         """Whether the engine that `auto` takes has no more rights than its user; a daemon of root's hands on any node."""
         used = next((engine for engine in self.engines if engine.error is None), None)
-        return used is None or used.rootless is not False
+        if used is None:  # once its socket is open to this user, a Docker of root's is what will be used
+            return not any(engine.name == "docker" and engine.refusal is not None for engine in self.engines)
+        return used.rootless is not False
 
     @property
     def is_rootless(self) -> bool:
