@@ -21,6 +21,10 @@ PATIENCE_SECONDS = 2.0
 """For all files together; a host that answers is read in some 20 ms."""
 
 AMD = "0x1002"
+NVIDIA = "0x10de"
+
+_DISPLAY_CLASS = "0x03"
+"""Of a PCI device: VGA and 3D controllers (https://admin.pci-ids.ucw.cz/read/PD/03)."""
 
 _MODULES = ("amdgpu", "ttm", "amdttm")
 _GROUPS = "sys/kernel/iommu_groups"
@@ -86,13 +90,24 @@ def _memory_bytes(meminfo: str | None) -> int | None:
 
 
 def _gpus(tree: Tree) -> tuple[str, ...]:
-    """``vendor:device`` of each GPU's render node, with its gfx target where the KFD names one."""
+    """``vendor:device`` of each GPU's render node, with its gfx target where the KFD names one. NVIDIA's driver makes a render node
+    only where it drives a display as well (seen on an H200, which had none): there the PCI bus tells."""
     names = []
     for node in tree.names("sys/class/drm") or ():
         if node.startswith("renderD"):
-            vendor, device = (tree.text(f"sys/class/drm/{node}/device/{name}") for name in ("vendor", "device"))
-            names += [f"{vendor}:{device}"] if vendor and device else []
+            names += _pci_name(tree, f"sys/class/drm/{node}/device")
+    if not any(name.startswith(NVIDIA) for name in names):
+        for address in tree.names("sys/bus/pci/devices") or ():
+            folder = f"sys/bus/pci/devices/{address}"
+            if tree.text(f"{folder}/vendor") == NVIDIA and (tree.text(f"{folder}/class") or "").startswith(_DISPLAY_CLASS):
+                names += _pci_name(tree, folder)
     return (*names, *(node.target for node in _compute_nodes(tree)))
+
+
+def _pci_name(tree: Tree, folder: str) -> list[str]:
+    """``vendor:device`` of a PCI folder; nothing where it does not say."""
+    vendor, device = (tree.text(f"{folder}/{name}") for name in ("vendor", "device"))
+    return [f"{vendor}:{device}"] if vendor and device else []
 
 
 def _cards(tree: Tree) -> tuple[CardRecord, ...]:

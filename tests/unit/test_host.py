@@ -200,3 +200,15 @@ def test_a_host_without_a_gpu_has_no_card_and_its_packages_are_not_looked_for(tm
     dpkg = {"var/lib/dpkg/status": "Package: linux-firmware\nStatus: install ok installed\nVersion: 1\n\n"}
     host = describe_host(a_tree(tmp_path, {**NO_GPU, **dpkg}))
     assert (host.cards, host.compute_nodes, host.firmware_packages) == ((), (), ())
+
+
+def test_an_nvidia_gpu_without_a_render_node_is_found_on_the_pci_bus(tmp_path: Path) -> None:
+    """As on a machine with an H200: /dev/nvidia0, and nothing in /sys/class/drm."""
+    audio = {"vendor": "0x10de\n", "device": "0x22bd\n", "class": "0x040300\n"}
+    gpu = {"vendor": "0x10de\n", "device": "0x2335\n", "class": "0x030200\n"}
+    files = {f"sys/bus/pci/devices/0000:00:06.0/{name}": text for name, text in gpu.items()}
+    files |= {f"sys/bus/pci/devices/0000:00:06.1/{name}": text for name, text in audio.items()}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert describe_host(tmp_path).gpus == ("0x10de:0x2335",)
