@@ -7,14 +7,13 @@ One class: Podman serves Docker's API, and where the two differ a comment says s
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import docker
 import docker.errors
@@ -40,7 +39,7 @@ from harness.engines.base import (
     owner_is_gone,
     tail_of,
 )
-from harness.engines.build_context import build_context
+from harness.engines.build_stream import build_image
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
 from harness.engines.find import EngineName, Found
 from harness.engines.images import STAGES, stages_in, stored_images
@@ -51,7 +50,7 @@ from harness.engines.pull import Pull, is_fetched, one_at_a_time
 from harness.engines.sampling import sampling
 from harness.engines.stats import stats_memory
 from harness.engines.storage import docker_storage, podman_storage
-from harness.engines.wire import SILENCE_VARIABLE, WIRE_ERRORS, is_silence, limit_text, silence_limit
+from harness.engines.wire import WIRE_ERRORS, silence_limit
 from harness.errors import BuildFailed, EngineError
 from harness.kernel_log import KernelLog
 from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
@@ -65,14 +64,6 @@ STATS_TIMEOUT_SECONDS = 5
 MOST_LAST_WORDS_BYTES = 8_000
 
 _REFUSALS = (docker.errors.DockerException, docker.errors.StreamParseError, *WIRE_ERRORS)
-
-
-class _BrokenLine(Exception):  # noqa: N818 - never leaves this module
-    """The line to the engine failed, and not the code that reads from it."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
 
 
 class ContainerEngine:
@@ -140,66 +131,10 @@ class ContainerEngine:
                 with one_at_a_time[self._name, recipe.base]:
                     if self.find_reference(recipe.base) is None:
                         pull.run(self._client.api, log, stream)
-            failure = self._built_from_context(recipe, stream, say)
+            failure = build_image(self._client.api, recipe, stream, engine=self._name, silence_seconds=self._silence, say=say)
         if failure is None and (built := self.find_built(recipe)) is not None:
             return built
         raise BuildFailed(failure or "the engine reported success and has no such image", tail_of(log))
-
-    def _built_from_context(self, recipe: Recipe, stream: IO[str], say: Say) -> str | None:
-        """Build it once its base is here, and write what the engine prints; why it failed, ``None``: it did not.
-
-        Raises `EngineError` where the line to the engine fails.
-        """
-        failure: str | None = None
-        last = "its begin"
-        with build_context(recipe) as context:
-            try:
-                for line in self._build_lines(recipe, context):
-                    if not isinstance(line, dict):
-                        continue
-                    text = str(line.get("stream") or line.get("status") or line.get("error") or "")
-                    stream.write(text if text.endswith("\n") else f"{text}\n")
-                    stream.flush()
-                    if text.strip():
-                        last = text.strip().splitlines()[-1]
-                        say(last)
-                    failure = failure or line.get("error")
-            except _BrokenLine as error:
-                why = self._build_broke_off(recipe, error.cause, last)
-                stream.write(f"{why}\n")
-                raise EngineError(why) from error.cause
-        return failure
-
-    def _build_lines(self, recipe: Recipe, context: IO[bytes]) -> Iterator[Any]:
-        """What a build prints, decoded; its last words are an error where it is refused. Raises `_BrokenLine`."""
-        try:
-            yield from self._client.api.build(
-                fileobj=context,
-                custom_context=True,
-                dockerfile="Containerfile",
-                tag=recipe.tag,
-                buildargs=dict(recipe.arguments),
-                labels={RECIPE_LABEL: recipe.hash, **recipe.labels},
-                network_mode=None if recipe.network == "default" else recipe.network,
-                rm=True,
-                forcerm=True,
-                decode=True,
-                timeout=math.ceil(self._silence),
-            )
-        except docker.errors.APIError as error:
-            yield {"error": str(error.explanation)}
-        except _REFUSALS as error:
-            raise _BrokenLine(error) from error
-
-    def _build_broke_off(self, recipe: Recipe, error: Exception, last: str) -> str:
-        """Why a build did not come to an end, and what to do. ``last`` is what it printed last."""
-        again = "Run the same command again: steps that were finished are kept"
-        if not is_silence(error):
-            return f"{self._name} stopped answering during the build of {recipe.tag}, at `{last[:200]}`: {error}. {again}"
-        return (
-            f"the build of {recipe.tag} printed nothing for {limit_text(self._silence)} and was given up, at `{last[:200]}`. "
-            f"Where a slow line needs longer for a wheel, set {SILENCE_VARIABLE} to more seconds. {again}"
-        )
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         removed = []

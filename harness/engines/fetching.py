@@ -157,14 +157,13 @@ def _layers(fetched: Fetched) -> str:
     layers = fetched.layers.values()
     if not layers:
         return "asking the registry"
-    if all(layer.state in ("fetched", "unpacking", "done") for layer in layers):
-        done = sum(layer.state == "done" for layer in layers)
-        return f"unpacking, {done} of {counted(len(layers), 'layer')} done" if fetched.lists_all else "unpacking"
-    done = sum(layer.state in ("fetched", "unpacking", "done") for layer in layers)
+    come = sum(layer.state in ("fetched", "unpacking", "done") for layer in layers)
+    if not fetched.lists_all:
+        return f"{counted(come, 'layer')} done"
+    if come == len(layers):
+        return f"unpacking, {sum(layer.state == 'done' for layer in layers)} of {counted(come, 'layer')} done"
     retrying = ", a broken connection is made anew" if any(layer.state == "retrying" for layer in layers) else ""
-    return (
-        f"{done} of {counted(len(layers), 'layer')} done{retrying}" if fetched.lists_all else f"{counted(done, 'layer')} done"
-    )
+    return f"{come} of {counted(len(layers), 'layer')} done{retrying}"
 
 
 _FAULTS_OF_IMAGES = re.compile(

@@ -7,6 +7,7 @@ reads. Nothing of the host is changed.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import threading
@@ -209,3 +210,18 @@ def test_podman_fetches_through_the_proxy_of_the_caller_s_environment(
         drop(engine, recipe.base)
     assert {path.split("/slow")[0] for path in registry.paths if "slow" in path} == {"http://registry.invalid/v2"}
     assert "s3cret" not in history + described + log.read_text()
+
+
+def test_the_proxies_of_docker_s_config_reach_a_build_s_steps_and_no_image(
+    engine_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = "http://somebody:s3cret@127.0.0.1:1"
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": proxy}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    # It passes where the variable has the proxy's length, and so tells it to nobody.
+    recipe = a_recipe(OFFLINE_BASE, f'ARG BASE\nFROM ${{BASE}}\nRUN test "${{#HTTP_PROXY}}" = {len(proxy)}\n')
+    with an_engine(engine_name, tmp_path, "", monkeypatch) as engine:
+        engine.build(recipe, log=tmp_path / "log", say=lambda line: None)
+        kept = str(engine._client.api.history(recipe.tag)) + str(engine._client.api.inspect_image(recipe.tag))
+        drop(engine, recipe.tag)
+    assert "s3cret" not in kept + (tmp_path / "log").read_text()

@@ -94,6 +94,15 @@ def test_an_image_that_is_not_built_is_built_once(bench: Bench) -> None:
     assert "; log: " in line
 
 
+def test_what_an_engine_could_not_do_for_a_launch_is_said_once_and_on_record(bench: Bench) -> None:
+    def guest(run: Run) -> ExitRecord:
+        return msgspec.structs.replace(passes(run), remark="the Podman service may lack groups")
+
+    campaign = bench.run(FakeEngine(guest), launches=2)
+    assert bench.listener.announced.count("the Podman service may lack groups") == 1
+    assert [launch.exit.remark for launch in campaign.launches] == ["the Podman service may lack groups"] * 2
+
+
 def test_a_build_that_fails_is_stored_with_the_end_of_its_log_and_the_others_go_on(bench: Bench) -> None:
     failing = FakeEngine(has_image=False, build_failure=BuildFailed("`pip install` ended with exit 1", "no matching version\n"))
     local = CATALOG.images["local-cpu"]

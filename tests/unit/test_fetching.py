@@ -86,7 +86,7 @@ def test_podman_s_number_of_layers_is_not_known_before_its_last() -> None:
     shown = texts(told(PODMAN), None)
     assert shown[1] == "0 layers done"
     assert shown[4] == "2.0 of at least 4.0 MB, 1 layer done"
-    assert shown[5] == "4.0 of at least 4.0 MB, unpacking"
+    assert shown[5] == "4.0 of at least 4.0 MB, 2 layers done"
 
 
 def test_a_catalog_that_says_too_little_is_put_right_by_the_engine() -> None:
