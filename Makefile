@@ -65,7 +65,7 @@ clean:  ## Remove the virtual environment and caches of tools; results and model
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 # An environment whose Python was upgraded or removed is no target that exists, whatever its date.
-ifneq ($(shell $(BIN)/python -c 'import pip' 2>&1 && echo whole),whole)
+ifneq ($(shell test -x $(BIN)/python && $(BIN)/python -c 'import pip' 2>/dev/null && echo whole),whole)
 .PHONY: .venv/host
 endif
 

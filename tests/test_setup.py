@@ -164,3 +164,9 @@ def test_a_python_that_is_not_there_is_named(checkout: Path) -> None:
     done = make(checkout, python="python3.99")
     assert done.returncode != 0
     assert "python3.99 is not to be found: install Python 3.11 or later, or set PYTHON=" in done.stderr
+
+
+def test_a_fresh_checkout_says_nothing_of_a_python_that_is_not_there_yet(checkout: Path) -> None:
+    done = subprocess.run(("make", "help"), cwd=checkout, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    assert "not found" not in done.stdout

@@ -77,6 +77,14 @@ def test_nothing_that_names_a_machine_or_a_person_is_in_the_text_or_the_json(own
         assert [word for word in PRIVATE_WORDS if word.lower() in text.lower()] == []
 
 
+def test_what_an_engine_s_program_says_of_its_failure_is_left_out(tmp_path: Path) -> None:
+    said = "`podman info` failed: unable to connect to alice@alices-nas:22: dial tcp: lookup alices-nas on 192.0.2.53:53"
+    facts = facts_of(a_tree(tmp_path / "host", FEDORA), engines=(EngineFacts(name="podman", error=said),))
+    text = report_text(report_of(tmp_path / "host", facts))
+    assert "alice" not in text
+    assert dict(rows(report_of(tmp_path / "host", facts), "engines")) == {"podman": "does not answer"}
+
+
 def test_what_matters_of_such_a_host_is_told_all_the_same(owned: HostReport) -> None:
     text = report_text(owned)
     for told in (
