@@ -8,7 +8,19 @@ from typing import Any
 import msgspec
 
 from harness.build import build_log, recipe_of
-from harness.build_needs import GB, LINES_MBIT, Free, Need, demand_of, fetched_bytes, minutes, need_of, shortages, store_need
+from harness.build_needs import (
+    GB,
+    LINES_MBIT,
+    Free,
+    Need,
+    demand_of,
+    fetched_bytes,
+    minutes,
+    need_of,
+    shortages,
+    store_need,
+    without_taken,
+)
 from harness.catalog import Image
 from harness.engines.base import Engine
 from harness.exchange import without_home
@@ -90,17 +102,15 @@ class _Left:
     """What is left on each disk as builds go on."""
 
     def __init__(self) -> None:
-        self._taken: dict[int, int] = {}
+        self._taken: list[tuple[Free, int]] = []
 
     def of(self, free: Free | None) -> Free | None:
         """The room that builds so far have left."""
-        if free is None:
-            return None
-        return msgspec.structs.replace(free, bytes=max(0, free.bytes - self._taken.get(free.device, 0)))
+        return without_taken(free, self._taken)
 
     def take(self, free: Free | None, size: int) -> None:
         if free is not None:
-            self._taken[free.device] = self._taken.get(free.device, 0) + size
+            self._taken.append((free, size))
 
 
 def image_data(image: Image) -> dict[str, Any]:

@@ -6,15 +6,17 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
-from harness.build_needs import GB, Demand, Free, Shortage, demand_of, need_of, shortages, taken
+from harness.build_needs import GB, Demand, Free, Shortage, demand_of, need_of, shortages, taken, without_taken
 from harness.catalog import Image
 from harness.engines.base import Engine, Storage
 from harness.errors import NoRoomError
 from harness.exchange import without_home
-from harness.files import FILE_TIMEOUT_SECONDS, within
+from harness.files import FILE_TIMEOUT_SECONDS, read_file, within
+from harness.pools import pool_of
 
 UNCHECKED = "STRIXBENCH_NO_ROOM_CHECK"
 """Set: builds begin however little room there is. A variable and no option, since seven verbs build on their way."""
@@ -51,7 +53,10 @@ def read_free(folder: str | None) -> Free | None:
 
     def look() -> Free:
         status = os.statvfs(folder)
-        return Free(folder, status.f_bavail * status.f_frsize, os.stat(folder).st_dev)
+        mounts = read_file(Path("/proc/self/mountinfo")).text or ""
+        return Free(
+            folder, status.f_bavail * status.f_frsize, os.stat(folder).st_dev, pool_of(os.path.realpath(folder), mounts)
+        )
 
     try:
         return within(FILE_TIMEOUT_SECONDS, look)
@@ -101,8 +106,8 @@ class Room:
         self._look = look
         self._is_checked = not os.environ.get(UNCHECKED) if is_checked is None else is_checked
         self._changed = threading.Condition()
-        self._kept: list[tuple[int, int]] = []
-        """(device, bytes) that builds at work may still take."""
+        self._kept: list[tuple[Free, int]] = []
+        """What builds at work may still take, and on which disk."""
         self._said: set[str] = set()
 
     @contextmanager
@@ -120,8 +125,8 @@ class Room:
                     self._kept.remove(each)
                 self._changed.notify_all()
 
-    def _keep(self, image: Image, engine: Engine) -> tuple[tuple[int, int], ...]:
-        """What is kept for a build, on which devices."""
+    def _keep(self, image: Image, engine: Engine) -> tuple[tuple[Free, int], ...]:
+        """What is kept for a build, on which disks."""
         with self._changed:  # held while the engine is asked: a build that ends meanwhile would make the answer old
             while True:
                 place = self._look(engine)
@@ -132,7 +137,7 @@ class Room:
                     raise NoRoomError(no_room_text(image.name, place, demand))
                 self._say_once(f"{image.name} waits until another build makes room")
                 self._changed.wait()
-            kept = tuple((free.device, size) for free, size in taken(demand, place.store, place.spool))
+            kept = taken(demand, place.store, place.spool)
             self._kept += kept
         for folder in unknown_folders(place):
             self._say_once(f"the free room of {folder} cannot be found out from here: {place.engine} builds without that check")
@@ -140,10 +145,7 @@ class Room:
 
     def _left(self, free: Free | None) -> Free | None:
         """The room without what builds at work may still take."""
-        if free is None:
-            return None
-        kept = sum(size for device, size in self._kept if device == free.device)
-        return msgspec.structs.replace(free, bytes=max(0, free.bytes - kept))
+        return without_taken(free, self._kept)
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:

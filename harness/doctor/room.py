@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from harness.build_needs import GB, Demand, demand_of, shortages, store_need
+from harness.build_needs import GB, Demand, demand_of, share_a_disk, shortages, store_need
 from harness.catalog import GPU_FAMILIES
 from harness.doctor.facts import Disk, HostFacts, ImageFacts
 from harness.doctor.finding import Finding, Status, Subject
@@ -78,7 +78,7 @@ def _spool(spool: Disk, store: Disk, demands: dict[str, Demand], lacking: Sequen
     """Podman's temporary folder, where it is not on the disk of the images."""
     if spool.free_bytes is None:
         yield DISK.says(spool.what, "unknown", f"{spool.what}: free room in {spool.path} cannot be found out", fix="df -h")
-    elif spool.device is not None and spool.device == store.device:
+    elif share_a_disk(spool.free, store.free):
         yield DISK.says(spool.what, "ok", f"{spool.what}: {spool.path}, on the same disk")
     else:
         short = [name for name in lacking if demands[name].spool_bytes > spool.free_bytes]

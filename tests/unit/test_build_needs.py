@@ -100,6 +100,17 @@ DEMAND = Demand(phases=((5, 10), (20, 4)), stays_bytes=8)
         (Free("/a", 19, 1), None, [20]),
         (None, Free("/b", 9, 2), [10]),
         (None, None, []),
+        (Free("/a", 24, None), Free("/b", 24, None), []),
+        (Free("/a", 20, None), Free("/b", 10, None), []),
+        # Two subvolumes of one btrfs: each a device of its own, and one room.
+        (Free("/a", 24, 1, "btrfs /dev/a"), Free("/b", 24, 2, "btrfs /dev/a"), []),
+        (Free("/a", 23, 1, "btrfs /dev/a"), Free("/b", 23, 2, "btrfs /dev/a"), [24]),
+        (Free("/a", 23, 1, "btrfs /dev/a"), Free("/b", 23, 2, "btrfs /dev/b"), []),
+        # Two data sets of one ZFS pool, one of them with a quota.
+        (Free("/a", 100, 1, "zfs p"), Free("/b", 10, 2, "zfs p"), []),
+        (Free("/a", 100, 1, "zfs p"), Free("/b", 9, 2, "zfs p"), [10]),
+        (Free("/a", 23, 1, "zfs p"), Free("/b", 12, 2, "zfs p"), [24]),
+        (Free("/a", 19, 1, "zfs p"), Free("/b", 100, 2, "zfs p"), [20]),
     ],
 )
 def test_two_folders_on_one_disk_share_its_room(store: Free | None, spool: Free | None, needed: list[int]) -> None:

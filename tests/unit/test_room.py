@@ -70,6 +70,17 @@ def test_a_temporary_folder_that_is_too_small_refuses_and_is_named_alone() -> No
     assert "graphroot" not in str(caught.value)
 
 
+def test_two_subvolumes_of_one_btrfs_share_its_room() -> None:
+    """Fedora's default: the store in /home, the temporary folder in /. 60 and 30 GB are needed at the same time."""
+    pool = "btrfs /dev/nvme0n1p3"
+    store, spool = Free("/home/store", 70 * GB, 1, pool), Free("/var/tmp", 70 * GB, 2, pool)
+    storage = Storage(folder=store.folder, spool=spool.folder)
+    engine = an_engine()
+    with pytest.raises(NoRoomError, match=r"70\.0 GB are free in /home/store and about 90\.0 GB are needed"):
+        build(engine, lambda _: Place(engine="podman", storage=storage, store=store, spool=spool))
+    assert engine.builds == []
+
+
 def test_docker_s_advice_is_docker_s() -> None:
     with pytest.raises(NoRoomError, match=r"docker system prune.*data-root"):
         build(an_engine("docker"), a_place(44, None, engine="docker"))
