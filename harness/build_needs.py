@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from harness.catalog import Family, Image
+from harness.words import size_text
 
 GB = 10**9
 
@@ -48,6 +49,9 @@ UNPACKED_WHEEL = 3.7
 UNPACKED_BASE = 4.0
 """Likewise of a base's layers: of rocm/pytorch's 10.4 GB become 32 to 54 GB (ROCm/legacy-rocm-build#3935, ROCm/ROCm-docker#120)."""
 
+MARK = "~"
+"""Before a size that nobody measured for this image."""
+
 LINES_MBIT = (50, 100, 500)
 """Lines that a download's minutes are told for."""
 
@@ -81,6 +85,10 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     def fetched_bytes(self) -> int:
         """All that is downloaded."""
         return self.base_bytes + self.wheel_bytes + self.other_bytes
+
+    def text(self, field: str) -> str:
+        """The size that a field holds, with `MARK` where it is estimated."""
+        return f"{MARK if field in self.estimated else ''}{size_text(getattr(self, field))}"
 
     @property
     def unpacked_base_bytes(self) -> int:
@@ -157,7 +165,10 @@ def need_of(image: Image) -> Need:
         disk_bytes=disk,
         added_bytes=added,
         stages=1 if is_local or image.script is not None else 2,
-        estimated=tuple(name for name, value in said.items() if value is None and not (is_local and name == "base_bytes")),
+        estimated=(
+            *(name for name, value in said.items() if value is None and not (is_local and name == "base_bytes")),
+            *(("largest_layer_bytes",) if image.largest_layer_bytes is None and guessed_layer is not None else ()),
+        ),
     )
 
 

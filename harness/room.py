@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from harness.build_needs import GB, Demand, Free, Shortage, demand_of, need_of, shortages, taken, without_taken
+from harness.build_needs import Demand, Free, Shortage, demand_of, need_of, shortages, taken, without_taken
 from harness.catalog import Image
 from harness.engines.base import Engine, Storage
 from harness.errors import NoRoomError
 from harness.exchange import without_home
 from harness.files import FILE_TIMEOUT_SECONDS, read_file, within
 from harness.pools import pool_of
+from harness.words import size_text
 
 UNCHECKED = "STRIXBENCH_NO_ROOM_CHECK"
 """Set: builds begin however little room there is. A variable and no option, since seven verbs build on their way."""
@@ -27,10 +28,12 @@ MOVE_STORE = {
     "/etc/containerd/config.toml)",
     "local": "set STRIXBENCH_CACHE to a folder on a larger disk",
 }
-FREE_SOME = {
-    "podman": "`strixbench images --prune` and `podman system prune` free some",
-    "docker": "`strixbench images --prune` and `docker system prune` free some",
-    "local": "`strixbench images --prune` frees some",
+PRUNE = "strixbench images --prune"
+"""Removes nothing but our own."""
+
+PRUNE_MORE = {
+    "podman": "`podman system prune` frees more, but also removes your stopped containers",
+    "docker": "`docker system prune` frees more, but also removes your stopped containers",
 }
 MOVE_SPOOL = (
     "set TMPDIR to a folder on a larger disk (`image_copy_tmp_dir` in containers.conf where a service of systemd answers)"
@@ -158,12 +161,16 @@ def no_room_text(image: str, place: Place, demand: Demand) -> str:
     short = shortages(demand, place.store, place.spool)
     lacking = " and ".join(_lack(each, demand, place) for each in short)
     is_spool_alone = all(place.store is None or each.free.folder != place.store.folder for each in short)
-    advice = MOVE_SPOOL if is_spool_alone else f"{FREE_SOME[place.engine]}, or {MOVE_STORE[place.engine]}"
-    return without_home(f"no room to build {image} with {place.engine}: {lacking}; {advice}; {UNCHECKED}=1 builds all the same")
+    advice = (
+        MOVE_SPOOL
+        if is_spool_alone
+        else "; ".join(filter(None, (f"free some with `{PRUNE}`, or {MOVE_STORE[place.engine]}", PRUNE_MORE.get(place.engine))))
+    )
+    return without_home(f"no room to build {image} with {place.engine}: {lacking}; {advice}; {UNCHECKED}=1 builds anyway")
 
 
 def _lack(short: Shortage, demand: Demand, place: Place) -> str:
     free, needed = short.free, short.needed_bytes
-    text = f"{free.bytes / GB:.1f} GB are free in {free.folder} and about {needed / GB:.1f} GB are needed while it is built"
+    text = f"{size_text(free.bytes)} are free in {free.folder} and about {size_text(needed)} are needed while it is built"
     is_store = place.store is not None and free.folder == place.store.folder
-    return f"{text} ({demand.stays_bytes / GB:.1f} GB stay)" if is_store else text
+    return f"{text} ({size_text(demand.stays_bytes)} remain afterwards)" if is_store else text

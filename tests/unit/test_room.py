@@ -50,7 +50,7 @@ def test_a_disk_that_is_too_small_refuses_before_anything_is_fetched() -> None:
     assert engine.builds == []
     said = str(caught.value)
     assert "no room to build rocm62 with podman: 59.0 GB are free in /store and about 60.0 GB are needed" in said
-    assert "30.0 GB stay" in said
+    assert "30.0 GB remain afterwards" in said
     for advice in ("strixbench images --prune", "podman system prune", "graphroot", f"{UNCHECKED}=1"):
         assert advice in said
     assert "\n" not in said
@@ -82,7 +82,9 @@ def test_two_subvolumes_of_one_btrfs_share_its_room() -> None:
 
 
 def test_docker_s_advice_is_docker_s() -> None:
-    with pytest.raises(NoRoomError, match=r"docker system prune.*data-root"):
+    with pytest.raises(
+        NoRoomError, match=r"data-root.*docker system prune` frees more, but also removes your stopped containers"
+    ):
         build(an_engine("docker"), a_place(44, None, engine="docker"))
 
 
