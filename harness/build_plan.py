@@ -168,8 +168,8 @@ def image_lines(image: Image, preference: str) -> list[str]:
         size += f", {need.text('largest_layer_bytes')} of it in one layer, which Podman cannot resume" if layer else ""
         rows += [("base", name), ("", digest or "a tag without a digest: it may move"), ("", size)]
     rows += [("wheels", _torch_text(image, need)), ("", f"the other packages, {MARK}{size_text(need.other_bytes)} to fetch")]
-    # The other packages are estimated always, and small beside a base or a torch.
-    mark = MARK if {"base_bytes", "wheel_bytes"} & set(need.estimated) else ""
+    # The other packages are always estimated; beside a base or a torch they are small.
+    mark = MARK if any(getattr(need, name) for name in ("base_bytes", "wheel_bytes") if name in need.estimated) else ""
     rows.append(("in all", f"{mark}{size_text(need.fetched_bytes)} to fetch: {_times(need.fetched_bytes)}"))
     rows.append(("disk", f"{need.text('disk_bytes')} for the finished image with its base"))
     engines = ("local",) if is_local else ("podman", "docker")
