@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from harness import places
+from harness.build_needs import MARK, need_of
 from harness.catalog import Image
 from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
 from harness.errors import CatalogError
@@ -142,23 +143,21 @@ def rebuild(image: Image, engine: Engine, *, say: Say, room: Room, announce: Say
 def fetches_text(image: Image, *, is_base_here: bool) -> str:
     """What a build is about to download, and how big that is: ``it fetches the base NAME (10.4 GB), then ...``.
 
-    Sizes are the catalog's; one that it lacks is said to be unknown.
+    Sizes are the catalog's, as `--dry-run` has them; one that it lacks is estimated, and marked with a ``~``.
     """
+    need = need_of(image)
+    others = f"pyannote.audio with what it needs ({MARK}{size_text(need.other_bytes)})"
     name = str(image.base).partition("@")[0]
     is_fetched = image.engine != "local" and not is_base_here and not name.startswith("localhost/")
-    parts = [f"the base {name} ({_size(image.base_bytes)})"] if is_fetched else []
+    parts = [f"the base {name} ({need.text('base_bytes')})"] if is_fetched else []
     if image.script is not None:
         parts.append("what its script asks for (size unknown)")
     elif image.torch_from == "base":
-        parts.append("pyannote.audio with what it needs (size unknown)")
+        parts.append(others)
     else:
-        parts.append(f"torch {image.torch} ({_size(image.wheel_bytes)}) and pyannote.audio with what they need (size unknown)")
+        parts.append(f"torch {image.torch} ({need.text('wheel_bytes')}) and {others}")
     here = f"; its base {name} is here" if image.engine != "local" and is_base_here else ""
     return f"it fetches {', then '.join(parts)}{here}"
-
-
-def _size(size_bytes: int | None) -> str:
-    return "size unknown" if size_bytes is None else size_text(size_bytes)
 
 
 def _needed_besides(image: Image) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from harness.catalog import Family, Image
+from harness.words import size_text
 
 GB = 10**9
 
@@ -47,6 +48,9 @@ UNPACKED_WHEEL = 3.7
 
 UNPACKED_BASE = 4.0
 """Likewise of a base's layers: of rocm/pytorch's 10.4 GB become 32 to 54 GB (ROCm/legacy-rocm-build#3935, ROCm/ROCm-docker#120)."""
+
+MARK = "~"
+"""Before a size that nobody measured for this image."""
 
 LINES_MBIT = (50, 100, 500)
 """Lines that a download's minutes are told for."""
@@ -82,6 +86,10 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
         """All that is downloaded."""
         return self.base_bytes + self.wheel_bytes + self.other_bytes
 
+    def text(self, field: str) -> str:
+        """The size that a field holds, with `MARK` where it is estimated."""
+        return f"{MARK if field in self.estimated else ''}{size_text(getattr(self, field))}"
+
     @property
     def unpacked_base_bytes(self) -> int:
         return self.disk_bytes - self.added_bytes
@@ -116,8 +124,10 @@ class Free(msgspec.Struct, frozen=True):
 
     folder: str
     bytes: int
-    device: int
-    """Of the file system (``st_dev``): two folders on one share its room."""
+    device: int | None
+    """Of the file system (``st_dev``): two folders on one share its room. ``None``: not known."""
+    pool: str | None = None
+    """As `harness.pools.pool_of` names it: file systems of one pool share its room. ``None``: in no pool."""
 
 
 class Shortage(msgspec.Struct, frozen=True):
@@ -155,7 +165,10 @@ def need_of(image: Image) -> Need:
         disk_bytes=disk,
         added_bytes=added,
         stages=1 if is_local or image.script is not None else 2,
-        estimated=tuple(name for name, value in said.items() if value is None and not (is_local and name == "base_bytes")),
+        estimated=(
+            *(name for name, value in said.items() if value is None and not (is_local and name == "base_bytes")),
+            *(("largest_layer_bytes",) if image.largest_layer_bytes is None and guessed_layer is not None else ()),
+        ),
     )
 
 
@@ -191,7 +204,13 @@ def store_need(demand: Demand, store: Free | None, spool: Free | None) -> int:
 
 def shortages(demand: Demand, store: Free | None, spool: Free | None) -> tuple[Shortage, ...]:
     """The disks on which a build does not fit; what is not known (``None``) is taken to be large enough."""
-    return tuple(Shortage(free, needed) for free, needed in taken(demand, store, spool) if free.bytes < needed)
+    held = taken(demand, store, spool)
+    if store is not None and spool is not None and share_a_disk(store, spool) and store.bytes != spool.bytes:
+        # A quota bounds one of them, as Proxmox sets for each volume of a container: its own part must fit into it, too.
+        own = (store, demand.store_bytes), (spool, demand.spool_bytes)
+        roomier = max(store, spool, key=lambda free: free.bytes)
+        held = tuple((free, demand.together_bytes if free is roomier else size) for free, size in own)
+    return tuple(Shortage(free, needed) for free, needed in held if free.bytes < needed)
 
 
 def taken(demand: Demand, store: Free | None, spool: Free | None) -> tuple[tuple[Free, int], ...]:
@@ -201,9 +220,19 @@ def taken(demand: Demand, store: Free | None, spool: Free | None) -> tuple[tuple
     return tuple((free, size) for free, size in pairs if free is not None)
 
 
-def share_a_disk(store: Free | None, spool: Free | None) -> bool:
-    """Whether both lie on one file system."""
-    return store is not None and spool is not None and store.device == spool.device
+def share_a_disk(one: Free | None, other: Free | None) -> bool:
+    """Whether both take their room from one file system, or from one pool of file systems."""
+    if one is None or other is None:
+        return False
+    return (one.device is not None and one.device == other.device) or (one.pool is not None and one.pool == other.pool)
+
+
+def without_taken(free: Free | None, held: Iterable[tuple[Free, int]]) -> Free | None:
+    """The room that is left where others hold some: each a folder, and the bytes taken on its disk."""
+    if free is None:
+        return None
+    taken_bytes = sum(size for each, size in held if share_a_disk(each, free))
+    return msgspec.structs.replace(free, bytes=max(0, free.bytes - taken_bytes))
 
 
 def fetched_bytes(needs: Iterable[Need], *, bases_here: Collection[str] = ()) -> tuple[int, ...]:

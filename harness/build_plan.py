@@ -8,14 +8,25 @@ from typing import Any
 import msgspec
 
 from harness.build import build_log, recipe_of
-from harness.build_needs import GB, LINES_MBIT, Free, Need, demand_of, fetched_bytes, minutes, need_of, shortages, store_need
+from harness.build_needs import (
+    LINES_MBIT,
+    MARK,
+    Free,
+    Need,
+    demand_of,
+    fetched_bytes,
+    minutes,
+    need_of,
+    shortages,
+    store_need,
+    without_taken,
+)
 from harness.catalog import Image
 from harness.engines.base import Engine
+from harness.engines.storage import PODMAN_SPOOL
 from harness.exchange import without_home
 from harness.room import Place, has_base, place_of
-
-MARK = "~"
-"""Before a figure that nobody measured for this image."""
+from harness.words import size_text
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +70,7 @@ def plan_lines(plans: Sequence[Planned]) -> list[str]:
         short = shortages(demand, store, spool)
         fits = "yes" if store is not None else "unknown"
         if short:
-            fits, does_fit = f"no: {short[0].free.bytes / GB:.0f} GB free", False
+            fits, does_fit = f"no: {size_text(short[0].free.bytes)} free", False
         else:
             had.add(key)
             left.take(store, demand.stays_bytes)
@@ -70,19 +81,19 @@ def plan_lines(plans: Sequence[Planned]) -> list[str]:
             (
                 plan.need.image,
                 plan.place.engine,
-                *(f"{mark}{each / GB:.1f} GB" for each in (size, needs, demand.stays_bytes)),
+                *(f"{mark}{size_text(each)}" for each in (size, needs, demand.stays_bytes)),
                 fits,
             )
         )
     total = sum(fetched)
     title = ("IMAGE", "ENGINE", "FETCH", "BUILD NEEDS", "STAYS", "FITS")
     lines = [f"to build: {len(waiting)} of {len(plans)} images", *_aligned([title, *rows])]
-    lines.append(f"in all {total / GB:.1f} GB to fetch: {_times(total)}")
-    lines.append(f"{stays / GB:.1f} GB stay of what fits")
+    lines.append(f"in all {size_text(total)} to fetch: {_times(total)}")
+    lines.append(f"the builds that fit will keep {size_text(stays)}")
     if any(plan.need.estimated for plan in waiting):
         lines.append(f"{MARK} estimated: the catalog does not have all sizes of this image")
     if not does_fit:
-        lines.append("what does not fit is left out when its turn comes, unless there is room by then")
+        lines.append("a build that does not fit is skipped, unless space has been freed by then")
     return lines
 
 
@@ -90,17 +101,15 @@ class _Left:
     """What is left on each disk as builds go on."""
 
     def __init__(self) -> None:
-        self._taken: dict[int, int] = {}
+        self._taken: list[tuple[Free, int]] = []
 
     def of(self, free: Free | None) -> Free | None:
         """The room that builds so far have left."""
-        if free is None:
-            return None
-        return msgspec.structs.replace(free, bytes=max(0, free.bytes - self._taken.get(free.device, 0)))
+        return without_taken(free, self._taken)
 
     def take(self, free: Free | None, size: int) -> None:
         if free is not None:
-            self._taken[free.device] = self._taken.get(free.device, 0) + size
+            self._taken.append((free, size))
 
 
 def image_data(image: Image) -> dict[str, Any]:
@@ -155,17 +164,20 @@ def image_lines(image: Image, preference: str) -> list[str]:
     if need.base is not None:
         name, _, digest = need.base.partition("@")
         layer = need.largest_layer_bytes
-        size = f"{_size(need, 'base_bytes')} to fetch"
-        size += f", {layer / GB:.1f} GB of it in one layer, which Podman cannot resume" if layer else ""
+        size = f"{need.text('base_bytes')} to fetch"
+        size += f", {need.text('largest_layer_bytes')} of it in one layer, which Podman cannot resume" if layer else ""
         rows += [("base", name), ("", digest or "a tag without a digest: it may move"), ("", size)]
-    rows += [("wheels", _torch_text(image, need)), ("", f"the other packages, {MARK}{need.other_bytes / GB:.1f} GB to fetch")]
-    rows.append(("in all", f"{need.fetched_bytes / GB:.1f} GB to fetch: {_times(need.fetched_bytes)}"))
-    rows.append(("disk", f"{_size(need, 'disk_bytes')} for the finished image with its base"))
+    rows += [("wheels", _torch_text(image, need)), ("", f"the other packages, {MARK}{size_text(need.other_bytes)} to fetch")]
+    # The other packages are always estimated; beside a base or a torch they are small.
+    mark = MARK if any(getattr(need, name) for name in ("base_bytes", "wheel_bytes") if name in need.estimated) else ""
+    rows.append(("in all", f"{mark}{size_text(need.fetched_bytes)} to fetch: {_times(need.fetched_bytes)}"))
+    rows.append(("disk", f"{need.text('disk_bytes')} for the finished image with its base"))
     engines = ("local",) if is_local else ("podman", "docker")
     if need.stages > 1:
         kept = demand_of(need, engines[-1], base_is_here=False).stays_bytes
-        rows.append(("", f"{kept / GB:.1f} GB with a build stage, which is kept until `images --prune`"))
-    rows += [("", f"{name} builds in {_room_text(need, name)}") for name in engines if preference in ("auto", "local", name)]
+        mark = MARK if "disk_bytes" in need.estimated else ""
+        rows.append(("", f"{mark}{size_text(kept)} with a build stage, which is kept until `images --prune`"))
+    rows += [("", f"{_NEEDS[name]} {_room_text(need, name)}") for name in engines if preference in ("auto", "local", name)]
     if need.estimated:
         rows.append(("", f"{MARK} estimated: the catalog does not have this size"))
     if recipe is None:
@@ -183,17 +195,21 @@ def _torch_text(image: Image, need: Need) -> str:
     if image.torch_from == "base":
         return "torch comes with the base"
     which = f"{image.torch}, of a nightly that is still to be chosen" if image.lacks_day else image.torch
-    return f"torch {which}, {_size(need, 'wheel_bytes')} to fetch"
+    return f"torch {which}, {need.text('wheel_bytes')} to fetch"
+
+
+_NEEDS = {
+    "podman": "with Podman the build needs",
+    "docker": "with Docker the build needs",
+    "local": "the build needs",
+}
 
 
 def _room_text(need: Need, engine: str) -> str:
     demand = demand_of(need, engine, base_is_here=False)
-    spool = f" and at most {demand.spool_bytes / GB:.1f} GB in /var/tmp" if demand.spool_bytes else ""
-    return f"{demand.store_bytes / GB:.1f} GB{spool}"
-
-
-def _size(need: Need, field: str) -> str:
-    return f"{MARK if field in need.estimated else ''}{getattr(need, field) / GB:.1f} GB"
+    mark = MARK if "disk_bytes" in need.estimated else ""
+    spool = f", plus up to {mark}{size_text(demand.spool_bytes)} in {PODMAN_SPOOL}" if demand.spool_bytes else ""
+    return f"{mark}{size_text(demand.store_bytes)}{spool}"
 
 
 def _times(size: int) -> str:

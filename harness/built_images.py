@@ -9,14 +9,13 @@ import msgspec
 
 from harness import catalog
 from harness.build import recipe_of
-from harness.build_needs import GB
 from harness.catalog import Catalog
 from harness.engines.base import Engine, Recipe, StoredImage
 from harness.exchange import without_home
-from harness.nightlies import with_kept_day
+from harness.nightlies import with_day_before, with_kept_day
 from harness.records import Launch
 from harness.room import read_free
-from harness.words import counted
+from harness.words import counted, size_text
 
 State = Literal["current", "old", "not in the catalog"]
 
@@ -41,7 +40,7 @@ class BuiltRow(msgspec.Struct, frozen=True, kw_only=True):
     def cells(self) -> tuple[str, ...]:
         """For a table."""
         recipe = f"{self.state}{', portable' if self.stored.portable_of else ''}"
-        size = f"{self.stored.size_bytes / GB:.1f} GB"
+        size = size_text(self.stored.size_bytes)
         used = "never" if self.last_used is None else _minute(self.last_used)
         return (self.stored.image, self.engine, recipe, size, _minute(self.stored.created), used)
 
@@ -58,8 +57,11 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def current_recipes(known: Catalog) -> tuple[Recipe, ...]:
-    """Of all that the catalog says how to build. Raises `CatalogError`."""
-    images = [with_kept_day(image) for image in known.images.values() if image.reference is None]
+    """Of all that the catalog says how to build, and of the nightlies chosen before the present ones: the way back from a bad
+    one. Raises `CatalogError`."""
+    rows = [image for image in known.images.values() if image.reference is None]
+    images = [with_kept_day(image) for image in rows]
+    images += [before for image in rows if (before := with_day_before(image)) is not None]
     portable = [catalog.portable(image, known) for image in images if catalog.is_portable(image)]
     images = [image for image in images if not image.lacks_day]  # nothing was built of what was never chosen
     return tuple(recipe_of(image) for image in (*images, *portable))
@@ -124,9 +126,9 @@ def removed_text(removed: Removed) -> str:
     what = ", ".join([*removed.tags, *stages])
     if not what:
         return f"removed from {removed.engine}: nothing"
-    freed = "how much room that freed cannot be found out from here"
+    freed = "the space freed is not visible from here"
     if removed.freed_bytes is not None:
-        freed = f"that freed {removed.freed_bytes / GB:.1f} GB"
+        freed = f"that freed {size_text(removed.freed_bytes)}"
     return without_home(f"removed from {removed.engine}: {what}; {freed}")
 
 

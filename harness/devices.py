@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -186,18 +187,27 @@ def flags_text(flags: tuple[str, ...]) -> str:
     return {(): "least", tuple(COMPAT): "compat"}.get(flags) or ",".join(flags)
 
 
-def obstacles_to(image: Image) -> tuple[str, ...]:
-    """What this host lacks to run an image, as far as a glance tells: no engine is asked."""
-    if image.engine == "local":
-        return ()
+def obstacles_to(images: Iterable[Image]) -> dict[str, tuple[str, ...]]:
+    """By image name, what this host lacks to run it, as far as a glance tells: no engine is asked.
+
+    The host is looked at once for all images: `list` would otherwise spend most of its time on that.
+    """
+    images = tuple(images)
+    families = {image.family for image in images if image.engine != "local"}
+    lacking = _lacking(families) if families else {}
+    return {image.name: () if image.engine == "local" else lacking[image.family] for image in images}
+
+
+def _lacking(families: Collection[Family | None]) -> dict[Family | None, tuple[str, ...]]:
+    """What this host lacks for each family."""
     try:
         found = find_engine("auto")
     except EngineError:
         refusals = filter(None, (find_refusal(name, environment=os.environ) for name in ("podman", "docker")))
-        return tuple(f"permission denied on {each.path}, see `strixbench doctor`" for each in refusals)[:1] or (
-            "neither Podman nor Docker is here",
-        )
-    return request_devices(image.family, EngineRecord(name=found.name, rootless=is_rootless())).missing
+        denied = tuple(f"permission denied on {each.path}, see `strixbench doctor`" for each in refusals)[:1]
+        return dict.fromkeys(families, denied or ("neither Podman nor Docker is here",))
+    engine = EngineRecord(name=found.name, rootless=is_rootless())
+    return {family: request_devices(family, engine).missing for family in families}
 
 
 def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Path) -> DeviceRequest:

@@ -13,7 +13,7 @@ import msgspec
 
 from harness.catalog import Image, Variant
 from harness.errors import UsageError
-from harness.host import gfx_target
+from harness.host_records import gfx_target
 
 OVERRIDE = "HSA_OVERRIDE_GFX_VERSION"
 

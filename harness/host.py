@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.command_line import keep_words
 from harness.files import Tree
-from harness.host_records import CardRecord, ComputeNodeRecord, HostRecord
+from harness.host_records import CardRecord, ComputeNodeRecord, HostRecord, gfx_target
 from harness.packages import packages_in_files
 
 PATIENCE_SECONDS = 2.0
@@ -71,12 +71,6 @@ def gfx_name(version: str) -> str | None:
     if not _is_number(version) or int(version) == 0:
         return None
     return gfx_target(int(version))
-
-
-def gfx_target(version: int) -> str:
-    """``gfx1151`` of ``gfx_target_version 110501``: major, minor and stepping are two decimal digits each, the last two
-    printed in hexadecimal (drivers/gpu/drm/amd/amdkfd/kfd_device.c)."""
-    return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"
 
 
 def memory_bytes(meminfo: Path) -> int | None:

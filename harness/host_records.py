@@ -72,3 +72,9 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``enforcing`` or ``permissive``; ``None``: not in use."""
     boot: str | None = None
     """Part of a hash of the boot's random number: tells one boot from the next, and is no part of the fingerprint."""
+
+
+def gfx_target(version: int) -> str:
+    """``gfx1151`` of ``gfx_target_version 110501``: major, minor and stepping are two decimal digits each, the last two
+    printed in hexadecimal (drivers/gpu/drm/amd/amdkfd/kfd_device.c)."""
+    return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}"

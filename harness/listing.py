@@ -19,6 +19,8 @@ _TITLES = ("IMAGE", "FAMILY", "TORCH", "PYANNOTE", "GFX", "GFX1151 KERNELS", "BA
 
 def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
     """One row an image."""
+    images = tuple(map(with_kept_day, catalog.images.values()))
+    obstacles = obstacles_to(images)
     return [
         {
             "image": image.name,
@@ -36,7 +38,7 @@ def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "base": _base_state(image),
             "todo": image.todo,
             "description": image.description,
-            "obstacles": obstacles_to(image),
+            "obstacles": obstacles[image.name],
             "order": image.order,
             "order_reason": image.order_reason,
             "base_reference": image.base,
@@ -46,12 +48,14 @@ def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "disk_bytes": image.disk_bytes,
             "evidence": image.evidence,
         }
-        for image in map(with_kept_day, catalog.images.values())
+        for image in images
     ]
 
 
 def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
     """One row a cell."""
+    images = tuple(map(with_kept_day, catalog.images.values()))
+    obstacles = obstacles_to(images)
     return [
         {
             "cell": f"{image.name}/{variant.name}/{pipeline}/{audio.name}{f'-{audio.seconds:.0f}s' if audio.seconds else ''}",
@@ -62,9 +66,9 @@ def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "nightly": image.torch_day if image.lacks_day else None,
             "base": image.base,
             "description": image.description,
-            "obstacles": obstacles,
+            "obstacles": obstacles[image.name],
         }
-        for image, obstacles in ((image, obstacles_to(image)) for image in map(with_kept_day, catalog.images.values()))
+        for image in images
         for variant in select_variants(catalog, image, None)
         for pipeline in catalog.pipelines
         for audio in catalog.audio.values()

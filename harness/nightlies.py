@@ -7,6 +7,7 @@ how to choose (``torch_day``), and what was chosen is this user's.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     torch: Version
     torchaudio: Version
     asked: str
+    before: tuple[Version, Version] | None = None
+    """torch and torchaudio of the choice that this one replaced; ``None``: it was the first."""
 
 
 def choices_file() -> Path:
@@ -49,6 +52,15 @@ def with_kept_day(image: Image) -> Image:
     """The image of the day that was chosen before; as it is where none was. Asks nobody."""
     choice = _kept().get(_key(image)) if image.lacks_day else None
     return image if choice is None else msgspec.structs.replace(image, torch=choice.torch, torchaudio=choice.torchaudio)
+
+
+def with_day_before(image: Image) -> Image | None:
+    """The image of the day whose choice the present one replaced; ``None`` where there is none."""
+    choice = _kept().get(_key(image)) if image.lacks_day else None
+    if choice is None or choice.before is None:
+        return None
+    torch, torchaudio = choice.before
+    return msgspec.structs.replace(image, torch=torch, torchaudio=torchaudio)
 
 
 def with_settled_day(image: Image) -> Image:
@@ -76,10 +88,16 @@ def with_new_day(image: Image, *, say: Say) -> Image:
         str(image.torch_index), torch=str(image.torch), torchaudio=str(image.torchaudio), day=str(image.torch_day)
     )
     choice = Choice(torch=found.torch, torchaudio=found.torchaudio, asked=datetime.now(UTC).isoformat(timespec="seconds"))
-    _keep(_key(image), choice)
+    choice = _keep(_key(image), choice)
     say(
         f"{image.name} is built of torch {found.torch}, torchaudio {found.torchaudio} until `build --again` or `--plan` asks anew"
     )
+    if choice.before is not None:
+        torch, torchaudio = choice.before
+        say(
+            f"{image.name} was built of torch {torch}, torchaudio {torchaudio} before. That image stays; to go back to it, name "
+            "these two versions in an overlay (`--catalog FILE`)"
+        )
     return msgspec.structs.replace(image, torch=found.torch, torchaudio=found.torchaudio)
 
 
@@ -120,18 +138,33 @@ def _kept() -> dict[str, Choice]:
         ) from error
 
 
-def _keep(key: str, choice: Choice) -> None:
-    """Add a choice, whole or not at all. Raises `PackageIndexError` where it cannot be written."""
+def _keep(key: str, choice: Choice) -> Choice:
+    """Add a choice, whole or not at all; returns it with what it replaced. Raises `PackageIndexError` where it cannot be written.
+
+    Locked: commands may choose at the same time, and each writes the whole file.
+    """
     file = choices_file()
-    data = msgspec.json.format(msgspec.json.encode(_kept() | {key: choice}), indent=1)
     beside = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(data)
-        beside.replace(file)
+        with file.with_name(f"{file.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = _kept()
+            choice = _after(kept.get(key), choice)
+            beside.write_bytes(msgspec.json.format(msgspec.json.encode(kept | {key: choice}), indent=1))
+            beside.replace(file)
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise PackageIndexError(
             f"{file} cannot be written ({error.strerror}): the chosen nightly would be forgotten"
         ) from error
+    return choice
+
+
+def _after(old: Choice | None, new: Choice) -> Choice:
+    """The new choice, with what it replaces: where the index has nothing newer, what the old one replaced."""
+    if old is None:
+        return new
+    is_same = (old.torch, old.torchaudio) == (new.torch, new.torchaudio)
+    return msgspec.structs.replace(new, before=old.before if is_same else (old.torch, old.torchaudio))

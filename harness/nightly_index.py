@@ -145,7 +145,7 @@ _WAY_OUT = "Without it, name exact versions of torch and torchaudio in an overla
 def _read(answer: HTTPResponse, address: str) -> str:
     """A whole answer, within bounds of time and size."""
     ends_at, kept = time.monotonic() + WHOLE_PAGE_SECONDS, bytearray()
-    while data := answer.read(1 << 16):
+    while data := answer.read1(1 << 16):  # `read` would wait for all of them, however slowly they come
         kept += data
         if len(kept) > MOST_PAGE_BYTES:
             raise PackageIndexError(f"{address} sends more than {MOST_PAGE_BYTES >> 20} MB: it is no page of a package index")

@@ -6,15 +6,18 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
-from harness.build_needs import GB, Demand, Free, Shortage, demand_of, need_of, shortages, taken
+from harness.build_needs import Demand, Free, Shortage, demand_of, need_of, shortages, taken, without_taken
 from harness.catalog import Image
 from harness.engines.base import Engine, Storage
 from harness.errors import NoRoomError
 from harness.exchange import without_home
-from harness.files import FILE_TIMEOUT_SECONDS, within
+from harness.files import FILE_TIMEOUT_SECONDS, read_file, within
+from harness.pools import pool_of
+from harness.words import size_text
 
 UNCHECKED = "STRIXBENCH_NO_ROOM_CHECK"
 """Set: builds begin however little room there is. A variable and no option, since seven verbs build on their way."""
@@ -25,10 +28,12 @@ MOVE_STORE = {
     "/etc/containerd/config.toml)",
     "local": "set STRIXBENCH_CACHE to a folder on a larger disk",
 }
-FREE_SOME = {
-    "podman": "`strixbench images --prune` and `podman system prune` free some",
-    "docker": "`strixbench images --prune` and `docker system prune` free some",
-    "local": "`strixbench images --prune` frees some",
+PRUNE = "strixbench images --prune"
+"""Removes nothing but our own."""
+
+PRUNE_MORE = {
+    "podman": "`podman system prune` frees more, but also removes your stopped containers",
+    "docker": "`docker system prune` frees more, but also removes your stopped containers",
 }
 MOVE_SPOOL = (
     "set TMPDIR to a folder on a larger disk (`image_copy_tmp_dir` in containers.conf where a service of systemd answers)"
@@ -51,7 +56,10 @@ def read_free(folder: str | None) -> Free | None:
 
     def look() -> Free:
         status = os.statvfs(folder)
-        return Free(folder, status.f_bavail * status.f_frsize, os.stat(folder).st_dev)
+        mounts = read_file(Path("/proc/self/mountinfo")).text or ""
+        return Free(
+            folder, status.f_bavail * status.f_frsize, os.stat(folder).st_dev, pool_of(os.path.realpath(folder), mounts)
+        )
 
     try:
         return within(FILE_TIMEOUT_SECONDS, look)
@@ -101,8 +109,8 @@ class Room:
         self._look = look
         self._is_checked = not os.environ.get(UNCHECKED) if is_checked is None else is_checked
         self._changed = threading.Condition()
-        self._kept: list[tuple[int, int]] = []
-        """(device, bytes) that builds at work may still take."""
+        self._kept: list[tuple[Free, int]] = []
+        """What builds at work may still take, and on which disk."""
         self._said: set[str] = set()
 
     @contextmanager
@@ -120,8 +128,8 @@ class Room:
                     self._kept.remove(each)
                 self._changed.notify_all()
 
-    def _keep(self, image: Image, engine: Engine) -> tuple[tuple[int, int], ...]:
-        """What is kept for a build, on which devices."""
+    def _keep(self, image: Image, engine: Engine) -> tuple[tuple[Free, int], ...]:
+        """What is kept for a build, on which disks."""
         with self._changed:  # held while the engine is asked: a build that ends meanwhile would make the answer old
             while True:
                 place = self._look(engine)
@@ -132,7 +140,7 @@ class Room:
                     raise NoRoomError(no_room_text(image.name, place, demand))
                 self._say_once(f"{image.name} waits until another build makes room")
                 self._changed.wait()
-            kept = tuple((free.device, size) for free, size in taken(demand, place.store, place.spool))
+            kept = taken(demand, place.store, place.spool)
             self._kept += kept
         for folder in unknown_folders(place):
             self._say_once(f"the free room of {folder} cannot be found out from here: {place.engine} builds without that check")
@@ -140,10 +148,7 @@ class Room:
 
     def _left(self, free: Free | None) -> Free | None:
         """The room without what builds at work may still take."""
-        if free is None:
-            return None
-        kept = sum(size for device, size in self._kept if device == free.device)
-        return msgspec.structs.replace(free, bytes=max(0, free.bytes - kept))
+        return without_taken(free, self._kept)
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:
@@ -156,12 +161,16 @@ def no_room_text(image: str, place: Place, demand: Demand) -> str:
     short = shortages(demand, place.store, place.spool)
     lacking = " and ".join(_lack(each, demand, place) for each in short)
     is_spool_alone = all(place.store is None or each.free.folder != place.store.folder for each in short)
-    advice = MOVE_SPOOL if is_spool_alone else f"{FREE_SOME[place.engine]}, or {MOVE_STORE[place.engine]}"
-    return without_home(f"no room to build {image} with {place.engine}: {lacking}; {advice}; {UNCHECKED}=1 builds all the same")
+    advice = (
+        MOVE_SPOOL
+        if is_spool_alone
+        else "; ".join(filter(None, (f"free some with `{PRUNE}`, or {MOVE_STORE[place.engine]}", PRUNE_MORE.get(place.engine))))
+    )
+    return without_home(f"no room to build {image} with {place.engine}: {lacking}; {advice}; {UNCHECKED}=1 builds anyway")
 
 
 def _lack(short: Shortage, demand: Demand, place: Place) -> str:
     free, needed = short.free, short.needed_bytes
-    text = f"{free.bytes / GB:.1f} GB are free in {free.folder} and about {needed / GB:.1f} GB are needed while it is built"
+    text = f"{size_text(free.bytes)} are free in {free.folder} and about {size_text(needed)} are needed while it is built"
     is_store = place.store is not None and free.folder == place.store.folder
-    return f"{text} ({demand.stays_bytes / GB:.1f} GB stay)" if is_store else text
+    return f"{text} ({size_text(demand.stays_bytes)} remain afterwards)" if is_store else text

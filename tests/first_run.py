@@ -277,7 +277,7 @@ def sizes_block() -> str:
     lines = image_lines(shipped_catalog().images[FIRST], "auto")
     wanted = ("base", "wheels", "in all", "disk", "")
     shown = [line for line in lines[1:] if line[2:9].strip() in wanted and "sha256:" not in line and "~ est" not in line]
-    end = next(number for number, line in enumerate(shown) if "docker builds" in line)
+    end = next(number for number, line in enumerate(shown) if "with Docker" in line)
     return "\n".join([f"$ strixbench build {FIRST} --dry-run", *shown[: end + 1]]) + "\n"
 
 

@@ -12,8 +12,8 @@ _HEAD = """\
 Generated from `containers/catalog.toml` by `python -m tests.generated`; change it there.
 
 What each image is made of, who says that these versions exist and fit, and when. No GPU image was built or run on its own
-hardware by this project yet. "Seen publicly" means a public file of which only the date is known to us. A size that is not
-given was published by nobody that we know of.
+hardware by this project yet. "Seen publicly" means a public file of which we know only the date. Where a size is
+missing, we know of nobody who published it.
 
 A [portable build](portable.md) has an image's locked Python set on a plain base, with a torch of the same release for any
 machine. What that cannot prove is listed under *Unproved*.

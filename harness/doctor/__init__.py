@@ -81,6 +81,8 @@ def this_host(images: Iterable[Image]) -> HostFacts:
     from harness.kernel_log import KernelLog
     from harness.models import EMBEDDED, GATED, embedded_folder
 
+    images = tuple(images)
+    obstacles = obstacles_to(images)
     return read_facts(
         engines=ask_engines(os.environ),
         images=tuple(
@@ -90,7 +92,7 @@ def this_host(images: Iterable[Image]) -> HostFacts:
                 needs_engine=image.engine != "local",
                 need=need_of(image) if image.reference is None else None,
                 is_recommended=image.order is not None,
-                obstacles=obstacles_to(image),
+                obstacles=obstacles[image.name],
                 todo=image.todo,
             )
             for image in images

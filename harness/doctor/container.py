@@ -22,7 +22,7 @@ def check_container(facts: HostFacts) -> tuple[Finding, ...]:
             "container",
             "note",
             f"this is a container ({kind}{mapped}){' on Proxmox VE' if where.is_on_proxmox else ''}",
-            why=f"its kernel, the kernel's command line, modules and firmware are {where.host}'s, and so is what mends them",
+            why=f"its kernel, the kernel's command line, modules and firmware belong to {where.host}: fix them there",
         )
     ]
     if where.container == "lxc" and any(engine.name == "docker" for engine in facts.engines):

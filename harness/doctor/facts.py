@@ -76,11 +76,13 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     """Whether this user may write there; what an engine keeps is the engine's to write."""
     device: int | None = None
     """Of its file system (``st_dev``); ``None``: not known."""
+    pool: str | None = None
+    """What its file system shares room with others in; see `harness.pools`. ``None``: nothing."""
 
     @property
     def free(self) -> Free | None:
         """Its room, as far as that is known."""
-        return None if self.free_bytes is None else Free(self.path, self.free_bytes, -1 if self.device is None else self.device)
+        return None if self.free_bytes is None else Free(self.path, self.free_bytes, self.device, self.pool)
 
 
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):

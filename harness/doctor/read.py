@@ -238,7 +238,9 @@ def _disks(engines: Iterable[EngineFacts]) -> tuple[Disk, ...]:
 
 def _engine_disk(what: str, folder: str) -> Disk:
     free = read_free(folder)
-    return Disk(what=what, path=folder, free_bytes=free.bytes if free else None, device=free.device if free else None)
+    if free is None:
+        return Disk(what=what, path=folder, free_bytes=None)
+    return Disk(what=what, path=folder, free_bytes=free.bytes, device=free.device, pool=free.pool)
 
 
 def _disk(what: str, path: Path) -> Disk:

@@ -20,6 +20,7 @@ from harness.doctor.private import Private
 from harness.engines.about import EngineFacts
 from harness.host_records import HostRecord
 from harness.records import Launch
+from harness.words import size_text
 
 _GIB = 1 << 30
 
@@ -225,7 +226,7 @@ def _isolation(host: HostRecord, facts: HostFacts, packages: dict[str, str]) -> 
 
 def _room(facts: HostFacts) -> Rows:
     for disk in facts.disks:
-        free = "does not say" if disk.free_bytes is None else f"{disk.free_bytes / _GIB:.1f} GiB free"
+        free = "does not say" if disk.free_bytes is None else f"{size_text(disk.free_bytes)} free"
         yield disk.what, free if disk.writable else f"{free}, not to be written by this user"
 
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from harness.build_needs import GB, Demand, demand_of, shortages, store_need
+from harness.build_needs import GB, Demand, demand_of, share_a_disk, shortages, store_need
 from harness.catalog import GPU_FAMILIES
 from harness.doctor.facts import Disk, HostFacts, ImageFacts
 from harness.doctor.finding import Finding, Status, Subject
 from harness.engines.about import EngineFacts
+from harness.room import PRUNE, PRUNE_MORE
+from harness.words import size_text
 
 DISK = Subject("disk")
 
 _WIDTH = 68
-"""Columns of a line, behind what stands before it on a terminal of 80."""
-
-_ADVICE = {
-    "podman": "strixbench images --prune; podman system prune",
-    "docker": "strixbench images --prune; docker system prune",
-}
+"""Columns that are left for a line after the columns before it, on a terminal of 80."""
 
 
 def check_room(facts: HostFacts) -> tuple[Finding, ...]:
@@ -50,12 +47,13 @@ def _engine_room(engine: EngineFacts, store: Disk, spool: Disk | None, facts: Ho
     status: Status = "ok" if not lacking else "warning" if fitting else "problem"
     sizes = {name: store_need(demand, free, spool_free) for name, demand in demands.items()}
     largest = max((sizes[image.name] for image in lacking), default=0)
+    names = ", ".join(image.name for image in lacking)
     yield DISK.says(
         store.what,
         status,
-        f"{store.what}: {store.free_bytes / GB:.1f} GB free in {store.path}",
-        why=f"{', '.join(image.name for image in lacking)}: up to {largest / GB:.0f} GB while built" if lacking else "",
-        fix=_ADVICE[engine.name] if lacking else "",
+        f"{store.what}: {size_text(store.free_bytes)} free in {store.path}",
+        why=f"{names}: up to {size_text(largest)} while built. {PRUNE_MORE[engine.name]}" if lacking else "",
+        fix=PRUNE if lacking else "",
     )
     if spool is not None:
         yield from _spool(spool, store, demands, [image.name for image in lacking])
@@ -78,7 +76,7 @@ def _spool(spool: Disk, store: Disk, demands: dict[str, Demand], lacking: Sequen
     """Podman's temporary folder, where it is not on the disk of the images."""
     if spool.free_bytes is None:
         yield DISK.says(spool.what, "unknown", f"{spool.what}: free room in {spool.path} cannot be found out", fix="df -h")
-    elif spool.device is not None and spool.device == store.device:
+    elif share_a_disk(spool.free, store.free):
         yield DISK.says(spool.what, "ok", f"{spool.what}: {spool.path}, on the same disk")
     else:
         short = [name for name in lacking if demands[name].spool_bytes > spool.free_bytes]
@@ -86,8 +84,8 @@ def _spool(spool: Disk, store: Disk, demands: dict[str, Demand], lacking: Sequen
         yield DISK.says(
             spool.what,
             "warning" if short else "ok",
-            f"{spool.what}: {spool.free_bytes / GB:.1f} GB free in {spool.path}",
-            why=f"layers lie there while an image is built, up to {most / GB:.0f} GB" if short else "",
+            f"{spool.what}: {size_text(spool.free_bytes)} free in {spool.path}",
+            why=f"layers lie there while an image is built, up to {size_text(most)}" if short else "",
             fix="export TMPDIR=/folder/on/a/larger/disk" if short else "",
         )
 

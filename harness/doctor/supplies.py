@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from harness.build_needs import GB
 from harness.doctor.facts import Disk, HostFacts, ImageFacts
 from harness.doctor.finding import Finding, Status, Subject
+from harness.words import size_text
 
 DISK = Subject("disk")
 MODELS = Subject("models")
 IMAGES = Subject("images")
 
-_GIB = 1 << 30
-
-ENVIRONMENT_BYTES = 2 * _GIB
+ENVIRONMENT_BYTES = 2 * GB
 """The `local-cpu` environment with torch, and the models."""
 
-RESULTS_BYTES = _GIB // 10
+RESULTS_BYTES = GB // 10
 
 _USES = {
     "results": "launches keep their logs and records there",
@@ -46,8 +46,8 @@ def _disk(disk: Disk) -> Finding:
     return DISK.says(
         disk.what,
         status,
-        f"{disk.what}: {disk.free_bytes / _GIB:.1f} GiB free in {disk.path}",
-        why="" if status == "ok" else f"{_USES[disk.what]}: {wanted / _GIB:.1f} GiB are enough",
+        f"{disk.what}: {size_text(disk.free_bytes)} free in {disk.path}",
+        why="" if status == "ok" else f"{_USES[disk.what]}: {size_text(wanted)} are enough",
         fix="" if status == "ok" else "df -h",
     )
 

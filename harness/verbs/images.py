@@ -67,9 +67,11 @@ def build_images(
         bool, typer.Option("--plan", help="Ask the index of nightlies which to take, keep and print that; build nothing.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Build also what is built already, of the newest nightly there is now.")
+        bool, typer.Option("--again", help="Rebuild even if built; a nightly image takes the newest nightly.")
     ] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Then remove images of old recipes, and build stages.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Afterwards remove outdated images and leftover build stages.")
+    ] = False,
     as_json: base.AsJson = False,
 ) -> None:
     """Build images; one that is already built of the same recipe is left alone, and a failure does not stop the others."""

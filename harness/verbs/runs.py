@@ -44,7 +44,7 @@ def bench(
         typer.Option("--until", help="Launch until the 95% interval is within this of the median.", metavar="PERCENT"),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option("--budget", help="Begin no launch later than this behind the first.", metavar="MINUTES")
+        float | None, typer.Option("--budget", help="Begin no launch later than this after the first.", metavar="MINUTES")
     ] = None,
     cool_down: Annotated[
         float,
@@ -62,7 +62,7 @@ def bench(
     null: Annotated[
         bool, typer.Option("--null", help="Compare each cell with itself: what can this machine tell apart?")
     ] = False,
-    passes: Annotated[int, typer.Option("--passes", min=1, help="Warm passes a launch, behind the cold one.", metavar="N")] = 3,
+    passes: Annotated[int, typer.Option("--passes", min=1, help="Warm passes a launch, after the cold one.", metavar="N")] = 3,
     label: base.LabelOption = None,
     engine: base.EngineOption = "auto",
     family: base.FamilyOption = None,

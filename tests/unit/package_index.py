@@ -6,7 +6,9 @@ hash, and ``+`` is written ``%2B`` in them.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,10 +34,21 @@ def wheels(project: str, release: str, *builds: str) -> list[str]:
     ]
 
 
+MOST_TRICKLED_BYTES = 1000
+"""At `TRICKLE_SECONDS` each: 10 s."""
+
+TRICKLE_SECONDS = 0.01
+
+
 class FakeIndex:
-    """What it serves by path, such as ``/torch/``: a page, or an HTTP status. ``asked`` are the paths that were asked for."""
+    """What it serves by path, such as ``/torch/``: a page, or an HTTP status. ``asked`` are the paths that were asked for.
+
+    With ``trickles`` it sends single bytes until the client goes away, or until `MOST_TRICKLED_BYTES` are sent.
+    """
 
     def __init__(self) -> None:
+        self.trickles = False
+        self.trickled_bytes = 0
         self.pages: dict[str, str | int] = {}
         self.asked: list[str] = []
         self.address = ""
@@ -57,7 +70,17 @@ def fake_index() -> Iterator[FakeIndex]:
             self.send_response(status)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
-            self.wfile.write(text.encode())
+            if index.trickles:
+                self.trickle()
+            else:
+                self.wfile.write(text.encode())
+
+        def trickle(self) -> None:
+            with contextlib.suppress(OSError):  # the client went away
+                while index.trickled_bytes < MOST_TRICKLED_BYTES:
+                    self.wfile.write(b"x")
+                    index.trickled_bytes += 1
+                    time.sleep(TRICKLE_SECONDS)
 
         def log_request(self, code: object = "-", size: object = "-") -> None:
             """Say nothing."""

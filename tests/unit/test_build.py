@@ -157,10 +157,10 @@ def test_what_a_build_fetches_and_how_big_it_is_is_announced_before_it_begins() 
     assert line.endswith(f"; log: {build_log(recipe_of(image))}")
 
 
-def test_a_size_that_the_catalog_lacks_is_said_to_be_unknown() -> None:
+def test_a_size_that_the_catalog_lacks_is_estimated_as_a_dry_run_has_it() -> None:
     image = an_image(base="docker.io/rocm/pytorch:7.2", torch_from="base", base_bytes=None)
     assert fetches_text(image, is_base_here=False).startswith(
-        "it fetches the base docker.io/rocm/pytorch:7.2 (size unknown), then pyannote.audio"
+        "it fetches the base docker.io/rocm/pytorch:7.2 (~10.4 GB), then pyannote.audio with what it needs (~220 MB)"
     )
 
 

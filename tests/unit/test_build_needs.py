@@ -33,7 +33,8 @@ def test_what_the_catalog_says_of_sizes_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(("name", "least_gb"), [("rocm72", 30), ("rocm72-amd", 20), ("rocm62", 10), ("cuda", 8), ("cpu", 1)])
 def test_what_the_catalog_does_not_say_is_estimated_and_named(name: str, least_gb: int) -> None:
     need = need_of(an_image(name, **NO_SIZES))
-    assert set(need.estimated) == {"base_bytes", "wheel_bytes", "disk_bytes"}
+    layer = set() if need.largest_layer_bytes is None else {"largest_layer_bytes"}
+    assert set(need.estimated) == {"base_bytes", "wheel_bytes", "disk_bytes"} | layer
     assert need.disk_bytes > least_gb * GB
     assert need.disk_bytes > need.fetched_bytes
 
@@ -100,6 +101,17 @@ DEMAND = Demand(phases=((5, 10), (20, 4)), stays_bytes=8)
         (Free("/a", 19, 1), None, [20]),
         (None, Free("/b", 9, 2), [10]),
         (None, None, []),
+        (Free("/a", 24, None), Free("/b", 24, None), []),
+        (Free("/a", 20, None), Free("/b", 10, None), []),
+        # Two subvolumes of one btrfs: each a device of its own, and one room.
+        (Free("/a", 24, 1, "btrfs /dev/a"), Free("/b", 24, 2, "btrfs /dev/a"), []),
+        (Free("/a", 23, 1, "btrfs /dev/a"), Free("/b", 23, 2, "btrfs /dev/a"), [24]),
+        (Free("/a", 23, 1, "btrfs /dev/a"), Free("/b", 23, 2, "btrfs /dev/b"), []),
+        # Two data sets of one ZFS pool, one of them with a quota.
+        (Free("/a", 100, 1, "zfs p"), Free("/b", 10, 2, "zfs p"), []),
+        (Free("/a", 100, 1, "zfs p"), Free("/b", 9, 2, "zfs p"), [10]),
+        (Free("/a", 23, 1, "zfs p"), Free("/b", 12, 2, "zfs p"), [24]),
+        (Free("/a", 19, 1, "zfs p"), Free("/b", 100, 2, "zfs p"), [20]),
     ],
 )
 def test_two_folders_on_one_disk_share_its_room(store: Free | None, spool: Free | None, needed: list[int]) -> None:

@@ -37,21 +37,21 @@ BOTH = an_image("rocm72", **SIZES), an_image("rocm72-pyannote3", **SIZES)
 def test_a_base_that_two_share_comes_down_and_stays_once() -> None:
     lines = plan_lines([a_plan(image) for image in BOTH])
     assert row_of(lines, "rocm72") == ["rocm72", "docker", "10.2 GB", "63.2 GB", "54.8 GB", "yes"]
-    assert row_of(lines, "rocm72-pyannote3") == ["rocm72-pyannote3", "docker", "0.2 GB", "2.4 GB", "1.6 GB", "yes"]
+    assert row_of(lines, "rocm72-pyannote3") == ["rocm72-pyannote3", "docker", "220 MB", "2.4 GB", "1.6 GB", "yes"]
     assert "in all 10.4 GB to fetch: 28 min at 50 Mbit/s, 14 min at 100, 3 min at 500" in lines
-    assert "56.4 GB stay of what fits" in lines
+    assert "the builds that fit will keep 56.4 GB" in lines
 
 
 def test_what_does_not_fit_says_how_much_is_free_and_leaves_room_to_the_others() -> None:
     lines = plan_lines([a_plan(an_image("rocm64-amd", **SIZES), free_gb=60), a_plan(an_image("cpu"), free_gb=60)])
-    assert row_of(lines, "rocm64-amd")[-1] == "no: 60 GB free"
+    assert row_of(lines, "rocm64-amd")[-1] == "no: 60.0 GB free"
     assert row_of(lines, "cpu")[-1] == "yes"
-    assert any("left out when its turn comes" in line for line in lines)
+    assert any("does not fit is skipped" in line for line in lines)
 
 
 def test_what_the_first_takes_the_second_has_not() -> None:
     images = an_image("rocm72", **SIZES), an_image("rocm64-amd", **SIZES)
-    assert row_of(plan_lines([a_plan(image, free_gb=100) for image in images]), "rocm64-amd")[-1] == "no: 45 GB free"
+    assert row_of(plan_lines([a_plan(image, free_gb=100) for image in images]), "rocm64-amd")[-1] == "no: 45.2 GB free"
 
 
 def test_what_is_built_is_counted_and_not_shown() -> None:
@@ -85,14 +85,21 @@ def test_a_dry_run_tells_base_layer_wheels_disk_and_minutes() -> None:
     assert "torch comes with the base" in text
     assert "54.0 GB for the finished image with its base" in text
     assert "27 min at 50 Mbit/s" in text
-    assert re.search(r"podman builds in [\d.]+ GB and at most 10\.0 GB in /var/tmp", text)
-    assert "docker builds in 63.2 GB" in text
+    assert re.search(r"with Podman the build needs [\d.]+ GB, plus up to 10\.0 GB in /var/tmp", text)
+    assert "with Docker the build needs 63.2 GB" in text
+
+
+def test_a_dry_run_marks_every_size_that_nobody_measured() -> None:
+    text = "\n".join(image_lines(an_image("rocm64-amd", **dict.fromkeys(SIZES)), "auto"))
+    for guessed in ("~10.4 GB to fetch", "~7.9 GB of it in one layer", "in all  ~10.6 GB", "the build needs ~"):
+        assert guessed in text
+    assert not re.search(r"(?<![~\d.])\d[\d.]* [GM]B", text)
 
 
 def test_a_dry_run_of_one_engine_tells_of_no_other() -> None:
     text = "\n".join(image_lines(BOTH[0], "docker"))
-    assert "podman builds" not in text
-    assert "docker builds" in text
+    assert "with Podman" not in text
+    assert "with Docker" in text
 
 
 def test_a_dry_run_of_an_environment_has_no_base() -> None:

@@ -162,8 +162,8 @@ def test_findings_are_printed_by_subject_and_counted(fedora: HostFacts, capsys: 
 
 
 def test_a_home_folder_is_shortened(plain: HostFacts) -> None:
-    disk = Disk(what="cache", path=os.path.expanduser("~/.cache/strixbench"), free_bytes=100 << 30)
-    assert the(changed(plain, disks=(disk,)), "cache").found == "cache: 100.0 GiB free in ~/.cache/strixbench"
+    disk = Disk(what="cache", path=os.path.expanduser("~/.cache/strixbench"), free_bytes=100 * 10**9)
+    assert the(changed(plain, disks=(disk,)), "cache").found == "cache: 100.0 GB free in ~/.cache/strixbench"
 
 
 def test_what_is_bad_says_why_and_what_to_type(fedora: HostFacts, ubuntu: HostFacts, nvidia: HostFacts) -> None:

@@ -45,7 +45,7 @@ def unprivileged(root: Path) -> HostFacts:
 def test_a_container_is_said_to_be_one(tmp_path: Path) -> None:
     inside = the(host(tmp_path / "lxc", LXC), "container")
     assert (inside.status, inside.found) == ("note", "this is a container (LXC) on Proxmox VE")
-    assert "the Proxmox host's" in inside.why
+    assert "belong to the Proxmox host: fix them there" in inside.why
     assert "unprivileged" in the(unprivileged(tmp_path / "unprivileged"), "container").found
     assert not of(host(tmp_path / "machine", FEDORA), "container")
 

@@ -31,9 +31,9 @@ from tests.unit.fixture_hosts import (
 from tests.unit.samples import a_launch, a_plan
 
 OWNERS_DISKS = (
-    Disk(what="results", path="/mnt/My Disk/jdoe/results", free_bytes=50 << 30),
+    Disk(what="results", path="/mnt/My Disk/jdoe/results", free_bytes=50 * 10**9),
     Disk(what="cache", path="/home/jdoe/.cache/strixbench", free_bytes=None),
-    Disk(what="podman images", path="/home/jdoe/.local/share/containers", free_bytes=3 << 30),
+    Disk(what="podman images", path="/home/jdoe/.local/share/containers", free_bytes=3 * 10**9),
 )
 PRIVATE = Private(names=("jdoe", "jdoes-box.lan.example.net"), paths=("/home/jdoe", *(disk.path for disk in OWNERS_DISKS)))
 
@@ -105,9 +105,9 @@ def test_what_matters_of_such_a_host_is_told_all_the_same(owned: HostReport) -> 
         assert told in text
     assert dict(rows(owned, "device nodes"))["this user"] == "not root, in render and video"
     assert dict(rows(owned, "room")) == {
-        "results": "50.0 GiB free",
+        "results": "50.0 GB free",
         "cache": "does not say",
-        "podman images": "3.0 GiB free",
+        "podman images": "3.0 GB free",
     }
 
 

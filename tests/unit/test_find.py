@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import grp
 import importlib
+import itertools
 import os
 import pwd
 import shutil
@@ -20,6 +21,7 @@ from harness.devices import obstacles_to
 from harness.engines.about import ask_engines
 from harness.engines.find import Answer, Found, Refusal, answer_of, find_engine, find_refusal, refusal_text
 from harness.errors import EngineError
+from harness.listing import cell_rows, image_rows
 from harness.verbs.base import open_engine
 
 NOBODY = 65_534
@@ -191,10 +193,35 @@ def test_list_doctor_and_launches_say_permission_denied_and_not_that_there_is_no
     for name in ("CONTAINER_HOST", "DOCKER_HOST"):
         monkeypatch.setenv(name, f"unix://{closed}")
     with as_a_user():
-        assert obstacles_to(load_catalog().images["cpu"]) == (f"permission denied on {closed}, see `strixbench doctor`",)
+        cpu = load_catalog().images["cpu"]
+        assert obstacles_to([cpu]) == {"cpu": (f"permission denied on {closed}, see `strixbench doctor`",)}
         for facts, variable in zip(ask_engines(os.environ), ("CONTAINER_HOST", "DOCKER_HOST"), strict=True):
             assert facts.error == f"permission denied on {closed}, which {variable} names"
             assert facts.refusal is not None
         for name in ("auto", "podman", "docker"):
             with pytest.raises(EngineError, match=f"permission denied on {closed}"):
                 open_engine(name)
+
+
+def test_a_list_looks_for_the_engine_once_and_not_once_an_image(
+    listen: Listen, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setenv("CONTAINER_HOST", f"unix://{folder / 'podman.sock'}")
+    path = folder / "podman.sock"
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(path))
+        engine.listen(1000)
+        engine.setblocking(False)
+        for rows in (image_rows, cell_rows):
+            rows(load_catalog())
+            assert connections(engine) == 1
+
+
+def connections(listening: socket.socket) -> int:
+    """How many came since the last look."""
+    for count in itertools.count():
+        try:
+            listening.accept()[0].close()
+        except BlockingIOError:
+            return count
+    raise AssertionError

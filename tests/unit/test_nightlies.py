@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,6 +12,7 @@ import msgspec
 import pytest
 
 from harness.build import recipe_of
+from harness.built_images import current_recipes
 from harness.catalog import Image, load_catalog, portable
 from harness.errors import CatalogError, PackageIndexError
 from harness.nightlies import choices_file, settle, with_day, with_kept_day, with_new_day, with_settled_day
@@ -49,6 +53,46 @@ def test_what_was_chosen_is_kept_until_it_is_asked_anew(index: FakeIndex) -> Non
     assert index.asked == []
     assert with_new_day(image, say=quiet).torchaudio == f"2.11.0.3+{NEW}"
     assert with_kept_day(image).torch == f"2.14.0+{NEW}"
+
+
+def test_the_image_of_the_day_before_stays_current_and_the_way_back_is_told(index: FakeIndex) -> None:
+    image, said = nightly(index), list[str]()
+    first = recipe_of(with_day(image, say=said.append))
+    assert not any("before" in line for line in said)
+    offer(index, NEW)
+    second = recipe_of(with_new_day(image, say=said.append))
+    assert f"was built of torch 2.14.0+{OLD}, torchaudio 2.11.0.3+{OLD} before. That image stays" in said[-1]
+    with_new_day(image, say=said.append)  # there is nothing newer: what was before stays before
+    known = load_catalog()
+    known = msgspec.structs.replace(known, images=known.images | {image.name: image})
+    hashes = {recipe.hash for recipe in current_recipes(known)}
+    assert {first.hash, second.hash} <= hashes
+
+
+def test_choices_of_two_commands_at_the_same_time_are_both_kept(index: FakeIndex) -> None:
+    """Neither writes while another command does."""
+    days = ("20261003", "newest")
+    images = [nightly(index, torch_day=day) for day in days]
+    with choices_file_locked():
+        threads = [threading.Thread(target=with_new_day, args=(image,), kwargs={"say": quiet}, daemon=True) for image in images]
+        for thread in threads:
+            thread.start()
+        threads[0].join(0.2)  # time to go wrong in: with the lock held neither ends, however long this is
+        assert all(thread.is_alive() for thread in threads)
+        assert not choices_file().exists()
+    for thread in threads:
+        thread.join(30)
+    assert [with_kept_day(image).lacks_day for image in images] == [False, False]
+
+
+@contextlib.contextmanager
+def choices_file_locked() -> Iterator[None]:
+    """As by another command that is about to write it."""
+    file = choices_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_name(f"{file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.mark.parametrize(

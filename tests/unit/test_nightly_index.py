@@ -7,7 +7,7 @@ import pytest
 from harness import nightly_index
 from harness.errors import PackageIndexError
 from harness.nightly_index import Nightly, ask_index, builds_of, fetch_page, newest_nightly
-from tests.unit.package_index import FakeIndex, fake_index, page, wheels
+from tests.unit.package_index import MOST_TRICKLED_BYTES, FakeIndex, fake_index, page, wheels
 
 OLD, NEW, NEWEST = "rocm10.1.0a20260918", "rocm10.2.0a20261003", "rocm10.2.0a20261005"
 
@@ -107,10 +107,11 @@ def test_an_answer_that_never_ends_is_cut(index: FakeIndex, monkeypatch: pytest.
 
 
 def test_an_answer_that_takes_too_long_in_all_is_given_up(index: FakeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nightly_index, "WHOLE_PAGE_SECONDS", -1.0)
-    index.pages["/torch/"] = "x"
+    monkeypatch.setattr(nightly_index, "WHOLE_PAGE_SECONDS", 0.1)
+    index.pages["/torch/"], index.trickles = "", True
     with pytest.raises(PackageIndexError, match="was not read whole"):
         fetch_page(index.address, "torch")
+    assert index.trickled_bytes < MOST_TRICKLED_BYTES
 
 
 @pytest.mark.parametrize("index_address", ["file:///etc", "/srv/wheels", "ftp://x"])

@@ -50,7 +50,7 @@ def test_a_disk_that_is_too_small_refuses_before_anything_is_fetched() -> None:
     assert engine.builds == []
     said = str(caught.value)
     assert "no room to build rocm62 with podman: 59.0 GB are free in /store and about 60.0 GB are needed" in said
-    assert "30.0 GB stay" in said
+    assert "30.0 GB remain afterwards" in said
     for advice in ("strixbench images --prune", "podman system prune", "graphroot", f"{UNCHECKED}=1"):
         assert advice in said
     assert "\n" not in said
@@ -70,8 +70,21 @@ def test_a_temporary_folder_that_is_too_small_refuses_and_is_named_alone() -> No
     assert "graphroot" not in str(caught.value)
 
 
+def test_two_subvolumes_of_one_btrfs_share_its_room() -> None:
+    """Fedora's default: the store in /home, the temporary folder in /. 60 and 30 GB are needed at the same time."""
+    pool = "btrfs /dev/nvme0n1p3"
+    store, spool = Free("/home/store", 70 * GB, 1, pool), Free("/var/tmp", 70 * GB, 2, pool)
+    storage = Storage(folder=store.folder, spool=spool.folder)
+    engine = an_engine()
+    with pytest.raises(NoRoomError, match=r"70\.0 GB are free in /home/store and about 90\.0 GB are needed"):
+        build(engine, lambda _: Place(engine="podman", storage=storage, store=store, spool=spool))
+    assert engine.builds == []
+
+
 def test_docker_s_advice_is_docker_s() -> None:
-    with pytest.raises(NoRoomError, match=r"docker system prune.*data-root"):
+    with pytest.raises(
+        NoRoomError, match=r"data-root.*docker system prune` frees more, but also removes your stopped containers"
+    ):
         build(an_engine("docker"), a_place(44, None, engine="docker"))
 
 

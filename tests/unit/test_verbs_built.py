@@ -112,7 +112,7 @@ def test_pruning_keeps_the_catalog_s_recipes_and_says_what_it_freed(
     assert done.code == 0
     assert CPU.hash in podman.kept
     assert podman.stages == 0
-    assert "removed from podman: localhost/strixbench/old:0, 3 stages of builds; that freed 0.0 GB" in done.err
+    assert "removed from podman: localhost/strixbench/old:0, 3 stages of builds; that freed 0.0 MB" in done.err
 
 
 def test_one_image_is_removed_by_its_name_and_a_name_that_nobody_has_is_wrong_usage(

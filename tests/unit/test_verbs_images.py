@@ -119,7 +119,7 @@ def test_a_dry_run_says_what_is_fetched_and_how_large_it_is(strixbench: Strixben
     assert first.startswith("rocm72: ")
     assert second.startswith("cpu: ")
     for block in (first, second):
-        assert re.search(r"in all +[\d.]+ GB to fetch: \d+ min at 50 Mbit/s", block)
+        assert re.search(r"in all +~?[\d.]+ [GM]B to fetch: \d+ min at 50 Mbit/s", block)
         assert re.search(r"disk +~?[\d.]+ GB for the finished image", block)
 
 
@@ -147,7 +147,7 @@ def test_an_image_that_does_not_fit_stops_no_other_and_ends_with_3(
     (stored,) = Store(places.store_url()).launches(cell_like="large/native/%")
     assert stored.verdict.cause == "engine"
     assert "to build: 2 of 2 images" in outcome.err
-    assert re.search(r"large .* no: \d+ GB free", outcome.err)
+    assert re.search(r"large .* no: [\d.]+ [GM]B free", outcome.err)
 
 
 def test_a_build_of_one_prints_no_table(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_old_images_are_pruned_and_no_current_one(strixbench: Strixbench, monkey
     monkeypatch.setattr(base, "open_engine", lambda name: engine)
     outcome = strixbench("build", "cpu", "--prune")
     assert outcome.code == 0
-    assert "removed from podman: localhost/strixbench/old:0, 2 stages of builds; that freed 0.0 GB" in outcome.err
+    assert "removed from podman: localhost/strixbench/old:0, 2 stages of builds; that freed 0.0 MB" in outcome.err
     known = load_catalog()
     built = [image for image in known.images.values() if image.reference is None]
     assert engine.kept >= {recipe_of(image).hash for image in built if not image.lacks_day}
