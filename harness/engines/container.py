@@ -37,6 +37,7 @@ from harness.engines.base import (
     StoredImage,
     never,
     owner_is_gone,
+    still_held_text,
     tail_of,
 )
 from harness.engines.build_stream import build_image
@@ -189,7 +190,7 @@ class ContainerEngine:
     def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
         remark = self._with_our_groups(run)
         ended = self._run(run, timeout_seconds, give_up)
-        return msgspec.structs.replace(ended, remark=remark) if remark else ended
+        return _with_remark(ended, remark)
 
     def _run(self, run: Run, timeout_seconds: float, give_up: GiveUp) -> ExitRecord:
         # Podman would make a missing folder, as root, where Docker refuses.
@@ -205,14 +206,19 @@ class ContainerEngine:
         except KeyboardInterrupt:
             self._remove_soon(run.name)
             raise
+        left = ""
         try:
-            return self._run_to_its_end(container, run, timeout_seconds, give_up=give_up)
+            ended = self._run_to_its_end(container, run, timeout_seconds, give_up=give_up)
         except docker.errors.APIError as error:
-            return ExitRecord(started=False, message=f"{self._name} could not run it: {error.explanation}")
+            ended = ExitRecord(started=False, message=f"{self._name} could not run it: {error.explanation}")
         except _REFUSALS as error:
             raise EngineError(f"{self._name} stopped answering: {error}") from error
         finally:
-            self._remove(container)
+            try:
+                self._remove(container)
+            except EngineError as error:  # what became of the launch is worth more; the next start sweeps
+                left = str(error)
+        return _with_remark(ended, left)
 
     def memory_stats(self, name: str) -> Mapping[str, int]:
         with self._explained("telling a container's memory"):
@@ -370,11 +376,7 @@ class ContainerEngine:
             begun = time.monotonic()
             said, ended_because = _read_to_end(stream, timeout_seconds, give_up)
             run_seconds = time.monotonic() - begun
-        if ended_because is not None:
-            # It may end between the question and the shot.
-            with contextlib.suppress(docker.errors.APIError):
-                api.kill(container, signal="SIGKILL")
-        state = self._ended_state(container)
+        state, remark = (self._ended_state(container), "") if ended_because is None else self._killed_state(container)
         _keep_first_words(run.exchange / LOG, said)
         return ExitRecord(
             started=True,
@@ -383,17 +385,29 @@ class ContainerEngine:
             ended_because=ended_because,
             out_of_memory=bool(state.get("OOMKilled")),
             run_seconds=run_seconds,
+            remark=remark,
         )
 
+    def _killed_state(self, container: str) -> tuple[dict[str, Any], str]:
+        """Kill a container; returns its state, and what is to be said where it does not end."""
+        # It may end between the question and the shot. Podman answers when it has ended (KillContainer in
+        # pkg/api/handlers/compat/containers.go), so not in time where the kernel holds its process.
+        with contextlib.suppress(*_REFUSALS):
+            self._client.api.kill(container, signal="SIGKILL")
+        try:
+            return self._ended_state(container), ""
+        except (EngineError, *_REFUSALS) as error:
+            return {}, still_held_text("the container", str(error))
+
     def _ended_state(self, container: str) -> dict[str, Any]:
-        """The state of a container whose output has ended; the engine may need a moment to notice."""
+        """The state of a container whose output has ended, or that was killed; the engine may need a moment to notice."""
         deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
         while True:
             state: dict[str, Any] = self._client.api.inspect_container(container)["State"]
             if not state["Running"] and state["Status"] not in ("running", "stopping"):
                 return state
             if time.monotonic() > deadline:
-                raise EngineError(f"{self._name} does not see container {container[:12]} end, though its output has")
+                raise EngineError(f"{self._name} did not see container {container[:12]} end within {CALL_TIMEOUT_SECONDS} s")
             time.sleep(0.01)
 
     def _labelled_containers(self) -> list[dict[str, Any]]:
@@ -428,6 +442,11 @@ class ContainerEngine:
             yield
         except (*_REFUSALS, OSError) as error:
             raise EngineError(f"{self._name} failed at {doing}: {error}") from error
+
+
+def _with_remark(ended: ExitRecord, remark: str) -> ExitRecord:
+    """The record with one remark more; an empty one is none."""
+    return msgspec.structs.replace(ended, remark="; ".join(text for text in (ended.remark, remark) if text))
 
 
 def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

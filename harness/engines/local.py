@@ -35,6 +35,7 @@ from harness.engines.base import (
     owner,
     owner_is_gone,
     shell_wrapped,
+    still_held_text,
     tail_of,
     without_tokens,
 )
@@ -49,6 +50,9 @@ COMPLETE = "strixbench.json"
 """Written last: an environment without it was never finished."""
 
 STEP_TIMEOUT_SECONDS = 3600.0
+
+KILLED_SECONDS = 30.0
+"""For the death of what was killed."""
 
 OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
 NAME_VARIABLE = "IO_STRIXBENCH_NAME"
@@ -147,12 +151,18 @@ class Local:
             ended = _wait(process, begun + timeout_seconds, give_up)
             seconds = time.monotonic() - begun
         finally:
-            _kill_session(process)
+            is_gone = _kill_session(process)
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
         if isinstance(ended, str):
             timed_out = ended in TIME_IS_UP
+            remark = "" if is_gone else still_held_text(f"process {process.pid}", f"it did not end within {KILLED_SECONDS:.0f} s")
             return ExitRecord(
-                started=True, timed_out=timed_out, code=128 + signal.SIGKILL, run_seconds=seconds, ended_because=ended
+                started=True,
+                timed_out=timed_out,
+                code=128 + signal.SIGKILL,
+                run_seconds=seconds,
+                ended_because=ended,
+                remark=remark,
             )
         return ExitRecord(started=True, code=128 - ended if ended < 0 else ended, run_seconds=seconds)
 
@@ -301,11 +311,15 @@ def _kill_marked(variable: str, is_meant: Callable[[str], bool]) -> int:
     return killed
 
 
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
-    """Kill all that a process started, and wait for it. SIGKILL: a hung HIP process ignores SIGTERM."""
+def _kill_session(process: subprocess.Popen[bytes]) -> bool:
+    """Kill all that a process started, and wait for it; returns whether it is gone. SIGKILL: a hung HIP process ignores SIGTERM."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
+    try:
+        process.wait(timeout=KILLED_SECONDS)
+    except subprocess.TimeoutExpired:  # in the kernel, which does not let go of it
+        return False
+    return True
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
