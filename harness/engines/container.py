@@ -79,6 +79,8 @@ class ContainerEngine:
         self._connection: docker.DockerClient | None = None
         self._stats_connection: docker.DockerClient | None = None
         self._url = ""
+        self._no_service: dict[str, str] = {}
+        """Why a socket's runs cannot be started by a service of ours, by the socket's path"""
         socket = self._connect(found.socket)
         try:
             with self._explained("introducing itself"):
@@ -248,12 +250,16 @@ class ContainerEngine:
         return swept
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._disconnect()
         if self._stats_connection is not None:
             self._stats_connection.close()
             self._stats_connection = None
+
+    def _disconnect(self) -> None:
+        """Close the connection, and end the service that is ours."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         if self._service is not None:
             self._service.stop()
             self._service = None
@@ -275,7 +281,7 @@ class ContainerEngine:
             self._url = f"unix://{path}"
             self._connection = docker.DockerClient(base_url=self._url, timeout=CALL_TIMEOUT_SECONDS)
         except _REFUSALS as error:
-            self.close()
+            self._disconnect()
             raise EngineError(f"{self._name} does not answer on {path}: {error}") from error
         return path
 
@@ -291,19 +297,22 @@ class ContainerEngine:
         with self._explained("looking whose its socket is"):
             if self._service is not None or not has_foreign_groups(run, socket):
                 return ""
-        theirs, self._connection = self._connection, None
-        try:
-            self._connect(None)
-            self._inspect_image(run.image)
-        except (EngineError, *_REFUSALS) as error:
-            self.close()
-            self._url, self._connection = f"unix://{socket}", theirs
-            return foreign_groups_text(socket, str(error))
-        for old in (theirs, self._stats_connection):
-            if old is not None:
-                old.close()
-        self._stats_connection = None
-        return ""
+        # One that could not start a minute ago takes a minute to fail again, before each launch.
+        if socket not in self._no_service:
+            theirs, self._connection = self._connection, None
+            try:
+                self._connect(None)
+                self._inspect_image(run.image)
+            except (EngineError, *_REFUSALS) as error:
+                self._disconnect()
+                self._url, self._connection = f"unix://{socket}", theirs
+                self._no_service[socket] = str(error)
+            else:
+                # The one for a container's memory stays: another thread may be using it, and theirs sees the same containers.
+                if theirs is not None:
+                    theirs.close()
+                return ""
+        return foreign_groups_text(socket, self._no_service[socket])
 
     def _inspect_image(self, reference: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # stub lacks it

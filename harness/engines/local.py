@@ -155,7 +155,9 @@ class Local:
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
         if isinstance(ended, str):
             timed_out = ended in TIME_IS_UP
-            remark = "" if is_gone else still_held_text(f"process {process.pid}", f"it did not end within {KILLED_SECONDS:.0f} s")
+            remark = (
+                "" if is_gone else still_held_text(f"process {process.pid}", f"it did not end within {KILLED_SECONDS:.0f} s")
+            )
             return ExitRecord(
                 started=True,
                 timed_out=timed_out,

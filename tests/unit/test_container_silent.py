@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 
 from harness.engines import container
-from harness.engines.base import Run
+from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.container import ContainerEngine
 from harness.engines.podman_service import listens
 from harness.errors import EngineError
@@ -34,6 +37,7 @@ def engine() -> ContainerEngine:
     silent._name = "podman"
     silent._service = None
     silent._url = "unix:///nowhere"
+    silent._no_service = {}
     silent._connection = SimpleNamespace(api=SilentApi())  # type: ignore[assignment]
     return silent
 
@@ -108,6 +112,40 @@ def test_a_launch_that_was_killed_is_on_record_where_the_kernel_does_not_let_go_
     assert "the container was killed and is not gone: podman did not see container abc123 end" in ended.remark
     assert "reboot" in ended.remark
     assert "podman did not answer while removing container abc123" in ended.remark
+
+
+class Connection:
+    """A fake of the SDK's connection, which knows whether it was closed."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_service_of_ours_that_cannot_start_is_tried_once_and_no_connection_is_closed_for_it(
+    engine: ContainerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Sequence[str]] = []
+
+    def no_podman(argv: Sequence[str], **options: object) -> None:
+        """A fake of a program that cannot be started."""
+        started.append(argv)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(subprocess, "Popen", no_podman)
+    theirs = tmp_path / "podman.sock"
+    theirs.touch()
+    engine._url = f"unix://{theirs}"
+    connection, stats = Connection(), Connection()
+    engine._connection, engine._stats_connection = connection, stats  # type: ignore[assignment]
+    run = msgspec.structs.replace(a_run(), groups=(KEEP_GROUPS,))
+    first = engine._with_our_groups(run)
+    assert "`podman system service` cannot be started: No such file or directory" in first
+    assert engine._with_our_groups(run) == first
+    assert len(started) == 1
+    assert (connection.is_closed, stats.is_closed) == (False, False)
+    assert engine._url == f"unix://{theirs}"
 
 
 def test_a_service_is_there_when_it_takes_connections_and_not_when_its_socket_appears(tmp_path: Path) -> None:
