@@ -86,9 +86,9 @@ def test_where_there_is_no_journalctl_that_is_said(tmp_path: Path, monkeypatch: 
 
 
 def takes_lines_of_ours() -> bool:
-    """Whether the kernel's log can be written to: root in a container or an LXC has no device, or one that refuses."""
+    """Whether the kernel's log can be read and written to: root in a container or an LXC has no device, or one that refuses."""
     try:
-        os.close(os.open("/dev/kmsg", os.O_WRONLY | os.O_CLOEXEC))
+        os.close(os.open("/dev/kmsg", os.O_RDWR | os.O_CLOEXEC))
     except OSError:
         return False
     return True
