@@ -16,7 +16,7 @@ import requests
 from harness.engines import container
 from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.container import ContainerEngine
-from harness.engines.podman_service import listens
+from harness.engines.find import answer_of
 from harness.errors import EngineError
 
 
@@ -150,10 +150,10 @@ def test_a_service_of_ours_that_cannot_start_is_tried_once_and_no_connection_is_
 
 def test_a_service_is_there_when_it_takes_connections_and_not_when_its_socket_appears(tmp_path: Path) -> None:
     path = str(tmp_path / "podman.sock")
-    assert not listens(path)
+    assert answer_of(path) == "absent"
     with socket.socket(socket.AF_UNIX) as service:
         service.bind(path)
         assert Path(path).exists()
-        assert not listens(path)
+        assert answer_of(path) == "absent"
         service.listen()
-        assert listens(path)
+        assert answer_of(path) == "listens"

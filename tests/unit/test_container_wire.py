@@ -276,9 +276,7 @@ def test_what_the_caller_named_and_is_not_used_is_said_once(
     with an_engine(tmp_path / "docker.sock", script):
         for _ in range(2):
             open_engine("docker").close()
-    warning = (
-        "warning: DOCKER_HOST is ssh://box, and strixbench talks to Unix sockets alone: another Docker of this host is used"
-    )
+    warning = "warning: DOCKER_HOST is ssh://..., and strixbench talks only to Unix sockets; using this host's other Docker"
     assert capsys.readouterr().err.splitlines() == [warning]
 
 
