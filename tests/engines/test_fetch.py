@@ -135,7 +135,7 @@ def test_a_dead_line_ends_with_an_error_and_the_next_try_fetches_no_more_than_it
     with pytest.raises(EngineError) as caught:
         built(fetching, recipe, tmp_path / "log")
     name = fetching.record.name
-    assert f"{name} was fetching {recipe.base}, and not a byte came for 2 s ({SILENCE_VARIABLE})" in str(caught.value)
+    assert f"{name} was fetching {recipe.base}, and no data arrived for 2 s ({SILENCE_VARIABLE})" in str(caught.value)
     assert KEPT["podman" if name == "podman" else "docker"] in str(caught.value)
     assert str(caught.value) in (tmp_path / "log").read_text()
     assert times_asked(registry) == [1, 1, 1]

@@ -168,8 +168,8 @@ def test_a_fetch_that_falls_silent_says_what_was_fetched_and_what_is_kept(
     script.lines, script.end = LAYER, "silent"
     with pytest.raises(EngineError) as caught:
         built(engine, a_recipe(), tmp_path / "log")
-    assert f"podman was fetching {BASE}, and not a byte came for 0.3 s ({SILENCE_VARIABLE})" in str(caught.value)
-    assert "Run the same command again: of a fetch that ends early, Podman keeps" in str(caught.value)
+    assert f"podman was fetching {BASE}, and no data arrived for 0.3 s ({SILENCE_VARIABLE})" in str(caught.value)
+    assert "Run the same command again: if a fetch stops early, Podman keeps" in str(caught.value)
     assert str(caught.value) in (tmp_path / "log").read_text()
     assert caught.value.exit_code == 3
 

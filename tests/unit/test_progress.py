@@ -55,8 +55,8 @@ def test_a_name_with_a_newline_or_a_terminal_s_signs_stays_on_its_line() -> None
 
 def test_a_long_silence_shows_that_something_is_at_work() -> None:
     assert saying_text("STEP 7/12: RUN pip install", QUIET_SECONDS - 1) == "STEP 7/12: RUN pip install"
-    assert saying_text("STEP 7/12: RUN pip install", 42) == "(42 s without a word) STEP 7/12: RUN pip install"
-    assert saying_text("STEP 7/12: RUN pip install", 754.9) == "(12 min 34 s without a word) STEP 7/12: RUN pip install"
+    assert saying_text("STEP 7/12: RUN pip install", 42) == "(no output for 42 s) STEP 7/12: RUN pip install"
+    assert saying_text("STEP 7/12: RUN pip install", 754.9) == "(no output for 12 min 34 s) STEP 7/12: RUN pip install"
 
 
 def test_what_is_said_moves_on_a_terminal_alone_and_what_is_announced_stays_anywhere() -> None:
