@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+import time
 
 import msgspec
 from rich.console import Console
@@ -86,4 +87,7 @@ def test_builds_that_talk_at_once_leave_no_moving_line_behind() -> None:
     finally:
         sys.setswitchinterval(interval)
     progress.stop()
-    assert threading.active_count() == before  # each moving line has a thread
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:  # each moving line has a thread, told to end
+        time.sleep(0.01)
+    assert threading.active_count() == before
