@@ -52,9 +52,11 @@ enter() { # Debian 13, in its namespaces
         kill -0 "$inside" || die "unshare failed"
         sleep 0.05
     done
-    [[ -c /dev/net/tun ]] || { mkdir -p /dev/net; mknod /dev/net/tun c 10 200; }
+    local made=()
+    [[ -d /dev/net ]] || { mkdir /dev/net && made+=("rmdir /dev/net 2>/dev/null || true;"); }
+    [[ -c /dev/net/tun ]] || { mknod /dev/net/tun c 10 200 && made=("rm -f /dev/net/tun;" "${made[@]}"); }
     slirp4netns --configure --disable-host-loopback --mtu=1500 "$inside" tap0 >"$root.network.log" 2>&1 &
-    trap "kill $! $inside 2>/dev/null || true" EXIT
+    trap "kill $! $inside 2>/dev/null || true; ${made[*]}" EXIT
     wait "$inside"
 }
 

@@ -65,6 +65,8 @@ class KernelText(msgspec.Struct, frozen=True):
     lines: tuple[KernelLine, ...] = ()
     refused: str = ""
     """Why the log could not be read; empty: it was"""
+    is_late: bool = False
+    """Whether that is because the answer did not come in time: the next one may."""
 
     @property
     def text(self) -> str:
@@ -110,7 +112,11 @@ class FollowedLog:
                 os.lseek(self._descriptor, 0, os.SEEK_END)
         self._begun = time.monotonic()
         self._lines: tuple[KernelLine, ...] = ()
-        self._journal_refused: str | None = None
+        self._journal_refused = ""
+        """Why the last question was not answered; empty: it was, or there was none"""
+        self._has_answered = False
+        self._is_closed = False
+        """Whether the journal is not to be asked again"""
         self._asking: threading.Thread | None = None
         self._asked = self._begun
 
@@ -118,22 +124,23 @@ class FollowedLog:
         """What can be told without waiting: a journal is asked beside it, every `JOURNAL_SECONDS`."""
         if self._descriptor is not None:
             self._take()
-        elif self._journal_refused is None and time.monotonic() - self._asked >= JOURNAL_SECONDS and not self._is_asking:
+        elif not self._is_closed and time.monotonic() - self._asked >= JOURNAL_SECONDS and not self._is_asking:
             self._asked = time.monotonic()
             self._asking = threading.Thread(target=self._ask, daemon=True)
             self._asking.start()
-        return KernelText(self._lines, self._journal_refused or "")
+        return KernelText(self._lines, self._journal_refused)
 
     def read(self) -> KernelText:
-        """All until now. Never raises; a journal may take seconds."""
+        """All until now; where a journal does not answer this time, what it told before, and why. Never raises; a journal may
+        take seconds."""
         if self._descriptor is not None:
             self._take()
             return KernelText(self._lines)
         if self._asking is not None:
             self._asking.join()
-        if self._journal_refused is None:
+        if not self._is_closed:
             self._ask()
-        return KernelText(self._lines, self._journal_refused or "")
+        return KernelText(self._lines, self._journal_refused)
 
     def close(self) -> None:
         """Let go of the device."""
@@ -151,8 +158,13 @@ class FollowedLog:
 
     def _ask(self) -> None:
         told = _ask(self._journal, JOURNAL_LINES, self._refused)
+        self._journal_refused = told.refused
+        if told.refused:
+            # One that answered before may do so again: while a model loads, journalctl can take too long.
+            self._is_closed = not self._has_answered and not told.is_late
+            return
+        self._has_answered = True
         self._lines = tuple(line for line in told.lines if line.seconds >= self._begun)
-        self._journal_refused = told.refused or None
 
 
 def _open(device: str) -> tuple[int | None, str]:
@@ -171,7 +183,7 @@ def _ask(journal: Journal | None, lines: int, refused: str) -> KernelText:
         return KernelText(refused=refused)
     told = journal(lines)
     if told.refused:
-        return KernelText(refused=f"{refused}; {told.refused}")
+        return KernelText(refused=f"{refused}; {told.refused}", is_late=told.is_late)
     return KernelText(tuple(line for line in told.lines if _OURS.search(line.text))[-MOST_LINES:])
 
 

@@ -128,7 +128,7 @@ class Launcher:
         return launch
 
     def _warn_of_lost_gpu(self, engine: Engine, gpu: str | None) -> None:
-        """Say once, before the first launch on a GPU, that it does not answer any more. It is tried all the same: the kernel's log
+        """Say once, before the first launch on a GPU, that it may have stopped responding. It is tried all the same: the kernel's log
         says nothing of what was mended since."""
         if self._has_looked_at_gpu:
             return
@@ -137,7 +137,7 @@ class Launcher:
         if state_of(events, now_seconds=kernel_seconds()) in ("lost", "unresponsive"):
             worst = [event for event in events if event.is_of_whole_gpu]
             self.announce_once(
-                f"the GPU may not answer any more: the kernel said {worst[-1].text!r}. Launches on it may hang, or compute wrong "
+                f"the GPU may have stopped responding: the kernel said {worst[-1].text!r}. Launches on it may hang, or compute wrong "
                 "numbers: reboot first (docs/gpu-hang.md, `strixbench doctor`)"
             )
 

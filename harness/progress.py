@@ -96,7 +96,7 @@ def saying_text(saying: str, quiet_seconds: float) -> str:
     if quiet_seconds < QUIET_SECONDS:
         return saying
     minutes, seconds = divmod(int(quiet_seconds), 60)
-    return f"({f'{minutes} min ' if minutes else ''}{seconds} s without a word) {saying}"
+    return f"(no output for {f'{minutes} min ' if minutes else ''}{seconds} s) {saying}"
 
 
 def progress_text(launch: Launch) -> str:

@@ -86,7 +86,7 @@ def _judge_ended(
     if exit.ended_because == "gpu fault":
         lines = [line.strip() for line in kernel_log.splitlines() if line.strip()]
         # Without the line, the record still has it: an engine that died took it along.
-        told = next((event.text for event in gpu_events(KernelLine(0.0, line) for line in lines)), "its lines are not at hand")
+        told = next((event.text for event in gpu_events(KernelLine(0.0, line) for line in lines)), "its log lines were lost")
         said = f"after a fault of the GPU {where} stood still for {FAULT_SECONDS:.0f} s; killed. The kernel: {told}"
         return _fail(stage, "gpu fault", said, signature=signature)
     if exit.ended_because == "first pass":

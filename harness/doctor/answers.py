@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from harness.catalog import Catalog
+from harness.doctor.driver import mes_version
 from harness.doctor.throttle import Counters
 from harness.errors import CatalogError
 from harness.host_records import HostRecord
@@ -121,7 +122,7 @@ def _mes(known: Known) -> str:
 def _mes_version(host: HostRecord) -> int | None:
     rows = (row.partition("=") for card in host.cards for row in card.firmware)
     text = next((value for name, _, value in rows if name == "mes"), "")
-    return int(text, 16) if re.fullmatch(r"0x[0-9a-fA-F]{1,8}", text) else None
+    return mes_version(text)
 
 
 def _cold(known: Known) -> str:

@@ -102,11 +102,17 @@ def _loaded(facts: HostFacts) -> Finding:
 def _mes_version(facts: HostFacts) -> int | None:
     """Of the driver's own file, else of the debug table."""
     for card in facts.cards:
-        match = re.fullmatch(r"(?:0x)?([0-9a-fA-F]{1,8})", (card.mes.text or "").strip())
-        if match and int(match[1], 16):
-            return int(match[1], 16) & 0xFFF
-    match = re.search(r"^MES feature version: \d+, firmware version: 0x([0-9a-fA-F]+)", facts.debug_firmware.text or "", re.M)
-    return int(match[1], 16) & 0xFFF if match else None
+        if (version := mes_version(card.mes.text or "")) is not None:
+            return version
+    match = re.search(r"^MES feature version: \d+, firmware version: (0x[0-9a-fA-F]+)", facts.debug_firmware.text or "", re.M)
+    return mes_version(match[1]) if match else None
+
+
+def mes_version(text: str) -> int | None:
+    """The version in what the driver says of its MES, ``0x00000083``: the low 12 bits, as the driver itself takes it
+    (AMDGPU_MES_VERSION_MASK). ``None``: none is loaded, or it is no number."""
+    match = re.fullmatch(r"(?:0x)?([0-9a-fA-F]{1,8})", text.strip())
+    return int(match[1], 16) & 0xFFF or None if match else None
 
 
 def _installed(facts: HostFacts) -> Finding:

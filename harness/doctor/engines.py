@@ -71,7 +71,7 @@ def _engine(engine: EngineFacts, facts: HostFacts) -> Finding:
 def _open_command(refusal: Refusal) -> str:
     """How this user gets to a socket that refuses, or goes without it."""
     if refusal.group is not None and refusal.is_member:
-        return f"# log in again: the group {refusal.group} has you by now, but not in this login"
+        return f"# log in again: you are in the group {refusal.group}, but this login is older than that"
     if refusal.group is not None:
         return f"sudo usermod -aG {refusal.group} $USER  # the group is as good as root; then log in again"
     return f"unset {refusal.named_by}" if refusal.named_by else f"ls -l {refusal.path}  # only its owner may open it"

@@ -73,14 +73,16 @@ def check_hangs(facts: HostFacts) -> tuple[Finding, ...]:
     if state == "untouched":
         return (HANG.says("GPU hangs", "ok", "the kernel's log tells of no hang and no fault of the GPU since boot"),)
     last = _last(events, _TELLING[state])
-    found = f"{_SAID[state]}, {_ago(facts.up_seconds - last.seconds)} ago: {last.text[:_MOST_TEXT_CHARACTERS]}"
+    found = f"{_SAID[state]}, {_ago(facts.up_seconds - last.seconds)} ago"
+    # Not in what was found, which the public report has too: such a line may name a user's process.
+    said = f"the kernel said: {last.text[:_MOST_TEXT_CHARACTERS]}. "
     if state in ("lost", "unresponsive"):
         return (
             HANG.says(
                 "GPU hangs",
                 "problem",
                 found,
-                why="nothing will run on it, or what runs will be wrong, until the next boot. Where the reboot hangs, or the GPU is "
+                why=f"{said}nothing will run on it, or what runs will be wrong, until the next boot. Where the reboot hangs, or the GPU is "
                 f"not there afterwards, switch the machine off and on again. Before you go on: {_BEFORE}",
                 fix="sudo systemctl reboot",
                 source=_RESET_SOURCE if state == "lost" else _HANG_SOURCE,
@@ -92,7 +94,7 @@ def check_hangs(facts: HostFacts) -> tuple[Finding, ...]:
                 "GPU hangs",
                 "warning",
                 found,
-                why="a new process may use it; what ran during the reset is lost, and times and outputs since then are suspect: "
+                why=f"{said}a new process may use it; what ran during the reset is lost, and times and outputs since then are suspect: "
                 f"reboot before a measurement that counts. {_BEFORE}",
                 fix="sudo systemctl reboot",
                 source=_WEDGED_SOURCE,
@@ -103,7 +105,7 @@ def check_hangs(facts: HostFacts) -> tuple[Finding, ...]:
             "GPU hangs",
             "warning",
             found,
-            why=f"it was not reset: a new process may use the GPU. Where it comes again: {_BEFORE}",
+            why=f"{said}it was not reset: a new process may use the GPU. Where it comes again: {_BEFORE}",
             source=_HANG_SOURCE,
         ),
     )

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from harness.engines.base import Storage
-from harness.engines.find import EngineName, Refusal, find_engine, find_refusal
+from harness.engines.find import EngineName, Refusal, find_engine, find_refusal, named_socket
+from harness.engines.libpod import INFO
 from harness.engines.storage import docker_storage, podman_storage
 from harness.errors import EngineError
 
@@ -79,7 +80,7 @@ def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
             found = find_engine("podman", environment=environment)
         except EngineError:
             return None
-        return _over_socket("podman", str(found.socket))
+        return _podman_over_socket(str(found.socket))
     try:
         done = subprocess.run(
             ("podman", "info", "--format", "json"),
@@ -100,7 +101,7 @@ def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
 
 
 def podman_facts(answer: str) -> EngineFacts:
-    """What `podman info --format json` printed."""
+    """What `podman info --format json` printed, or Podman's own interface answered to `INFO`."""
     try:
         told = json.loads(answer)
         host, controllers = told["host"], told["host"].get("cgroupControllers")
@@ -140,15 +141,15 @@ def _ask_docker(environment: Mapping[str, str]) -> EngineFacts | None:
 
 def _silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
     """A Docker that is installed and cannot be reached, with the reason; ``None`` where there is none."""
-    named = environment.get("DOCKER_HOST", "")
-    if named and not named.startswith("unix://"):
+    named = named_socket("docker", environment)
+    if named == "":
         return EngineFacts(name="docker", error="DOCKER_HOST names no Unix socket, and strixbench uses nothing else")
     refusal = find_refusal("docker", environment=environment)
     if refusal is not None:
         return _refused(refusal)
-    path = named.removeprefix("unix://") or "/var/run/docker.sock"
+    path = named or "/var/run/docker.sock"
     if os.path.exists(path):
-        return EngineFacts(name="docker", error=f"nobody listens on {path}")
+        return EngineFacts(name="docker", error=f"nothing listens on {path}")
     return EngineFacts(name="docker", error="its daemon does not run") if shutil.which("dockerd") else None
 
 
@@ -157,19 +158,38 @@ def _refused(refusal: Refusal) -> EngineFacts:
     return EngineFacts(name=refusal.engine, error=f"permission denied on {refusal.path}{named}", refusal=refusal)
 
 
-def _over_socket(name: EngineName, path: str) -> EngineFacts:
-    connection = _UnixConnection(path)
+def _podman_over_socket(path: str) -> EngineFacts:
+    """What a Podman without its program says. Docker's interface tells its version, with which its own is asked for the rest."""
+    facts = _over_socket("podman", path)
+    if facts.error is not None or facts.version is None:
+        return facts
     try:
-        connection.request("GET", "/info", headers={"Host": "engine"})
-        answer = connection.getresponse()
-        told = json.loads(answer.read(_MOST_ANSWER_BYTES))
+        status, said = _get(path, INFO.format(version=facts.version))
+    except (OSError, http.client.HTTPException) as error:
+        return EngineFacts(name="podman", error=f"no answer on {path}: {error}")
+    return podman_facts(said.decode(errors="replace")) if status == 200 else facts
+
+
+def _over_socket(name: EngineName, path: str) -> EngineFacts:
+    try:
+        status, said = _get(path, "/info")
+        told = json.loads(said)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return EngineFacts(name=name, error=f"no answer on {path}: {error}")
+    if status != 200 or not isinstance(told, dict):
+        return EngineFacts(name=name, error=f"answered {status} on {path}")
+    return docker_facts(name, told)
+
+
+def _get(path: str, address: str) -> tuple[int, bytes]:
+    """The status of an answer on a Unix socket, and the answer. Raises `OSError` and `http.client.HTTPException`."""
+    connection = _UnixConnection(path)
+    try:
+        connection.request("GET", address, headers={"Host": "engine"})
+        answer = connection.getresponse()
+        return answer.status, answer.read(_MOST_ANSWER_BYTES)
     finally:
         connection.close()
-    if answer.status != 200 or not isinstance(told, dict):
-        return EngineFacts(name=name, error=f"answered {answer.status} on {path}")
-    return docker_facts(name, told)
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -279,6 +279,14 @@ def tail_of(path: Path, characters: int = 8_000) -> str:
         return ""
 
 
+def still_held_text(what: str, why: str) -> str:
+    """What is to be said of a launch that was killed and is not gone."""
+    return (
+        f"{what} was killed and is not gone: {why}. After a hang of the GPU the kernel may hold a process until the next boot: "
+        "reboot before you launch again"
+    )
+
+
 def shell_wrapped(argv: Sequence[str], log: str) -> tuple[str, ...]:
     """The argv under a shell that stays its parent and keeps its output.
 

@@ -37,6 +37,7 @@ from harness.engines.base import (
     StoredImage,
     never,
     owner_is_gone,
+    still_held_text,
     tail_of,
 )
 from harness.engines.build_stream import build_image
@@ -78,6 +79,8 @@ class ContainerEngine:
         self._connection: docker.DockerClient | None = None
         self._stats_connection: docker.DockerClient | None = None
         self._url = ""
+        self._no_service: dict[str, str] = {}
+        """Why a socket's runs cannot be started by a service of ours, by the socket's path"""
         socket = self._connect(found.socket)
         try:
             with self._explained("introducing itself"):
@@ -189,7 +192,7 @@ class ContainerEngine:
     def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
         remark = self._with_our_groups(run)
         ended = self._run(run, timeout_seconds, give_up)
-        return msgspec.structs.replace(ended, remark=remark) if remark else ended
+        return _with_remark(ended, remark)
 
     def _run(self, run: Run, timeout_seconds: float, give_up: GiveUp) -> ExitRecord:
         # Podman would make a missing folder, as root, where Docker refuses.
@@ -205,14 +208,19 @@ class ContainerEngine:
         except KeyboardInterrupt:
             self._remove_soon(run.name)
             raise
+        left = ""
         try:
-            return self._run_to_its_end(container, run, timeout_seconds, give_up=give_up)
+            ended = self._run_to_its_end(container, run, timeout_seconds, give_up=give_up)
         except docker.errors.APIError as error:
-            return ExitRecord(started=False, message=f"{self._name} could not run it: {error.explanation}")
+            ended = ExitRecord(started=False, message=f"{self._name} could not run it: {error.explanation}")
         except _REFUSALS as error:
             raise EngineError(f"{self._name} stopped answering: {error}") from error
         finally:
-            self._remove(container)
+            try:
+                self._remove(container)
+            except EngineError as error:  # what became of the launch is worth more; the next start sweeps
+                left = str(error)
+        return _with_remark(ended, left)
 
     def memory_stats(self, name: str) -> Mapping[str, int]:
         with self._explained("telling a container's memory"):
@@ -242,12 +250,16 @@ class ContainerEngine:
         return swept
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._disconnect()
         if self._stats_connection is not None:
             self._stats_connection.close()
             self._stats_connection = None
+
+    def _disconnect(self) -> None:
+        """Close the connection, and end the service that is ours."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         if self._service is not None:
             self._service.stop()
             self._service = None
@@ -269,7 +281,7 @@ class ContainerEngine:
             self._url = f"unix://{path}"
             self._connection = docker.DockerClient(base_url=self._url, timeout=CALL_TIMEOUT_SECONDS)
         except _REFUSALS as error:
-            self.close()
+            self._disconnect()
             raise EngineError(f"{self._name} does not answer on {path}: {error}") from error
         return path
 
@@ -285,19 +297,22 @@ class ContainerEngine:
         with self._explained("looking whose its socket is"):
             if self._service is not None or not has_foreign_groups(run, socket):
                 return ""
-        theirs, self._connection = self._connection, None
-        try:
-            self._connect(None)
-            self._inspect_image(run.image)
-        except (EngineError, *_REFUSALS) as error:
-            self.close()
-            self._url, self._connection = f"unix://{socket}", theirs
-            return foreign_groups_text(socket, str(error))
-        for old in (theirs, self._stats_connection):
-            if old is not None:
-                old.close()
-        self._stats_connection = None
-        return ""
+        # One that could not start a minute ago takes a minute to fail again, before each launch.
+        if socket not in self._no_service:
+            theirs, self._connection = self._connection, None
+            try:
+                self._connect(None)
+                self._inspect_image(run.image)
+            except (EngineError, *_REFUSALS) as error:
+                self._disconnect()
+                self._url, self._connection = f"unix://{socket}", theirs
+                self._no_service[socket] = str(error)
+            else:
+                # The one for a container's memory stays: another thread may be using it, and theirs sees the same containers.
+                if theirs is not None:
+                    theirs.close()
+                return ""
+        return foreign_groups_text(socket, self._no_service[socket])
 
     def _inspect_image(self, reference: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.api.inspect_image(reference)  # type: ignore[no-untyped-call]  # stub lacks it
@@ -370,11 +385,7 @@ class ContainerEngine:
             begun = time.monotonic()
             said, ended_because = _read_to_end(stream, timeout_seconds, give_up)
             run_seconds = time.monotonic() - begun
-        if ended_because is not None:
-            # It may end between the question and the shot.
-            with contextlib.suppress(docker.errors.APIError):
-                api.kill(container, signal="SIGKILL")
-        state = self._ended_state(container)
+        state, remark = (self._ended_state(container), "") if ended_because is None else self._killed_state(container)
         _keep_first_words(run.exchange / LOG, said)
         return ExitRecord(
             started=True,
@@ -383,17 +394,29 @@ class ContainerEngine:
             ended_because=ended_because,
             out_of_memory=bool(state.get("OOMKilled")),
             run_seconds=run_seconds,
+            remark=remark,
         )
 
+    def _killed_state(self, container: str) -> tuple[dict[str, Any], str]:
+        """Kill a container; returns its state, and what is to be said where it does not end."""
+        # It may end between the question and the shot. Podman answers when it has ended (KillContainer in
+        # pkg/api/handlers/compat/containers.go), so not in time where the kernel holds its process.
+        with contextlib.suppress(*_REFUSALS):
+            self._client.api.kill(container, signal="SIGKILL")
+        try:
+            return self._ended_state(container), ""
+        except (EngineError, *_REFUSALS) as error:
+            return {}, still_held_text("the container", str(error))
+
     def _ended_state(self, container: str) -> dict[str, Any]:
-        """The state of a container whose output has ended; the engine may need a moment to notice."""
+        """The state of a container whose output has ended, or that was killed; the engine may need a moment to notice."""
         deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
         while True:
             state: dict[str, Any] = self._client.api.inspect_container(container)["State"]
             if not state["Running"] and state["Status"] not in ("running", "stopping"):
                 return state
             if time.monotonic() > deadline:
-                raise EngineError(f"{self._name} does not see container {container[:12]} end, though its output has")
+                raise EngineError(f"{self._name} did not see container {container[:12]} end within {CALL_TIMEOUT_SECONDS} s")
             time.sleep(0.01)
 
     def _labelled_containers(self) -> list[dict[str, Any]]:
@@ -428,6 +451,11 @@ class ContainerEngine:
             yield
         except (*_REFUSALS, OSError) as error:
             raise EngineError(f"{self._name} failed at {doing}: {error}") from error
+
+
+def _with_remark(ended: ExitRecord, remark: str) -> ExitRecord:
+    """The record with one remark more; an empty one is none."""
+    return msgspec.structs.replace(ended, remark="; ".join(text for text in (ended.remark, remark) if text))
 
 
 def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -162,7 +162,7 @@ def _layers(fetched: Fetched) -> str:
         return f"{counted(come, 'layer')} done"
     if come == len(layers):
         return f"unpacking, {sum(layer.state == 'done' for layer in layers)} of {counted(come, 'layer')} done"
-    retrying = ", a broken connection is made anew" if any(layer.state == "retrying" for layer in layers) else ""
+    retrying = ", reconnecting" if any(layer.state == "retrying" for layer in layers) else ""
     return f"{come} of {counted(len(layers), 'layer')} done{retrying}"
 
 
@@ -191,8 +191,8 @@ def large_layer_text(name: str, size_bytes: int, *, engine: EngineName, silence_
 
 
 KEPT: dict[EngineName, str] = {
-    "podman": "of a fetch that ends early, Podman keeps the finished layers below the first unfinished one, and begins that one anew",
-    "docker": "of a fetch that ends early, Docker may keep nothing, and begins the whole image anew",
+    "podman": "if a fetch stops early, Podman keeps the finished layers below the first unfinished one and fetches that one again",
+    "docker": "if a fetch stops early, Docker may keep nothing and fetches the whole image again",
 }
 """What each engine keeps. Podman 4.3.1, seen: a finished layer is in the store once all below it are; a partial one is dropped
 (https://github.com/containers/podman/issues/14616), also where a connection is cut, after which newer ones reconnect

@@ -18,7 +18,7 @@ from harness.errors import EngineError
 EngineName = Literal["podman", "docker"]
 
 Answer = Literal["listens", "refused", "absent"]
-"""Of a socket: ``refused`` where this user may not open it, ``absent`` where nobody listens."""
+"""Of a socket: ``refused`` where this user may not open it, ``absent`` where nothing listens."""
 
 _INSTALL_PODMAN = "install it (`apt install podman`, `dnf install podman`)"
 _START_DOCKER = "its daemon does not listen on DOCKER_HOST, $XDG_RUNTIME_DIR/docker.sock or /var/run/docker.sock"
@@ -68,7 +68,7 @@ def find_engine(
     """The engine of a preference: ``podman``, ``docker``, or ``auto`` (Podman first: it needs no daemon and no root).
 
     A socket that ``CONTAINER_HOST`` or ``DOCKER_HOST`` names and that refuses is an error: who names one wants that one. One
-    that nobody listens on is passed over with a remark. ``knock`` stands for `answer_of` in tests. Raises `EngineError`
+    that nothing listens on is passed over with a remark. ``knock`` stands for `answer_of` in tests. Raises `EngineError`
     saying what is missing and how to get it.
     """
     variables = os.environ if environment is None else environment
@@ -82,7 +82,7 @@ def find_engine(
     for search in searches:
         if search.refusal is not None:
             raise EngineError(refusal_text(search.refusal))
-    unusable = [_passed_over(name, variables) for name in _names(preference) if _named(name, variables) == ""]
+    unusable = [_passed_over(name, variables) for name in _names(preference) if named_socket(name, variables) == ""]
     raise EngineError("; ".join((_ADVICE[preference], *unusable)))
 
 
@@ -96,7 +96,7 @@ def refusal_text(refusal: Refusal) -> str:
     named = f", which {refusal.named_by} names" if refusal.named_by else ""
     what = f"permission denied on {refusal.path}{named}: "
     if refusal.group is not None and refusal.is_member:
-        return f"{what}the group {refusal.group} has you by now, but not in this login: log in again"
+        return f"{what}you are in the group {refusal.group}, but this login is older than that: log in again"
     if refusal.group is not None:
         return f"{what}it belongs to the group {refusal.group}: {membership_command(refusal.group)}"
     whose = f"only {refusal.owner} may open it" if refusal.owner else "its folder is closed to you"
@@ -109,7 +109,17 @@ def refusal_text(refusal: Refusal) -> str:
 
 def membership_command(group: str) -> str:
     """How this user comes into a group that opens an engine's socket."""
-    return f"`sudo usermod -aG {group} $USER` (whoever may open it can become root), then log in again"
+    return f"`sudo usermod -aG {group} $USER` (anyone who can open it can become root), then log in again"
+
+
+def named_socket(name: EngineName, variables: Mapping[str, str]) -> str | None:
+    """What the engine's variable names: a path where it names a socket, empty where it names something else; ``None``:
+    it is not set."""
+    text = variables.get(_VARIABLES[name], "")
+    if not text:
+        return None
+    path = text.removeprefix("unix://").removeprefix("unix:")
+    return path if path.startswith("/") else ""
 
 
 def is_rootless() -> bool:
@@ -118,7 +128,7 @@ def is_rootless() -> bool:
 
 
 def answer_of(path: str) -> Answer:
-    """What a Unix socket does: one that was left behind by a dead process refuses no user, and nobody listens on it."""
+    """What a Unix socket does: one that was left behind by a dead process refuses no user, and nothing listens on it."""
     import socket as sockets
 
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
@@ -146,7 +156,7 @@ def _find_podman(variables: Mapping[str, str], knock: Callable[[str], Answer]) -
     search = _look("podman", (usual,), variables, knock)
     if search.found is not None or (search.refusal is not None and search.refusal.named_by) or not shutil.which("podman"):
         return search
-    named = _named("podman", variables)
+    named = named_socket("podman", variables)
     return _Search(Found("podman", None, _other_used("podman", variables) if named not in (None, usual) else ""))
 
 
@@ -163,7 +173,7 @@ _SEARCH: dict[EngineName, Callable[[Mapping[str, str], Callable[[str], Answer]],
 
 def _look(name: EngineName, usual: tuple[str, ...], variables: Mapping[str, str], knock: Callable[[str], Answer]) -> _Search:
     """The first socket that listens, the one that a variable names first; with it what refused before."""
-    named, refusal = _named(name, variables), None
+    named, refusal = named_socket(name, variables), None
     for path in (named, *usual):
         if not path:
             continue
@@ -178,25 +188,19 @@ def _look(name: EngineName, usual: tuple[str, ...], variables: Mapping[str, str]
     return _Search(refusal=refusal)
 
 
-def _named(name: EngineName, variables: Mapping[str, str]) -> str | None:
-    """What the engine's variable names: a path where it names a socket, empty where it names something else; ``None``:
-    it is not set."""
-    text = variables.get(_VARIABLES[name], "")
-    if not text:
-        return None
-    path = text.removeprefix("unix://").removeprefix("unix:")
-    return path if path.startswith("/") else ""
-
-
 def _passed_over(name: EngineName, variables: Mapping[str, str]) -> str:
     """Why what a variable names is not used."""
     variable = _VARIABLES[name]
-    why = "nobody listens there" if _named(name, variables) else "strixbench talks to Unix sockets alone"
-    return f"{variable} is {variables[variable]}, and {why}"
+    if named_socket(name, variables):
+        return f"{variable} is {variables[variable]}, and nothing listens there"
+    # Of an address no more than this: a user, a host or a password may be in it, and a record may be published.
+    scheme, is_address, _ = variables[variable].partition("://")
+    what = f"is {scheme}://..." if is_address and scheme.isalnum() else "names no address that is known"
+    return f"{variable} {what}, and strixbench talks only to Unix sockets"
 
 
 def _other_used(name: EngineName, variables: Mapping[str, str]) -> str:
-    return f"{_passed_over(name, variables)}: another {name.capitalize()} of this host is used"
+    return f"{_passed_over(name, variables)}; using this host's other {name.capitalize()}"
 
 
 def _refusal(name: EngineName, path: str, named_by: str) -> Refusal:

@@ -32,9 +32,10 @@ def read_kernel_journal(lines: int) -> KernelText:
         )
     except FileNotFoundError:
         return KernelText(refused="there is no journalctl")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        why = "does not answer" if isinstance(error, subprocess.TimeoutExpired) else f"does not start ({error.strerror})"
-        return KernelText(refused=f"`journalctl -k` {why}")
+    except subprocess.TimeoutExpired:
+        return KernelText(refused="`journalctl -k` does not answer", is_late=True)
+    except OSError as error:
+        return KernelText(refused=f"`journalctl -k` does not start ({error.strerror})")
     found = tuple(line for row in done.stdout.splitlines() if (line := _line(row)) is not None)
     if not found:  # a boot leaves hundreds of lines: none is a journal that is closed, or one without the kernel's log
         said = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from harness import places
@@ -35,6 +35,7 @@ from harness.engines.base import (
     owner,
     owner_is_gone,
     shell_wrapped,
+    still_held_text,
     tail_of,
     without_tokens,
 )
@@ -49,6 +50,9 @@ COMPLETE = "strixbench.json"
 """Written last: an environment without it was never finished."""
 
 STEP_TIMEOUT_SECONDS = 3600.0
+
+KILLED_SECONDS = 30.0
+"""For the death of what was killed."""
 
 OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
 NAME_VARIABLE = "IO_STRIXBENCH_NAME"
@@ -90,8 +94,8 @@ class Local:
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         removed = []
-        for complete in (places.cache() / "environments").glob(f"*/{COMPLETE}"):
-            if _recipe_in(complete) not in keep and complete.parent.name.rpartition("-")[0] in names:
+        for complete, recipe in _environments():
+            if recipe not in keep and complete.parent.name.rpartition("-")[0] in names:
                 remove_tree(complete.parent)
                 removed.append(complete.parent.name)
         return tuple(removed)
@@ -101,19 +105,25 @@ class Local:
         return 0
 
     def list_built(self) -> tuple[StoredImage, ...]:
-        return tuple(
-            StoredImage(
-                id=f"recipe:{recipe}",
-                image=complete.parent.name.rpartition("-")[0],
-                name=complete.parent.name.rpartition("-")[0],
-                recipe=recipe,
-                tag=complete.parent.name,
-                size_bytes=folder_bytes(complete.parent),
-                created=utc_text(complete.stat().st_mtime),
-            )
-            for complete in sorted((places.cache() / "environments").glob(f"*/{COMPLETE}"))
-            if (recipe := _recipe_in(complete)) is not None
-        )
+        found = []
+        for complete, recipe in _environments():
+            if recipe is None:
+                continue
+            folder = complete.parent
+            name = folder.name.rpartition("-")[0]
+            with contextlib.suppress(OSError):  # it was removed while we looked
+                found.append(
+                    StoredImage(
+                        id=f"recipe:{recipe}",
+                        image=name,
+                        name=name,
+                        recipe=recipe,
+                        tag=folder.name,
+                        size_bytes=folder_bytes(folder),
+                        created=utc_text(complete.stat().st_mtime),
+                    )
+                )
+        return tuple(found)
 
     def storage(self) -> Storage:
         """The folder that there is already of the path to the environments: it is made at the first build."""
@@ -147,12 +157,20 @@ class Local:
             ended = _wait(process, begun + timeout_seconds, give_up)
             seconds = time.monotonic() - begun
         finally:
-            _kill_session(process)
+            is_gone = _kill_session(process)
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
         if isinstance(ended, str):
             timed_out = ended in TIME_IS_UP
+            remark = (
+                "" if is_gone else still_held_text(f"process {process.pid}", f"it did not end within {KILLED_SECONDS:.0f} s")
+            )
             return ExitRecord(
-                started=True, timed_out=timed_out, code=128 + signal.SIGKILL, run_seconds=seconds, ended_because=ended
+                started=True,
+                timed_out=timed_out,
+                code=128 + signal.SIGKILL,
+                run_seconds=seconds,
+                ended_because=ended,
+                remark=remark,
             )
         return ExitRecord(started=True, code=128 - ended if ended < 0 else ended, run_seconds=seconds)
 
@@ -174,10 +192,24 @@ class Local:
         """Nothing was started."""
 
 
-def _recipe_in(complete: Path) -> str | None:
-    """The hash of the recipe of a finished environment; ``None``: of none that we could know."""
+def _environments() -> Iterator[tuple[Path, str | None]]:
+    """The `COMPLETE` of each finished environment with the hash of its recipe; ``None``: of none that we could know. One that cannot
+    be read, or was removed while we looked, is left out."""
+    for complete in sorted((places.cache() / "environments").glob(f"*/{COMPLETE}")):
+        try:
+            text = complete.read_text()
+        except OSError:
+            continue
+        except ValueError:  # not UTF-8
+            yield complete, None
+            continue
+        yield complete, _recipe_in(text)
+
+
+def _recipe_in(text: str) -> str | None:
+    """The hash in the text of a `COMPLETE`."""
     try:
-        return str(json.loads(complete.read_text())["recipe"])
+        return str(json.loads(text)["recipe"])
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -301,11 +333,15 @@ def _kill_marked(variable: str, is_meant: Callable[[str], bool]) -> int:
     return killed
 
 
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
-    """Kill all that a process started, and wait for it. SIGKILL: a hung HIP process ignores SIGTERM."""
+def _kill_session(process: subprocess.Popen[bytes]) -> bool:
+    """Kill all that a process started, and wait for it; returns whether it is gone. SIGKILL: a hung HIP process ignores SIGTERM."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
+    try:
+        process.wait(timeout=KILLED_SECONDS)
+    except subprocess.TimeoutExpired:  # in the kernel, which does not let go of it
+        return False
+    return True
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 from harness.engines.base import KEEP_GROUPS, Run, tail_of, without_tokens
+from harness.engines.find import answer_of
 from harness.errors import EngineError
 
 SERVICE_START_TIMEOUT_SECONDS = 60.0
@@ -44,7 +44,7 @@ class PodmanService:
             self._folder.cleanup()
             raise EngineError(f"`podman system service` cannot be started: {error.strerror}") from error
         deadline = time.monotonic() + SERVICE_START_TIMEOUT_SECONDS
-        while not listens(self.socket):
+        while answer_of(self.socket) != "listens":  # its file is there a moment before that
             if self.has_ended or time.monotonic() > deadline:
                 said = tail_of(log, 500).strip()
                 self.stop()
@@ -85,14 +85,3 @@ def foreign_groups_text(socket: str, why: str) -> str:
         f"nodes; one of our own cannot be used: {why}. If the GPU cannot be opened, a new boot gives the service your groups, or "
         "`sudo systemctl restart user@$UID`, which ends your sessions"
     )
-
-
-def listens(path: str) -> bool:
-    """Whether somebody takes connections on a socket: its file is there a moment before that."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-    return True

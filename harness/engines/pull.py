@@ -102,8 +102,8 @@ class Pull:
 
     def _silence(self) -> str:
         return (
-            f"{self._engine} was fetching {self._base}, and not a byte came for {self._silence_text}: the line to the registry "
-            f"is dead, or the registry is. {self._again()}"
+            f"{self._engine} was fetching {self._base}, and no data arrived for {self._silence_text}: the connection or the "
+            f"registry is down. {self._again()}"
         )
 
     def _again(self) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ import typer
 
 from harness import catalog, places
 from harness.controls import one_line
-from harness.errors import NothingMeasuredError, UsageError
+from harness.errors import HostError, NothingMeasuredError, UsageError
 
 if TYPE_CHECKING:
     from harness.campaign import Campaign
@@ -233,6 +234,27 @@ def end_with(*campaigns: Campaign, failed: bool | None = None) -> None:
         raise NothingMeasuredError("nothing was launched")
     if any(launch.verdict.status != "pass" for launch in launches) if failed is None else failed:
         raise typer.Exit(1)
+
+
+class Refusals:
+    """Keeps an engine that refuses from stopping the others, and says at once what it refused."""
+
+    def __init__(self) -> None:
+        self.happened = False
+
+    @contextmanager
+    def told(self, engine: str) -> Iterator[None]:
+        """What is done within may fail with a `HostError`, which ends no more than that."""
+        try:
+            yield
+        except HostError as error:
+            self.happened = True
+            talk(f"{engine}: {error}")
+
+    def end(self) -> None:
+        """End the verb with the exit code of the environment where an engine refused."""
+        if self.happened:
+            raise typer.Exit(HostError.exit_code)
 
 
 def print_json(value: Any) -> None:

@@ -12,7 +12,7 @@ from harness.errors import EngineError, UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
-    from harness.engines.base import Engine, Recipe
+    from harness.engines.base import Engine, Recipe, StoredImage
 
 
 @base.app.command("images")
@@ -27,7 +27,8 @@ def show_images(
     catalogs: base.Catalogs = None,
     as_json: base.AsJson = False,
 ) -> None:
-    """Show the images that are built here, with their sizes and last use, or make room."""
+    """Show the images that are built here, with their sizes and last use, or make room. An engine that refuses stops no other
+    and ends with exit 3."""
     from harness.built_images import current_recipes
     from harness.inputs import parse_engine
     from harness.leftovers import campaign_lock
@@ -35,14 +36,19 @@ def show_images(
     preference = parse_engine(engine)
     current = current_recipes(catalog.load_catalog(catalogs or ()))
     opened = _open_all(("podman", "docker", "local") if preference == "auto" else (preference,))
+    refusals = base.Refusals()
     try:
         if prune or remove:
             with campaign_lock():  # none is taken from under a launch or a build
-                _make_room(opened, current, prune=prune, names=remove or ())
-        _show(opened, current, as_json=as_json)
+                if remove:
+                    _remove(opened, set(remove), refusals)
+                if prune:
+                    _prune(opened, current, refusals)
+        _show(opened, current, refusals, as_json=as_json)
     finally:
         for each in opened:
             each.close()
+    refusals.end()
 
 
 def _open_all(names: Sequence[str]) -> list[Engine]:
@@ -54,33 +60,38 @@ def _open_all(names: Sequence[str]) -> list[Engine]:
         except EngineError as error:
             if len(names) == 1:
                 raise
-            base.talk(f"{name} was not asked: {error}")
+            base.talk(f"skipped {name}: {error}")
     return opened
 
 
-def _make_room(opened: Sequence[Engine], current: Sequence[Recipe], *, prune: bool, names: Sequence[str]) -> None:
-    """Remove what is asked for and say what that freed. Raises `UsageError` for a name that no engine has."""
-    from harness.built_images import prune_engine, remove_images, removed_text
+def _remove(opened: Sequence[Engine], names: set[str], refusals: base.Refusals) -> None:
+    """Remove images by their names and say what that freed. Raises `UsageError` for a name that no engine has."""
+    from harness.built_images import remove_images, removed_text
 
-    if names:
-        found = {
-            engine: [image for image in engine.list_built() if {image.image, image.name} & set(names)] for engine in opened
-        }
-        there = {name for images in found.values() for image in images for name in (image.image, image.name)}
-        if missing := sorted(set(names) - there):
-            raise UsageError(f"no built image is called {' or '.join(missing)}: `strixbench images` shows all")
-        for engine, images in found.items():
-            if images:
+    found: dict[Engine, list[StoredImage]] = {}
+    for engine in opened:
+        with refusals.told(engine.record.name):
+            found[engine] = [image for image in engine.list_built() if {image.image, image.name} & names]
+    there = {name for images in found.values() for image in images for name in (image.image, image.name)}
+    missing = sorted(names - there)
+    if missing and not refusals.happened:
+        raise UsageError(f"no built image is called {' or '.join(missing)}: `strixbench images` shows all")
+    for engine, images in found.items():
+        if images:
+            with refusals.told(engine.record.name):
                 base.talk(removed_text(remove_images(engine, {image.name for image in images})))
-    if prune:
-        for engine in opened:
-            try:
-                base.talk(removed_text(prune_engine(engine, current)))
-            except EngineError as error:
-                base.talk(f"{engine.record.name}: {error}")
 
 
-def _show(opened: Sequence[Engine], current: Sequence[Recipe], *, as_json: bool) -> None:
+def _prune(opened: Sequence[Engine], current: Sequence[Recipe], refusals: base.Refusals) -> None:
+    """Remove what no recipe of the catalog builds any more, and say what that freed."""
+    from harness.built_images import prune_engine, removed_text
+
+    for engine in opened:
+        with refusals.told(engine.record.name):
+            base.talk(removed_text(prune_engine(engine, current)))
+
+
+def _show(opened: Sequence[Engine], current: Sequence[Recipe], refusals: base.Refusals, *, as_json: bool) -> None:
     """The images of these engines, to stdout; an engine that does not answer is named."""
     from harness.built_images import built_rows, last_uses
     from harness.store import store_exists
@@ -90,10 +101,8 @@ def _show(opened: Sequence[Engine], current: Sequence[Recipe], *, as_json: bool)
     used = last_uses(base.open_store().launches()) if store_exists(places.store_url()) else {}
     rows = []
     for engine in opened:
-        try:
+        with refusals.told(engine.record.name):
             rows += built_rows(engine.record.name, engine.list_built(), current, used)
-        except EngineError as error:
-            base.talk(f"{engine.record.name}: {error}")
     if as_json:
         base.print_json([row.data for row in rows])
     elif rows:

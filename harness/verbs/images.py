@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +16,7 @@ from harness.errors import EngineError, HostError, PackageIndexError, UsageError
 from harness.verbs import base
 
 if TYPE_CHECKING:
-    from harness.engines.base import Engine
+    from harness.engines.base import Engine, Recipe
 
 
 @base.app.command("list")
@@ -92,17 +92,19 @@ def build_images(
     chosen, without_day = _with_days(chosen, anew=plan or again)
     if without_day and not chosen:
         raise next(iter(without_day.values()))
-    if plan:
-        outcome = [_pins(image) for image in chosen]
-    else:
-        outcome = _built(known, chosen, preference, again=again, jobs=jobs, prune=prune)
+    removes = prune and not plan
+    current = _current(known, chosen) if removes else ()  # a row that has none is refused at once
+    outcome = [_pins(image) for image in chosen] if plan else _built(known, chosen, preference, again=again, jobs=jobs)
     outcome += [{"image": name, "error": str(error)} for name, error in without_day.items()]
     if as_json:
         base.print_json(outcome)
     else:
         for row in outcome:
             typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
-    if any(row.get("cause") == "engine" for row in outcome):
+    refusals = base.Refusals()
+    if removes:
+        _prune({engine_name(image, preference) for image in chosen}, current, refusals)
+    if refusals.happened or any(row.get("cause") == "engine" for row in outcome):
         raise typer.Exit(HostError.exit_code)
     if any("error" in row for row in outcome):
         raise typer.Exit(1)
@@ -121,25 +123,37 @@ def _show_dry_run(chosen: Sequence[catalog.Image], preference: str, *, as_json: 
 
 
 def _built(
-    known: catalog.Catalog, chosen: tuple[catalog.Image, ...], preference: str, *, again: bool, jobs: int, prune: bool
+    known: catalog.Catalog, chosen: tuple[catalog.Image, ...], preference: str, *, again: bool, jobs: int
 ) -> list[dict[str, Any]]:
-    """Build images, and remove what is no longer current where that was asked for; returns a row an image."""
+    """Build images; returns a row an image."""
     from harness.build import build_log, recipe_of
-    from harness.built_images import current_recipes, prune_engine, removed_text
-    from harness.request import engine_name
 
     recipes = {image.name: recipe_of(image) for image in chosen}
     rows: list[dict[str, Any]] = [
         {"image": name, "recipe": recipe.hash, "tag": recipe.tag, "log": str(build_log(recipe))}
         for name, recipe in recipes.items()
     ]
-    current = (*recipes.values(), *current_recipes(known)) if prune else ()  # a row that has none is refused at once
     _build(known, chosen, preference, rows, again=again, jobs=jobs)
-    if prune:
-        for name in sorted({engine_name(image, preference) for image in chosen}):
-            with closing(base.open_engine(name)) as opened:
-                base.talk(removed_text(prune_engine(opened, current)))
     return rows
+
+
+def _current(known: catalog.Catalog, chosen: Sequence[catalog.Image]) -> tuple[Recipe, ...]:
+    """The recipes whose images stay: these images' and the catalog's."""
+    from harness.build import recipe_of
+    from harness.built_images import current_recipes
+
+    return (*map(recipe_of, chosen), *current_recipes(known))
+
+
+def _prune(names: Collection[str], current: Sequence[Recipe], refusals: base.Refusals) -> None:
+    """Remove from these engines what is no longer current, and say what that freed."""
+    from harness.built_images import prune_engine, removed_text
+    from harness.leftovers import campaign_lock
+
+    with refusals.told("not pruned"), campaign_lock():  # none is taken from under a launch or a build that began since
+        for name in sorted(names):
+            with refusals.told(name), closing(base.open_engine(name)) as opened, refusals.told(opened.record.name):
+                base.talk(removed_text(prune_engine(opened, current)))
 
 
 def _with_days(

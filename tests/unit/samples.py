@@ -302,6 +302,7 @@ class FakeEngine:
         self.kept: frozenset[str] = frozenset()
         self.removed_names: frozenset[str] = frozenset()
         self.built: tuple[StoredImage, ...] = ()
+        self.removal_refusal: EngineError | None = None
         self.stages = 0
         self.keeps = Storage()
         self.is_closed = False
@@ -344,6 +345,8 @@ class FakeEngine:
         return self.keeps
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
+        if self.removal_refusal is not None:
+            raise self.removal_refusal
         self.kept, self.removed_names = frozenset(keep), frozenset(names)
         return ("localhost/strixbench/old:0",)
 

@@ -30,15 +30,17 @@ PODMAN_INFO = {
 
 
 class AnEngine(socketserver.ThreadingUnixStreamServer):
-    """Answers ``GET /info`` on a Unix socket, as Docker's API would."""
+    """Answers ``GET /info`` on a Unix socket, as Docker's API would, and as a Podman what its own interface is asked."""
 
-    def __init__(self, path: Path, *, status: int, body: bytes) -> None:
+    def __init__(self, path: Path, *, status: int, body: bytes, libpod: bytes | None) -> None:
         class Answer(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response(status if self.path == "/info" else 404)
-                self.send_header("Content-Length", str(len(body)))
+                is_own = libpod is not None and self.path == "/v5.6.2/libpod/info"
+                said = libpod if libpod is not None and is_own else body
+                self.send_response(200 if is_own else status if self.path == "/info" else 404)
+                self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(said)
 
             def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name in the base class
                 """Says nothing."""
@@ -50,8 +52,8 @@ class AnEngine(socketserver.ThreadingUnixStreamServer):
 
 
 @contextlib.contextmanager
-def an_engine(path: Path, *, status: int = 200, body: bytes) -> Iterator[str]:
-    with AnEngine(path, status=status, body=body) as server:
+def an_engine(path: Path, *, status: int = 200, body: bytes, libpod: bytes | None = None) -> Iterator[str]:
+    with AnEngine(path, status=status, body=body, libpod=libpod) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -114,6 +116,26 @@ def test_podman_without_its_program_is_asked_on_its_socket(tmp_path: Path) -> No
     with an_engine(tmp_path / "s", body=b'{"ServerVersion": "5.6.2"}') as path:
         facts = asked(path, "podman")
     assert (facts.version, facts.error) == ("5.6.2", None)
+
+
+def test_podman_without_its_program_says_where_it_unpacks_as_it_would_with_it(tmp_path: Path) -> None:
+    store = {"graphRoot": "/home/images", "imageCopyTmpDir": "/large/tmp"}
+    info = json.dumps({**PODMAN_INFO, "store": store}).encode()
+    with an_engine(tmp_path / "s", body=b'{"ServerVersion": "5.6.2"}', libpod=info) as path:
+        facts = asked(path, "podman")
+    assert facts == podman_facts(info.decode())
+    assert facts.storage == Storage(folder="/home/images", spool="/large/tmp")
+
+
+@pytest.mark.parametrize("form", ["unix://{}", "unix:{}", "{}"])
+def test_a_docker_socket_is_read_of_its_variable_in_every_form(tmp_path: Path, form: str) -> None:
+    (tmp_path / "s").touch()
+    variables = {"DOCKER_HOST": form.format(tmp_path / "s"), "XDG_RUNTIME_DIR": str(tmp_path)}
+    assert about._silent_docker(variables) == EngineFacts(name="docker", error=f"nothing listens on {tmp_path / 's'}")
+
+
+def test_what_is_no_docker_socket_is_said(tmp_path: Path) -> None:
+    assert "names no Unix socket" in str(about._silent_docker({"DOCKER_HOST": "tcp://10.0.0.2:2375"}))
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, b"{}"), (200, b"[]"), (200, b"nonsense"), (403, b"")])

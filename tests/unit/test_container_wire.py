@@ -168,8 +168,8 @@ def test_a_fetch_that_falls_silent_says_what_was_fetched_and_what_is_kept(
     script.lines, script.end = LAYER, "silent"
     with pytest.raises(EngineError) as caught:
         built(engine, a_recipe(), tmp_path / "log")
-    assert f"podman was fetching {BASE}, and not a byte came for 0.3 s ({SILENCE_VARIABLE})" in str(caught.value)
-    assert "Run the same command again: of a fetch that ends early, Podman keeps" in str(caught.value)
+    assert f"podman was fetching {BASE}, and no data arrived for 0.3 s ({SILENCE_VARIABLE})" in str(caught.value)
+    assert "Run the same command again: if a fetch stops early, Podman keeps" in str(caught.value)
     assert str(caught.value) in (tmp_path / "log").read_text()
     assert caught.value.exit_code == 3
 
@@ -276,9 +276,7 @@ def test_what_the_caller_named_and_is_not_used_is_said_once(
     with an_engine(tmp_path / "docker.sock", script):
         for _ in range(2):
             open_engine("docker").close()
-    warning = (
-        "warning: DOCKER_HOST is ssh://box, and strixbench talks to Unix sockets alone: another Docker of this host is used"
-    )
+    warning = "warning: DOCKER_HOST is ssh://..., and strixbench talks only to Unix sockets; using this host's other Docker"
     assert capsys.readouterr().err.splitlines() == [warning]
 
 

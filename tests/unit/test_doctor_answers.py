@@ -95,8 +95,9 @@ def test_the_save_area_is_the_kernels_word() -> None:
     assert told == "gfx1151: 80 SIMDs, cwsr_size 19185664, ctl_stack_size 16384"
 
 
-def test_launches_with_the_firmware_in_question_are_counted() -> None:
-    card = CardRecord(device="0x1586", firmware=("rlc=0x11530506", "mes=0x00000088"))
+@pytest.mark.parametrize("word", ["0x00000088", "0x10000088"])  # its version is the low 12 bits
+def test_launches_with_the_firmware_in_question_are_counted(word: str) -> None:
+    card = CardRecord(device="0x1586", firmware=("rlc=0x11530506", f"mes={word}"))
     host = msgspec.structs.replace(HOST, cards=(card,))
     faulted = msgspec.structs.replace(launch_of("rocm72", 2, host=host), kernel_log="[gfxhub] page fault (src_id:0)")
     told = answered("mes-0x88", launch_of("rocm72", host=host), faulted, launch_of("rocm72", 3))

@@ -80,7 +80,10 @@ def test_an_engine_that_does_not_answer_is_a_problem_unless_another_does(plain: 
 @pytest.mark.parametrize(
     ("changes", "fix"),
     [
-        ({"group": "docker", "is_member": True}, "# log in again: the group docker has you by now, but not in this login"),
+        (
+            {"group": "docker", "is_member": True},
+            "# log in again: you are in the group docker, but this login is older than that",
+        ),
         ({"group": None, "owner": "root"}, "ls -l /run/podman/podman.sock  # only its owner may open it"),
         ({"group": None, "named_by": "CONTAINER_HOST"}, "unset CONTAINER_HOST"),
     ],

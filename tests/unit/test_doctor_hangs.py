@@ -51,19 +51,19 @@ def test_of_a_log_that_cannot_be_read_no_gpu_is_said_to_be_sound(fedora: HostFac
         (
             PAGE_FAULT,
             "warning",
-            "a program on the GPU faulted or hung, 5 h 32 min ago: amdgpu 0000:c3:00.0: amdgpu: [gfxhub]",
+            "a program on the GPU faulted or hung, 5 h 32 min ago|the kernel said: amdgpu 0000:c3:00.0: amdgpu: [gfxhub]",
             "",
         ),
         (
             RESET_THAT_SUCCEEDED,
             "warning",
-            "the GPU hung, and the driver reset it, 5 h 17 min ago: amdgpu 0000:c5:00.0: [drm] device wedged, but recovered",
+            "the GPU hung, and the driver reset it, 5 h 17 min ago|the kernel said: amdgpu 0000:c5:00.0: [drm] device wedged, but recovered",
             "sudo systemctl reboot",
         ),
         (
             RESET_THAT_FAILED,
             "problem",
-            "the GPU did not come back from a reset, 5 h 31 min ago: [drm:amdgpu_job_timedout",
+            "the GPU did not come back from a reset, 5 h 31 min ago|the kernel said: [drm:amdgpu_job_timedout",
             "sudo systemctl reboot",
         ),
         (RESET_THAT_SUCCEEDED[:400], "problem", "the GPU did not come back from a reset", "sudo systemctl reboot"),
@@ -76,7 +76,9 @@ def test_what_happened_last_and_whether_the_gpu_can_be_used(
 ) -> None:
     found = the(with_log(fedora, text), "GPU hangs")
     assert found.status == status
-    assert said in found.found
+    fact, _, quoted = said.partition("|")
+    assert fact in found.found
+    assert quoted in found.why
     assert found.fix == fix
     assert bool(found.source) is (status != "ok")
 

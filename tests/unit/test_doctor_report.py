@@ -16,6 +16,7 @@ from harness.doctor.private import Private
 from harness.doctor.report import HostReport, make_report, report_text
 from harness.engines.about import EngineFacts
 from harness.host import describe_host
+from harness.kernel_log import KernelLine, KernelText
 from harness.records import Launch, Verdict
 from tests.unit.doctored import BAD_FIRMWARE
 from tests.unit.fixture_hosts import (
@@ -198,3 +199,15 @@ def test_an_empty_tree_gets_a_report_with_every_question(tmp_path: Path) -> None
     report = report_of(tmp_path / "host", facts_of(tmp_path / "host", engines=()))
     assert dict(rows(report, "engines")) == {"engine": "none"}
     assert not any(question.answer for question in report.questions)
+
+
+def test_a_hang_is_reported_by_its_kind_and_age_without_the_kernel_s_line_which_may_name_a_process(tmp_path: Path) -> None:
+    text = (
+        "amdgpu 0000:c3:00.0: amdgpu: [gfxhub] page fault (pasid:32794, for process llama-of-jane pid 345 thread llama pid 345)"
+    )
+    log = KernelText((KernelLine(77.0, text),))
+    facts = msgspec.structs.replace(facts_of(a_tree(tmp_path, FEDORA)), kernel_log=log, up_seconds=677.0)
+    report = report_of(tmp_path, facts)
+    said = [value for section in report.sections for value in (f"{row.label}: {row.value}" for row in section.rows)]
+    assert "warning GPU hangs: GPU hangs: a program on the GPU faulted or hung, 10 min ago" in said
+    assert "llama" not in report_text(report)

@@ -8,6 +8,7 @@ import importlib
 import itertools
 import os
 import pwd
+import re
 import shutil
 import socket
 import tempfile
@@ -130,20 +131,29 @@ def test_a_named_socket_that_nobody_listens_on_is_passed_over_with_a_remark(list
     dead = listen("dead.sock", listens=False)
     found = find_engine("podman", environment={"CONTAINER_HOST": f"unix://{dead}"}, knock=nowhere_else(dead))
     assert (found.name, found.socket) == ("podman", None)
-    assert found.remark == f"CONTAINER_HOST is unix://{dead}, and nobody listens there: another Podman of this host is used"
+    assert found.remark == f"CONTAINER_HOST is unix://{dead}, and nothing listens there; using this host's other Podman"
     assert podman.exists()
 
 
-@pytest.mark.parametrize("named", ["tcp://10.0.0.2:2375", "ssh://box"])
+@pytest.mark.parametrize(
+    ("named", "what"),
+    [
+        ("tcp://10.0.0.2:2375", "is tcp://..."),
+        ("ssh://alice:secret@box", "is ssh://..."),
+        ("alice@box", "names no address that is known"),
+        ("alice@box://x", "names no address that is known"),
+    ],
+)
 def test_what_is_no_unix_socket_is_passed_over_with_a_remark_or_told_in_the_error(
-    listen: Listen, folder: Path, named: str
+    listen: Listen, folder: Path, named: str, what: str
 ) -> None:
     own = listen("docker.sock")
     environment = {"DOCKER_HOST": named, "XDG_RUNTIME_DIR": str(folder)}
     found = find_engine("docker", environment=environment, knock=nowhere_else(own))
     assert found.socket == own
-    assert f"DOCKER_HOST is {named}, and strixbench talks to Unix sockets alone" in found.remark
-    with pytest.raises(EngineError, match="strixbench talks to Unix sockets alone"):
+    said = f"DOCKER_HOST {what}, and strixbench talks only to Unix sockets"
+    assert found.remark == f"{said}; using this host's other Docker"
+    with pytest.raises(EngineError, match=re.escape(said)):
         find_engine("docker", environment=environment, knock=nowhere_else())
 
 
@@ -161,10 +171,10 @@ def test_the_text_of_a_refusal_says_whose_the_socket_is_and_what_to_do() -> None
     refusal = Refusal("docker", "/var/run/docker.sock", owner="root", group="docker")
     assert refusal_text(refusal) == (
         "permission denied on /var/run/docker.sock: it belongs to the group docker: `sudo usermod -aG docker $USER` "
-        "(whoever may open it can become root), then log in again"
+        "(anyone who can open it can become root), then log in again"
     )
     waiting = Refusal("docker", "/var/run/docker.sock", owner="root", group="docker", is_member=True)
-    assert refusal_text(waiting).endswith("the group docker has you by now, but not in this login: log in again")
+    assert refusal_text(waiting).endswith("you are in the group docker, but this login is older than that: log in again")
     rootful = Refusal("podman", "/run/podman/podman.sock", named_by="CONTAINER_HOST", owner="root")
     assert "only root may open it: unset CONTAINER_HOST" in refusal_text(rootful)
 

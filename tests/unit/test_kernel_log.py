@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import kernel_log
-from harness.kernel_log import KernelLine, KernelLog, KernelText, _line, _records, kernel_seconds
+from harness.kernel_log import FollowedLog, KernelLine, KernelLog, KernelText, _line, _records, kernel_seconds
 from harness.records import ExitRecord
 from harness.verdict import judge
 from tests.unit.samples import is_root, journal_until
@@ -117,6 +117,34 @@ def test_a_journal_that_shows_nothing_leaves_both_reasons_and_is_asked_no_more(m
     assert followed.glance() == KernelText(refused=refused)
     assert followed.read() == KernelText(refused=refused)
     assert len(journal.asked) == 1
+
+
+LATE = KernelText(refused="`journalctl -k` does not answer", is_late=True)
+
+
+def asked_again(followed: FollowedLog) -> KernelText:
+    """What it tells at once after its journal was asked one time more."""
+    followed.glance()
+    assert followed._asking is not None
+    followed._asking.join()
+    return KernelText(followed._lines, followed._journal_refused)
+
+
+def test_a_journal_that_does_not_answer_in_time_loses_no_line_and_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_log, "JOURNAL_SECONDS", 0.0)
+    now = kernel_seconds()
+    fault, reset = KernelLine(now + 5, FAULT), KernelLine(now + 6, "amdgpu 0000:c5:00.0: amdgpu: GPU reset begin!")
+    closed = KernelText(refused="`journalctl -k` shows nothing")
+    journal = FakeJournal(LATE, KernelText((fault,)), LATE, closed, KernelText((fault, reset)), LATE)
+    followed = KernelLog(journal, device=CLOSED).follow()
+    refused = "/nowhere/kmsg: No such file or directory; `journalctl -k` does not answer"
+    assert asked_again(followed) == KernelText((), refused)
+    assert asked_again(followed) == KernelText((fault,))
+    assert asked_again(followed) == KernelText((fault,), refused)
+    assert asked_again(followed).lines == (fault,)
+    assert asked_again(followed) == KernelText((fault, reset))
+    assert followed.read() == KernelText((fault, reset), refused)
+    assert len(journal.asked) == 6
 
 
 def test_while_a_launch_runs_a_journal_is_asked_seldom_and_never_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,14 +70,14 @@ def test_where_gpu_metrics_says_nothing_hwmon_does(tmp_path: Path, metrics: byte
     # Of a Strix Halo hwmon's power is the socket's, whatever gpu_metrics says.
     assert found.values["socket_power_watts"] == pytest.approx(84.012)
     assert found.values["gfx_temperature_celsius"] == 71.0
-    assert found.values["gfx_clock_hertz"] == 2.405e9
+    assert found.values["gfx_clock_hertz"] == pytest.approx(2.405e9)
     assert "gpu_power_watts" in found.failures
 
 
 def test_the_starred_line_of_pp_dpm_sclk_is_the_clock_where_nothing_else_says_it(tmp_path: Path) -> None:
     device = a_strix_halo(tmp_path, metrics=b"")
     (device / "hwmon/hwmon4/freq1_input").unlink()
-    assert read(AmdGpu(device)).values["gfx_clock_hertz"] == 2.411e9
+    assert read(AmdGpu(device)).values["gfx_clock_hertz"] == pytest.approx(2.411e9)
     (device / "pp_dpm_sclk").write_text("0: 600Mhz\n1: 1100Mhz\n2: 2900Mhz\n")
     found = read(AmdGpu(device))
     assert "gfx_clock_hertz" not in found.values
@@ -88,7 +88,7 @@ def test_the_clocks_of_a_real_box_at_work_are_read(tmp_path: Path) -> None:
     device = a_strix_halo(tmp_path, metrics=b"")
     (device / "hwmon/hwmon4/freq1_input").unlink()
     (device / "pp_dpm_sclk").write_text(SCLK_AT_WORK)
-    assert read(AmdGpu(device)).values["gfx_clock_hertz"] == 2.846e9
+    assert read(AmdGpu(device)).values["gfx_clock_hertz"] == pytest.approx(2.846e9)
 
 
 def test_power1_input_stands_in_for_power1_average(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_an_engine_that_is_not_here_is_named_and_stops_no_other(
     Engines(monkeypatch, docker=an_engine("docker", a_built("cpu", "docker")), local=an_engine("local"))
     shown = strixbench("images")
     assert shown.code == 0
-    assert "podman was not asked: podman is not to be found" in shown.err
+    assert "skipped podman: podman is not to be found" in shown.err
     assert "| docker | current" in shown.out
 
 
@@ -91,7 +91,7 @@ def test_an_engine_that_stops_answering_is_named_and_stops_no_other(
     silent = FakeEngine(name="podman", refusal=EngineError("podman stopped answering"))
     Engines(monkeypatch, podman=silent, docker=an_engine("docker", a_built("cpu", "docker")), local=an_engine("local"))
     shown = strixbench("images")
-    assert shown.code == 0
+    assert shown.code == 3
     assert "podman: podman stopped answering" in shown.err
     assert "| docker | current" in shown.out
 
@@ -113,6 +113,30 @@ def test_pruning_keeps_the_catalog_s_recipes_and_says_what_it_freed(
     assert CPU.hash in podman.kept
     assert podman.stages == 0
     assert "removed from podman: localhost/strixbench/old:0, 3 stages of builds; that freed 0.0 MB" in done.err
+
+
+@pytest.mark.parametrize("options", [("--prune",), ("--remove", "cpu")])
+def test_an_engine_that_refuses_to_make_room_stops_no_other_and_ends_with_3(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    podman, docker = an_engine("podman", a_built("cpu", "podman")), an_engine("docker", a_built("cpu", "docker"))
+    podman.removal_refusal = EngineError("podman failed at removing old images: image is in use")
+    Engines(monkeypatch, podman=podman, docker=docker, local=an_engine("local"))
+    done = strixbench("images", *options)
+    assert done.code == 3
+    assert "podman: podman failed at removing old images: image is in use" in done.err
+    assert "removed from docker: localhost/strixbench/old:0" in done.err
+    assert "| docker | current" in done.out
+
+
+def test_a_name_is_not_called_unknown_where_an_engine_did_not_say_what_it_has(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = FakeEngine(name="podman", refusal=EngineError("podman stopped answering"))
+    Engines(monkeypatch, podman=silent, docker=an_engine("docker"), local=an_engine("local"))
+    done = strixbench("images", "--remove", "cpu")
+    assert done.code == 3
+    assert "no built image" not in done.err
 
 
 def test_one_image_is_removed_by_its_name_and_a_name_that_nobody_has_is_wrong_usage(

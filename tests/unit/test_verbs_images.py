@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from harness import places
 from harness.build import recipe_of
 from harness.catalog import is_portable, load_catalog, portable, select_variants
 from harness.engines.base import Storage
-from harness.errors import BuildFailed, EngineError
+from harness.errors import BuildFailed, EngineError, HostError
+from harness.leftovers import campaign_lock
 from harness.listing import image_rows, write_images
 from harness.store import Store
 from harness.verbs import base
@@ -210,3 +212,30 @@ def test_old_images_are_pruned_and_no_current_one(strixbench: Strixbench, monkey
     built = [image for image in known.images.values() if image.reference is None]
     assert engine.kept >= {recipe_of(image).hash for image in built if not image.lacks_day}
     assert engine.kept >= {recipe_of(portable(image, known)).hash for image in built if is_portable(image)}
+
+
+def test_nothing_is_pruned_from_under_another_strixbench(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Removing(FakeEngine):
+        """A fake that looks whether another strixbench could begin while it removes."""
+
+        def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
+            with pytest.raises(HostError, match="another strixbench runs"), campaign_lock():
+                pass
+            return super().remove_built(keep, names)
+
+    monkeypatch.setattr(base, "open_engine", lambda name: Removing())
+    outcome = strixbench("build", "cpu", "--prune")
+    assert outcome.code == 0
+    assert "removed from podman" in outcome.err
+
+
+def test_a_removal_that_is_refused_ends_with_3_and_the_build_is_told(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FakeEngine()
+    engine.removal_refusal = EngineError("podman failed at removing old images: image is in use")
+    monkeypatch.setattr(base, "open_engine", lambda name: engine)
+    outcome = strixbench("build", "cpu", "--prune", "--json")
+    assert outcome.code == 3
+    assert "podman: podman failed at removing old images" in outcome.err
+    assert json.loads(outcome.out)[0]["id"].startswith("sha256:")
