@@ -7,10 +7,12 @@ import hashlib
 import re
 from pathlib import Path
 
+import msgspec
+
 from harness import places
 from harness.build_needs import MARK, need_of
-from harness.catalog import Image
-from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
+from harness.catalog import Image, is_shipped
+from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
 from harness.errors import CatalogError
 from harness.nightlies import refuse_no_day
 from harness.room import Room
@@ -129,6 +131,8 @@ def rebuild(image: Image, engine: Engine, *, say: Say, room: Room, announce: Say
     `BuildFailed` with the log's end, and `NoRoomError` before anything is fetched where a disk is too small.
     """
     recipe = recipe_of(image)
+    if not is_shipped(image):
+        recipe = msgspec.structs.replace(recipe, labels={**recipe.labels, OVERLAY_LABEL: "1"})
     announce = announce or say
     with room.kept_for(image, engine):
         is_base_here = recipe.base != "" and engine.find_reference(recipe.base) is not None

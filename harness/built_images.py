@@ -17,7 +17,7 @@ from harness.records import Launch
 from harness.room import read_free
 from harness.words import counted, size_text
 
-State = Literal["current", "old", "not in the catalog"]
+State = Literal["current", "old", "of an overlay", "not in the catalog"]
 
 
 class BuiltRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,8 @@ class BuiltRow(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     stored: StoredImage
     state: State
-    """``old``: the catalog builds another under this name. ``not in the catalog``: it has no such row; an overlay may."""
+    """``old``: the catalog builds another under this name. ``of an overlay``: it is of one that may not be loaded now. ``not in
+    the catalog``: it has no such row; an overlay may."""
     last_used: str | None
     """When the last launch with it was planned, UTC; ``None``: the store has none."""
 
@@ -74,7 +75,11 @@ def built_rows(
     hashes, names = {recipe.hash for recipe in current}, {recipe.image for recipe in current}
     rows = []
     for image in stored:
-        state: State = "current" if image.recipe in hashes else "old" if image.name in names else "not in the catalog"
+        state: State = "old" if image.name in names else "not in the catalog"
+        if image.recipe in hashes:
+            state = "current"
+        elif image.is_of_overlay:
+            state = "of an overlay"
         rows.append(BuiltRow(engine=engine, stored=image, state=state, last_used=last_used.get(plain_id(image.id))))
     return rows
 
@@ -97,11 +102,12 @@ def plain_id(image: str) -> str:
 def prune_engine(engine: Engine, current: Sequence[Recipe]) -> Removed:
     """Remove what was built of other recipes under the names of these, and the stages that builds left. Raises `EngineError`.
 
-    A name that the catalog lacks is left alone: it may be an overlay's.
+    What an overlay made is left alone, since it need not be loaded now, and so is a name that the catalog lacks.
     """
     folder = engine.storage().folder
     before = read_free(folder)
-    tags = engine.remove_built({recipe.hash for recipe in current}, {recipe.image for recipe in current})
+    of_overlays = {image.recipe for image in engine.list_built() if image.is_of_overlay}
+    tags = engine.remove_built({recipe.hash for recipe in current} | of_overlays, {recipe.image for recipe in current})
     stages = engine.remove_stages()
     return _removed(engine, folder, before.bytes if before else None, tags, stages)
 

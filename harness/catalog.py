@@ -217,6 +217,19 @@ def shipped_catalog() -> Catalog:
     return _merged((places.CONTAINERS / "catalog.toml",))
 
 
+def is_shipped(image: Image) -> bool:
+    """Whether an image is as the shipped catalog has it: no overlay made or changed its row. A nightly's day and a wheelhouse
+    are no overlay's."""
+    shipped = shipped_catalog()
+    row = shipped.images.get(image.portable_of or image.name)
+    if row is None:
+        return False
+    if image.portable_of is not None and is_portable(row):
+        row = portable(row, shipped)
+    versions = {"torch": row.torch, "torchaudio": row.torchaudio} if row.lacks_day else {}
+    return msgspec.structs.replace(image, wheelhouse=None, **versions) == row
+
+
 def portable(image: Image, catalog: Catalog) -> Image:
     """The same dependency set on the `cpu` image's base, with the CPU build, or PyPI's, of the same torch release.
 

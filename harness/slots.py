@@ -115,7 +115,11 @@ class Slots:
         if name not in self._engines:
             engine = self._open_engine(name)
             self._engines[name] = engine
-            swept = engine.sweep()
+            try:
+                swept = engine.sweep()
+            except EngineError as error:  # no reason to launch nothing; an engine that is gone says so again
+                self._observer.announce(f"cannot remove all that a killed strixbench left: {error}")
+                swept = 0
             if swept:
                 self._observer.announce(f"removed {swept} container(s) or process(es) that a killed strixbench left behind")
         return self._engines[name]

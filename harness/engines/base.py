@@ -19,6 +19,8 @@ RECIPE_LABEL = "io.strixbench.recipe"
 IMAGE_LABEL = "io.strixbench.image"
 LOCK_LABEL = "io.strixbench.lock"
 PORTABLE_LABEL = "io.strixbench.portable-of"
+OVERLAY_LABEL = "io.strixbench.overlay"
+"""Of an image whose row an overlay made or changed."""
 STAGE_LABEL = "io.strixbench.stage"
 """Of the stage of a Containerfile whose results are copied out of it: see containers/wheels.Containerfile."""
 
@@ -96,6 +98,8 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     """UTC, ISO 8601"""
     portable_of: str | None = None
+    is_of_overlay: bool = False
+    """Whether an overlay of the catalog made or changed its row when it was built."""
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +227,8 @@ class Engine(Protocol):
         ...
 
     def sweep(self) -> int:
-        """Remove what killed harnesses left behind; returns how much that was."""
+        """Remove what killed harnesses left; returns how much that was. Raises `EngineError` for what cannot be removed, once all
+        else is."""
         ...
 
     def close(self) -> None:

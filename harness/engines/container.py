@@ -241,12 +241,18 @@ class ContainerEngine:
         )
 
     def sweep(self) -> int:
-        swept = 0
+        swept, refusal = 0, None
         with self._explained("looking for leftovers"):
             for container in self._labelled_containers():
                 if owner_is_gone(container["Labels"].get(OWNER_LABEL, "")):
-                    self._remove(container["Id"])
-                    swept += 1
+                    try:
+                        self._remove(container["Id"])
+                    except EngineError as error:  # as of a process that the kernel holds after a GPU hang
+                        refusal = error
+                    else:
+                        swept += 1
+        if refusal is not None:
+            raise refusal
         return swept
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.engines.base import IMAGE_LABEL, PORTABLE_LABEL, RECIPE_LABEL, STAGE_LABEL, StoredImage
+from harness.engines.base import IMAGE_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, RECIPE_LABEL, STAGE_LABEL, StoredImage
 
 NAMES = "localhost/strixbench/"
 """The beginning of every name that we give."""
@@ -40,6 +40,7 @@ def stored_images(listed: Iterable[Mapping[str, Any]]) -> tuple[StoredImage, ...
                         size_bytes=int(image.get("Size") or 0),
                         created=utc_text(float(image.get("Created") or 0)),
                         portable_of=labels.get(PORTABLE_LABEL),
+                        is_of_overlay=OVERLAY_LABEL in labels,
                     )
                 )
     return tuple(sorted(found, key=lambda image: image.tag))

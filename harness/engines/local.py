@@ -23,6 +23,7 @@ from pathlib import Path
 from harness import places
 from harness.engines.base import (
     GIVE_UP_SECONDS,
+    OVERLAY_LABEL,
     OWNER_LABEL,
     BuiltImage,
     GiveUp,
@@ -89,12 +90,13 @@ class Local:
                     raise BuildFailed(str(error), tail_of(log)) from error
                 if code != 0:
                     raise BuildFailed(f"`{' '.join(step[:6])} ...` ended with exit {code}", tail_of(log))
-        (folder / COMPLETE).write_text(json.dumps({"recipe": recipe.hash, "arguments": dict(recipe.arguments)}) + "\n")
+        about = {"recipe": recipe.hash, "arguments": dict(recipe.arguments), "is_of_overlay": OVERLAY_LABEL in recipe.labels}
+        (folder / COMPLETE).write_text(json.dumps(about) + "\n")
         return BuiltImage(id=f"recipe:{recipe.hash}")
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         removed = []
-        for complete, recipe in _environments():
+        for complete, recipe, _ in _environments():
             if recipe not in keep and complete.parent.name.rpartition("-")[0] in names:
                 remove_tree(complete.parent)
                 removed.append(complete.parent.name)
@@ -106,7 +108,7 @@ class Local:
 
     def list_built(self) -> tuple[StoredImage, ...]:
         found = []
-        for complete, recipe in _environments():
+        for complete, recipe, is_of_overlay in _environments():
             if recipe is None:
                 continue
             folder = complete.parent
@@ -121,6 +123,7 @@ class Local:
                         tag=folder.name,
                         size_bytes=folder_bytes(folder),
                         created=utc_text(complete.stat().st_mtime),
+                        is_of_overlay=is_of_overlay,
                     )
                 )
         return tuple(found)
@@ -192,26 +195,27 @@ class Local:
         """Nothing was started."""
 
 
-def _environments() -> Iterator[tuple[Path, str | None]]:
-    """The `COMPLETE` of each finished environment with the hash of its recipe; ``None``: of none that we could know. One that cannot
-    be read, or was removed while we looked, is left out."""
+def _environments() -> Iterator[tuple[Path, str | None, bool]]:
+    """The `COMPLETE` of each finished environment, the hash of its recipe (``None``: of none that we could know), and whether an
+    overlay made its row. One that cannot be read, or was removed while we looked, is left out."""
     for complete in sorted((places.cache() / "environments").glob(f"*/{COMPLETE}")):
         try:
             text = complete.read_text()
         except OSError:
             continue
         except ValueError:  # not UTF-8
-            yield complete, None
+            yield complete, None, False
             continue
-        yield complete, _recipe_in(text)
+        yield complete, *_told_in(text)
 
 
-def _recipe_in(text: str) -> str | None:
-    """The hash in the text of a `COMPLETE`."""
+def _told_in(text: str) -> tuple[str | None, bool]:
+    """What the text of a `COMPLETE` says: see `_environments`."""
     try:
-        return str(json.loads(text)["recipe"])
-    except (ValueError, KeyError, TypeError):
-        return None
+        told = json.loads(text)
+        return str(told["recipe"]), told.get("is_of_overlay") is True
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, False
 
 
 def environment_folder(recipe: Recipe) -> Path:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
-from harness.build import recipe_of
-from harness.built_images import Removed, built_rows, current_recipes, last_uses, removed_text
+from harness.build import rebuild, recipe_of
+from harness.built_images import Removed, built_rows, current_recipes, last_uses, prune_engine, removed_text
 from harness.catalog import load_catalog, portable
-from harness.engines.base import IMAGE_LABEL, PORTABLE_LABEL, RECIPE_LABEL, Recipe, StoredImage
+from harness.engines.base import IMAGE_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, RECIPE_LABEL, Recipe, StoredImage
 from harness.engines.images import stages_in, stored_images
-from tests.unit.samples import a_launch, a_plan
+from harness.engines.local import COMPLETE, Local
+from harness.room import Room
+from tests.unit.samples import FakeEngine, a_launch, a_plan
 
 CPU = recipe_of(load_catalog().images["cpu"])
 
@@ -83,6 +88,37 @@ def test_its_last_use_is_the_last_launch_with_that_very_image() -> None:
 def test_what_was_removed_says_how_much_room_that_freed() -> None:
     removed = Removed(engine="podman", tags=("localhost/strixbench/cpu:1",), stages=1, freed_bytes=3_240_000_000)
     assert removed_text(removed) == ("removed from podman: localhost/strixbench/cpu:1, 1 stage of a build; that freed 3.2 GB")
-    assert "cannot be found out" in removed_text(msgspec.structs.replace(removed, freed_bytes=None))
+    assert "not visible from here" in removed_text(msgspec.structs.replace(removed, freed_bytes=None))
     nothing = msgspec.structs.replace(removed, tags=(), stages=0)
     assert removed_text(nothing) == "removed from podman: nothing"
+
+
+def test_what_an_overlay_made_is_no_old_image_of_the_catalog() -> None:
+    (row,) = built_rows("podman", [stored(recipe="f" * 64, is_of_overlay=True)], current_recipes(load_catalog()), {})
+    assert row.state == "of an overlay"
+    (old,) = built_rows("podman", [stored(recipe="f" * 64)], current_recipes(load_catalog()), {})
+    assert old.state == "old"
+
+
+def test_a_prune_leaves_what_an_overlay_made() -> None:
+    engine = FakeEngine()
+    engine.built = (stored(recipe="a" * 64, is_of_overlay=True), stored(recipe="b" * 64))
+    prune_engine(engine, [CPU])
+    assert engine.kept == {CPU.hash, "a" * 64}
+
+
+def test_an_environment_remembers_that_an_overlay_made_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIXBENCH_CACHE", str(tmp_path))
+    for name, more in (("a", {"is_of_overlay": True}), ("b", {})):
+        folder = tmp_path / "environments" / f"local-cpu-{name * 12}"
+        folder.mkdir(parents=True)
+        (folder / COMPLETE).write_text(json.dumps({"recipe": name * 64, "arguments": {}, **more}))
+    assert [image.is_of_overlay for image in Local().list_built()] == [True, False]
+
+
+def test_a_build_of_an_overlay_s_row_says_so_on_the_image() -> None:
+    shipped = load_catalog().images["cpu"]
+    for image, labels in ((shipped, []), (msgspec.structs.replace(shipped, base="registry.example/python:3.12"), ["1"])):
+        engine = FakeEngine(has_image=False)
+        rebuild(image, engine, say=print, room=Room(print))
+        assert [recipe.labels[OVERLAY_LABEL] for recipe in engine.builds if OVERLAY_LABEL in recipe.labels] == labels
