@@ -337,16 +337,23 @@ def clear(caches: Collection[Kept]) -> None:
 
 
 def remove_folder(folder: Path) -> bool:
-    """Remove a folder and all in it, no link followed; returns whether it is gone."""
+    """Remove a folder and all in it, no link followed; returns whether it is gone. Of a link, and of what is no folder,
+    the name is removed."""
     _remove(folder)
-    if folder.exists():
+    if os.path.lexists(folder):
         _open_up(folder)
         _remove(folder)
-    return not folder.exists()
+    return not os.path.lexists(folder)
 
 
 def _remove(folder: Path) -> None:
     """Remove what can be."""
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            folder.unlink()
+            return
+    except OSError:  # it is gone, or it cannot be removed
+        return
     try:
         shutil.rmtree(folder, ignore_errors=True)
     except RecursionError:  # folders in folders without end
@@ -354,11 +361,13 @@ def _remove(folder: Path) -> None:
 
 
 def _open_up(folder: Path) -> None:
-    """Give its owner's rights back to each folder that a container closed to itself."""
+    """Give its owner's rights back to each folder that a container closed to itself. A link in a folder's place is left."""
     folders = [folder]
     while folders:
         path = folders.pop()
         try:
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                continue
             path.chmod(0o700)
             with os.scandir(path) as found:
                 folders += [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
@@ -391,7 +400,7 @@ def _write_about(key: str, about: About) -> None:
 def _line(path: Path) -> str:
     """The text of a small file; empty where there is none."""
     try:
-        return clean_text(path.read_text(errors="replace")).strip()[:100]
+        return clean_text(path.read_text(encoding="utf-8", errors="replace")).strip()[:100]
     except OSError:
         return ""
 

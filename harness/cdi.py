@@ -37,7 +37,7 @@ def _devices_of(path: Path) -> Iterator[str]:
         try:
             content = json.loads(text)
             kind, names = content["kind"], [device["name"] for device in content["devices"]]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return
     else:
         # By line: no YAML reader is needed for two scalars. A name below `containerEdits` would be taken for a device's;

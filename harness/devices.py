@@ -397,6 +397,6 @@ def _selinux_type(path: Path) -> str | None:
 def _read(path: Path) -> str:
     """A small file's text; empty where there is none to read."""
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""

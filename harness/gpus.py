@@ -55,7 +55,7 @@ def amd_gpus(root: Path = Path("/")) -> tuple[Gpu, ...]:
 def render_vendor(node: str, root: Path = Path("/")) -> str | None:
     """The PCI vendor of ``renderD128``; ``None`` where sysfs does not tell."""
     try:
-        return (root / "sys/class/drm" / node / "device/vendor").read_text().strip()
+        return (root / "sys/class/drm" / node / "device/vendor").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
 
@@ -128,17 +128,19 @@ def compute_gpus(root: Path = Path("/")) -> tuple[ComputeGpu, ...]:
     folders = [path for path in (root / "sys/class/kfd/kfd/topology/nodes").glob("*") if path.name.isdecimal()]
     for folder in sorted(folders, key=lambda path: int(path.name)):
         try:
-            text = (folder / "properties").read_text()
+            text = (folder / "properties").read_text(encoding="utf-8", errors="replace")
         except OSError:  # refused for a GPU that the device cgroup does not allow, and ROCm leaves it out as well
             continue
         properties = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
-        minor, version = properties.get("drm_render_minor", ""), properties.get("gfx_target_version", "")
-        if minor and version.isdecimal() and int(version):  # 0 is a CPU
-            unique_id = properties.get("unique_id", "")
-            found.append(
-                ComputeGpu(f"renderD{minor}", gfx_target(int(version)), int(unique_id) if unique_id.isdecimal() else 0)
-            )
+        minor, version = properties.get("drm_render_minor", ""), _number(properties.get("gfx_target_version", ""))
+        if minor and version:  # 0 is a CPU
+            found.append(ComputeGpu(f"renderD{minor}", gfx_target(version), _number(properties.get("unique_id", ""))))
     return tuple(found)
+
+
+def _number(text: str) -> int:
+    """One of the kernel's, of 64 bits at most; 0 where it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else 0
 
 
 def visible_device(chosen: Gpu, gpus: Sequence[ComputeGpu]) -> str | None:

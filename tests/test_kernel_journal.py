@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,57 @@ def test_a_journal_that_does_not_answer_is_left(tmp_path: Path, monkeypatch: pyt
 def test_where_there_is_no_journalctl_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert read_kernel_journal(7).refused == "there is no journalctl"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "[" * 200_000,
+        '{"__MONOTONIC_TIMESTAMP":' + "[" * 200_000,
+        '{"__MONOTONIC_TIMESTAMP":1e999,"MESSAGE":"x"}',
+        '{"__MONOTONIC_TIMESTAMP":-Infinity,"MESSAGE":"x"}',
+        '{"__MONOTONIC_TIMESTAMP":NaN,"MESSAGE":"x"}',
+        '{"__MONOTONIC_TIMESTAMP":%s,"MESSAGE":"x"}' % ("9" * 400),
+        '{"__MONOTONIC_TIMESTAMP":"%s","MESSAGE":"x"}' % ("9" * 400),
+        '{"__MONOTONIC_TIMESTAMP":"%s","MESSAGE":"x"}' % ("9" * 5000),
+        ENTRY % ("[" + "9" * 400 + "]"),
+        ENTRY % "[1e999]",
+        "[]",
+        "7",
+    ],
+    ids=lambda row: row[:40],
+)
+def test_an_odd_entry_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str) -> None:
+    (tmp_path / "told").write_text(f"{row}\n" + ENTRY % f'"{FAULT}"' + "\n")
+    a_fake_journalctl(tmp_path, monkeypatch, f"/bin/cat {tmp_path / 'told'}")
+    assert read_kernel_journal(7).lines == (KernelLine(12341.993457, FAULT),)
+
+
+def test_of_more_than_is_held_the_end_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_journal, "MOST_BYTES", 1000, raising=False)
+    (tmp_path / "told").write_text(ENTRY % '"early"' + "\n" + "x" * 200_000 + "\n" + ENTRY % '"late"' + "\n")
+    a_fake_journalctl(tmp_path, monkeypatch, f"/bin/cat {tmp_path / 'told'}")
+    assert [line.text for line in read_kernel_journal(7).lines] == ["late"]
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_flood_is_left_after_the_same_wait_and_fills_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: int
+) -> None:
+    monkeypatch.setattr(kernel_journal, "ANSWER_SECONDS", 0.5)
+    a_fake_journalctl(tmp_path, monkeypatch, f"exec /usr/bin/yes >&{stream}")
+    tracemalloc.start()
+    said = read_kernel_journal(7)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert said.refused == "`journalctl -k` does not answer"
+    assert peak_bytes < 100 << 20
+
+
+def test_a_reason_commands_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "said").write_text("\x1b]0;title\x07\x1b[31mNo\x07 journal\x1b[0m\u202e\n")
+    a_fake_journalctl(tmp_path, monkeypatch, f"/bin/cat {tmp_path / 'said'} >&2; exit 1")
+    assert read_kernel_journal(7).refused == "`journalctl -k` shows nothing: No journal"
 
 
 def takes_lines_of_ours() -> bool:

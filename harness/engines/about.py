@@ -19,6 +19,7 @@ import msgspec
 from harness.engines.base import Storage
 from harness.engines.find import EngineName, Refusal, find_engine, find_refusal, named_socket
 from harness.engines.libpod import INFO
+from harness.engines.podman_service import podman_environment
 from harness.engines.storage import docker_storage, podman_storage
 from harness.errors import EngineError
 
@@ -75,20 +76,24 @@ def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
     refusal = find_refusal("podman", environment=environment)
     if refusal is not None and (refusal.named_by or not is_installed):
         return _refused(refusal)
+    try:
+        found = find_engine("podman", environment=environment)
+    except EngineError:
+        return None
     if not is_installed:
-        try:
-            found = find_engine("podman", environment=environment)
-        except EngineError:
-            return None
         return _podman_over_socket(str(found.socket))
+    # What a variable names is another store than ours, where it is used at all.
+    is_named = bool(environment.get("CONTAINER_HOST")) and found.socket is not None and not found.remark
+    url = (f"--url=unix://{found.socket}",) if is_named else ()
     try:
         done = subprocess.run(
-            ("podman", "info", "--format", "json"),
+            ("podman", *url, "info", "--format", "json"),
             capture_output=True,
             text=True,
             errors="replace",
             timeout=ANSWER_TIMEOUT_SECONDS,
             stdin=subprocess.DEVNULL,
+            env=podman_environment(),
         )
     except subprocess.TimeoutExpired:
         return EngineFacts(name="podman", error=f"`podman info` did not answer within {ANSWER_TIMEOUT_SECONDS:.0f} s")
@@ -114,7 +119,7 @@ def podman_facts(answer: str) -> EngineFacts:
             controllers=None if controllers is None else tuple(map(_text, controllers)),
             storage=podman_storage(told["store"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return EngineFacts(name="podman", error=f"`podman info` printed what is not understood ({type(error).__name__})")
 
 

@@ -264,7 +264,7 @@ def _owner(pid: int) -> str:
 
 def _started(pid: int) -> str:
     """Clock ticks after boot at which a process began: with the pid, unique on one boot (proc_pid_stat(5))."""
-    stat = Path(f"/proc/{pid}/stat").read_text()
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")  # a process names itself as it likes
     return stat.rsplit(")", 1)[1].split()[19]
 
 

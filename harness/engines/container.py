@@ -81,15 +81,15 @@ class ContainerEngine:
         self._url = ""
         self._no_service: dict[str, str] = {}
         """Why a socket's runs cannot be started by a service of ours, by the socket's path"""
-        socket = self._connect(found.socket)
         try:
+            socket = self._connect(found.socket)
             with self._explained("introducing itself"):
                 version = self._client.version()
                 # Only Docker says so here; a Podman service that we reach as a user is that user's.
                 info = self._client.info()
                 options = info.get("SecurityOptions") or []
                 is_users = found.name == "podman" and os.stat(socket).st_uid != 0
-        except EngineError:
+        except BaseException:  # a Ctrl-C leaves no service either
             self.close()
             raise
         rootless = any("rootless" in str(option) for option in options) or is_users

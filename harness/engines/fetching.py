@@ -181,6 +181,21 @@ def is_fault_of_image(text: str) -> bool:
     return _FAULTS_OF_IMAGES.search(text[:10_000]) is not None
 
 
+_FAULTS_OF_QUOTA = re.compile(r"toomanyrequests|too many requests|pull rate limit", re.IGNORECASE)
+
+
+def is_fault_of_quota(text: str) -> bool:
+    """Whether a registry refuses because of how much was fetched already: Docker Hub counts pulls by account, or by address
+    where nobody logged in (https://docs.docker.com/docker-hub/usage/)."""
+    return _FAULTS_OF_QUOTA.search(text[:10_000]) is not None
+
+
+def registry_of(reference: str) -> str:
+    """``docker.io`` of ``rocm/pytorch:7.2``: the first part is a registry where it has a dot or a port, or is localhost."""
+    first, slash, _ = reference.partition("/")
+    return first if slash and (first == "localhost" or any(sign in first for sign in ".:")) else "docker.io"
+
+
 def large_layer_text(name: str, size_bytes: int, *, engine: EngineName, silence_text: str) -> str:
     """What an owner should know before a layer of many GB is begun. Where it is from: see `KEPT`."""
     resumes = "Docker resumes a connection that breaks, for some attempts. " if engine == "docker" else ""

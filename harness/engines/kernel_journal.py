@@ -3,14 +3,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import selectors
+import signal
 import subprocess
+import time
+from typing import IO
 
+from harness.controls import one_line
 from harness.kernel_log import KernelLine, KernelText
 
 ANSWER_SECONDS = 5.0
 """A journal of some GiB on a slow disk takes a second."""
+
+MOST_BYTES = 16 << 20
+"""Of what is printed: the last of it. A line of the kernel's is at most 1 KiB, and some 300 bytes in JSON."""
+
+MOST_REASON_BYTES = 64 << 10
 
 _ABOUT_QUIET = "Pass -q"
 """How journalctl's hint about groups ends, which is no reason."""
@@ -21,27 +32,61 @@ def read_kernel_journal(lines: int) -> KernelText:
     # As JSON: other forms have the host's name in each line. Time is journald's own, by CLOCK_MONOTONIC.
     argv = ("journalctl", "--dmesg", "--output=json", "--output-fields=MESSAGE", f"--lines={lines}", "--no-pager")
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=ANSWER_SECONDS,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
             start_new_session=True,  # a Ctrl-C at the terminal is ours to act on
         )
     except FileNotFoundError:
         return KernelText(refused="there is no journalctl")
-    except subprocess.TimeoutExpired:
-        return KernelText(refused="`journalctl -k` does not answer", is_late=True)
     except OSError as error:
         return KernelText(refused=f"`journalctl -k` does not start ({error.strerror})")
-    found = tuple(line for row in done.stdout.splitlines() if (line := _line(row)) is not None)
+    try:
+        told = _read_ends(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in filter(None, (process.stdout, process.stderr)):
+            stream.close()
+    if told is None:
+        return KernelText(refused="`journalctl -k` does not answer", is_late=True)
+    printed, complaints = told
+    found = tuple(line for row in printed.splitlines() if (line := _line(row)) is not None)
     if not found:  # a boot leaves hundreds of lines: none is a journal that is closed, or one without the kernel's log
-        said = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-        reasons = [line for line in said if _ABOUT_QUIET not in line]
+        said = [text for row in complaints.decode(errors="replace").splitlines() if (text := one_line(row).strip())]
+        reasons = [text for text in said if _ABOUT_QUIET not in text]
         return KernelText(refused=f"`journalctl -k` shows nothing{f': {reasons[-1][:200]}' if reasons else ''}")
     return KernelText(found)
+
+
+def _read_ends(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes] | None:
+    """The ends of what a process prints to stdout and stderr; ``None`` where it goes on for longer than `ANSWER_SECONDS`."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    most: dict[IO[bytes], int] = {process.stdout: MOST_BYTES, process.stderr: MOST_REASON_BYTES}
+    kept = {stream: bytearray() for stream in most}
+    deadline = time.monotonic() + ANSWER_SECONDS
+    with selectors.DefaultSelector() as waiting:
+        for stream in most:
+            waiting.register(stream, selectors.EVENT_READ, stream)
+        while waiting.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            for key, _ in waiting.select(left):
+                stream = key.data
+                piece = os.read(stream.fileno(), 1 << 16)
+                if not piece:
+                    waiting.unregister(stream)
+                kept[stream] += piece
+                if len(kept[stream]) > 2 * most[stream]:
+                    del kept[stream][: -most[stream]]
+    printed, complaints = (bytes(kept[stream][-most[stream] :]) for stream in most)
+    return printed, complaints
 
 
 def _line(row: bytes) -> KernelLine | None:
@@ -49,12 +94,12 @@ def _line(row: bytes) -> KernelLine | None:
     try:
         entry = json.loads(row)
         seconds = int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     message = entry.get("MESSAGE")
     if isinstance(message, list):  # bytes that are no UTF-8 come as numbers
         try:
             message = bytes(message).decode(errors="replace")
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return KernelLine(seconds, message.split("\n", 1)[0]) if isinstance(message, str) else None

@@ -1,16 +1,22 @@
-"""`podman system service`, started where none listens and ended with the engine that started it."""
+"""`podman system service`, started where none listens and ended with the engine that started it.
+
+It outlives no harness, however that ends: the service is ended at the interpreter's exit where nobody stopped it, and a shell
+beside it waits on a pipe of ours, which the kernel closes when we are killed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
+import weakref
 from pathlib import Path
 
-from harness.engines.base import KEEP_GROUPS, Run, tail_of, without_tokens
+from harness.engines.base import KEEP_GROUPS, Run, owner, owner_is_gone, tail_of, without_tokens
 from harness.engines.find import answer_of
 from harness.errors import EngineError
 
@@ -18,7 +24,30 @@ SERVICE_START_TIMEOUT_SECONDS = 60.0
 """Podman waits for its storage's lock first, which a removal of many layers holds for long."""
 
 SERVICE_IDLE_SECONDS = 300
-"""`podman system service` ends by itself when nobody talked to it for so long, so that a killed harness leaves none."""
+"""`podman system service` ends by itself when nobody talked to it for so long."""
+
+SERVICE_END_SECONDS = 3
+"""A service that is told to end waits for the requests that are under way, and so for a fetch of hours (seen with 4.3.1)."""
+
+_FOLDERS = "strixbench-"
+_OWNER = "owner"
+
+_GUARDED = f"""exec 3<&0 </dev/null
+( read -r _ <&3; trap "" TERM; kill -TERM 0; sleep {SERVICE_END_SECONDS}; rm -rf -- "$0"; kill -KILL 0 ) &
+exec "$@" 3<&-"""
+"""A shell's script: becomes the program of its arguments, whose group is ended, and the folder ``$0`` removed, when the pipe at
+stdin is closed. PR_SET_PDEATHSIG would do it at the end of the thread that started the service, too."""
+
+_REMOTE_VARIABLES = ("CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY")
+
+
+def podman_environment() -> dict[str, str]:
+    """The caller's environment for a `podman` of ours.
+
+    Without the variables that make it the client of another Podman, which has no `system service`
+    (https://docs.podman.io/en/latest/markdown/podman.1.html). What ``CONTAINER_HOST`` names is for `find_engine` to heed.
+    """
+    return {name: value for name, value in without_tokens().items() if name not in _REMOTE_VARIABLES}
 
 
 class PodmanService:
@@ -26,28 +55,45 @@ class PodmanService:
 
     def __init__(self) -> None:
         """Start it and wait until it takes connections. Raises `EngineError`."""
-        self._folder = tempfile.TemporaryDirectory(prefix="strixbench-")
-        self.socket = f"{self._folder.name}/podman.sock"
-        log = Path(self._folder.name) / "service.log"
+        if shutil.which("podman") is None:
+            raise EngineError("`podman system service` cannot be started: No such file or directory")
+        _remove_stale()
+        folder = tempfile.mkdtemp(prefix=_FOLDERS)
         try:
+            (Path(folder) / _OWNER).write_text(owner())
+            self.socket = f"{folder}/podman.sock"
+            log = Path(folder) / "service.log"
+            service = ("podman", "system", "service", f"--time={SERVICE_IDLE_SECONDS}", f"unix://{self.socket}")
             with log.open("wb") as stream:
                 self._process = subprocess.Popen(
-                    ("podman", "system", "service", f"--time={SERVICE_IDLE_SECONDS}", f"unix://{self.socket}"),
-                    stdin=subprocess.DEVNULL,
+                    ("/bin/sh", "-c", _GUARDED, folder, *service),
+                    stdin=subprocess.PIPE,
                     stdout=stream,
                     stderr=stream,
-                    env=without_tokens(),
+                    env=podman_environment(),
                     start_new_session=True,  # a Ctrl-C at the terminal is ours to act on
-                    cwd=self._folder.name,  # conmon leaves a file `oom` in the folder that the service was started in
+                    cwd=folder,  # conmon leaves a file `oom` in the folder that the service was started in
                 )
         except OSError as error:
-            self._folder.cleanup()
+            shutil.rmtree(folder, ignore_errors=True)
             raise EngineError(f"`podman system service` cannot be started: {error.strerror}") from error
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        # Called at the interpreter's exit as well: a thread may be starting one when a Ctrl-C ends us.
+        self._end = weakref.finalize(self, _end, self._process, folder)
+        try:
+            self._wait(log)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait(self, log: Path) -> None:
+        """Return once it takes connections. Raises `EngineError`."""
         deadline = time.monotonic() + SERVICE_START_TIMEOUT_SECONDS
         while answer_of(self.socket) != "listens":  # its file is there a moment before that
             if self.has_ended or time.monotonic() > deadline:
                 said = tail_of(log, 500).strip()
-                self.stop()
                 raise EngineError(f"`podman system service` does not come up: {said or 'it says nothing'}")
             time.sleep(0.02)
 
@@ -58,14 +104,51 @@ class PodmanService:
 
     def stop(self) -> None:
         """End it, with whatever it started for us: a build's own programs go on without it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGTERM)
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(timeout=10)
-        self._folder.cleanup()
+        self._end()
+
+
+def _end(process: subprocess.Popen[bytes], folder: str) -> None:
+    """End a service and its group, by force where it takes longer than `SERVICE_END_SECONDS`, and remove its folder."""
+    try:
+        deadline = time.monotonic() + SERVICE_END_SECONDS
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=SERVICE_END_SECONDS)
+        # A rootless Podman is two processes: the one that we started may end before the one that serves.
+        while _is_alive(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait(timeout=10)
+        if process.stdin is not None:
+            process.stdin.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of a group runs. Where nobody reaps orphans the group is never empty: those that have ended stay."""
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
+
+
+def _remove_stale() -> None:
+    """Remove folders of this user's whose harness is gone, and its guard with it."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if folder.lstat().st_uid != os.getuid() or folder.is_symlink():  # others may write there, too
+                continue
+            if owner_is_gone((folder / _OWNER).read_text()):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def has_foreign_groups(run: Run, socket: str) -> bool:

@@ -24,9 +24,11 @@ from harness.engines.fetching import (
     Line,
     fetch_text,
     is_fault_of_image,
+    is_fault_of_quota,
     large_layer_text,
     log_line,
     read_line,
+    registry_of,
     take_in,
 )
 from harness.engines.find import EngineName
@@ -112,6 +114,17 @@ class Pull:
     def _refused(self, line: Line, log: Path) -> Exception:
         """The error of a fetch that the engine gave up."""
         what = f"{self._engine} cannot fetch {self._base}: {line.error.strip()}"
+        if is_fault_of_quota(line.error):
+            registry = registry_of(self._base)
+            login = (
+                f"{self._engine} login"
+                if (self._engine, registry) == ("docker", "docker.io")
+                else f"{self._engine} login {registry}"
+            )
+            return EngineError(
+                f"{what}. The registry counts what this address or account fetches: `{login}` with an account raises the "
+                f"limit, or wait some hours. {self._again()}"
+            )
         if is_fault_of_image(line.error):
             return BuildFailed(f"{what} (`{self._engine} login` where it needs an account)", tail_of(log))
         return EngineError(

@@ -86,7 +86,9 @@ def test_podmans_answer_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("answer", ["", "{}", "[]", "null", '{"host": 3}', json.dumps({**PODMAN_INFO, "store": None})])
+@pytest.mark.parametrize(
+    "answer", ["", "{}", "[]", "null", "[" * 200_000, '{"host": 3}', json.dumps({**PODMAN_INFO, "store": None})]
+)
 def test_an_answer_of_podmans_that_is_not_understood_is_an_error(answer: str) -> None:
     facts = podman_facts(answer)
     assert facts.error is not None

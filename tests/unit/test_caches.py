@@ -302,6 +302,21 @@ def test_no_link_is_followed_when_it_is_counted_or_removed(tmp_path: Path) -> No
     assert (outside / "precious").exists()
 
 
+@pytest.mark.parametrize("leads_to", ["outside", "outside/file", "nowhere"])
+def test_a_link_is_removed_itself_and_what_it_leads_to_is_left_as_it_is(tmp_path: Path, leads_to: str) -> None:
+    inner = tmp_path / "outside/inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "outside/file").write_bytes(b"x")
+    for folder in (inner, inner.parent):
+        folder.chmod(0o755)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / leads_to)
+    assert caches.remove_folder(link)
+    assert not link.is_symlink()
+    assert [folder.stat().st_mode & 0o777 for folder in (inner, inner.parent)] == [0o755, 0o755]
+    assert (tmp_path / "outside/file").exists()
+
+
 def test_nothing_is_made_through_a_link_that_a_container_left(tmp_path: Path) -> None:
     launch()
     folder = caches.files_of(KEY)

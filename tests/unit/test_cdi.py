@@ -41,7 +41,9 @@ def test_a_yaml_specification_declares_its_devices(tmp_path: Path, suffix: str) 
     assert declared_devices(tmp_path) == {"nvidia.com/gpu=0", "nvidia.com/gpu=all"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": 3, "devices": []}', '{"kind": "amd.com/gpu", "devices": [1]}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "[" * 200_000, '{"kind": 3, "devices": []}', '{"kind": "amd.com/gpu", "devices": [1]}']
+)
 def test_a_file_that_is_no_specification_declares_nothing(tmp_path: Path, text: str) -> None:
     a_specification(tmp_path, "etc/cdi/amd.json", text)
     a_specification(tmp_path, "etc/cdi/amd.yaml", text)

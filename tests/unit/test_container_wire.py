@@ -196,6 +196,21 @@ def test_a_registry_that_cannot_be_reached_is_the_environment_s(
         built(engine, a_recipe(), tmp_path / "log")
 
 
+def test_a_registry_s_limit_of_pulls_is_no_fault_of_the_network(
+    engine: ContainerEngine, script: Script, tmp_path: Path
+) -> None:
+    # As Docker Hub refuses.
+    refusal = (
+        "initializing source docker://rocm/pytorch:7.2: reading manifest 7.2 in docker.io/rocm/pytorch: toomanyrequests: You "
+        "have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit"
+    )
+    script.lines = [{"error": refusal}]
+    with pytest.raises(EngineError, match="toomanyrequests") as caught:
+        built(engine, a_recipe(), tmp_path / "log")
+    assert "`podman login registry.example` with an account raises the limit, or wait some hours" in str(caught.value)
+    assert "Look at the network" not in str(caught.value)
+
+
 def test_a_large_layer_is_announced_once(engine: ContainerEngine, script: Script, tmp_path: Path) -> None:
     announced: list[str] = []
     script.lines, script.end = [*LAYER, *LAYER], "cut"

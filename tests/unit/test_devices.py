@@ -370,3 +370,15 @@ def test_a_process_of_this_host_needs_nothing_handed_in(tmp_path: Path) -> None:
 
 def test_the_tables_have_a_row_for_every_engine() -> None:
     assert {engine for _, engine in WAYS} == {engine for engine, _ in GROUPS} == {"podman", "docker"}
+
+
+@pytest.mark.parametrize(
+    "name", ["sys/fs/selinux/enforce", "sys/fs/selinux/booleans/container_use_devices", "etc/group", "etc/cdi/amd.json"]
+)
+def test_a_file_that_is_no_text_ends_nothing(tmp_path: Path, name: str) -> None:
+    a_gpu(tmp_path, "renderD128", pci="0000:c5:00.0", target=110501)
+    with_selinux(tmp_path, boolean="1 1")
+    with_file(tmp_path, name, "")
+    (tmp_path / name).write_bytes(b"\xff\xfe")
+    for engine in ENGINES:
+        request_devices("rocm", engine, root=tmp_path)

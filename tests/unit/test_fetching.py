@@ -13,9 +13,11 @@ from harness.engines.fetching import (
     Fetched,
     fetch_text,
     is_fault_of_image,
+    is_fault_of_quota,
     large_layer_text,
     log_line,
     read_line,
+    registry_of,
     take_in,
 )
 from harness.words import size_text
@@ -195,3 +197,32 @@ def test_before_a_large_layer_it_is_said_what_each_engine_keeps_of_it() -> None:
 )
 def test_a_size_is_told_in_the_unit_that_fits(size_bytes: int, text: str) -> None:
     assert size_text(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "is_quota_s"),
+    [
+        ("toomanyrequests: You have reached your pull rate limit.", True),
+        ("received unexpected HTTP status: 429 Too Many Requests", True),
+        ("Error response from daemon: You have reached your unauthenticated pull rate limit.", True),
+        ("dial tcp: lookup registry-1.docker.io: no such host", False),
+        ("manifest unknown", False),
+    ],
+)
+def test_a_limit_of_pulls_is_told_from_other_refusals(text: str, is_quota_s: bool) -> None:
+    assert is_fault_of_quota(text) == is_quota_s
+
+
+@pytest.mark.parametrize(
+    ("reference", "registry"),
+    [
+        ("docker.io/rocm/pytorch:7.2", "docker.io"),
+        ("rocm/pytorch:7.2", "docker.io"),
+        ("debian:12", "docker.io"),
+        ("ghcr.io/x/y@sha256:0", "ghcr.io"),
+        ("127.0.0.1:5000/x", "127.0.0.1:5000"),
+        ("localhost/x", "localhost"),
+    ],
+)
+def test_the_registry_of_a_reference(reference: str, registry: str) -> None:
+    assert registry_of(reference) == registry

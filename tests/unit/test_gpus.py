@@ -45,6 +45,16 @@ def test_a_gpu_that_the_kfd_does_not_name_has_no_target(tmp_path: Path) -> None:
     assert [gpu.target for gpu in amd_gpus(tmp_path)] == [None]
 
 
+@pytest.mark.parametrize("version", [b"110501\xff", b"9" * 5000, "²".encode(), b"\xff"])
+def test_what_is_no_text_or_no_number_of_the_kernel_s_names_no_target(tmp_path: Path, version: bytes) -> None:
+    a_gpu(tmp_path, "renderD128", pci="0000:c5:00.0", target=110501)
+    (properties,) = (tmp_path / "sys/class/kfd/kfd/topology/nodes").glob("*/properties")
+    properties.write_bytes(properties.read_bytes().replace(b"110501", version))
+    assert [gpu.target for gpu in amd_gpus(tmp_path)] == [None]
+    (tmp_path / "sys/class/drm/renderD128/device/vendor").write_bytes(b"0x1002\xff\n")
+    assert amd_gpus(tmp_path) == ()
+
+
 @pytest.mark.parametrize("wanted", ["1", "0000:c5:00.0", "c5:00.0", "0000:C5:00.0"])
 def test_a_gpu_is_chosen_by_its_number_or_address(wanted: str) -> None:
     assert choose_gpu(wanted, (OTHER, HALO)) == HALO
