@@ -6,9 +6,11 @@ each project. Which build to take is decided by pure functions of two pages; `as
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from http.client import HTTPException, HTTPResponse
 from urllib.error import HTTPError
@@ -40,14 +42,15 @@ class Nightly(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def newest_nightly(
-    torch_page: str, torchaudio_page: str, *, torch: str, torchaudio: str, day: str = "newest"
+    torch_page: str, torchaudio_page: str, *, torch: str, torchaudio: str, day: str = "newest", last_day: str = "20991231"
 ) -> Nightly | None:
     """The newest build of these two releases that has wheels of both; of one ``day`` (``20261003``) where that is named.
 
-    ``None`` where the index has none. Between two of a day, the later ROCm is taken.
+    ``None`` where the index has none. Between two of a day, the later ROCm is taken. A day after ``last_day`` has not come yet,
+    whatever the index says: it would be the newest for ever.
     """
     shared = set(builds_of(torch_page, "torch", torch)) & set(builds_of(torchaudio_page, "torchaudio", torchaudio))
-    of_day = [build for build in shared if day in ("newest", _day(build))]
+    of_day = [build for build in shared if day in ("newest", _day(build)) and _day(build) <= last_day]
     if not of_day:
         return None
     build = max(of_day, key=_age)
@@ -57,7 +60,8 @@ def newest_nightly(
 def builds_of(page: str, project: str, release: str) -> list[str]:
     """The nightly builds of a release that a project's page has for us, as ``rocm10.2.0a20261003``, oldest first."""
     wheel = re.compile(
-        rf"{project}-{re.escape(release)}\+(rocm\d+(?:\.\d+)*a\d{{8}})-{PYTHON}-{PYTHON}-(?:manylinux\w+|linux)_x86_64\.whl"
+        rf"{project}-{re.escape(release)}\+(rocm[0-9]{{1,4}}(?:\.[0-9]{{1,4}}){{0,4}}a20[0-9]{{6}})-{PYTHON}-{PYTHON}-"
+        r"(?:manylinux[a-z0-9_]{1,40}|linux)_x86_64\.whl"
     )
     found = {match[1] for name in file_names(page) if (match := wheel.fullmatch(name))}
     return sorted(found, key=_age)
@@ -66,7 +70,8 @@ def builds_of(page: str, project: str, release: str) -> list[str]:
 def file_names(page: str) -> Iterator[str]:
     """The files that a project's page links to, without those that were withdrawn (``data-yanked``)."""
     links = _Links()
-    links.feed(page)
+    with contextlib.suppress(AssertionError):  # of Python's parser, at declarations that are none: what came before them counts
+        links.feed(page)
     for address in links.addresses:
         try:
             yield unquote(urlsplit(address).path).rsplit("/", 1)[-1]
@@ -98,7 +103,15 @@ def _age(build: str) -> tuple[str, tuple[int, ...]]:
 def ask_index(index: str, *, torch: str, torchaudio: str, day: str = "newest") -> Nightly:
     """What the index has today. Raises `PackageIndexError` where it does not answer, or has no build of both."""
     pages = {project: fetch_page(index, project) for project in ("torch", "torchaudio")}
-    found = newest_nightly(pages["torch"], pages["torchaudio"], torch=torch, torchaudio=torchaudio, day=day)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    found = newest_nightly(
+        pages["torch"],
+        pages["torchaudio"],
+        torch=torch,
+        torchaudio=torchaudio,
+        day=day,
+        last_day=tomorrow.strftime("%Y%m%d"),
+    )
     if found is None:
         raise PackageIndexError(
             f"{index} has no nightly of both torch {torch} and torchaudio {torchaudio}"

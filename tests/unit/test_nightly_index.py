@@ -118,3 +118,28 @@ def test_an_answer_that_takes_too_long_in_all_is_given_up(index: FakeIndex, monk
 def test_what_is_no_address_of_the_web_is_refused(index_address: str) -> None:
     with pytest.raises(PackageIndexError, match="is no address of a package index"):
         fetch_page(index_address, "torch")
+
+
+@pytest.mark.parametrize(
+    "build",
+    ["rocm10.2.0a٢٠٢٦١٠٠٣", "rocm١٠.2.0a20261003", f"rocm{'9' * 5000}.2.0a20261003", "rocm10.2.0a99991399"],
+    ids=["other digits in the day", "other digits in the ROCm", "a number without end", "a day that never comes"],
+)
+def test_what_no_index_would_write_is_no_build(build: str) -> None:
+    torch, torchaudio = page(*wheels("torch", "2.14.0", build, OLD)), page(*wheels("torchaudio", "2.11.0.3", build, OLD))
+    found = newest_nightly(torch, torchaudio, torch="2.14.0", torchaudio="2.11.0.3")
+    assert found is not None
+    assert found.torch == f"2.14.0+{OLD}"
+
+
+def test_a_day_that_has_not_come_yet_is_not_the_newest() -> None:
+    future = "rocm10.3.0a20981231"
+    torch, torchaudio = page(*wheels("torch", "2.14.0", future, OLD)), page(*wheels("torchaudio", "2.11.0.3", future, OLD))
+    found = newest_nightly(torch, torchaudio, torch="2.14.0", torchaudio="2.11.0.3", last_day="20261129")
+    assert found is not None
+    assert found.day == "20260918"
+
+
+def test_a_page_that_python_s_parser_gives_up_counts_up_to_there() -> None:
+    torch = page(*wheels("torch", "2.14.0", OLD)) + "<![<![" + page(*wheels("torch", "2.14.0", NEW))
+    assert OLD in builds_of(torch, "torch", "2.14.0")
