@@ -99,6 +99,13 @@ def saying_text(saying: str, quiet_seconds: float) -> str:
     return f"(no output for {f'{minutes} min ' if minutes else ''}{seconds} s) {saying}"
 
 
+class BuildProgress(Progress):
+    """The same for `build`, which says itself what became of an image: a line for each of its cells would repeat it."""
+
+    def ended(self, launch: Launch) -> None:
+        self.stop()
+
+
 def progress_text(launch: Launch) -> str:
     """How precise the launch's cell is by now, and why it is the last; empty where a fixed number of launches is made."""
     rule, decision = launch.plan.stopping, launch.decision

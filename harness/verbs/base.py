@@ -134,13 +134,13 @@ def open_store() -> Store:
     return Store(places.store_url(), warn=lambda text: talk(f"warning: {text}"))
 
 
-def show_progress() -> Progress:
+def show_progress(*, of_builds: bool = False) -> Progress:
     """What a person sees on stderr while it runs."""
     from rich.console import Console
 
-    from harness.progress import Progress
+    from harness.progress import BuildProgress, Progress
 
-    return Progress(Console(stderr=True, highlight=False))
+    return (BuildProgress if of_builds else Progress)(Console(stderr=True, highlight=False))
 
 
 def choose_images(

@@ -15,6 +15,12 @@ from harness import catalog
 from harness.errors import EngineError, HostError, PackageIndexError, UsageError
 from harness.verbs import base
 
+MOST_ERROR_CHARACTERS = 160
+"""Of a failed build's reason on stdout."""
+
+MOST_LOG_LINES = 20
+"""Of a failed build's log on stderr."""
+
 if TYPE_CHECKING:
     from harness.engines.base import Engine, Recipe
 
@@ -100,7 +106,8 @@ def build_images(
         base.print_json(outcome)
     else:
         for row in outcome:
-            typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))
+            shown = row | {"error": _shortened(row["error"])} if "error" in row else row  # stderr has all of it
+            typer.echo("  ".join(f"{key}={value}" for key, value in shown.items()))
     refusals = base.Refusals()
     if removes:
         _prune({engine_name(image, preference) for image in chosen}, current, refusals)
@@ -108,6 +115,12 @@ def build_images(
         raise typer.Exit(HostError.exit_code)
     if any("error" in row for row in outcome):
         raise typer.Exit(1)
+
+
+def _shortened(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_ERROR_CHARACTERS else f"{line[:MOST_ERROR_CHARACTERS]}..."
 
 
 def _show_dry_run(chosen: Sequence[catalog.Image], preference: str, *, as_json: bool) -> None:
@@ -186,7 +199,7 @@ def _build(
     from harness.room import Room
 
     audio, found_models = unread_sample(known)
-    progress = base.show_progress()
+    progress = base.show_progress(of_builds=True)
     campaign = Campaign(
         Request(
             images=chosen,
@@ -221,10 +234,13 @@ def _build(
                 row["id"] = outcome.built.id
             else:
                 row["error"], row["cause"] = clean_text(outcome.message), outcome.cause
-                progress.announce(f"{outcome.image.name}: the build failed: {outcome.message}\n{outcome.log_tail[-1500:]}")
+                progress.announce(f"{outcome.image.name}: the build failed: {outcome.message}")
+                for line in outcome.log_tail.splitlines()[-MOST_LOG_LINES:]:
+                    progress.announce(f"  | {line}")
                 known_as = recognise((), f"{outcome.message}\n{outcome.log_tail}")
                 if known_as is not None:
-                    progress.announce(f"known as {known_as.id}: {known_as.explanation}\nfix: {known_as.fix}")
+                    progress.announce(f"known as {known_as.id}: {known_as.explanation}")
+                    progress.announce(f"fix: {known_as.fix}")
     finally:
         progress.stop()
 

@@ -181,6 +181,18 @@ def test_a_failed_build_is_on_record_though_nothing_was_fetched(
     assert {launch.verdict.signature for launch in stored} == {"pip-unresolvable"}
 
 
+def test_a_failed_build_says_why_once_and_its_log_line_by_line(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "the registry has no such image, and " + "much advice " * 30
+    failure = BuildFailed(why, "".join(f"step {number}\n" for number in range(100)))
+    monkeypatch.setattr(base, "open_engine", lambda name: FakeEngine(has_image=False, build_failure=failure))
+    outcome = strixbench("build", "rocm72")
+    assert outcome.code == 1
+    assert outcome.err.count("the registry has no such image") == 1
+    assert "  | step 98\n  | step 99\n" in outcome.err
+    assert "step 79\n" not in outcome.err
+    assert outcome.out.count("much advice") < 20
+
+
 def test_a_failed_build_says_what_is_known_of_it(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
     said = "open sysctl net.ipv4.ip_unprivileged_port_start file: reopen fd 8: permission denied: unknown"
     monkeypatch.setattr(base, "open_engine", lambda name: FakeEngine(has_image=False, build_failure=BuildFailed(said, "")))
