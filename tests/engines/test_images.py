@@ -81,7 +81,7 @@ def test_a_stage_that_a_build_leaves_is_ours_by_its_label_and_is_pruned_with_old
         assert removed.tags == (old.tag,)
         assert removed.stages >= len(stages)
         assert removed.freed_bytes is not None
-        assert engine._stages() == set()
+        assert not stages & engine._stages(), "another build of this machine may have left its own since"
         assert engine.find_built(current) is not None
         assert engine.find_reference(f"{child}:1") is not None
     finally:
