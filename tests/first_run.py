@@ -30,7 +30,7 @@ from harness.kernel_log import KernelText
 from harness.launch import Prepared, Settings, prepare_launch
 from harness.models import Models
 from harness.records import EngineRecord
-from tests.unit.fixture_hosts import COMMON, FEDORA, a_tree, facts_of
+from tests.unit.fixture_hosts import COMMON, DOCKER, FEDORA, ROOTLESS_PODMAN, a_tree, facts_of
 from tests.unit.real_hosts import TWO_GIB_CARVE_OUT, UNPRIVILEGED_LXC
 from tests.unit.samples import HOST
 
@@ -65,15 +65,6 @@ _GPU = {
     "dev/dri/renderD128": "",
 }
 
-_PODMAN = EngineFacts(
-    name="podman",
-    version="5.6.2",
-    rootless=True,
-    runtime="crun",
-    cgroup_version="2",
-    controllers=("cpu", "io", "memory", "pids"),
-)
-_DOCKER = EngineFacts(name="docker", version="28.3.3", rootless=False, runtime="runc", cgroup_version="2")
 _NO_DOCKER = EngineFacts(
     name="docker",
     error="permission denied on /var/run/docker.sock",
@@ -111,7 +102,7 @@ WALKS = (
         key="fedora",
         files=_FEDORA,
         user=User(1000, "alice", (1000, 10, 39, 105)),
-        engines=(_PODMAN,),
+        engines=(ROOTLESS_PODMAN,),
         record=EngineRecord(name="podman", version="5.6.2", rootless=True, runtime="crun"),
         packages={"amd-gpu-firmware": "20260110-1.fc43"},
         node_group=105,
@@ -121,7 +112,7 @@ WALKS = (
         key="ubuntu",
         files=_UBUNTU,
         user=User(1000, "alice", (1000, 44, 992, 999)),
-        engines=(_DOCKER,),
+        engines=(DOCKER,),
         record=EngineRecord(name="docker", version="28.3.3", runtime="runc", device_drivers=("cdi",)),
         packages={"linux-firmware": "20240318.git3b128b60-0ubuntu2.19"},
         node_group=992,
@@ -142,7 +133,7 @@ WALKS = (
         key="arch",
         files=_ARCH,
         user=User(0, "root", (0,)),
-        engines=(msgspec.structs.replace(_PODMAN, rootless=False),),
+        engines=(msgspec.structs.replace(ROOTLESS_PODMAN, rootless=False),),
         record=EngineRecord(name="podman", version="5.6.2", runtime="crun"),
         packages={"linux-firmware-amdgpu": "1:20260519-1"},
         node_group=989,
@@ -152,7 +143,7 @@ WALKS = (
         key="lxc",
         files={**COMMON, **UNPRIVILEGED_LXC},
         user=User(0, "root", (0,)),
-        engines=(_DOCKER,),
+        engines=(DOCKER,),
         record=EngineRecord(name="docker", version="28.3.3", runtime="runc"),
         node_group=65534,
         node_mode=0o660,

@@ -70,7 +70,7 @@ def _facts(image: Image) -> Iterator[str]:
 
 def _sizes(image: Image) -> Iterator[str]:
     if image.base_bytes is not None:
-        layer = f", of which one layer is {_gigabytes(image.largest_layer_bytes)}" if image.largest_layer_bytes else ""
+        layer = f", {_gigabytes(image.largest_layer_bytes)} of it in one layer" if image.largest_layer_bytes else ""
         yield f"Base to download: {_gigabytes(image.base_bytes)}{layer}"
     if image.wheel_bytes:
         yield f"Wheels to download: {_gigabytes(image.wheel_bytes)} or more"

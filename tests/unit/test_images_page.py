@@ -53,7 +53,7 @@ def test_what_a_portable_build_cannot_prove_is_told_where_it_applies() -> None:
     section = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     assert "`libnuma-dev` can be installed on its base" in section["rocm714"]
     assert "Python, torch and torchaudio of its base" in section["rocm72"]
-    assert "10.39 GB, of which one layer is 7.91 GB" in section["rocm72"]
+    assert "10.39 GB, 7.91 GB of it in one layer" in section["rocm72"]
     assert "without its own dependencies, such as triton" in section["rocm62"]
     assert "Which day of nightlies" in section["therock"]
     assert "Everything: it has no portable build" in section["seed-therock"]
