@@ -85,11 +85,18 @@ def test_a_service_that_heeds_no_sigterm_is_ended_with_all_its_processes(
 
 def test_an_interruption_while_it_comes_up_leaves_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a_fake_podman(tmp_path, monkeypatch, MUTE)
-    script = "from harness.engines.podman_service import PodmanService; PodmanService()"
-    process = subprocess.Popen((sys.executable, "-c", script), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
-    wait_until((tmp_path / "noted").exists, what="the fake's start")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) != 0
+    # A shell's background job ignores SIGINT, and so would what it starts.
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from harness.engines.podman_service import PodmanService; PodmanService()"
+    )
+    with subprocess.Popen((sys.executable, "-c", script), cwd=REPOSITORY, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until((tmp_path / "noted").exists, what="the fake's start")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) != 0
+        finally:
+            process.kill()
     assert servers(tmp_path) == []
     assert list((tmp_path / "tmp").iterdir()) == []
 
