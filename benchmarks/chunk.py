@@ -1,6 +1,6 @@
 """What a pipeline's two networks make of one chunk of the recording itself, small enough to be kept with every launch.
 
-`harness.agreement` compares it with what the CPU run of the same image made of the same chunk. Turns can agree where numbers
+`harness.verdict.agreement` compares it with what the CPU run of the same image made of the same chunk. Turns can agree where numbers
 do not, and differ where they do: the one says whether the result is right, the other why.
 """
 

@@ -1,7 +1,7 @@
 """Numbers that tell whether two images compute the same: one made-up chunk of sound through both networks.
 
 Where torch, its thread count and the processor's instruction set are the same, the bits should be; elsewhere the
-sampled values say by how much they differ. `harness.fingerprints` compares.
+sampled values say by how much they differ. `harness.analysis.numeric_fingerprints` compares.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ where it was right, and by 1.4e-2 at the first batch that lost its bias (pytorch
 of which may use another algorithm at another batch, such as Winograd's; `LEAST_COSINE` holds it as well."""
 
 LEAST_COSINE = 0.999
-"""Of an embedding, as in `harness.agreement`."""
+"""Of an embedding, as in `harness.verdict.agreement`."""
 
 
 def run(request: Request, journal: Journal) -> dict[str, Any]:

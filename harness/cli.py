@@ -1,4 +1,4 @@
-"""The command line's entry point: runs a verb of `harness.verbs`, and makes an exit code of what it ends in. The only
+"""The command line's entry point: runs a verb of `harness.commands`, and makes an exit code of what it ends in. The only
 catcher of our errors.
 
 Results go to stdout, talk to stderr.
@@ -19,10 +19,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__, places
-from harness.controls import one_line
+from harness.commands import make_known
+from harness.commands.common import app
 from harness.errors import HostError, StrixbenchError
-from harness.verbs import make_known
-from harness.verbs.base import app
+from harness.text import one_line
 
 INTERRUPTED = 130
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -1,7 +1,7 @@
 """What can go wrong by the user's or the environment's doing; each error carries its exit code.
 
 A message says what happened, why if that is known, and what to do. Only `harness.cli` catches these.
-An image that does not work is not an error but a result: see `harness.verdict`.
+An image that does not work is not an error but a result: see `harness.verdict.judge`.
 """
 
 from __future__ import annotations

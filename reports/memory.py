@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.calibration import LABELS, VRAM_AND_GTT, Calibration, label_of, series_values, subject
-from harness.coverage import why_uncovered, worked_of
-from harness.processes import SLOW_METERS, every_of
-from harness.records import Launch, Telemetry, number
+from harness.records.launch import Launch, Telemetry, number
+from harness.telemetry.coverage import why_uncovered, worked_of
+from harness.telemetry.processes import SLOW_METERS, every_of
+from harness.workloads.calibration import LABELS, VRAM_AND_GTT, Calibration, label_of, series_values, subject
 
 NOT_CALIBRATED = "not calibrated"
 NONE_FOLLOWS = "no meter that follows"
@@ -31,7 +31,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     peak_bytes: int
     meter: str
-    """A name of `harness.calibration.METERS`"""
+    """A name of `harness.workloads.calibration.METERS`"""
     summed: str = ""
     """Its label where it is the sum of several GPUs'"""
     doubt: str = ""

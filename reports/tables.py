@@ -8,11 +8,11 @@ from statistics import median
 import msgspec
 
 from benchmarks.wire import STAGES
-from harness.calibration import Calibration, latest_calibrations
-from harness.failures import Signature, signatures
-from harness.records import WITHOUT_ACCURACY, Agreement, Launch, Purpose
-from harness.stats import Estimate, estimate, launch_seconds, realtime_factor
-from harness.three_times import phase_of
+from harness.analysis.cold_and_warm import phase_of
+from harness.analysis.intervals import Estimate, estimate, launch_seconds, realtime_factor
+from harness.failures.recognise import Signature, signatures
+from harness.records.launch import WITHOUT_ACCURACY, Agreement, Launch, Purpose
+from harness.workloads.calibration import Calibration, latest_calibrations
 from reports.memory import Reading, memory_of
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from harness.records import Launch
+from harness.records.launch import Launch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 STRIXBENCH = (sys.executable, "-c", "from harness.cli import main; main()")
@@ -79,7 +79,7 @@ class Workplace:
 
     def stored(self) -> tuple[Launch, ...]:
         """Every launch in the store."""
-        from harness.store import Store
+        from harness.records.store import Store
 
         return Store(f"sqlite:///{self.results / 'strixbench.db'}").launches()
 

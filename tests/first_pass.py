@@ -7,10 +7,10 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.wire import Request
-from harness import caches
 from harness.engines.base import Mount, Run
-from harness.launch import CACHES, EXCHANGE, Prepared, launches_folder
-from harness.records import EngineRecord, Launch
+from harness.launch import kernel_cache
+from harness.launch.plan import CACHES, EXCHANGE, Prepared, launches_folder
+from harness.records.launch import EngineRecord, Launch
 from tests.unit.samples import a_plan
 
 KEY = "spinning-0123456789ab"
@@ -55,14 +55,14 @@ def a_spinning_launch(engine: EngineRecord, run: Run, *, python: str, inside: bo
     )
     plan = msgspec.structs.replace(plan, id=run.name, engine=engine)
     exchange = launches_folder() / plan.id / EXCHANGE
-    folder = caches.files_of(KEY) if keep else launches_folder() / plan.id / CACHES
-    mounts = (Mount(str(exchange), "/exchange", writable=True), Mount(str(folder), caches.INSIDE, writable=True))
+    folder = kernel_cache.files_of(KEY) if keep else launches_folder() / plan.id / CACHES
+    mounts = (Mount(str(exchange), "/exchange", writable=True), Mount(str(folder), kernel_cache.INSIDE, writable=True))
     run = msgspec.structs.replace(
         run,
         argv=(python, "-c", SPINS, "/exchange" if inside else str(exchange)),
         exchange=exchange,
         mounts=mounts if inside else (),
-        environment={**run.environment, **caches.environment(caches.INSIDE if inside else str(folder))},
+        environment={**run.environment, **kernel_cache.environment(kernel_cache.INSIDE if inside else str(folder))},
     )
     return Prepared(plan=plan, run=run, request=REQUEST)
 
@@ -73,7 +73,7 @@ def check_ended_and_kept(launch: Launch) -> None:
     assert (launch.verdict.stage, launch.verdict.cause) == ("cold", "timeout")
     assert "its first pass did not end within" in launch.verdict.summary
     assert launch.verdict.summary.endswith("What was compiled is kept: run again with --caches keep")
-    assert (caches.files_of(KEY) / "miopen-kernels" / "kernel").exists()
+    assert (kernel_cache.files_of(KEY) / "miopen-kernels" / "kernel").exists()
     assert not (launches_folder() / launch.id / CACHES).exists()
 
 
@@ -82,5 +82,5 @@ def check_continued(launch: Launch) -> None:
     assert launch.exit.ended_because == "first pass"
     assert launch.caches is not None
     assert (launch.caches.mode, launch.caches.files_before) == ("keep", 1)
-    assert (caches.files_of(KEY) / "miopen-kernels" / "kernel").read_text() == "compiledcompiled"
+    assert (kernel_cache.files_of(KEY) / "miopen-kernels" / "kernel").read_text() == "compiledcompiled"
     assert "--caches keep" in launch.verdict.summary

@@ -15,21 +15,21 @@ from pathlib import Path
 
 import msgspec
 
-from harness.audio import Audio
-from harness.build_plan import image_lines
-from harness.catalog import Cell, shipped_catalog
-from harness.devices import request_devices
+from harness.catalog.load import Cell, shipped_catalog
 from harness.doctor import examine
 from harness.doctor.answers import read_unknowns
 from harness.doctor.facts import DeviceNode, User
 from harness.doctor.finding import Finding
 from harness.engines.about import EngineFacts
 from harness.engines.command import container_command
+from harness.engines.devices import request_devices
 from harness.engines.find import EngineName, Refusal, refusal_text
-from harness.kernel_log import KernelText
-from harness.launch import Prepared, Settings, prepare_launch
-from harness.models import Models
-from harness.records import EngineRecord
+from harness.images.build_plan import image_lines
+from harness.inputs.audio import Audio
+from harness.inputs.models import Models
+from harness.launch.plan import Prepared, Settings, prepare_launch
+from harness.machine.kernel_log import KernelText
+from harness.records.launch import EngineRecord
 from tests.unit.fixture_hosts import COMMON, DOCKER, FEDORA, ROOTLESS_PODMAN, a_tree, facts_of
 from tests.unit.real_hosts import TWO_GIB_CARVE_OUT, UNPRIVILEGED_LXC
 from tests.unit.samples import HOST

@@ -72,7 +72,7 @@ def help_text() -> str:
 
 def images_text() -> str:
     """The page of the shipped catalog, without any overlay of the caller's."""
-    from harness.catalog import shipped_catalog
+    from harness.catalog.load import shipped_catalog
     from tests.images_page import images_page
 
     return images_page(shipped_catalog())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.catalog import GPU_FAMILIES, Catalog, Image, is_portable
+from harness.catalog.load import GPU_FAMILIES, Catalog, Image, is_portable
 
 _HEAD = """\
 # Images

@@ -12,7 +12,7 @@ import pytest
 
 from harness.engines.base import OWNER_LABEL, Run, owner
 from harness.engines.local import Local, clean_environment
-from harness.launch import execute
+from harness.launch.plan import execute
 from tests.first_pass import a_spinning_launch, check_continued, check_ended_and_kept
 
 

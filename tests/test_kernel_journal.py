@@ -13,7 +13,7 @@ import pytest
 
 from harness.engines import kernel_journal
 from harness.engines.kernel_journal import read_kernel_journal
-from harness.kernel_log import KernelLine, KernelLog
+from harness.machine.kernel_log import KernelLine, KernelLog
 from tests.commands import REPOSITORY
 
 FAULT = "amdgpu 0000:c5:00.0: amdgpu: GPU reset begin!. Source:  3"
@@ -169,12 +169,12 @@ def refuses_users() -> bool:
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
 @pytest.mark.skipif(not refuses_users(), reason="this kernel shows its log to every user")
 def test_the_real_kernel_refuses_another_user_and_the_reason_is_kept() -> None:
-    code = "from harness.kernel_log import KernelLog; print(KernelLog().follow().read().refused)"
+    code = "from harness.machine.kernel_log import KernelLog; print(KernelLog().follow().read().refused)"
     done = subprocess.run(
         (
             sys.executable,
             "-c",
-            f"import os, sys; sys.path.insert(0, {str(REPOSITORY)!r}); import harness.kernel_log\n"
+            f"import os, sys; sys.path.insert(0, {str(REPOSITORY)!r}); import harness.machine.kernel_log\n"
             f"os.setgroups([]); os.setgid(65534); os.setuid(65534)\n{code}",
         ),
         capture_output=True,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.exchange import read_log_tail, trim_exchange
-from harness.launch import forget, launches_folder
+from harness.launch.exchange import read_log_tail, trim_exchange
+from harness.launch.plan import forget, launches_folder
 
 
 def test_folders_in_folders_without_end_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import sampler
-from harness.engines import sampling
-from harness.telemetry import read_lines, read_telemetry
+from harness.telemetry import sampler, start
+from harness.telemetry.samples import read_lines, read_telemetry
 from tests.unit.sensor_trees import a_strix_halo, strixbench_itself
 
 SECONDS = 20.0
@@ -49,7 +48,7 @@ def samplers_of(into: Path) -> list[psutil.Process]:
 def watching(tmp_path: Path, *, quiet_seconds: float = 0.0) -> AbstractContextManager[None]:
     exchange, into = tmp_path / "launch" / "exchange", tmp_path / "launch" / "telemetry.jsonl"
     exchange.mkdir(parents=True)
-    return sampling.sampling(exchange, into=into, gpu=None, is_nvidia=False, quiet_seconds=quiet_seconds)
+    return start.sampling(exchange, into=into, gpu=None, is_nvidia=False, quiet_seconds=quiet_seconds)
 
 
 def test_a_process_of_the_launch_is_found_and_its_memory_is_summed(tmp_path: Path) -> None:
@@ -77,7 +76,7 @@ def test_a_process_of_the_launch_is_found_and_its_memory_is_summed(tmp_path: Pat
 
 def test_it_ends_when_its_harness_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys, time, pathlib; from harness.engines.sampling import sampling; folder = pathlib.Path(sys.argv[1])\n"
+        "import sys, time, pathlib; from harness.telemetry.start import sampling; folder = pathlib.Path(sys.argv[1])\n"
         "with sampling(folder, into=folder / 'telemetry.jsonl', gpu=None, is_nvidia=False, quiet_seconds=0):\n"
         "    time.sleep(600)"
     )
@@ -92,7 +91,7 @@ def test_it_ends_when_its_harness_is_killed(tmp_path: Path) -> None:
 
 def test_one_that_is_deaf_is_killed_and_what_it_wrote_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped by a signal, it does not come to its end when asked."""
-    monkeypatch.setattr(sampling, "END_SECONDS", 0.2)
+    monkeypatch.setattr(start, "END_SECONDS", 0.2)
     into = tmp_path / "launch" / "telemetry.jsonl"
     with watching(tmp_path):
         assert comes(lambda: len(read_lines(into)) > 1)
@@ -137,9 +136,9 @@ class Unkillable(subprocess.Popen[bytes]):
 
 def test_one_that_cannot_be_killed_is_left_behind() -> None:
     sampler = Unkillable()
-    sampling._end(sampler)
+    start._end(sampler)
     assert sampler.was_killed
-    assert sampling._left_behind.pop() is sampler
+    assert start._left_behind.pop() is sampler
 
 
 @pytest.mark.parametrize(
@@ -149,14 +148,14 @@ def test_the_idle_host_is_waited_for_where_its_power_can_be_read(tmp_path: Path,
     into = tmp_path / "telemetry.jsonl"
     into.write_text(f'{{"hertz": 2.0}}\n{{"at": 1.0, "values": {{"{meter}": 5.0}}}}\n')
     begun = time.monotonic()
-    sampling._rest(into, 0.3)
+    start._rest(into, 0.3)
     assert (time.monotonic() - begun >= 0.3) == rests
 
 
 def test_a_sampler_that_says_nothing_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "FIRST_SAMPLE_SECONDS", 0.1)
+    monkeypatch.setattr(start, "FIRST_SAMPLE_SECONDS", 0.1)
     begun = time.monotonic()
-    sampling._rest(tmp_path / "nothing", 600.0)
+    start._rest(tmp_path / "nothing", 600.0)
     assert time.monotonic() - begun < SECONDS
 
 
@@ -167,10 +166,10 @@ def test_a_file_that_hangs_holds_up_neither_its_neighbours_nor_the_end(tmp_path:
     (device / "mem_info_gtt_used").unlink()
     os.mkfifo(device / "mem_info_gtt_used")
     into = tmp_path / "telemetry.jsonl"
-    with sampling.sampling(tmp_path, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0, root=tmp_path):
+    with start.sampling(tmp_path, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0, root=tmp_path):
         assert comes(lambda: len(read_lines(into)) > 2)
         begun = time.monotonic()
-    assert time.monotonic() - begun < sampling.END_SECONDS + SECONDS / 4
+    assert time.monotonic() - begun < start.END_SECONDS + SECONDS / 4
     assert samplers_of(into) == []
     found = read_telemetry(into)
     assert found is not None
@@ -180,7 +179,7 @@ def test_a_file_that_hangs_holds_up_neither_its_neighbours_nor_the_end(tmp_path:
 
 def test_a_folder_that_is_gone_costs_the_samples_alone(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere" / "telemetry.jsonl"
-    with sampling.sampling(tmp_path, into=nowhere, gpu=None, is_nvidia=False, quiet_seconds=0.0):
+    with start.sampling(tmp_path, into=nowhere, gpu=None, is_nvidia=False, quiet_seconds=0.0):
         pass
     assert read_telemetry(nowhere) is None
 
@@ -201,7 +200,7 @@ def test_one_that_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.
 
 def test_one_that_dies_at_once_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [each for each in sys.path if not (Path(each or ".") / "harness").is_dir()])
-    monkeypatch.setattr(sampling.places, "ROOT", tmp_path)
+    monkeypatch.setattr(start.places, "ROOT", tmp_path)
     with watching(tmp_path):
         assert comes(lambda: samplers_of(tmp_path / "launch" / "telemetry.jsonl") == [])
     assert why_nothing_was_sampled(tmp_path) == "it ended without a word"

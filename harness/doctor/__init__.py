@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.catalog import Image
+from harness.catalog.load import Image
 from harness.doctor import container, driver, engines, gpus, kernel_log, parameters, room, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from harness.doctor.report import HostReport
-    from harness.records import Launch
+    from harness.records.launch import Launch
 
 Check = Callable[[HostFacts], tuple[Finding, ...]]
 
 
 def _check_models(facts: HostFacts) -> tuple[Finding, ...]:
-    from harness.models import GATED
+    from harness.inputs.models import GATED
 
     return supplies.check_models(facts, GATED)
 
@@ -73,13 +73,13 @@ def shortened(finding: Finding) -> Finding:
 
 def this_host(images: Iterable[Image]) -> HostFacts:
     """The facts of the machine that we run on."""
-    from harness.build_needs import need_of
-    from harness.devices import obstacles_to
     from harness.doctor.read import read_facts
     from harness.engines.about import ask_engines
+    from harness.engines.devices import obstacles_to
     from harness.engines.kernel_journal import read_kernel_journal
-    from harness.kernel_log import KernelLog
-    from harness.models import EMBEDDED, GATED, embedded_folder
+    from harness.images.build_needs import need_of
+    from harness.inputs.models import EMBEDDED, GATED, embedded_folder
+    from harness.machine.kernel_log import KernelLog
 
     images = tuple(images)
     obstacles = obstacles_to(images)
@@ -111,13 +111,13 @@ def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
     from pathlib import Path
 
     from harness import __version__
-    from harness.catalog import shipped_catalog
+    from harness.catalog.load import shipped_catalog
     from harness.doctor.answers import Known, read_unknowns
     from harness.doctor.private import Private
     from harness.doctor.report import make_report
     from harness.doctor.throttle import read_throttle_counters
     from harness.engines.about import rpm_versions
-    from harness.host import describe_host
+    from harness.machine.host import describe_host
 
     shipped, host = shipped_catalog(), describe_host()
     counters = read_throttle_counters(Path("/"))

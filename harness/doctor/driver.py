@@ -10,7 +10,7 @@ from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding, Subject
 from harness.doctor.known import KernelRow, judge_kernel, judge_mes, judge_package, known_hosts, parse_kernel
 from harness.doctor.remedies import newer_kernel, other_firmware, outside
-from harness.packages import FIRMWARE
+from harness.machine.firmware_packages import FIRMWARE
 
 KERNEL = Subject("kernel and firmware")
 

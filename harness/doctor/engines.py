@@ -9,7 +9,7 @@ from harness.doctor.finding import Finding, Status, Subject
 from harness.doctor.remedies import add_argument, outside
 from harness.engines.about import EngineFacts
 from harness.engines.find import Refusal
-from harness.files import Reading
+from harness.machine.files import Reading
 
 ENGINES = Subject("engines")
 ROOTLESS = Subject("rootless")

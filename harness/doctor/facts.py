@@ -6,11 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from harness.build_needs import Free, Need
-from harness.enclosure import Enclosure
 from harness.engines.about import EngineFacts
-from harness.files import ABSENT, Reading
-from harness.kernel_log import KernelText
+from harness.images.build_needs import Free, Need
+from harness.machine.enclosure import Enclosure
+from harness.machine.files import ABSENT, Reading
+from harness.machine.kernel_log import KernelText
 
 
 class User(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     device: int | None = None
     """Of its file system (``st_dev``); ``None``: not known."""
     pool: str | None = None
-    """What its file system shares room with others in; see `harness.pools`. ``None``: nothing."""
+    """What its file system shares room with others in; see `harness.machine.storage_pools`. ``None``: nothing."""
 
     @property
     def free(self) -> Free | None:

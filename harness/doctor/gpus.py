@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.doctor.facts import STRIX_HALO, DeviceNode, HostFacts
 from harness.doctor.finding import Finding, Subject
 from harness.doctor.remedies import outside
-from harness.enclosure import how_to_map
+from harness.machine.enclosure import how_to_map
 
 GPU = Subject("GPU")
 

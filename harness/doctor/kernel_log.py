@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness.doctor.driver import KERNEL
 from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding, Subject
-from harness.gpu_faults import GpuEvent, Kind, State, gpu_events, state_of
-from harness.kernel_log import RESTRICTED
+from harness.machine.gpu_faults import GpuEvent, Kind, State, gpu_events, state_of
+from harness.machine.kernel_log import RESTRICTED
 
 HANG = Subject("GPU hangs")
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from harness.engines.about import rpm_versions
-from harness.packages import FIRMWARE, RPM_FOLDERS, packages_in_texts
+from harness.machine.firmware_packages import FIRMWARE, RPM_FOLDERS, packages_in_texts
 
 
 def read_packages(root: Path) -> dict[str, str] | None:

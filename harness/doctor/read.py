@@ -20,12 +20,12 @@ import msgspec
 from harness import places
 from harness.doctor.facts import Card, DeviceNode, Disk, HostFacts, ImageFacts, KfdNode, PciGpu, User
 from harness.doctor.packages import read_packages
-from harness.enclosure import find_enclosure
 from harness.engines.about import EngineFacts
-from harness.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, within
-from harness.host import gfx_name, memory_bytes
-from harness.kernel_log import KernelText, kernel_seconds
-from harness.room import read_free
+from harness.images.disk_space import read_free
+from harness.machine.enclosure import find_enclosure
+from harness.machine.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, within
+from harness.machine.host import gfx_name, memory_bytes
+from harness.machine.kernel_log import KernelText, kernel_seconds
 
 _PARAMETERS = {"amdgpu": ("cwsr_enable", "gttsize", "vramlimit"), "ttm": ("pages_limit",), "amdttm": ("pages_limit",)}
 _BOOLEANS = ("container_use_devices", "container_use_dri_devices")

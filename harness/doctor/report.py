@@ -18,8 +18,8 @@ from harness.doctor.facts import DeviceNode, HostFacts
 from harness.doctor.finding import Finding
 from harness.doctor.private import Private
 from harness.engines.about import EngineFacts
-from harness.host_records import HostRecord
-from harness.records import Launch
+from harness.records.host import HostRecord
+from harness.records.launch import Launch
 from harness.words import size_text
 
 _GIB = 1 << 30

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.build_needs import GB
 from harness.doctor.facts import Disk, HostFacts, ImageFacts
 from harness.doctor.finding import Finding, Status, Subject
+from harness.images.build_needs import GB
 from harness.words import size_text
 
 DISK = Subject("disk")

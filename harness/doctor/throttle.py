@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.files import FILE_TIMEOUT_SECONDS, within
-from harness.gpu_metrics import parse_gpu_metrics
+from harness.machine.files import FILE_TIMEOUT_SECONDS, within
+from harness.telemetry.gpu_metrics import parse_gpu_metrics
 
 BETWEEN_SECONDS = 3.0
 

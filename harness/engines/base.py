@@ -10,8 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from harness.kernel_log import KernelLog
-from harness.records import Ending, EngineRecord, ExitRecord
+from harness.machine.kernel_log import KernelLog
+from harness.records.launch import Ending, EngineRecord, ExitRecord
 
 CAMPAIGN_LABEL = "io.strixbench.campaign"
 OWNER_LABEL = "io.strixbench.owner"

@@ -48,13 +48,13 @@ from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.libpod import CREATE, INFO, cdi_names, container_specification, needs_libpod, node_paths
 from harness.engines.podman_service import PodmanService, foreign_groups_text, has_foreign_groups
 from harness.engines.pull import Pull, is_fetched, one_at_a_time
-from harness.engines.sampling import sampling
 from harness.engines.stats import stats_memory
 from harness.engines.storage import docker_storage, podman_storage
 from harness.engines.wire import WIRE_ERRORS, silence_limit
 from harness.errors import BuildFailed, EngineError
-from harness.kernel_log import KernelLog
-from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
+from harness.machine.kernel_log import KernelLog
+from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
+from harness.telemetry.start import sampling
 
 CALL_TIMEOUT_SECONDS = 60
 """For any call but a build and a wait."""

@@ -12,8 +12,8 @@ import subprocess
 import time
 from typing import IO
 
-from harness.controls import one_line
-from harness.kernel_log import KernelLine, KernelText
+from harness.machine.kernel_log import KernelLine, KernelText
+from harness.text import one_line
 
 ANSWER_SECONDS = 5.0
 """A journal of some GiB on a slow disk takes a second."""

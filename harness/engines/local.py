@@ -42,10 +42,10 @@ from harness.engines.base import (
 )
 from harness.engines.images import folder_bytes, utc_text
 from harness.engines.kernel_journal import read_kernel_journal
-from harness.engines.sampling import sampling
 from harness.errors import BuildFailed, HostError
-from harness.kernel_log import KernelLog
-from harness.records import TIME_IS_UP, Ending, EngineRecord, ExitRecord
+from harness.machine.kernel_log import KernelLog
+from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
+from harness.telemetry.start import sampling
 
 COMPLETE = "strixbench.json"
 """Written last: an environment without it was never finished."""

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.build import recipe_of
-from harness.catalog import load_catalog
+from harness.catalog.load import load_catalog
 from harness.engines.base import BuiltImage, Recipe
 from harness.engines.container import ContainerEngine
 from harness.engines.find import find_engine
 from harness.errors import EngineError
+from harness.images.build import recipe_of
 from tests.commands import Workplace
 
 REQUIRED = tuple(filter(None, os.environ.get("STRIXBENCH_TEST_ENGINES", "").split(",")))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.calibration import calibration_of
 from harness.engines.base import BuiltImage
+from harness.workloads.calibration import calibration_of
 from tests.commands import Workplace
 
 

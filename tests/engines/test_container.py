@@ -12,7 +12,7 @@ from harness.engines.base import CAMPAIGN_LABEL, LOG, OWNER_LABEL, BuiltImage, M
 from harness.engines.container import ContainerEngine
 from harness.engines.find import find_engine
 from harness.errors import BuildFailed
-from harness.inside import container_user
+from harness.launch.guest_view import container_user
 
 DEAD_OWNER = owner().replace(owner().split(":")[0], "4194301", 1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import places
-from harness.catalog import load_catalog
+from harness.catalog.load import load_catalog
 from harness.engines.base import Recipe
 from harness.engines.container import ContainerEngine
 from harness.errors import BuildFailed

@@ -1,4 +1,4 @@
-"""What `harness.devices` asks for, in real containers.
+"""What `harness.engines.devices` asks for, in real containers.
 
 No GPU is here: char devices that every kernel has, made with mknod or found in /dev, stand in for its nodes. What arrives,
 who may open it and what a specification adds is real; nothing speaks to a GPU.
@@ -22,15 +22,15 @@ import msgspec
 import psutil
 import pytest
 
-from harness.catalog import load_catalog
-from harness.cdi import declared_devices
-from harness.devices import COMPAT, DeviceRequest, parse_flags, request_devices
+from harness.catalog.load import load_catalog
 from harness.engines.base import LOG, OWNER_LABEL, BuiltImage, Mount, Run, owner
+from harness.engines.cdi import declared_devices
 from harness.engines.container import ContainerEngine
+from harness.engines.devices import COMPAT, DeviceRequest, parse_flags, request_devices
 from harness.engines.find import Found
 from harness.engines.libpod import container_specification, needs_libpod
-from harness.inside import container_user
-from harness.records import EngineRecord
+from harness.launch.guest_view import container_user
+from harness.records.launch import EngineRecord
 from tests.commands import Workplace, wait_until
 
 KFD_GROUP, RENDER_GROUP = 64_711, 64_712

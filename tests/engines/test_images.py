@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.build import rebuild
-from harness.built_images import prune_engine
-from harness.catalog import load_catalog
+from harness.catalog.load import load_catalog
 from harness.engines.base import IMAGE_LABEL, STAGE_LABEL, Recipe
 from harness.engines.container import ContainerEngine
 from harness.engines.find import find_engine
 from harness.errors import NoRoomError
-from harness.room import Room, place_of
+from harness.images.build import rebuild
+from harness.images.built import prune_engine
+from harness.images.disk_space import Room, place_of
 from tests.commands import Workplace, wait_until
 
 ADDED_BYTES = 20_000_000

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalog import load_catalog
+from harness.catalog.load import load_catalog
 from harness.engines.about import ask_engines
 from harness.engines.base import KEEP_GROUPS, OWNER_LABEL, BuiltImage, Mount, Run, owner
 from harness.engines.container import ContainerEngine
 from harness.engines.find import Found
 from harness.engines.podman_service import PodmanService
-from harness.inside import container_user
+from harness.launch.guest_view import container_user
 from tests.commands import REPOSITORY, STRIXBENCH, Workplace, wait_until
 from tests.engines.slow_registry import SlowRegistry
 from tests.engines.test_container import DEAD_OWNER

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.wire import STEPS
 from harness.engines.container import ContainerEngine
-from harness.records import Launch
+from harness.records.launch import Launch
 from tests.commands import Workplace
 
 ONCE = ("--engine", "podman", "--launches", "1", "--passes", "1", "--json")

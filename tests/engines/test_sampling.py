@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalog import load_catalog
+from harness.catalog.load import load_catalog
 from harness.engines.base import OWNER_LABEL, BuiltImage, Mount, Run, owner
 from harness.engines.container import ContainerEngine
-from harness.inside import container_user
-from harness.telemetry import read_lines, read_telemetry
+from harness.launch.guest_view import container_user
+from harness.telemetry.samples import read_lines, read_telemetry
 from tests.commands import wait_until
 
 HELD_BYTES = 100_000_000

@@ -21,9 +21,9 @@ from benchmarks.wire import Request
 from harness import places
 from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
-from harness.exchange import make_exchange, read_events, read_log_tail
-from harness.records import ExitRecord, Verdict
-from harness.verdict import judge
+from harness.launch.exchange import make_exchange, read_events, read_log_tail
+from harness.records.launch import ExitRecord, Verdict
+from harness.verdict.judge import judge
 
 AUDIO_SECONDS = 2
 

@@ -19,8 +19,8 @@ from benchmarks.wire import STAGES
 from harness import places
 from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
-from harness.exchange import read_log_tail
-from harness.records import Cause
+from harness.launch.exchange import read_log_tail
+from harness.records.launch import Cause
 from tests.guest.runs import skeleton
 
 from .stubs import TURNS, Ended, Stubs, exchange_of, make_request, run_guest, write_rttm

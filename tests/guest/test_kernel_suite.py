@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.kernels import work
 from benchmarks.kernels.suite import batch_on, convolution, gemm, rounds_within
-from harness.kernels import NAMES
+from harness.workloads.kernels import NAMES
 
 
 @pytest.mark.parametrize(

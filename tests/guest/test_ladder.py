@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import ladder as guest
 from benchmarks.chunk import CHUNK_SAMPLES
-from harness import ladder as host
+from harness.workloads import ladder as host
 
 
 @pytest.mark.parametrize("samples", [1, 16_000, CHUNK_SAMPLES, CHUNK_SAMPLES + 5, 30 * 16_000])

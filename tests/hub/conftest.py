@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.models import GATED
+from harness.inputs.models import GATED
 from tests.commands import Finished, Workplace
 from tests.hub_server import FakeHub, FakeRepository, serving
 

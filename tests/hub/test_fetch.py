@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from harness.models import GATED
+from harness.inputs.models import GATED
 from tests.commands import REPOSITORY, STRIXBENCH
 from tests.hub.conftest import COMMITS, Fetcher, write_pins
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.build import ensure_built, recipe_of
-from harness.catalog import load_catalog
+from harness.catalog.load import load_catalog
 from harness.engines.local import Local, environment_python
-from harness.room import Room
+from harness.images.build import ensure_built, recipe_of
+from harness.images.disk_space import Room
 from tests.commands import REPOSITORY, Workplace
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from harness.build import ensure_built, recipe_of
-from harness.catalog import load_catalog
+from harness.catalog.load import load_catalog
 from harness.engines.local import Local, environment_python
-from harness.records import ExceptionRecord, exception_chain
-from harness.room import Room
+from harness.images.build import ensure_built, recipe_of
+from harness.images.disk_space import Room
+from harness.records.launch import ExceptionRecord, exception_chain
 from tests.commands import REPOSITORY
 
 INSTALL_TIMEOUT_SECONDS = 300

@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.wire import MEMORY_METERS
 from harness import places
-from harness.audio import read_rttm
-from harness.models import embedded_folder
-from harness.three_times import phase_of
-from harness.waterfall import waterfall_of
+from harness.analysis.cold_and_warm import phase_of
+from harness.analysis.waterfall import waterfall_of
+from harness.inputs.audio import read_rttm
+from harness.inputs.models import embedded_folder
 from tests.commands import Workplace, wait_until
 
 ONE = ("local-cpu", "--launches", "1", "--passes", "1")

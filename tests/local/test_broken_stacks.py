@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.explain import Explanation, explain_text
-from harness.failures import recognise
+from harness.failures.recognise import recognise
+from harness.verdict.explain import Explanation, explain_text
 from tests.local.stacks import Failed, lay_over, local_python, produce, site_packages
 
 IS_OOM_ERROR_LINE = "utilities.memory import is_oom_error"

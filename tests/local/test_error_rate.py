@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from harness.rttm import error_rate
+from harness.workloads.diarization import error_rate
 from tests.local.stacks import local_python
 
 BY_PYANNOTE = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.explain import explain_text
-from harness.failures import recognise, recognise_warnings, signatures
+from harness.failures.recognise import recognise, recognise_warnings, signatures
+from harness.verdict.explain import explain_text
 from tests.local.stacks import Failed, local_python, produce
 
 PLAIN = (

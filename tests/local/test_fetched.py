@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.models import GATED
+from harness.inputs.models import GATED
 from tests.hub.conftest import COMMITS, Fetcher
 from tests.hub_server import FakeHub, FakeRepository, serving
 

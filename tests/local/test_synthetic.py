@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from harness.build import recipe_of
-from harness.catalog import load_catalog
+from harness.analysis.numeric_fingerprints import compare, fingerprint_of
+from harness.catalog.load import load_catalog
 from harness.engines.local import environment_python
-from harness.fingerprints import compare, fingerprint_of
+from harness.images.build import recipe_of
 from tests.commands import REPOSITORY, Workplace
 
 # pyannote's networks in the shapes of 3.1 with the weights of seed 0. Who changes them changes what every stored

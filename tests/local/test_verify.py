@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.ladder import rungs_of
+from harness.workloads.ladder import rungs_of
 from tests.commands import Workplace
 from tests.local.planted import FAILS_AT_BATCH_8, LSTM_WITHOUT_BIAS, LSTM_WITHOUT_BIAS_ABOVE_65535_ROWS, plant
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from harness.build import ensure_built, recipe_of
-from harness.catalog import load_catalog
+from harness.catalog.load import load_catalog
 from harness.engines.local import Local, environment_python
-from harness.models import embedded_folder, fetch_embedded
-from harness.room import Room
+from harness.images.build import ensure_built, recipe_of
+from harness.images.disk_space import Room
+from harness.inputs.models import embedded_folder, fetch_embedded
 from tests.commands import REPOSITORY
 
 PAIRS = 10

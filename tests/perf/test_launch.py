@@ -13,17 +13,17 @@ import msgspec
 import psutil
 import pytest
 
-from harness.audio import Audio
-from harness.build import recipe_of
-from harness.catalog import Cell, load_catalog
+from harness.catalog.load import Cell, load_catalog
 from harness.engines.container import ContainerEngine
 from harness.engines.find import find_engine
 from harness.errors import EngineError
-from harness.host import describe_host
-from harness.launch import Prepared, Settings, execute, forget, make_folders, prepare_launch
-from harness.models import Models
-from harness.records import new_id
-from harness.store import Store
+from harness.images.build import recipe_of
+from harness.inputs.audio import Audio
+from harness.inputs.models import Models
+from harness.launch.plan import Prepared, Settings, execute, forget, make_folders, prepare_launch
+from harness.machine.host import describe_host
+from harness.records.launch import new_id
+from harness.records.store import Store
 
 ROUNDS = 15
 LONG_SECONDS = 10

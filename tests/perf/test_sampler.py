@@ -12,8 +12,8 @@ import pytest
 
 from harness.engines.base import Run
 from harness.engines.local import Local
-from harness.sampler import Sampler, sensors_of
-from harness.telemetry import read_lines
+from harness.telemetry.sampler import Sampler, sensors_of
+from harness.telemetry.samples import read_lines
 from tests.unit.sensor_trees import a_process, a_strix_halo, strixbench_itself, write_tree
 
 LAUNCH_SECONDS = 20

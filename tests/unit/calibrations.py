@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.calibration import Calibration, Finding, calibration_of
-from harness.processes import every_of
-from harness.records import ExitRecord, Launch, Telemetry
+from harness.records.launch import ExitRecord, Launch, Telemetry
+from harness.telemetry.processes import every_of
+from harness.workloads.calibration import Calibration, Finding, calibration_of
 from tests.unit.samples import Event, a_launch, a_plan, passing_journal
 
 GIB = 1 << 30

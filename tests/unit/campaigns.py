@@ -10,15 +10,15 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.campaign import Campaign
-from harness.catalog import Catalog, Image, load_catalog
+from harness.campaign.campaign import Campaign
+from harness.campaign.cool_down import Pace
+from harness.campaign.request import OpenEngine, Request
+from harness.catalog.load import Catalog, Image, load_catalog
 from harness.engines.base import Engine, owner
 from harness.errors import EngineError
-from harness.launch import EXCHANGE, PLAN, Prepared, Settings, launches_folder
-from harness.pace import Pace
-from harness.records import Launch, Plan
-from harness.request import OpenEngine, Request
-from harness.store import Store
+from harness.launch.plan import EXCHANGE, PLAN, Prepared, Settings, launches_folder
+from harness.records.launch import Launch, Plan
+from harness.records.store import Store
 from tests.unit.samples import (
     FakeEngine,
     a_plan,

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from harness import cli, places
-from harness.records import Launch
-from harness.store import Store
+from harness.records.launch import Launch
+from harness.records.store import Store
 from tests.unit.samples import write_audio
 
 

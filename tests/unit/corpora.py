@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.records import ExitRecord, Launch
+from harness.records.launch import ExitRecord, Launch
 from tests.unit.samples import WORKLOAD, Event, a_launch, a_link, a_plan, passing_journal
 
 DONE = {"event": "done", "at": 1.0, "peak_resident_bytes": 1}

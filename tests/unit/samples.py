@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from benchmarks.wire import JOURNAL, STAGES, STEPS
-from harness.audio import Audio
 from harness.engines.base import BuiltImage, GiveUp, Recipe, Run, Say, Storage, StoredImage, never
 from harness.errors import BuildFailed, EngineError
-from harness.host_records import HostRecord
-from harness.kernel_log import KernelLog
-from harness.models import Models
-from harness.records import EngineRecord, ExitRecord, ImageRecord, Launch, Plan, Verdict, WorkloadRecord
-from harness.verdict import judge
+from harness.inputs.audio import Audio
+from harness.inputs.models import Models
+from harness.machine.kernel_log import KernelLog
+from harness.records.host import HostRecord
+from harness.records.launch import EngineRecord, ExitRecord, ImageRecord, Launch, Plan, Verdict, WorkloadRecord
+from harness.verdict.judge import judge
 
 if TYPE_CHECKING:
     import numpy

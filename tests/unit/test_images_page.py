@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 
-from harness.catalog import Image, load_catalog
+from harness.catalog.load import Image, load_catalog
 from tests.generated import images_text
 from tests.images_page import images_page
 

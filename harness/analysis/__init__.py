@@ -1,0 +1,1 @@
+"""Numbers of stored launches. Pure; nothing is rendered here."""

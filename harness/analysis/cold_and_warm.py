@@ -1,0 +1,168 @@
+"""Launches -> the three times: cold, second launch, steady; and whether the kernel cache between them works. Pure.
+
+Which of them a launch's first pass is, the recorded state of its cache says, and never the order of launches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Literal
+
+import msgspec
+
+from harness.analysis.intervals import Estimate, estimate, launch_seconds
+from harness.records.launch import Launch, number
+
+Phase = Literal["cold", "second", "filled by other work"]
+
+LEAST_WARMING_SECONDS = 0.5
+LEAST_WARMING_SHARE = 0.1
+"""A cold first pass that is longer than a steady one by less than either has compiled nothing worth keeping."""
+
+ALWAYS_WRITE = ("rocm", "therock")
+"""Families whose images keep what they compile: MIOpen does. cuDNN comes compiled, and need not write anything."""
+
+LEAST_SAVED_SHARE = 0.2
+"""A second launch that saves less of what a cold one spends beyond a steady pass has a dead cache, as after ROCm 7.2.4 on
+gfx1201, where every launch took as long as the first (https://github.com/ROCm/legacy-rocm-build/issues/6369)."""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What is known of a kernel cache."""
+
+    state: Literal["no cache on a CPU", "alive", "dead", "nothing to save", "not known"]
+    text: str
+    """One sentence"""
+
+    @property
+    def is_alarm(self) -> bool:
+        return self.state == "dead"
+
+
+class ThreeTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """Of launches of one cell on one engine and machine: of those that are right where there is one."""
+
+    cold: Estimate | None
+    """Seconds of the first pass of launches that began with an empty cache; ``None``: there is no such launch"""
+    second: Estimate | None
+    """Likewise of launches whose cache the same work had filled before"""
+    steady: Estimate | None
+    """Of each launch's median warm pass"""
+    cold_result_seconds: float | None
+    """From the order to start until the first pass has ended, the median; ``None``: not known"""
+    second_result_seconds: float | None
+    cold_growth: tuple[float, float] | None
+    """Files and bytes that a launch adds to its cache, the medians; ``None``: not counted"""
+    second_growth: tuple[float, float] | None
+    others: int
+    """Launches whose cache other work had filled: they are in neither"""
+    health: Health
+    is_wrong: bool = False
+    """Whether all of these launches have wrong output"""
+
+
+def phase_of(launch: Launch) -> Phase | None:
+    """What a launch's first pass was; ``None`` where it had none, or nothing is on record of its cache."""
+    record = launch.caches
+    if record is None or record.files_before is None or not launch.pass_seconds("cold"):
+        return None
+    if record.seen_before:
+        return "second"
+    return "cold" if record.files_before == 0 else "filled by other work"
+
+
+def three_times(launches: Iterable[Launch]) -> ThreeTimes | None:
+    """The three times of launches of one cell; ``None`` where none of them came to its end with its cache on record.
+
+    One with wrong output may have left out the work that a cache is for, so it counts only where there is no other.
+    """
+    phases = [(phase_of(launch), launch) for launch in launches if launch.verdict.status != "fail"]
+    ended = [(phase, launch) for phase, launch in phases if phase is not None]
+    if not ended:
+        return None
+    known = [(phase, launch) for phase, launch in ended if launch.verdict.status == "pass"] or ended
+    is_wrong = known[0][1].verdict.status != "pass"
+    cold = [launch for phase, launch in known if phase == "cold"]
+    second = [launch for phase, launch in known if phase == "second"]
+    first_cold, first_second = _first_pass(cold), _first_pass(second)
+    steady = estimate([seconds for _, launch in known if (seconds := launch_seconds(launch)) is not None])
+    return ThreeTimes(
+        cold=first_cold,
+        second=first_second,
+        steady=steady,
+        cold_result_seconds=_median([_result_seconds(launch) for launch in cold]),
+        second_result_seconds=_median([_result_seconds(launch) for launch in second]),
+        cold_growth=_growth(cold),
+        second_growth=_growth(second),
+        others=len(known) - len(cold) - len(second),
+        health=(
+            Health("not known", "not known: each launch has wrong output")
+            if is_wrong
+            else _health([launch for _, launch in known], first_cold, first_second, steady)
+        ),
+        is_wrong=is_wrong,
+    )
+
+
+def _health(launches: Sequence[Launch], cold: Estimate | None, second: Estimate | None, steady: Estimate | None) -> Health:
+    """What the times and the folders say of the cache."""
+    if all(launch.plan.device == "cpu" for launch in launches):
+        return Health(
+            "no cache on a CPU", "no kernel cache on a CPU: cold and second launch differ by chance, or by what the disk keeps"
+        )
+    wrote = any((launch.caches.files_after or 0) > 0 for launch in launches if launch.caches is not None)
+    if cold is None or second is None or steady is None:
+        missing = " and ".join(
+            name for name, each in (("a cold", cold), ("a second", second), ("a steady", steady)) if each is None
+        )
+        return Health("not known", f"not known without {missing} time: run `bench --caches keep` with two launches or more")
+    warming, saved = cold.median - steady.median, cold.median - second.median
+    if warming < max(LEAST_WARMING_SECONDS, LEAST_WARMING_SHARE * steady.median):
+        return Health(
+            "nothing to save", f"a cold first pass is {max(0.0, warming):.2f} s longer than a steady one: nothing to save"
+        )
+    numbers = (
+        f"of the {warming:.2f} s that a cold first pass is longer than a steady one, a second launch saves {saved:.2f} s "
+        f"({saved / warming:.0%}; n = {cold.n} cold, {second.n} second, {steady.n} steady)"
+    )
+    if not wrote and not any(launch.plan.image.family in ALWAYS_WRITE for launch in launches):
+        return Health("nothing to save", f"the image keeps no kernels; {numbers}")
+    if not wrote:
+        return Health("dead", f"the image wrote nothing into its cache folders; {numbers}")
+    if saved < LEAST_SAVED_SHARE * warming:
+        return Health("dead", f"{numbers}: less than {LEAST_SAVED_SHARE:.0%}, so each launch compiles its kernels anew")
+    return Health("alive", numbers)
+
+
+def _first_pass(launches: Sequence[Launch]) -> Estimate | None:
+    return estimate([launch.pass_seconds("cold")[0] for launch in launches])
+
+
+def _result_seconds(launch: Launch) -> float | None:
+    """From the order to start until the end of the first pass."""
+    begun = number(launch.journal[0].get("at")) if launch.journal else None
+    ended = number(launch.ends("cold").get("at"))
+    if launch.start_seconds is None or begun is None or ended is None or ended < begun:
+        return None
+    seconds, whole = launch.start_seconds + ended - begun, launch.wall_seconds
+    # Both times are the guest's words: what lies outside of the launch is none.
+    return seconds if seconds > 0 and (whole is None or seconds <= whole) else None
+
+
+def _growth(launches: Sequence[Launch]) -> tuple[float, float] | None:
+    """The medians of what was added."""
+    files = [_difference(launch.caches.files_before, launch.caches.files_after) for launch in launches if launch.caches]
+    taken = [_difference(launch.caches.bytes_before, launch.caches.bytes_after) for launch in launches if launch.caches]
+    both = (_median(files), _median(taken))
+    return None if both[0] is None or both[1] is None else (both[0], both[1])
+
+
+def _difference(before: int | None, after: int | None) -> float | None:
+    return None if before is None or after is None else float(after - before)
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """Of those that are known; ``None`` where none is."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -1,0 +1,180 @@
+"""Fixed and marginal cost: launches of one cell on several lengths -> seconds = fixed + marginal x audio seconds.
+
+A realtime factor of one length mixes the two: a short clip pays the fixed cost over few seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+import msgspec
+
+from harness.analysis.intervals import CONFIDENCE, Interval
+from harness.workloads.chunks import CHUNK_SECONDS, FREE_SECONDS, STEP_SECONDS
+
+FEWEST_LENGTHS = 3
+"""Two lengths lie on a line whatever they are."""
+
+HOUR_SECONDS = 3600.0
+
+BENT = 0.05
+"""Below this chance that a straight line scatters so, the lengths are said not to lie on one."""
+
+_ROUNDING = 1e-20
+"""A sum of squared shares of a time below which there is nothing but the rounding of floats."""
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One launch."""
+
+    audio_seconds: float
+    seconds: float
+
+
+class CostModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The line through the launches."""
+
+    fixed_seconds: Interval
+    """What a recording costs whatever its length; below zero where the line crosses there."""
+    marginal: Interval
+    """Seconds for each further second of audio"""
+    hour_seconds: Interval
+    """One launch on an hour of audio: its interval holds a single launch, not the mean of many."""
+    first_chunk_seconds: Interval
+    """The line at `FREE_SECONDS`, before the first chunk: the fixed cost, if work follows chunks."""
+    correlation_squared: float | None
+    """Of length and seconds, their correlation squared, which is that of an unweighted line. ``None``: all took the same."""
+    r_squared: float | None
+    """Share of the weighted variance that the line explains, where each length counts alike: the stricter one."""
+    lack_of_fit: float | None
+    """Chance that a straight line scatters so between lengths; ``None``: no two launches of one length to judge it by."""
+    lengths: tuple[float, ...]
+    launches: int
+
+    @property
+    def marginal_realtime(self) -> Interval | None:
+        """Audio seconds for each further second of processing; ``None`` where time does not rise with length.
+
+        Infinite at its high end where the interval of the slope reaches zero.
+        """
+        slope = self.marginal
+        if slope.value <= 0:
+            return None
+        return Interval(1 / slope.value, 1 / slope.high, 1 / slope.low if slope.low > 0 else math.inf)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What keeps the numbers from being taken at face value, each a sentence without a full stop."""
+        said = []
+        if self.fixed_seconds.value < 0:
+            said.append(f"the fixed cost is below zero: {self._why_below_zero}")
+        if self.marginal_realtime is None:
+            said.append("time does not rise with the length: these lengths are too short to see a marginal cost")
+        elif self.marginal.low <= 0:
+            said.append("the marginal cost cannot be told from none")
+        if self.lack_of_fit is not None and self.lack_of_fit < BENT:
+            said.append("the lengths do not lie on a straight line, so the intervals are too narrow")
+        if self.lack_of_fit is None:
+            said.append("one launch a length: whether a line is right cannot be judged")
+        return tuple(said)
+
+    @property
+    def _why_below_zero(self) -> str:
+        before = self.first_chunk_seconds
+        if self.fixed_seconds.high >= 0:
+            return "its interval holds zero, so there is none to see"
+        if before.high < 0:
+            return "longer audio costs more than its share"
+        return (
+            f"{FREE_SECONDS} s of every recording add no chunk ({CHUNK_SECONDS} s long, one each {STEP_SECONDS} s); "
+            f"the line is at {before.value:.2f} s [{before.low:.2f}, {before.high:.2f}] there"
+        )
+
+
+class NoFit(msgspec.Struct, frozen=True):
+    """Why there is no line."""
+
+    reason: str
+    lengths: tuple[float, ...]
+    launches: int
+
+
+def fit_cost(points: Sequence[Point]) -> CostModel | NoFit:
+    """Weighted least squares over launches, with 95% intervals of Student's t.
+
+    A launch scatters by a share of its time and not by a number of seconds (1% of 2 s, 1% of 120 s), so each is weighted
+    with 1 / t^2, where t is the median time of its length: its own time would favour those that happened to be fast.
+    Without weights the longest length alone would decide, and the interval of the fixed cost would be that length's noise.
+    The interval of an hour lets its launch scatter by the same share of the predicted time.
+
+    Formulas: Draper and Smith, Applied Regression Analysis, 3rd edition, 9.2 (weights), 2.1 (lack of fit), 3.1 (prediction).
+    """
+    lengths = tuple(sorted({point.audio_seconds for point in points}))
+    if any(not (math.isfinite(p.seconds) and p.seconds > 0 and p.audio_seconds > 0) for p in points):
+        return NoFit("a launch took no time, or one that is no number", lengths, len(points))
+    if len(lengths) < FEWEST_LENGTHS:
+        counted = f"{len(lengths)} length{'' if len(lengths) == 1 else 's'}"
+        return NoFit(f"{counted} with a time; a line needs {FEWEST_LENGTHS} or more", lengths, len(points))
+    return _fitted(points, lengths)
+
+
+def _fitted(points: Sequence[Point], lengths: tuple[float, ...]) -> CostModel:
+    """The line through points of three lengths or more."""
+    import numpy
+    from scipy.linalg import lstsq, pinvh
+    from scipy.stats import t as student
+
+    x = numpy.array([point.audio_seconds for point in points])
+    y = numpy.array([point.seconds for point in points])
+    typical = {length: median(p.seconds for p in points if p.audio_seconds == length) for length in lengths}
+    root = 1 / numpy.array([typical[length] for length in x])  # of the weights
+    design = numpy.column_stack([root, root * x])
+    (fixed, slope), *_ = lstsq(design, root * y)
+    residuals = root * (y - fixed - slope * x)
+    freedom = len(points) - 2
+    variance = float(residuals @ residuals) / freedom
+    covariance = variance * pinvh(design.T @ design)
+    quantile = float(student.ppf((1 + CONFIDENCE) / 2, freedom))
+    hour = float(fixed + slope * HOUR_SECONDS)
+
+    def variance_at(seconds: float) -> float:
+        """Variance of the line's own value there."""
+        return max(0.0, float(covariance[0, 0] + 2 * seconds * covariance[0, 1] + seconds**2 * covariance[1, 1]))
+
+    mean = float((root**2 @ y) / (root @ root))
+    total = float((root * (y - mean)) @ (root * (y - mean)))
+    return CostModel(
+        fixed_seconds=_interval(float(fixed), quantile * math.sqrt(variance_at(0.0))),
+        marginal=_interval(float(slope), quantile * math.sqrt(max(0.0, float(covariance[1, 1])))),
+        hour_seconds=_interval(hour, quantile * math.sqrt(variance_at(HOUR_SECONDS) + variance * hour**2)),
+        first_chunk_seconds=_interval(float(fixed + slope * FREE_SECONDS), quantile * math.sqrt(variance_at(FREE_SECONDS))),
+        correlation_squared=float(numpy.corrcoef(x, y)[0, 1]) ** 2 if total > _ROUNDING else None,
+        r_squared=1 - float(residuals @ residuals) / total if total > _ROUNDING else None,
+        lack_of_fit=_lack_of_fit(points, residual=float(residuals @ residuals), typical=typical),
+        lengths=lengths,
+        launches=len(points),
+    )
+
+
+def _lack_of_fit(points: Sequence[Point], *, residual: float, typical: dict[float, float]) -> float | None:
+    """The F test's p-value: what is left around the line against what is left around each length's own mean."""
+    from scipy.stats import f as fisher
+
+    pure_freedom, bent_freedom = len(points) - len(typical), len(typical) - 2
+    if pure_freedom == 0:
+        return None
+    pure = 0.0
+    for length, middle in typical.items():
+        shares = [point.seconds / middle for point in points if point.audio_seconds == length]
+        mean = sum(shares) / len(shares)
+        pure += sum((share - mean) ** 2 for share in shares)
+    bent = max(0.0, residual - pure)
+    if pure <= _ROUNDING:  # launches of one length all took the same
+        return 1.0 if bent <= _ROUNDING else 0.0
+    return float(fisher.sf((bent / bent_freedom) / (pure / pure_freedom), bent_freedom, pure_freedom))
+
+
+def _interval(value: float, half_width: float) -> Interval:
+    return Interval(value, value - half_width, value + half_width)

@@ -1,0 +1,73 @@
+"""Launches -> numbers. The launch is the unit: passes inside one are not independent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from statistics import median
+
+import msgspec
+
+from harness.analysis.spread import spread_flags
+from harness.records.launch import Launch
+
+CONFIDENCE = 0.95
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A value and its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A median with what is known of its uncertainty."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+    is_interval: bool
+    """Whether low and high are a 95% confidence interval of the median; else they are the smallest and largest value."""
+    flags: tuple[str, ...] = ()
+    """What is odd about the values, all of which count: see `harness.analysis.spread`."""
+
+
+def estimate(values: Sequence[float]) -> Estimate | None:
+    """Median and interval; ``None`` of nothing.
+
+    The interval is the one between order statistics whose binomial coverage reaches 95% (Conover, Practical
+    Nonparametric Statistics, 3.2): it assumes no distribution and needs at least six values. With fewer, the extremes
+    are given and said to be that.
+    """
+    if not values:
+        return None
+    ordered = sorted(values)
+    rank, flags = _lower_rank(len(ordered)), spread_flags(ordered)
+    if rank is None:
+        return Estimate(median(ordered), ordered[0], ordered[-1], len(ordered), is_interval=False, flags=flags)
+    return Estimate(median(ordered), ordered[rank], ordered[-1 - rank], len(ordered), is_interval=True, flags=flags)
+
+
+def launch_seconds(launch: Launch) -> float | None:
+    """The value of a launch: the median of its warm passes; ``None`` where there is none."""
+    passes = launch.pass_seconds("warm")
+    return median(passes) if passes else None
+
+
+def realtime_factor(launch: Launch) -> float | None:
+    """Audio seconds / processing seconds: higher is faster."""
+    seconds = launch_seconds(launch)
+    return launch.plan.workload.audio_seconds / seconds if seconds else None
+
+
+@cache
+def _lower_rank(n: int) -> int | None:
+    """The largest rank (from 0) whose interval to its mirror image covers the median with 95%; ``None``: not even
+    the extremes do."""
+    from scipy.stats import binom
+
+    ranks = [rank for rank in range(n // 2) if 1 - 2 * binom.cdf(rank, n, 0.5) >= CONFIDENCE]
+    return max(ranks) if ranks else None

@@ -1,0 +1,93 @@
+"""Two launches' numeric fingerprints -> identical, different by so much, or not comparable. Pure.
+
+`benchmarks.fingerprint` takes them: one made-up chunk of sound through the synthetic pipeline's two networks.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from harness.records.launch import Launch
+
+OUTPUTS = ("segmentation", "embedding")
+
+_Text = Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out of one network."""
+
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    """Of the 32-bit floats, little-endian."""
+    values: int
+    sample: Annotated[tuple[float | None, ...], msgspec.Meta(min_length=1, max_length=64)]
+    """Some of them, evenly spread; ``None``: not finite."""
+
+    @property
+    def short(self) -> str:
+        return self.sha256[:12]
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """What a launch's networks made of the chunk, and with what."""
+
+    torch: _Text
+    device: _Text
+    cpu_capability: _Text | None = None
+    """The instruction set of torch's kernels; ``None``: that torch does not say."""
+    segmentation: Output
+    embedding: Output
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """How far two fingerprints are apart, by output."""
+
+    segmentation: float | None
+    """0 where the bits are the same, else the largest absolute difference of the sampled values, which can be 0 as well where
+    only others differ; ``None``: a value is not finite, or the outputs have not one length."""
+    embedding: float | None
+    identical: bool
+    """Whether all bits of both are the same."""
+
+
+def fingerprint_of(launch: Launch) -> Fingerprint | None:
+    """The launch's fingerprint; ``None`` where it has none, or something of another shape: the image wrote it."""
+    try:
+        return msgspec.convert(launch.output.get("fingerprint"), Fingerprint)
+    except msgspec.ValidationError:
+        return None
+
+
+def compare(one: Fingerprint, other: Fingerprint) -> Difference:
+    """How far they are apart."""
+    return Difference(
+        segmentation=_largest_difference(one.segmentation, other.segmentation),
+        embedding=_largest_difference(one.embedding, other.embedding),
+        identical=all(getattr(one, name).sha256 == getattr(other, name).sha256 for name in OUTPUTS),
+    )
+
+
+def describe(difference: Difference) -> str:
+    """``identical``, or each output that is not with by how much: ``differ: segmentation 1.2e-06, embedding 3.4e-05``."""
+    if difference.identical:
+        return "identical"
+    found: dict[str, Any] = {name: getattr(difference, name) for name in OUTPUTS}
+    if None in found.values():
+        return f"not comparable: {', '.join(name for name, value in found.items() if value is None)}"
+    return f"differ: {', '.join(f'{name} {value:.1e}' for name, value in found.items())}"
+
+
+def _largest_difference(one: Output, other: Output) -> float | None:
+    """See `Difference.segmentation`."""
+    if one.sha256 == other.sha256:
+        return 0.0
+    if one.values != other.values or len(one.sample) != len(other.sample):
+        return None
+    largest = 0.0
+    for a, b in zip(one.sample, other.sample, strict=True):
+        if a is None or b is None:
+            return None
+        largest = max(largest, abs(a - b))
+    return largest

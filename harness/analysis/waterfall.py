@@ -1,0 +1,228 @@
+"""Launch -> what its time was spent on, part by part, summing to the whole. Pure.
+
+The whole is `Launch.wall_seconds`: from the order to start until the engine had removed the container. What no part claims
+is a part of its own and named for where it lies: ``rest`` inside a stage, ``between stages``, ``teardown``. The journal comes
+out of the image and may say anything: a launch whose parts cannot be true has a ``flaw`` in their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from benchmarks.wire import STAGES, TASKS
+from harness.records.launch import Launch, number
+
+TOLERANCE = 0.01
+"""Of the whole: parts that were timed on another clock than the whole may be off by as much."""
+
+PASSES = ("cold", "warm")
+
+UNKNOWN_PARTS_NAME = "other parts"
+"""What parts are summed under whose names are none of ours: names come out of the image."""
+
+PART_NAMES = (
+    "decode",
+    "models",
+    "to device",
+    "segmentation",
+    "speaker counting",
+    "embeddings",
+    "clustering",
+    "reconstruction",
+    "clustering and reconstruction",
+    "rest",
+)
+"""Inside a stage, in order. The last but one: of guests that did not tell the two apart."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One step of the waterfall."""
+
+    stage: str
+    """``container start``, one of `benchmarks.wire.STAGES` or a task, ``between stages``, ``teardown``"""
+    name: str
+    """Of `PART_NAMES`; empty: the stage has no parts"""
+    seconds: float
+    processor_seconds: float | None
+    """Over all threads; ``None``: not known"""
+    share: float
+    """Of the whole launch"""
+
+
+class Waterfall(msgspec.Struct, frozen=True, kw_only=True):
+    """One launch's time."""
+
+    wall_seconds: float
+    warm_passes: int = 0
+    parts: tuple[Part, ...] = ()
+    flaw: str | None = None
+    """Why there are no parts: what in the journal cannot be true; ``None``: nothing"""
+
+    @property
+    def share(self) -> float:
+        """Of all parts together: 1 within `TOLERANCE`; 0 where there is a flaw."""
+        return sum(part.share for part in self.parts)
+
+    def seconds(self, stage: str, name: str | None = None) -> float:
+        """Of one stage, or of one part of it; 0 where it did not come so far."""
+        return sum(part.seconds for part in self.parts if part.stage == stage and name in (None, part.name))
+
+    def processor_seconds(self, stage: str, name: str | None = None) -> float | None:
+        """Likewise; ``None`` where one of its parts does not tell."""
+        found = [part.processor_seconds for part in self.parts if part.stage == stage and name in (None, part.name)]
+        known = [seconds for seconds in found if seconds is not None]
+        return sum(known) if found and len(known) == len(found) else None
+
+
+class _Impossible(Exception):  # noqa: N818 - it says what cannot be
+    """Something in a journal cannot be true."""
+
+
+def waterfall_of(launch: Launch) -> Waterfall | None:
+    """A launch's waterfall; ``None`` where there is nothing to divide: it never started, its whole time is not known, or the
+    guest did not come to its end."""
+    whole, start = launch.wall_seconds, launch.start_seconds
+    first = next(iter(launch.journal), {})
+    last = next((event for event in reversed(launch.journal) if event.get("event") == "done"), None)
+    if whole is None or start is None or last is None or not whole > 0:
+        return None
+    passes = sum(event.get("event") == "pass" and event.get("stage") == "warm" for event in launch.journal)
+    try:
+        if not -TOLERANCE * whole <= start <= (1 + TOLERANCE) * whole:
+            raise _Impossible(f"its first line is not of the {whole:.2f} s that it ran")
+        parts = tuple(_parts(launch.journal, whole, start, _span(first, last, whole)))
+        share = sum(part.share for part in parts)
+        if abs(share - 1) > TOLERANCE:
+            raise _Impossible(f"its parts sum to {share:.1%} of the {whole:.2f} s that it ran")
+    except _Impossible as impossible:
+        return Waterfall(wall_seconds=whole, flaw=str(impossible))
+    return Waterfall(wall_seconds=whole, warm_passes=passes, parts=parts)
+
+
+def median_parts(waterfalls: Sequence[Waterfall]) -> tuple[Part, ...]:
+    """Each part's medians over launches that have it, in the order of `waterfall_of`. Medians need not sum to a median."""
+    found: dict[tuple[str, str], list[Part]] = {}
+    for waterfall in waterfalls:
+        for part in waterfall.parts:
+            found.setdefault((part.stage, part.name), []).append(part)
+    stages = ("container start", *STAGES, *TASKS, "between stages", "teardown")
+    ordered = sorted(found.items(), key=lambda item: (stages.index(item[0][0]), _place(item[0][1])))
+    return tuple(_median_part(stage, name, parts) for (stage, name), parts in ordered)
+
+
+def _median_part(stage: str, name: str, parts: Sequence[Part]) -> Part:
+    processor = [part.processor_seconds for part in parts if part.processor_seconds is not None]
+    return Part(
+        stage,
+        name,
+        median(part.seconds for part in parts),
+        median(processor) if len(processor) == len(parts) else None,
+        median(part.share for part in parts),
+    )
+
+
+def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, span: float) -> Iterator[Part]:
+    """The parts in the order of time. Raises `_Impossible`."""
+    known = (*STAGES, *TASKS)
+    ends = [event for event in journal if event.get("event") in ("end", "failed") and event.get("stage") in known]
+    names = [str(event["stage"]) for event in ends]
+    if len(set(names)) != len(names):
+        raise _Impossible("a stage ended twice")
+    before = _processor(ends[0].get("processor_seconds_before")) if ends else None
+    yield _part("container start", "", start, before, whole)
+    claimed = 0.0
+    for event in ends:
+        stage = str(event["stage"])
+        seconds = _seconds(event, "seconds", f"stage {stage}", whole)
+        claimed += seconds
+        inside = (
+            [event] if stage not in PASSES else [e for e in journal if e.get("event") == "pass" and e.get("stage") == stage]
+        )
+        yield from _stage_parts(stage, event, inside, whole)
+    yield _part("between stages", "", span - claimed, None, whole)
+    yield _part("teardown", "", whole - start - span, None, whole)
+
+
+def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[str, Any]], whole: float) -> Iterator[Part]:
+    """A stage as its parts, of what lies inside it (its passes, or itself); what they leave is ``rest``."""
+    seconds, processor = _seconds(end, "seconds", f"stage {stage}", whole), _processor(end.get("processor_seconds"))
+    wall: dict[str, float] = {}
+    spent: dict[str, float] = {}
+    told = True
+    for event in inside:
+        parts = _mapping(event.get("parts"))
+        of_processor = _mapping(event.get("processor_parts"))
+        names = _names(parts)
+        for name, value in parts.items():
+            wall[names[name]] = wall.get(names[name], 0.0) + _seconds({"of": value}, "of", f"{names[name]} in {stage}", whole)
+            found = _processor(of_processor.get(name))
+            told = told and found is not None
+            spent[names[name]] = spent.get(names[name], 0.0) + (found or 0.0)
+    if not wall:
+        yield _part(stage, "", seconds, processor, whole)
+        return
+    rest = seconds - (sum(wall.values()) - wall.pop("rest", 0.0))
+    processor_rest = processor - (sum(spent.values()) - spent.pop("rest", 0.0)) if told and processor is not None else None
+    for name in sorted(wall, key=_place):
+        yield _part(stage, name, wall[name], spent[name] if told else None, whole)
+    # Clocks of processor time tick apart by a little: less than nothing is nothing.
+    yield _part(stage, "rest", rest, None if processor_rest is None else max(0.0, processor_rest), whole)
+
+
+def _names(parts: Mapping[str, Any]) -> dict[str, str]:
+    """What each part of a journal is called here: guests from before reconstruction was timed lumped it with clustering."""
+    lumped = "clustering" in parts and "reconstruction" not in parts
+    known = {name: name if name in PART_NAMES else UNKNOWN_PARTS_NAME for name in parts}
+    return known | ({"clustering": "clustering and reconstruction"} if lumped else {})
+
+
+def _part(stage: str, name: str, seconds: float, processor_seconds: float | None, whole: float) -> Part:
+    """A part that can be. Raises `_Impossible` where it took less than nothing, beyond what clocks may differ."""
+    where = f"{name} in {stage}" if name else stage
+    if seconds < -TOLERANCE * whole:
+        left = f"{seconds:.2f} s" if seconds > -10 * whole else "far less than nothing"
+        raise _Impossible(f"what is left for {where} is {left}: the parts are longer than the {whole:.2f} s that it ran")
+    return Part(stage, name, max(0.0, seconds), processor_seconds, max(0.0, seconds) / whole)
+
+
+def _span(first: Mapping[str, Any], last: Mapping[str, Any], whole: float) -> float:
+    """Seconds from the guest's first line to its last. Raises `_Impossible`."""
+    begun, ended = number(first.get("at")), number(last.get("at"))
+    if begun is None or ended is None:
+        raise _Impossible("the journal does not say when it began and ended")
+    if ended < begun:
+        raise _Impossible("its last line is from before its first")
+    if ended - begun > (1 + TOLERANCE) * whole:
+        raise _Impossible(f"its lines are further apart than the {whole:.2f} s that it ran")
+    return ended - begun
+
+
+def _seconds(event: Mapping[str, Any], key: str, what: str, whole: float) -> float:
+    """Raises `_Impossible` where it is no time, or one that the launch did not have. The value itself is not quoted: a container
+    chose it, and it may have any number of digits."""
+    value = number(event.get(key))
+    if value is None:
+        raise _Impossible(f"{what} took no number of s")
+    if value < 0:
+        raise _Impossible(f"{what} took less than no time")
+    if value > (1 + TOLERANCE) * whole:
+        raise _Impossible(f"{what} took longer than the {whole:.2f} s that it ran")
+    return value
+
+
+def _processor(value: Any) -> float | None:
+    """Processor seconds; ``None`` where they are not told, or are none: nothing else hangs on them."""
+    seconds = number(value)
+    return None if seconds is None or seconds < 0 else seconds
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _place(name: str) -> int:
+    return PART_NAMES.index(name) if name in PART_NAMES else len(PART_NAMES)

@@ -1,0 +1,84 @@
+"""When the next launch may begin: the campaign's clock, and the wait until the machine is as cool as at its start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from harness.errors import UsageError
+from harness.records.launch import CoolDown
+
+MARGIN_CELSIUS = 3.0
+"""Above its start that a thermometer may be: an idle chip's own readings move by a degree or two."""
+
+MOST_COOL_DOWN_SECONDS = 3600.0
+
+LOOKS_EACH_SECONDS = 1.0
+
+ReadCelsius = Callable[[], Mapping[str, float]]
+"""Temperatures by thermometer, of those that can be read: `harness.machine.thermometers.Thermometers.celsius`."""
+
+
+class Pace:
+    """The clock and the thermometers of one campaign."""
+
+    def __init__(
+        self, read: ReadCelsius, *, clock: Callable[[], float] = time.monotonic, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._read = read
+        self._clock = clock
+        self._wait = wait
+        self._start_celsius: dict[str, float] | None = None
+        self._begun: float | None = None
+
+    def note_start(self) -> None:
+        """Take the temperatures that later launches wait for. Before anything is built: that warms the machine.
+
+        One reading of each: by how much an idle chip's differ is in `MARGIN_CELSIUS`, and one that is high by chance is recorded
+        as the start beside every wait, so that it shows.
+        """
+        self._start_celsius = dict(self._read())
+
+    def elapsed_seconds(self) -> float:
+        """Since this was asked for the first time: the first launch's begin."""
+        now = self._clock()
+        self._begun = now if self._begun is None else self._begun
+        return now - self._begun
+
+    def cool_down(self, most_seconds: float, *, say: Callable[[str], None]) -> CoolDown:
+        """Wait until every thermometer is back at its start, looked at each second, at most so long."""
+        if self._start_celsius is None:
+            self.note_start()
+        start = self._start_celsius or {}
+        begun = self._clock()
+        before = now = _of(start, self._read())
+        while (hot := too_hot(start, now)) and (waited := self._clock() - begun) < most_seconds:
+            say("cooling down: " + ", ".join(f"{name} {now[name]:.0f} °C, was {start[name]:.0f}" for name in hot))
+            self._wait(min(LOOKS_EACH_SECONDS, most_seconds - waited))
+            now = _of(start, self._read())
+        return CoolDown(
+            outcome="no thermometer" if not now else "time is up" if hot else "cool",
+            most_seconds=most_seconds,
+            margin_celsius=MARGIN_CELSIUS,
+            waited_seconds=self._clock() - begun if too_hot(start, before) else 0.0,
+            start_celsius=start,
+            before_celsius=before,
+            after_celsius=now,
+        )
+
+
+def too_hot(start: Mapping[str, float], now: Mapping[str, float]) -> tuple[str, ...]:
+    """The thermometers that are not back yet; one that cannot be read any more is not waited for."""
+    return tuple(name for name, celsius in now.items() if name in start and celsius > start[name] + MARGIN_CELSIUS)
+
+
+def _of(start: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    """Of temperatures those that had a start."""
+    return {name: celsius for name, celsius in now.items() if name in start}
+
+
+def parse_cool_down(seconds: float) -> float:
+    """``--cool-down``: a wait that ends. Raises `UsageError`."""
+    if not 0 <= seconds <= MOST_COOL_DOWN_SECONDS:
+        raise UsageError(f"--cool-down {seconds:g} is not between 0 and {MOST_COOL_DOWN_SECONDS:g} seconds")
+    return seconds

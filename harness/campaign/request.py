@@ -1,0 +1,86 @@
+"""What one invocation asks for, and what a person who watches it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from harness.campaign.arms import Arm
+from harness.catalog.load import Image, PipelineRow, Variant
+from harness.engines.base import Engine
+from harness.errors import UsageError
+from harness.inputs.audio import Audio
+from harness.inputs.models import Models
+from harness.launch.plan import Prepared, Settings
+from harness.records.launch import Launch, StoppingRule
+
+
+class Observer(Protocol):
+    """What a person watching wants to be told."""
+
+    def say(self, text: str) -> None:
+        """A line of progress that the next one may take the place of."""
+        ...
+
+    def announce(self, text: str) -> None:
+        """A line that stays."""
+        ...
+
+    def begins(self, prepared: Prepared, number: int, total: int | None) -> None:
+        """A launch is about to start; ``total`` is ``None`` where nobody knows how many there will be."""
+        ...
+
+    def ended(self, launch: Launch) -> None:
+        """A launch is in the store."""
+        ...
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What one `bench` asks for."""
+
+    images: tuple[Image, ...]
+    gfx: str | None
+    pipeline: PipelineRow
+    audio: Audio
+    models: Models
+    engine: str
+    """``auto``, ``podman``, ``docker`` or ``local``"""
+    launches: int
+    settings: Settings
+    fixes: tuple[Variant, ...] = ()
+    """Set on top of each variant."""
+    fixes_to_try: tuple[Variant, ...] = ()
+    """Each set on top of a cell of its own where it may mend what failed."""
+    arms: tuple[Arm, ...] = ()
+    """Each set on top of every variant; none: nothing is compared."""
+    more_audio: tuple[Audio, ...] = ()
+    """Further lengths of the recording, whose cells are launched in turn with the others."""
+    stopping: StoppingRule | None = None
+    """``None``: ``launches`` of each cell."""
+    cool_down_seconds: float = 0.0
+    """At most so long a wait in front of each launch; 0: none"""
+
+    @property
+    def recordings(self) -> tuple[Audio, ...]:
+        return (self.audio, *self.more_audio)
+
+    @property
+    def rule(self) -> StoppingRule:
+        return self.stopping or StoppingRule(launches=self.launches)
+
+
+OpenEngine = Callable[[str], Engine]
+"""Opens the engine of a name; raises `EngineError`."""
+
+
+def engine_name(image: Image, preference: str) -> str:
+    """The engine of an image under ``--engine``. Raises `UsageError` where the two exclude each other."""
+    if image.engine == "local":
+        if preference not in ("auto", "local"):
+            raise UsageError(f"image {image.name} is a virtual environment and runs with --engine local, not {preference}")
+        return "local"
+    if preference == "local" and image.reference is not None:
+        raise UsageError(f"{image.reference} is a container image: --engine local cannot run it")
+    return preference

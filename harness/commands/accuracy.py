@@ -1,0 +1,240 @@
+"""`accuracy`: how right an image is over a corpus of recordings with references."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.catalog import load
+from harness.commands import common
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.campaign.campaign import Campaign
+    from harness.campaign.request import Request
+    from harness.inputs.audio import Audio
+    from harness.inputs.corpus_folder import CorpusFolder
+    from harness.inputs.models import Models
+    from harness.records.launch import Launch
+
+DEFAULT_COLLAR_SECONDS = 0.25
+"""On each side of a boundary, as NIST's evaluations had it and the literature since."""
+
+MOST_COLLAR_SECONDS = 5
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+
+
+@common.app.command()
+def accuracy(
+    images: common.Images = None,
+    corpus: Annotated[
+        Path | None, typer.Option("--corpus", help="A folder of recordings and their RTTM (and UEM) files.", metavar="DIR")
+    ] = None,
+    references: Annotated[
+        Path | None, typer.Option("--references", help="Where RTTM and UEM are, if not in the corpus.", metavar="DIR")
+    ] = None,
+    files: Annotated[
+        str, typer.Option("--files", help="Only recordings that match, such as '*.Mix-Headset.wav'.", metavar="GLOB")
+    ] = "*",
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="The corpus: AMI, VoxConverse and DIHARD3 have known values.", metavar="NAME"),
+    ] = None,
+    collar: Annotated[
+        float, typer.Option("--collar", help="Of the second scoring, on each side of a boundary.", metavar="SECONDS")
+    ] = DEFAULT_COLLAR_SECONDS,
+    gfx: common.GfxOption = None,
+    fixes: common.FixOption = None,
+    pipeline: Annotated[str, typer.Option("--pipeline", help="embedded, 3.1 or community-1.", metavar="NAME")] = "embedded",
+    label: common.LabelOption = None,
+    engine: common.EngineOption = "auto",
+    family: common.FamilyOption = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Give a recording's pass up after this long.", metavar="SECONDS")
+    ] = None,
+    memory: common.MemoryOption = None,
+    flags: common.FlagsOption = "least",
+    gpu: common.GpuOption = None,
+    catalogs: common.Catalogs = None,
+    report_to: Annotated[Path | None, typer.Option("--report", help="Write BENCHMARKS.md there too.", metavar="FILE")] = None,
+    as_json: common.AsJson = False,
+) -> None:
+    """Diarize a corpus and score it: DER by recording and in all, JER, speakers, and audio hours an hour."""
+    from harness.campaign.request import Request
+    from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
+    from harness.engines.devices import parse_flags
+    from harness.launch.plan import Settings
+    from harness.workloads.accuracy import TASK
+
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    memory_bytes = parse_size(memory)
+    known = load.load_catalog(catalogs or ())
+    row = load.select_pipeline(known, pipeline)
+    _refuse(row.name, name, collar, corpus, report_to)
+    chosen = common.choose_images(known, images, gfx=gfx, family=family)
+    chosen_fixes = load.select_fixes(known, fixes or ())
+    laid = _read(Path(corpus or ""), references, files, limit)
+    request = Request(
+        images=chosen,
+        gfx=gfx,
+        pipeline=row,
+        audio=_audio(laid, name),
+        models=_models(row.name),
+        engine=preference,
+        launches=1,
+        settings=Settings(
+            warm_passes=0,
+            last_stage="device",
+            task=TASK,
+            options=_options(laid, name=name, collar_seconds=collar),
+            folders={"corpus": laid.path},
+            timeout_seconds=_limit_seconds(laid, 0) if limit else None,
+            reckoned_seconds=_limit_seconds(laid, 0),
+            label=label,
+            memory_bytes=memory_bytes,
+            flags=relaxed,
+            gpu=gpu,
+        ),
+        fixes=chosen_fixes,
+    )
+    _run(known, request, laid, report_to, as_json=as_json)
+
+
+def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
+    """Raise `UsageError` for what cannot be scored."""
+    from harness.commands.arguments import parse_number
+    from harness.records.launch import WITHOUT_ACCURACY
+
+    if pipeline in WITHOUT_ACCURACY:
+        raise UsageError(f"accuracy of the {pipeline} pipeline: its weights are random, so there is nothing to score")
+    if corpus is None:
+        raise UsageError("name a folder of recordings and their .rttm files: --corpus DIR")
+    if name is not None and not _NAME.fullmatch(name):
+        raise UsageError(f"--name {name!r} is no short name: letters, digits, dots, dashes and underscores")
+    parse_number("--collar", collar, 0, MOST_COLLAR_SECONDS, " seconds")
+    if report_to is not None:
+        common.refuse_page(report_to)
+
+
+def _read(corpus: Path, references: Path | None, files: str, limit_seconds: float | None) -> CorpusFolder:
+    """The corpus, laid out, and what is wrong with it told."""
+    from harness.inputs.corpus import read_corpus
+    from harness.inputs.corpus_folder import lay_out
+    from harness.words import counted
+    from reports.sections.accuracy import length_text
+
+    progress = common.show_progress()
+    try:
+        laid = lay_out(
+            read_corpus(corpus, references=references, files=files), corpus, say=progress.say, limit_seconds=limit_seconds
+        )
+    finally:
+        progress.stop()
+    for note in laid.notes:
+        progress.announce(note)
+    for each in laid.left_out:
+        progress.announce(f"left out: {each.name}: {each.why}")
+    progress.announce(f"{counted(len(laid.files), 'recording')}, {length_text(laid.seconds)}")
+    return laid
+
+
+def _models(pipeline: str) -> Models:
+    """The pipeline's, verified; the embedded profile is fetched where it is missing."""
+    from harness.commands.arguments import show_licences
+    from harness.inputs import models
+
+    if pipeline == "embedded":
+        show_licences(models.fetch_embedded(say=common.talk), say=common.talk)
+    return models.models_for(pipeline)
+
+
+def _audio(laid: CorpusFolder, name: str | None) -> Audio:
+    """The corpus in the place of the one recording of other launches."""
+    from harness.inputs.audio import Audio
+
+    return Audio(
+        name=f"{name or f'corpus-{laid.sha256[:8]}'}-{len(laid.files)}-files",
+        path=laid.first.path,
+        seconds=laid.seconds,
+        sha256=laid.sha256,
+    )
+
+
+def _options(laid: CorpusFolder, *, name: str | None, collar_seconds: float) -> dict[str, Any]:
+    """What the guest reads, and what the record needs to tell the result by itself."""
+    import msgspec
+
+    from harness.records.launch import new_id
+
+    return {
+        "run": new_id(),
+        "name": name or "",
+        "collar_seconds": collar_seconds,
+        "files": msgspec.to_builtins(laid.files),
+        "left_out": msgspec.to_builtins(laid.left_out),
+        "notes": list(laid.notes),
+        "first": 0,
+    }
+
+
+def _limit_seconds(laid: CorpusFolder, first: int) -> float:
+    """Of a launch: behind those of its recordings, which end it first."""
+    return _START_SECONDS + sum(file.limit_seconds for file in laid.files[first:])
+
+
+_START_SECONDS = 600.0
+"""For the imports, the device and the models."""
+
+
+def _run(known: load.Catalog, request: Request, laid: CorpusFolder, report_to: Path | None, *, as_json: bool) -> None:
+    """The launches, what they found on stdout, and the exit code."""
+    from harness.workloads.accuracy import accuracies_of, run_to_the_end
+    from reports.markdown.render import render_benchmarks, write_page
+    from reports.sections.accuracy import as_builtins
+    from reports.terminal.tasks import print_accuracies
+
+    store = common.open_store()
+    campaigns: list[Campaign] = []
+
+    def launch(asked: Request) -> list[Launch]:
+        campaigns.append(common.run_campaign(known, asked, store))
+        return campaigns[-1].launches
+
+    def launch_again(ended: Launch, first: int) -> list[Launch]:
+        common.talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on behind it")
+        return launch(going_on(request, ended, laid, first))
+
+    findings = accuracies_of(run_to_the_end(lambda: launch(request), launch_again))
+    if as_json:
+        common.print_json([as_builtins(each) for each in findings])
+    else:
+        print_accuracies(findings)
+    if report_to is not None:
+        write_page(report_to, render_benchmarks(store.launches()))
+        common.talk(f"wrote {report_to}")
+    common.end_with(*campaigns, failed=any(each.failed for each in findings))
+
+
+def going_on(request: Request, ended: Launch, laid: CorpusFolder, first: int) -> Request:
+    """The same for one cell, from a recording on."""
+    import msgspec
+
+    (image,) = [image for image in request.images if image.name == ended.image]
+    options = {**request.settings.options, "first": first}
+    reckoned = _limit_seconds(laid, first)
+    return msgspec.structs.replace(
+        request,
+        # What the first launch found out need not be found out again.
+        images=(msgspec.structs.replace(image, family=image.family or ended.plan.image.family),),
+        gfx=ended.plan.variant.split("+")[0],
+        settings=msgspec.structs.replace(
+            request.settings,
+            options=options,
+            timeout_seconds=None if request.settings.timeout_seconds is None else reckoned,
+            reckoned_seconds=reckoned,
+        ),
+    )

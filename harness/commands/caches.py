@@ -1,0 +1,44 @@
+"""`caches`: the compiled kernels that `bench --caches keep` keeps."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.commands import common
+
+if TYPE_CHECKING:
+    from harness.launch.kernel_cache import Kept
+
+
+@common.app.command("caches")
+def show_caches(
+    names: Annotated[list[str] | None, typer.Argument(help="Images or caches, or globs of them.", metavar="NAME")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove them: the next launch with each is a cold one.")] = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """Show the kernel caches that `bench --caches keep` keeps, or remove them."""
+    from harness.errors import UsageError
+    from harness.launch import kernel_cache
+    from reports.markdown.render import format_gib
+    from reports.terminal.launches import print_caches
+
+    found = [cache for cache in kernel_cache.kept() if not names or any(_is_meant(cache, name) for name in names)]
+    if names and not found:
+        raise UsageError(f"no kept cache matches {' or '.join(names)}: `strixbench caches` shows all")
+    if clear:
+        from harness.campaign.recovery import campaign_lock
+
+        with campaign_lock():  # none is taken from under a launch
+            kernel_cache.clear(found)
+    if as_json:
+        common.print_json(kernel_cache.as_json(found))
+    elif found and not clear:
+        print_caches([(c.key, c.engine, c.driver, str(c.size.files), format_gib(c.size.bytes), c.size.remark) for c in found])
+    common.talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kernel_cache.kept_folder()}")
+
+
+def _is_meant(cache: Kept, name: str) -> bool:
+    return fnmatchcase(cache.image, name) or fnmatchcase(cache.key, name)

@@ -1,0 +1,80 @@
+"""`calibrate`: which meters of memory can be believed in an image."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.catalog import load
+from harness.commands import common
+from harness.errors import UsageError
+
+MOST_SIZES = 10
+HOLD_SECONDS = (0.1, 60)
+"""From and to."""
+
+
+@common.app.command()
+def calibrate(
+    images: common.Images = None,
+    gfx: common.GfxOption = None,
+    sizes: Annotated[str, typer.Option("--sizes", help="GiB to hold, one after the other.", metavar="GIB,...")] = "0.5,1,2",
+    hold: Annotated[float, typer.Option("--hold", help="How long each is held.", metavar="SECONDS")] = 3.0,
+    engine: common.EngineOption = "auto",
+    family: common.FamilyOption = None,
+    flags: common.FlagsOption = "least",
+    gpu: common.GpuOption = None,
+    catalogs: common.Catalogs = None,
+    as_json: common.AsJson = False,
+) -> None:
+    """Hold known sizes of memory on the device and say which meters moved by as much."""
+    import msgspec
+
+    from harness.commands.arguments import parse_engine, parse_number
+    from harness.engines.devices import parse_flags
+    from harness.launch.plan import Settings
+    from harness.workloads.calibration import TASK, calibration_of
+    from reports.terminal.tasks import print_calibrations
+
+    preference, relaxed, sizes_bytes = parse_engine(engine), parse_flags(flags), parse_sizes(sizes)
+    hold_seconds = parse_number("--hold", hold, *HOLD_SECONDS, " seconds")
+    known = load.load_catalog(catalogs or ())
+    chosen = common.choose_images(known, images, gfx=gfx, family=family)
+    request = common.sample_request(
+        known,
+        chosen,
+        gfx=gfx,
+        engine=preference,
+        settings=Settings(
+            last_stage="device",
+            task=TASK,
+            options={"sizes_bytes": list(sizes_bytes), "hold_seconds": hold_seconds},
+            timeout_seconds=600 + (2 * len(sizes_bytes) + 1) * hold_seconds,
+            flags=relaxed,
+            gpu=gpu,
+        ),
+    )
+    campaign = common.run_campaign(known, request, common.open_store())
+    if as_json:
+        found = [calibration_of(launch) for launch in campaign.launches]
+        pairs = zip(campaign.launches, found, strict=True)
+        common.print_json(
+            [{"launch": msgspec.to_builtins(x), "findings": msgspec.to_builtins(c.findings) if c else []} for x, c in pairs]
+        )
+    else:
+        print_calibrations(campaign.launches)
+    common.end_with(campaign)
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """``0.5,1,2`` GiB in bytes, ascending, each once. Raises `UsageError`."""
+    refusal = f"--sizes {text!r} is not 1 to {MOST_SIZES} numbers of GiB from 0.0625 to 1024, such as 0.5,1,2"
+    try:
+        sizes = sorted({float(word) for word in text.split(",")})
+    except ValueError:
+        raise UsageError(refusal) from None
+    # Below, the noise of a process is more than the 5% that a meter may be off. What is no number compares as false.
+    if len(sizes) > MOST_SIZES or not all(0.0625 <= size <= 1024 for size in sizes):
+        raise UsageError(refusal)
+    return tuple(round(size * 2**30) for size in sizes)

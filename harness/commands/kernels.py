@@ -1,0 +1,69 @@
+"""`kernels`: what pyannote's networks are made of, timed one kernel at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.catalog import load
+from harness.commands import common
+
+MOST_SECONDS = 600
+
+
+@common.app.command()
+def kernels(
+    images: common.Images = None,
+    gfx: common.GfxOption = None,
+    launches: Annotated[int, typer.Option("--launches", min=1, help="Fresh containers a cell.", metavar="N")] = 3,
+    seconds: Annotated[float, typer.Option("--seconds", help="How long each kernel is repeated.", metavar="SECONDS")] = 1.0,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Kernels of this name or glob; may be given again.", metavar="KERNEL")
+    ] = None,
+    engine: common.EngineOption = "auto",
+    family: common.FamilyOption = None,
+    portable: common.PortableOption = False,
+    flags: common.FlagsOption = "least",
+    gpu: common.GpuOption = None,
+    timeout: common.TimeoutOption = None,
+    catalogs: common.Catalogs = None,
+    as_json: common.AsJson = False,
+) -> None:
+    """Time pyannote's kernels at their real shapes, and so what an image could reach at most."""
+    import msgspec
+
+    from harness.commands.arguments import parse_engine, parse_number, parse_time_limit
+    from harness.engines.devices import parse_flags
+    from harness.launch.plan import Settings
+    from harness.workloads.kernels import TIMEOUT_SECONDS, ensure_tools, parse_only
+    from reports.terminal.tasks import print_kernels
+
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    seconds = parse_number("--seconds", seconds, 0.01, MOST_SECONDS)
+    patterns = parse_only(only)
+    known = load.load_catalog(catalogs or ())
+    chosen = common.choose_images(known, images, gfx=gfx, family=family, portable=portable)
+    request = common.sample_request(
+        known,
+        chosen,
+        gfx=gfx,
+        engine=preference,
+        settings=Settings(
+            last_stage="device",
+            task="kernels",
+            options={"seconds": seconds, **({"only": patterns} if patterns else {})},
+            folders={"tools": ensure_tools(say=common.talk)},
+            timeout_seconds=limit,
+            reckoned_seconds=TIMEOUT_SECONDS,
+            flags=relaxed,
+            gpu=gpu,
+        ),
+    )
+    store = common.open_store()
+    campaign = common.run_campaign(known, msgspec.structs.replace(request, launches=launches), store)
+    if as_json:
+        common.print_json(msgspec.to_builtins(campaign.launches))
+    else:
+        print_kernels(campaign.launches, beside=store.launches())
+    common.end_with(campaign)

@@ -1,0 +1,1 @@
+"""Known failure signatures, and how a text is matched to one."""

@@ -1,0 +1,210 @@
+"""Known failure signatures, from ``signatures.toml``: an exception chain, an exit code, a log -> what is known about it.
+
+The last line of a traceback alone is a symptom: whatever breaks lightning ends in the same pyannote import. So the root
+cause is asked first, and a signature that is no more than a symptom (``only_as_root``) counts only where nothing lies
+beneath it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.failures.traceback_text import read_chain
+from harness.records.host import HostRecord
+from harness.records.launch import Cause, ExceptionRecord
+
+MOST_CHARACTERS = 20_000
+"""Searched of each text, from its end: what came out of a container can be long."""
+
+Step = Literal[
+    "build",
+    "launch",
+    "import",
+    "device",
+    "gemm",
+    "conv2d",
+    "lstm",
+    "load",
+    "decode",
+    "segmentation",
+    "embedding",
+    "cold",
+    "after",
+]
+"""Where a signature first shows: a stage, a step of one, or ``after``: in the user's own code, with the pipeline's output."""
+
+Workaround = Literal["lstm-dropout-0", "miopen-off", "weights-only-off"]
+Text = Literal["exception", "log", "kernel"]
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One known failure; the head of ``signatures.toml`` says what each field means."""
+
+    id: str
+    step: Step
+    cause: Cause
+    explanation: str
+    fix: str
+    source: str
+    pattern: str = ""
+    type: str = ""
+    where: str = ""
+    log: str = ""
+    exit: tuple[int, ...] = ()
+    during: str = ""
+    texts: tuple[Text, ...] = msgspec.field(name="in", default=("exception", "log"))
+    only_as_root: bool = False
+    affected: str = ""
+    """Versions; empty: any."""
+    workaround: Workaround | None = None
+    """An automatic fix; ``None``: there is none that is safe."""
+    reproduced: bool = False
+    """Whether the real exception was produced by a test of ours."""
+    severity: Literal["failure", "warning"] = "failure"
+
+    @property
+    def particulars(self) -> int:
+        """How much it asks for beside its pattern: the more, the surer."""
+        return bool(self.where) + bool(self.type) + bool(self.log) + bool(self.exit)
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A signature that fits, and what it was found in."""
+
+    signature: Signature
+    found_in: Literal["exception", "log", "kernel", "exit code"]
+
+
+@cache
+def signatures() -> dict[str, Signature]:
+    """All signatures by id, in the file's order."""
+    table = tomllib.loads((Path(__file__).parent / "signatures.toml").read_text(encoding="utf-8"))
+    return {name: msgspec.convert({"id": name, **fields}, Signature) for name, fields in table.items()}
+
+
+def recognise(
+    chain: Iterable[ExceptionRecord],
+    log_tail: str,
+    *,
+    exit_code: int | None = None,
+    during: str = "",
+    kernel_log: str = "",
+) -> Signature | None:
+    """The signature that fits best; ``None``: nothing that is known fits. See `find_match`."""
+    found = find_match(tuple(chain), log_tail, exit_code=exit_code, during=during, kernel_log=kernel_log)
+    return found.signature if found else None
+
+
+def find_match(
+    chain: Sequence[ExceptionRecord],
+    log: str,
+    *,
+    exit_code: int | None = None,
+    during: str = "",
+    kernel_log: str = "",
+    most_characters: int = MOST_CHARACTERS,
+) -> Match | None:
+    """The signature that fits best, and where: the root cause, then what it caused, the log, the kernel's log.
+
+    Among those that fit one text the most particular wins, then the file's order. An exit code without any text says
+    least, so it is asked last. ``during`` is what was under way: a stage, and what it was importing. Without a chain the
+    last traceback of the log is taken for it.
+    """
+    log, kernel_log = log[-most_characters:], kernel_log[-most_characters:]
+    known = [each for each in signatures().values() if each.severity == "failure"]
+    if not chain and during and not during.startswith(("import", "launch")):
+        # Warnings of imports that went well stand in every log: past them, they are no cause of a death.
+        known = [each for each in known if each.step not in ("import", "build")]
+    said = chain or read_chain(log)
+    for depth, link in enumerate(reversed(said)):
+        fits = [each for each in known if (depth == 0 or not each.only_as_root) and _fits_exception(each, link, log)]
+        if fits:
+            return Match(_most_particular(fits), "exception")
+    fits = [
+        each
+        for each in known
+        if not (said and each.only_as_root) and _fits_text(each, "log", log) and _fits_death(each, exit_code, during)
+    ]
+    if fits:
+        return Match(_most_particular(fits), "log")
+    fits = [each for each in known if _fits_text(each, "kernel", kernel_log)]
+    if fits:
+        return Match(_most_particular(fits), "kernel")
+    if chain:
+        return None
+    silent = [each for each in known if not each.pattern and _fits_death(each, exit_code, during)]
+    return Match(_most_particular(silent), "exit code") if silent else None
+
+
+def with_firmware(kernel_log: str, host: HostRecord) -> str:
+    """The kernel's log, and before it the firmware that was loaded, without which some lines have two meanings."""
+    loaded = " ".join(dict.fromkeys(name for card in host.cards for name in card.firmware))
+    return f"loaded firmware: {loaded}\n{kernel_log}" if kernel_log and loaded else kernel_log
+
+
+def recognise_warnings(*texts: str, most_characters: int = MOST_CHARACTERS) -> tuple[Signature, ...]:
+    """All known warnings in a log, its notes or the kernel's log. A warning is never the cause of a failure."""
+    warnings = [each for each in signatures().values() if each.severity == "warning"]
+    ends = [text[-most_characters:] for text in texts]
+    return tuple(each for each in warnings if any(_finds(each.pattern, end) for end in ends))
+
+
+def deepest_frame(link: ExceptionRecord) -> str:
+    """The deepest frame outside pyannote, ``file:line in function``; where there is none, the deepest of all.
+
+    pyannote's own last frame is where a break surfaces, seldom where it is.
+    """
+    frames = [f"{file}:{line} in {name}" for file, line, name in re.findall(_FRAME, link.traceback[-MOST_CHARACTERS:])]
+    if link.where and (not frames or frames[-1] != link.where):
+        frames.append(link.where)
+    outside = [frame for frame in frames if not re.search(r"[/\\]pyannote[/\\]|^<frozen ", frame)]
+    return outside[-1] if outside else link.where
+
+
+_FRAME = r'(?m)^  File "([^"\n]{1,500})", line (\d{1,9}), in ([^\n]{1,200})$'
+
+
+def _fits_exception(signature: Signature, link: ExceptionRecord, log: str) -> bool:
+    if "exception" not in signature.texts or not signature.pattern:
+        return False
+    if not _finds(signature.pattern, f"{link.type}: {link.message}"[-MOST_CHARACTERS:]):
+        return False
+    if signature.type and not _finds(signature.type, link.type[-MOST_CHARACTERS:]):
+        return False
+    if signature.where and not any(_finds(signature.where, frame) for frame in (link.where, deepest_frame(link))):
+        return False
+    return not signature.log or _finds(signature.log, log)
+
+
+def _fits_text(signature: Signature, name: Text, text: str) -> bool:
+    """A text that is no exception has neither a type nor a place: what asks for one of them is not looked for in it."""
+    if name not in signature.texts or not signature.pattern or signature.where or signature.type:
+        return False
+    return _finds(signature.pattern, text) and (not signature.log or _finds(signature.log, text))
+
+
+def _fits_death(signature: Signature, exit_code: int | None, during: str) -> bool:
+    if signature.exit and exit_code not in signature.exit:
+        return False
+    return not signature.during or _finds(signature.during, during[-MOST_CHARACTERS:])
+
+
+def _finds(pattern: str, text: str) -> bool:
+    return _compiled(pattern).search(text) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _most_particular(fits: Sequence[Signature]) -> Signature:
+    """The first of those that ask for most."""
+    return max(fits, key=lambda each: each.particulars)

@@ -1,0 +1,142 @@
+"""What engines have of what we built, held against the catalog and the store; and removing what no row is built of any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from harness.catalog import load
+from harness.catalog.load import Catalog
+from harness.engines.base import Engine, Recipe, StoredImage
+from harness.images.build import recipe_of
+from harness.images.disk_space import read_free
+from harness.images.nightlies import with_day_before, with_kept_day
+from harness.launch.exchange import without_home
+from harness.records.launch import Launch
+from harness.words import counted, size_text
+
+State = Literal["current", "old", "of an overlay", "not in the catalog"]
+
+
+class BuiltRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that is built."""
+
+    engine: str
+    stored: StoredImage
+    state: State
+    """``old``: the catalog builds another under this name. ``of an overlay``: it is of one that may not be loaded now. ``not in
+    the catalog``: it has no such row; an overlay may."""
+    last_used: str | None
+    """When the last launch with it was planned, UTC; ``None``: the store has none."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """For ``--json``."""
+        own = {"engine": self.engine, "state": self.state, "last_used": self.last_used}
+        return {"image": self.stored.image, **own, **msgspec.to_builtins(self.stored)}
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """For a table."""
+        recipe = f"{self.state}{', portable' if self.stored.portable_of else ''}"
+        size = size_text(self.stored.size_bytes)
+        used = "never" if self.last_used is None else _minute(self.last_used)
+        return (self.stored.image, self.engine, recipe, size, _minute(self.stored.created), used)
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was taken away from an engine."""
+
+    engine: str
+    tags: tuple[str, ...]
+    stages: int
+    """Images without a name that builds of ours had left."""
+    freed_bytes: int | None
+    """By how much the free room of its disk rose meanwhile; ``None``: it cannot be found out from here."""
+
+
+def current_recipes(known: Catalog) -> tuple[Recipe, ...]:
+    """Of all that the catalog says how to build, and of the nightlies chosen before the present ones: the way back from a bad
+    one. Raises `CatalogError`."""
+    rows = [image for image in known.images.values() if image.reference is None]
+    images = [with_kept_day(image) for image in rows]
+    images += [before for image in rows if (before := with_day_before(image)) is not None]
+    portable = [load.portable(image, known) for image in images if load.is_portable(image)]
+    images = [image for image in images if not image.lacks_day]  # nothing was built of what was never chosen
+    return tuple(recipe_of(image) for image in (*images, *portable))
+
+
+def built_rows(
+    engine: str, stored: Iterable[StoredImage], current: Collection[Recipe], last_used: Mapping[str, str]
+) -> list[BuiltRow]:
+    """What one engine has; ``last_used`` is by image id."""
+    hashes, names = {recipe.hash for recipe in current}, {recipe.image for recipe in current}
+    rows = []
+    for image in stored:
+        state: State = "old" if image.name in names else "not in the catalog"
+        if image.recipe in hashes:
+            state = "current"
+        elif image.is_of_overlay:
+            state = "of an overlay"
+        rows.append(BuiltRow(engine=engine, stored=image, state=state, last_used=last_used.get(plain_id(image.id))))
+    return rows
+
+
+def last_uses(launches: Iterable[Launch]) -> dict[str, str]:
+    """Image id -> when the last launch with it was planned."""
+    found: dict[str, str] = {}
+    for launch in launches:
+        image = launch.plan.image.id
+        if image is not None:
+            found[plain_id(image)] = max(found.get(plain_id(image), ""), launch.plan.planned_at)
+    return found
+
+
+def plain_id(image: str) -> str:
+    """An id as Podman's and Docker's lists and answers have it in common."""
+    return image.removeprefix("sha256:")
+
+
+def prune_engine(engine: Engine, current: Sequence[Recipe]) -> Removed:
+    """Remove what was built of other recipes under the names of these, and the stages that builds left. Raises `EngineError`.
+
+    What an overlay made is left alone, since it need not be loaded now, and so is a name that the catalog lacks.
+    """
+    folder = engine.storage().folder
+    before = read_free(folder)
+    of_overlays = {image.recipe for image in engine.list_built() if image.is_of_overlay}
+    tags = engine.remove_built({recipe.hash for recipe in current} | of_overlays, {recipe.image for recipe in current})
+    stages = engine.remove_stages()
+    return _removed(engine, folder, before.bytes if before else None, tags, stages)
+
+
+def remove_images(engine: Engine, names: Collection[str]) -> Removed:
+    """Remove all images of these `Recipe.image` names, current ones too. Raises `EngineError`."""
+    folder = engine.storage().folder
+    before = read_free(folder)
+    tags = engine.remove_built((), names)
+    return _removed(engine, folder, before.bytes if before else None, tags, 0)
+
+
+def _removed(engine: Engine, folder: str | None, before: int | None, tags: tuple[str, ...], stages: int) -> Removed:
+    after = read_free(folder)
+    freed = None if before is None or after is None else max(0, after.bytes - before)
+    return Removed(engine=engine.record.name, tags=tags, stages=stages, freed_bytes=freed)
+
+
+def removed_text(removed: Removed) -> str:
+    """What was removed and the room that it freed, in a sentence."""
+    stages = [counted(removed.stages, "stage of a build", "stages of builds")] if removed.stages else []
+    what = ", ".join([*removed.tags, *stages])
+    if not what:
+        return f"removed from {removed.engine}: nothing"
+    freed = "the space freed is not visible from here"
+    if removed.freed_bytes is not None:
+        freed = f"that freed {size_text(removed.freed_bytes)}"
+    return without_home(f"removed from {removed.engine}: {what}; {freed}")
+
+
+def _minute(time: str) -> str:
+    return time[:16].replace("T", " ")

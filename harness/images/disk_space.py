@@ -1,0 +1,176 @@
+"""Room on the disks: read, held against what a build takes, and kept for it while it builds."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from harness.catalog.load import Image
+from harness.engines.base import Engine, Storage
+from harness.errors import NoRoomError
+from harness.images.build_needs import Demand, Free, Shortage, demand_of, need_of, shortages, taken, without_taken
+from harness.launch.exchange import without_home
+from harness.machine.files import FILE_TIMEOUT_SECONDS, read_file, within
+from harness.machine.storage_pools import pool_of
+from harness.words import size_text
+
+UNCHECKED = "STRIXBENCH_NO_ROOM_CHECK"
+"""Set: builds begin however little room there is. A variable and no option, since seven verbs build on their way."""
+
+MOVE_STORE = {
+    "podman": "move the store to a larger disk (`graphroot` in ~/.config/containers/storage.conf or /etc/containers/storage.conf)",
+    "docker": "move the store to a larger disk (`data-root` in /etc/docker/daemon.json; for a containerd store `root` in "
+    "/etc/containerd/config.toml)",
+    "local": "set STRIXBENCH_CACHE to a folder on a larger disk",
+}
+PRUNE = "strixbench images --prune"
+"""Removes nothing but our own."""
+
+PRUNE_MORE = {
+    "podman": "`podman system prune` frees more, but also removes your stopped containers",
+    "docker": "`docker system prune` frees more, but also removes your stopped containers",
+}
+MOVE_SPOOL = (
+    "set TMPDIR to a folder on a larger disk (`image_copy_tmp_dir` in containers.conf where a service of systemd answers)"
+)
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine's room. ``None``: it cannot be found out from here."""
+
+    engine: str
+    storage: Storage
+    store: Free | None
+    spool: Free | None
+
+
+def read_free(folder: str | None) -> Free | None:
+    """The room where a folder lies; ``None`` where that cannot be found out: the folder is another host's, or closed to us."""
+    if folder is None:
+        return None
+
+    def look() -> Free:
+        status = os.statvfs(folder)
+        mounts = read_file(Path("/proc/self/mountinfo")).text or ""
+        return Free(
+            folder, status.f_bavail * status.f_frsize, os.stat(folder).st_dev, pool_of(os.path.realpath(folder), mounts)
+        )
+
+    try:
+        return within(FILE_TIMEOUT_SECONDS, look)
+    except OSError:
+        return None
+
+
+def place_of(engine: Engine) -> Place:
+    """The engine's room as it is now. Raises `EngineError`."""
+    storage = engine.storage()
+    return Place(
+        engine=engine.record.name,
+        storage=storage,
+        store=read_free(storage.folder),
+        spool=read_free(storage.spool),
+    )
+
+
+def demand_in(place: Place, image: Image, *, base_is_here: bool) -> Demand:
+    """What a build of an image takes there."""
+    return demand_of(need_of(image), place.engine, base_is_here=base_is_here, keeps_compressed=place.storage.keeps_compressed)
+
+
+def has_base(engine: Engine, image: Image) -> bool:
+    """Whether the engine has the base of an image. Raises `EngineError`."""
+    return image.engine != "local" and image.base is not None and engine.find_reference(image.base) is not None
+
+
+def unknown_folders(place: Place) -> tuple[str, ...]:
+    """What the engine named and this process cannot look at."""
+    pairs = ((place.storage.folder or "a folder that it does not name", place.store), (place.storage.spool, place.spool))
+    return tuple(folder for folder, free in pairs if folder is not None and free is None)
+
+
+class Room:
+    """Lets a build begin once there is room for it. One for all builds of a command: those at the same time share the disks."""
+
+    def __init__(
+        self,
+        announce: Callable[[str], None],
+        *,
+        look: Callable[[Engine], Place] = place_of,
+        is_checked: bool | None = None,
+    ) -> None:
+        """``announce`` shows a line that stays. ``look`` finds out the room; tests give their own."""
+        self._announce = announce
+        self._look = look
+        self._is_checked = not os.environ.get(UNCHECKED) if is_checked is None else is_checked
+        self._changed = threading.Condition()
+        self._kept: list[tuple[Free, int]] = []
+        """What builds at work may still take, and on which disk."""
+        self._said: set[str] = set()
+
+    @contextmanager
+    def kept_for(self, image: Image, engine: Engine) -> Iterator[None]:
+        """Keep what a build takes until it ends. Waits for other builds where it fits without them.
+
+        Raises `NoRoomError` where a disk is too small, and `EngineError` where the engine does not answer.
+        """
+        kept = self._keep(image, engine) if self._is_checked else ()
+        try:
+            yield
+        finally:
+            with self._changed:
+                for each in kept:
+                    self._kept.remove(each)
+                self._changed.notify_all()
+
+    def _keep(self, image: Image, engine: Engine) -> tuple[tuple[Free, int], ...]:
+        """What is kept for a build, on which disks."""
+        with self._changed:  # held while the engine is asked: a build that ends meanwhile would make the answer old
+            while True:
+                place = self._look(engine)
+                demand = demand_in(place, image, base_is_here=has_base(engine, image))
+                if not shortages(demand, self._left(place.store), self._left(place.spool)):
+                    break
+                if not self._kept:
+                    raise NoRoomError(no_room_text(image.name, place, demand))
+                self._say_once(f"{image.name} waits until another build makes room")
+                self._changed.wait()
+            kept = taken(demand, place.store, place.spool)
+            self._kept += kept
+        for folder in unknown_folders(place):
+            self._say_once(f"the free room of {folder} cannot be found out from here: {place.engine} builds without that check")
+        return kept
+
+    def _left(self, free: Free | None) -> Free | None:
+        """The room without what builds at work may still take."""
+        return without_taken(free, self._kept)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._announce(without_home(text))
+
+
+def no_room_text(image: str, place: Place, demand: Demand) -> str:
+    """Why a build does not begin and what to do, in a sentence."""
+    short = shortages(demand, place.store, place.spool)
+    lacking = " and ".join(_lack(each, demand, place) for each in short)
+    is_spool_alone = all(place.store is None or each.free.folder != place.store.folder for each in short)
+    advice = (
+        MOVE_SPOOL
+        if is_spool_alone
+        else "; ".join(filter(None, (f"free some with `{PRUNE}`, or {MOVE_STORE[place.engine]}", PRUNE_MORE.get(place.engine))))
+    )
+    return without_home(f"no room to build {image} with {place.engine}: {lacking}; {advice}; {UNCHECKED}=1 builds anyway")
+
+
+def _lack(short: Shortage, demand: Demand, place: Place) -> str:
+    free, needed = short.free, short.needed_bytes
+    text = f"{size_text(free.bytes)} are free in {free.folder} and about {size_text(needed)} are needed while it is built"
+    is_store = place.store is not None and free.folder == place.store.folder
+    return f"{text} ({size_text(demand.stays_bytes)} remain afterwards)" if is_store else text

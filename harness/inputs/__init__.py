@@ -1,0 +1,1 @@
+"""What a launch reads: recordings, corpora and model files."""

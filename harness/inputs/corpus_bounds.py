@@ -1,0 +1,52 @@
+"""What of a reference lies inside its recording, and so can be scored. Pure.
+
+A turn behind the end of the audio can never be found: it would count as missed, and the image would answer for a reference that is
+too long or another recording's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from harness.inputs.corpus import Pair, Turn
+
+MOST_OVERHANG_SECONDS = 2.0
+"""How far a reference may reach behind its recording and still be cut: annotators round, and encoders drop a last frame."""
+
+
+def within(pair: Pair, seconds: float) -> tuple[Pair, str] | str:
+    """A pair cut to its recording's length with what there is to say of that (empty: nothing), or why it cannot be scored."""
+    ends = max((turn.start + turn.duration for turn in pair.turns), default=0.0)
+    if ends > seconds + MOST_OVERHANG_SECONDS:
+        return f"its reference ends {ends:.1f} s, the recording {seconds:.1f} s: is it another recording's?"
+    turns = tuple(_cut(turn, seconds) for turn in pair.turns if turn.start < seconds)
+    regions = pair.regions
+    if regions is not None:
+        regions = tuple((start, min(end, seconds)) for start, end in regions if start < seconds)
+        if not regions:
+            return f"nothing is left to score: all regions of its UEM lie behind the recording's end at {seconds:.1f} s"
+    if not _speech_seconds(turns, regions):
+        where = "in the regions of its UEM" if regions is not None else "in the recording"
+        return f"nothing is left to score: its reference has no speech {where}"
+    over = [f"its {kind} was cut by {by:.2f} s to the recording's end" for kind, by in _overhangs(pair, seconds) if by >= 0.01]
+    return msgspec.structs.replace(pair, turns=turns, regions=regions), " and ".join(over)
+
+
+def _cut(turn: Turn, seconds: float) -> Turn:
+    over = turn.start + turn.duration - seconds
+    return turn._replace(duration=seconds - turn.start) if over > 0 else turn
+
+
+def _overhangs(pair: Pair, seconds: float) -> Iterable[tuple[str, float]]:
+    """By how much a reference and a UEM reach behind a recording's end."""
+    yield "reference", max((turn.start + turn.duration for turn in pair.turns), default=0.0) - seconds
+    yield "UEM", max((end for _, end in pair.regions or ()), default=0.0) - seconds
+
+
+def _speech_seconds(turns: Iterable[Turn], regions: Iterable[tuple[float, float]] | None) -> float:
+    """Of all turns inside some regions; what overlaps counts as often."""
+    areas = [(0.0, math.inf)] if regions is None else list(regions)
+    return sum(max(0.0, min(start + duration, end) - max(start, begin)) for start, duration, _ in turns for begin, end in areas)

@@ -1,0 +1,140 @@
+"""A corpus as a launch reads it: one folder with a manifest and each recording as 16 kHz mono WAV."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from harness import places
+from harness.engines.base import Say
+from harness.errors import AudioError, UsageError
+from harness.inputs.audio import Audio, prepare_audio
+from harness.inputs.corpus import MOST_NAME_CHARACTERS, Corpus, LeftOut, Pair
+from harness.inputs.corpus_bounds import within
+
+MANIFEST = "manifest.json"
+"""Its layout is told in `benchmarks.accuracy`, which reads it."""
+
+SHORTEST_LIMIT_SECONDS = 600.0
+
+LIMIT_FACTOR = 10
+"""A pass that takes ten times the recording's length is one that hangs: the slowest CPU seen needs half of it."""
+
+
+class CorpusFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording of a laid out corpus."""
+
+    name: str
+    seconds: float
+    limit_seconds: float
+    """When its pass is given up."""
+
+
+class CorpusFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """A laid out corpus."""
+
+    path: Path
+    sha256: str
+    """Of all recordings and references: two runs with the same one were scored on the same."""
+    first: Audio
+    """The recording that a launch loads its pipeline with."""
+    files: tuple[CorpusFile, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Of all recordings."""
+        return sum(file.seconds for file in self.files)
+
+
+def lay_out(corpus: Corpus, folder: Path, *, say: Say, limit_seconds: float | None = None) -> CorpusFolder:
+    """Normalise a corpus' recordings, from the cache where that was done before, and link them beside a manifest.
+
+    A recording that cannot be read, or of whose reference nothing lies in it, is left out with the reason. Raises `UsageError`
+    where all are.
+    """
+    ready: list[tuple[Pair, Audio]] = []
+    left_out, notes = list(corpus.left_out), list(corpus.notes)
+    for number, pair in enumerate(corpus.pairs, 1):
+        say(f"reading {pair.name} ({number} of {len(corpus.pairs)})")
+        name = pair.name[:MOST_NAME_CHARACTERS]
+        try:
+            audio = prepare_audio(pair.audio)
+        except AudioError as error:
+            left_out.append(LeftOut(name=name, why=str(error).replace(f"{folder}{os.sep}", "")))
+            continue
+        found = within(pair, audio.seconds)
+        if isinstance(found, str):
+            left_out.append(LeftOut(name=name, why=found))
+            continue
+        cut, note = found
+        ready.append((cut, audio))
+        notes += [f"{name}: {note}"] if note else []
+    if not ready:
+        raise UsageError(f"no recording of {folder} can be scored. {left_out[-1].name}: {left_out[-1].why}")
+    manifest = _manifest(ready)
+    digest = hashlib.sha256(b"\0".join([manifest, *(audio.sha256.encode() for _, audio in ready)])).hexdigest()
+    path = places.cache() / "corpora" / digest[:32]
+    if not (path / MANIFEST).exists():
+        _write_folder(path, manifest, [audio.path for _, audio in ready])
+    return CorpusFolder(
+        path=path,
+        sha256=digest,
+        first=ready[0][1],
+        files=tuple(
+            CorpusFile(
+                name=pair.name[:MOST_NAME_CHARACTERS],
+                seconds=audio.seconds,
+                limit_seconds=limit_seconds or max(SHORTEST_LIMIT_SECONDS, LIMIT_FACTOR * audio.seconds),
+            )
+            for pair, audio in ready
+        ),
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+    )
+
+
+def _manifest(ready: list[tuple[Pair, Audio]]) -> bytes:
+    """The manifest's JSON: the same corpus gives the same bytes."""
+    return msgspec.json.encode(
+        {
+            "files": [
+                {
+                    "audio": f"{number:04d}.wav",
+                    # A file id has no blanks: RTTM's columns are parted by them.
+                    "name": re.sub(r"\s+", "_", pair.name),
+                    "turns": pair.turns,
+                    "regions": pair.regions,
+                }
+                for number, (pair, _) in enumerate(ready)
+            ]
+        }
+    )
+
+
+def _write_folder(path: Path, manifest: bytes, recordings: list[Path]) -> None:
+    """Make the folder whole or not at all, readable by a container's user. Links cost no room; where there can be none, copies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=path.parent, suffix=".part"))
+    try:
+        for number, recording in enumerate(recordings):
+            target = part / f"{number:04d}.wav"
+            try:
+                os.link(recording, target)
+            except OSError:
+                shutil.copyfile(recording, target)
+        (part / MANIFEST).write_bytes(manifest)
+        (part / MANIFEST).chmod(0o644)
+        part.chmod(0o755)
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise

@@ -1,0 +1,1 @@
+"""One launch: plan, run, record."""

@@ -1,0 +1,67 @@
+"""What an image's own ENV makes of a launch: the variables as its guest found them, against those that the plan set. Pure.
+
+They came out of a container, and may be anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES, VARIABLE_PREFIXES
+from harness.campaign.arms import hazards_of
+from harness.catalog.load import Catalog, Cell
+from harness.launch import kernel_cache
+from harness.records.launch import Launch
+
+_OF_HARNESS = frozenset(kernel_cache.environment(""))
+"""Set for every launch, by no plan."""
+
+
+def variables_of(launch: Launch) -> dict[str, str] | None:
+    """The variables that the guest found; ``None`` where it told none, as in records from before."""
+    told = launch.ends("launch").get("variables")
+    if not isinstance(told, dict):
+        return None
+    texts = [(name, value) for name, value in told.items() if name.startswith(VARIABLE_PREFIXES) and isinstance(value, str)]
+    return {name[:MOST_VALUE_CHARACTERS]: value[:MOST_VALUE_CHARACTERS] for name, value in texts[:MOST_VARIABLES]}
+
+
+def not_of_plan(launch: Launch) -> dict[str, str | None]:
+    """Those that are otherwise than the plan set them, an image's ENV above all; ``None``: planned, and not there."""
+    found = variables_of(launch)
+    if found is None:
+        return {}
+    planned = {name: value[:MOST_VALUE_CHARACTERS] for name, value in launch.plan.environment.items()}
+    lost = (
+        [name for name in planned if name.startswith(VARIABLE_PREFIXES) and name not in found]
+        if len(found) < MOST_VARIABLES
+        else []
+    )
+    others = {name: value for name, value in found.items() if name not in _OF_HARNESS and planned.get(name) != value}
+    return {**others, **dict.fromkeys(lost)}
+
+
+def with_remarks(launch: Launch, known: Catalog, cell: Cell, *, family: str | None, targets: Iterable[str]) -> Launch:
+    """The launch with what its real variables make of it: each that a knob owns, and hazards that the plan did not show."""
+    others = not_of_plan(launch)
+    if not others:
+        return launch
+    owners = {variable: knob.name for knob in known.knobs.values() for variable in knob.variables}
+    remarks = [
+        f"not by the plan, but as of the image's own ENV: {text_of(name, value)} (knob {owners[name]})"
+        for name, value in others.items()
+        if name in owners
+    ]
+    merged = {name: value for name, value in cell.variant.environment.items() if others.get(name, "") is not None}
+    merged |= {name: value for name, value in others.items() if value is not None}
+    real = msgspec.structs.replace(cell, variant=msgspec.structs.replace(cell.variant, environment=merged))
+    found = hazards_of(known, real, family, tuple(targets))
+    remarks += [f"with the image's own ENV: {hazard}" for hazard in found if hazard not in launch.plan.hazards]
+    return msgspec.structs.replace(launch, remarks=tuple(remarks))
+
+
+def text_of(name: str, value: str | None) -> str:
+    """``NAME=VALUE``"""
+    return f"{name} is not set" if value is None else f"{name}={value}"

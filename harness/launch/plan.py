@@ -1,0 +1,386 @@
+"""Cell + image -> launch: the request, the run, the end, the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.wire import Request
+from harness import places
+from harness.catalog.knobs import Family
+from harness.catalog.load import Cell
+from harness.engines.base import BuiltImage, Engine, Run
+from harness.engines.devices import flags_text, request_devices
+from harness.engines.local import remove_tree
+from harness.failures.recognise import recognise, with_firmware
+from harness.images.build import recipe_of
+from harness.inputs.audio import Audio
+from harness.inputs.models import Models
+from harness.launch import kernel_cache
+from harness.launch.engine_stats import watch_stats
+from harness.launch.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
+from harness.launch.guest_view import (
+    IN_CONTAINER,
+    container_mounts,
+    container_run,
+    folder_inside,
+    guest_environment,
+    in_process,
+    local_run,
+)
+from harness.launch.kernel_cache import CacheMode
+from harness.launch.watch import Watch
+from harness.machine.kernel_log import KernelText
+from harness.records.host import HostRecord
+from harness.records.launch import (
+    DEFAULT_WARM_PASSES,
+    WITHOUT_ACCURACY,
+    Cause,
+    EngineRecord,
+    ExitRecord,
+    ImageRecord,
+    Launch,
+    Plan,
+    Purpose,
+    Telemetry,
+    Verdict,
+    WorkloadRecord,
+    new_id,
+    number,
+)
+from harness.telemetry.samples import read_telemetry
+from harness.verdict.judge import judge, with_kept_cache
+from harness.verdict.time_limits import Limits, limits_of, most_seconds
+
+PLAN = "plan.json"
+EXCHANGE = "exchange"
+TELEMETRY = "telemetry.jsonl"
+"""Beside the exchange folder, where no container can write."""
+CACHES = "caches"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user may set of every launch."""
+
+    warm_passes: int = DEFAULT_WARM_PASSES
+    label: str | None = None
+    timeout_seconds: float | None = None
+    """For the whole launch; ``None``: see `harness.verdict.time_limits.limits_of`."""
+    reckoned_seconds: float | None = None
+    """What a task is reckoned to take at most; ``None``: ten times the audio's length for each pass, at least ten minutes."""
+    memory_bytes: int | None = None
+    last_stage: str = "verify"
+    flags: tuple[str, ...] = ()
+    """Relaxations, of `harness.engines.devices.COMPAT`"""
+    gpu: str | None = None
+    """A number or a PCI address; ``None``: not chosen"""
+    steps: tuple[str, ...] = ()
+    """Of the probe, behind the device stage."""
+    step_timeout_seconds: float | None = None
+    """``None``: see `harness.verdict.time_limits.limits_of`."""
+    task: str = ""
+    """Of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
+    options: Mapping[str, Any] = {}
+    """The task's own."""
+    folders: Mapping[str, Path] = {}
+    """What the task reads besides, by a name that it knows; read-only in a container."""
+    purpose: Purpose = "result"
+    caches: CacheMode = "empty"
+    """Of compiled kernels: each launch its own, or one that stays."""
+    verify: bool = True
+    """Whether the output is compared with the CPU run of the same image where it is not one itself."""
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A launch that could start now."""
+
+    plan: Plan
+    run: Run
+    request: Request
+
+
+def prepare_launch(
+    cell: Cell,
+    built: BuiltImage | None,
+    engine: EngineRecord,
+    *,
+    campaign: str,
+    audio: Audio,
+    models: Models,
+    settings: Settings,
+    host: HostRecord,
+    family: Family | None,
+    owned_by: str,
+    launch_id: str | None = None,
+    root: Path = Path("/"),
+) -> Prepared:
+    """All values of one launch; starts and writes nothing. ``built`` is ``None`` where there is no image yet.
+
+    ``root`` is where devices are looked for: tests give a tree of their own.
+    """
+    launch_id = launch_id or new_id()
+    exchange = launches_folder() / launch_id / EXCHANGE
+    local = engine.name == "local"
+    if cell.pipeline.name in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
+        audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
+    kept_key = _cache_key(cell, built, engine, host, settings)
+    cache_key = kept_key if settings.caches == "keep" else ""
+    cache_folder = _caches_folder(launch_id, cache_key)
+    mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, cache_folder, *settings.folders.values())
+    # A run for reference is one on the CPU, whatever the image was built for: it is handed no device.
+    handed = None if settings.purpose == "reference" else family
+    devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted, root=root)
+    limits = _limits(settings, audio, family=handed, device=devices.device)
+    places_inside = in_process(audio, models, exchange, cache_folder) if local else IN_CONTAINER
+    request = Request(
+        launch=launch_id,
+        pipeline=cell.pipeline.name,
+        device=devices.device,
+        last_stage=settings.last_stage,
+        audio=places_inside["audio"],
+        reference=places_inside["reference"] if audio.reference else None,
+        models=places_inside["models"] if models.folder else "",
+        warm_passes=settings.warm_passes,
+        segmentation_batch_size=cell.pipeline.segmentation_batch_size,
+        embedding_batch_size=cell.pipeline.embedding_batch_size,
+        threads=cell.variant.threads,
+        steps=settings.steps,
+        step_timeout_seconds=limits.step_seconds,
+        compiling_step_timeout_seconds=limits.compiling_step_seconds,
+        first_pass_seconds=limits.first_pass_seconds,
+        knobs=cell.variant.guest,
+        unset=cell.variant.unset,
+        task=settings.task,
+        options=dict(settings.options),
+        folders={name: str(path) if local else folder_inside(name) for name, path in settings.folders.items()},
+    )
+    plan = Plan(
+        id=launch_id,
+        campaign=campaign,
+        owner=owned_by,
+        cell=cell.id,
+        label=settings.label,
+        planned_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        image=_image_record(cell, built, family),
+        variant=cell.variant.name,
+        environment=cell.variant.environment,
+        workload=_workload_record(cell, audio, models, settings),
+        engine=engine,
+        host=host,
+        device=devices.device,
+        last_stage=settings.last_stage,
+        timeout_seconds=limits.whole_seconds,
+        memory_limit_bytes=settings.memory_bytes,
+        relaxations=tuple(f"{r.what}: {r.reason} ({r.source})" for r in devices.relaxations),
+        flags="" if local else flags_text(settings.flags),
+        gpu=devices.gpu,
+        steps=settings.steps,
+        fixes=cell.variant.fixes,
+        task=settings.task,
+        options=dict(settings.options),
+        purpose=settings.purpose,
+        knobs=dict(cell.knobs),
+        arm=cell.arm,
+        caches=settings.caches,
+        cache_key=cache_key,
+        first_pass_seconds=limits.first_pass_seconds,
+        keeps_as=kept_key if limits.first_pass_seconds is not None and not cache_key else "",
+    )
+    environment = guest_environment(cell, models, places_inside)
+    if local:
+        run = local_run(cell, plan, exchange, environment)
+    else:
+        mounts = container_mounts(audio, models, exchange, cache_folder, settings.folders)
+        run = container_run(cell, built, plan, exchange, environment, mounts=mounts, devices=devices)
+    return Prepared(plan=plan, run=run, request=request)
+
+
+def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -> Launch:
+    """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`.
+
+    ``quiet_seconds`` before it starts, where the host's power can be read: what an idle host takes.
+    """
+    plan = prepared.plan
+    folder = launches_folder() / plan.id
+    make_exchange(folder / EXCHANGE, prepared.request)
+    # Written before the start, whole: with it the next start of a killed harness can say what was going on.
+    part = folder / f"{PLAN}.part"
+    part.write_bytes(msgspec.json.encode(plan))
+    os.replace(part, folder / PLAN)
+    cache_folder = _caches_folder(plan.id, plan.cache_key)
+    cache_record = kernel_cache.begin(plan, cache_folder)
+    with contextlib.closing(engine.kernel_log.follow()) as kernel_log:
+        with engine.watch(
+            prepared.run,
+            into=folder / TELEMETRY,
+            gpu=plan.gpu,
+            is_nvidia=plan.image.family == "cuda",
+            quiet_seconds=quiet_seconds,
+            is_thorough=plan.task == "calibrate",  # each size is held for a few seconds alone
+        ):
+            watch = Watch(plan, prepared.run.exchange, kernel_log)
+            begun, monotonic_begun = time.time(), time.monotonic()
+            exit_record, stats = _run_with_stats(prepared, engine, watch)
+            wall_seconds = time.monotonic() - monotonic_begun
+        said = kernel_log.read()
+    launch = conclude(plan, exit_record, begun=begun, kernel_log=said)
+    caches_record = kernel_cache.finish(
+        plan, cache_folder, cache_record, came_through=bool(launch.ends("cold")), ended_because=exit_record.ended_because
+    )
+    return msgspec.structs.replace(
+        launch,
+        verdict=with_kept_cache(launch.verdict, exit_record, caches_record),
+        wall_seconds=wall_seconds if exit_record.started else None,
+        caches=caches_record,
+        engine_stats=stats,
+    )
+
+
+def _run_with_stats(prepared: Prepared, engine: Engine, watch: Watch) -> tuple[ExitRecord, Telemetry | None]:
+    """Run it, and for a calibration hear what the container engine says of its memory meanwhile."""
+    plan, most = prepared.plan, most_seconds(prepared.plan)
+    if plan.task != "calibrate" or engine.record.name == "local":
+        return engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up), None
+    with watch_stats(engine, prepared.run.name) as stats:
+        exit_record = engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up)
+    return exit_record, stats.taken
+
+
+NO_KERNEL_LOG = KernelText()
+
+
+def conclude(
+    plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: KernelText = NO_KERNEL_LOG
+) -> Launch:
+    """The launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: nobody looked."""
+    exchange = launches_folder() / plan.id / EXCHANGE
+    journal, log_tail = read_events(exchange), read_log_tail(exchange)
+    trim_exchange(exchange)
+    first = number(journal[0].get("at")) if journal else None
+    return Launch(
+        plan=plan,
+        exit=exit_record,
+        verdict=judge(
+            journal,
+            exit_record,
+            family=plan.image.family,
+            last_stage=plan.last_stage,
+            highest_der=plan.workload.highest_der,
+            warm_passes=plan.workload.warm_passes,
+            steps=plan.steps,
+            task=plan.task,
+            options=plan.options,
+            device=plan.device,
+            log_tail=log_tail,
+            kernel_log=with_firmware(kernel_log.text, plan.host),
+        ),
+        start_seconds=first - begun if first is not None and begun is not None else None,
+        journal=journal,
+        log_tail=log_tail,
+        kernel_log=clean_text(kernel_log.text),
+        kernel_log_refused=clean_text(kernel_log.refused),
+        telemetry=read_telemetry(launches_folder() / plan.id / TELEMETRY),
+    )
+
+
+def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail: str = "") -> Launch:
+    """A launch that could not even start, recorded like any other. The message and the log may quote a build's output."""
+    message, log_tail = clean_text(message), clean_text(log_tail)
+    signature = recognise((), f"{message}\n{log_tail}")
+    return Launch(
+        plan=plan,
+        exit=ExitRecord(started=False, message=message),
+        verdict=Verdict(
+            status="fail", stage=stage, cause=cause, summary=message, signature=signature.id if signature else None
+        ),
+        log_tail=log_tail,
+    )
+
+
+def forget(launch_id: str) -> None:
+    """Remove a launch's folder: it is in the store."""
+    folder = launches_folder() / launch_id
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # folders in folders without end, left by the container
+        remove_tree(folder)
+
+
+def make_folders(prepared: Prepared) -> None:
+    """What a pasted ``--dry-run`` line wants to find."""
+    make_exchange(prepared.run.exchange, prepared.request)
+    kernel_cache.make_folder(_caches_folder(prepared.plan.id, prepared.plan.cache_key))
+
+
+def launches_folder() -> Path:
+    """Where each launch has its folder while it runs."""
+    return places.results() / "launches"
+
+
+def _limits(settings: Settings, audio: Audio, *, family: Family | None, device: str) -> Limits:
+    return limits_of(
+        audio_seconds=audio.seconds,
+        passes=1 + settings.warm_passes,
+        family=family,
+        device=device,
+        steps=settings.steps,
+        reckoned_seconds=settings.reckoned_seconds,
+        timeout_seconds=settings.timeout_seconds,
+        step_timeout_seconds=settings.step_timeout_seconds,
+    )
+
+
+def _caches_folder(launch_id: str, cache_key: str) -> Path:
+    """What a launch may keep compiled kernels in: its own folder, or the kept one of a key."""
+    return kernel_cache.files_of(cache_key) if cache_key else launches_folder() / launch_id / CACHES
+
+
+def _cache_key(cell: Cell, built: BuiltImage | None, engine: EngineRecord, host: HostRecord, settings: Settings) -> str:
+    """The kept cache of a cell. An image that is not built yet goes by its recipe or reference."""
+    return kernel_cache.key_of(
+        cell.image.name,
+        built.id if built else cell.image.reference or recipe_of(cell.image).hash,
+        engine=engine,
+        gpus=(*host.gpus, settings.gpu or ""),
+        driver=kernel_cache.driver_of(host),
+        variables=cell.variant.environment,
+        knobs=(*cell.variant.guest, *(f"without {name}" for name in cell.variant.unset)),
+    )
+
+
+def _image_record(cell: Cell, built: BuiltImage | None, family: Family | None) -> ImageRecord:
+    return ImageRecord(
+        name=cell.image.name,
+        family=family,
+        id=built.id if built else None,
+        digests=built.digests if built else (),
+        recipe=None if cell.image.reference else recipe_of(cell.image).hash,
+        portable_of=cell.image.portable_of or (built.portable_of if built else None),
+    )
+
+
+def _workload_record(cell: Cell, audio: Audio, models: Models, settings: Settings) -> WorkloadRecord:
+    import hashlib
+
+    reference = hashlib.sha256(audio.reference.read_bytes()).hexdigest() if audio.reference else None
+    # What a pipeline should reach is known for the recording as it is with the pipeline that can be scored.
+    highest = audio.highest_der if cell.pipeline.name == "embedded" else None
+    return WorkloadRecord(
+        pipeline=cell.pipeline.name,
+        audio=audio.name,
+        audio_seconds=audio.seconds,
+        audio_sha256=audio.sha256,
+        reference_sha256=reference,
+        highest_der=highest,
+        segmentation_batch_size=cell.pipeline.segmentation_batch_size,
+        embedding_batch_size=cell.pipeline.embedding_batch_size,
+        warm_passes=settings.warm_passes,
+        models=models.revisions,
+    )

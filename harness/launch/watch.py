@@ -1,0 +1,78 @@
+"""Watches one launch while it runs: its journal and the kernel's log, and says when it is to be ended. `harness.verdict.time_limits` decides."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from harness.catalog.load import GPU_FAMILIES
+from harness.launch.exchange import JournalTail
+from harness.machine.gpu_faults import concerns, gpu_events
+from harness.machine.kernel_log import FollowedLog, KernelLine
+from harness.records.launch import Ending, Plan
+from harness.telemetry.processes import LaunchProcesses
+from harness.telemetry.sensors import Files
+from harness.verdict.time_limits import Seen, device_has_ended, first_pass_has_ended, is_over_fault, why_end
+
+KERNEL_SECONDS = 5.0
+"""Between two looks into the kernel's log."""
+
+
+class Watch:
+    """One launch, from its start on. `give_up` is asked about once a second."""
+
+    def __init__(
+        self, plan: Plan, exchange: Path, kernel_log: FollowedLog, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._plan = plan
+        self._journal = JournalTail(exchange)
+        self._kernel_log = kernel_log
+        self._clock = clock
+        self._begun = clock()
+        self._seen = Seen(now=0.0)
+        self._looked = 0.0
+        self._past: KernelLine | None = None
+        """The last line that has turned out not to concern this launch"""
+        self._uses_gpu = plan.device != "cpu" and plan.image.family in GPU_FAMILIES
+        since_ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+        self._processes = LaunchProcesses(str(exchange), since_ticks)
+
+    def give_up(self) -> Ending | None:
+        """Why the launch is to be ended now; ``None``: it may go on. Waits for nothing."""
+        now = self._clock() - self._begun
+        self._seen = msgspec.structs.replace(self._seen, now=now)
+        self._read_journal(now)
+        if self._uses_gpu and now - self._looked >= KERNEL_SECONDS:
+            self._looked = now
+            self._read_kernel_log(now)
+        return why_end(self._plan, self._seen)
+
+    def _read_journal(self, now: float) -> None:
+        events = self._journal.new_events()
+        if events is None:
+            return
+        seen = msgspec.structs.replace(self._seen, last_word=now)
+        if seen.device_ended is None and any(map(device_has_ended, events)):
+            seen = msgspec.structs.replace(seen, device_ended=now)
+        if seen.first_pass_ended is None and any(map(first_pass_has_ended, events)):
+            seen = msgspec.structs.replace(seen, first_pass_ended=now)
+        self._seen = seen
+
+    def _read_kernel_log(self, now: float) -> None:
+        lines = self._kernel_log.glance().lines
+        if is_over_fault(self._seen):
+            self._past = lines[-1] if lines else None
+            self._seen = msgspec.structs.replace(self._seen, fault=None)
+        # Judged anew at each look: who made a fault is told in a later line, and may have died of it since.
+        new = lines[lines.index(self._past) + 1 :] if self._past in lines else lines
+        events = gpu_events(new, gpu=self._plan.gpu)
+        members = self._processes.find(Files()) if any(event.pids for event in events) else ()
+        if not any(concerns(event, members) for event in events):
+            self._past = lines[-1] if lines else None
+            self._seen = msgspec.structs.replace(self._seen, fault=None)
+        elif self._seen.fault is None:
+            self._seen = msgspec.structs.replace(self._seen, fault=now)

@@ -1,0 +1,1 @@
+"""This host, read from files."""

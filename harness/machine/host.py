@@ -1,0 +1,204 @@
+"""This machine, as far as results depend on it. Read from files that need no privilege; no host or user name, no serial.
+
+``root`` is where ``/proc``, ``/sys``, ``/etc`` and package databases are looked for: tests give a tree of their own. A file
+that hangs costs no more than `PATIENCE_SECONDS` in all, and what cannot be read is unknown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.machine.files import Tree
+from harness.machine.firmware_packages import packages_in_files
+from harness.machine.kernel_command_line import keep_words
+from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord, gfx_target
+
+PATIENCE_SECONDS = 2.0
+"""For all files together; a host that answers is read in some 20 ms."""
+
+AMD = "0x1002"
+NVIDIA = "0x10de"
+
+_DISPLAY_CLASS = "0x03"
+"""Of a PCI device: VGA and 3D controllers (https://admin.pci-ids.ucw.cz/read/PD/03)."""
+
+_MODULES = ("amdgpu", "ttm", "amdttm")
+_GROUPS = "sys/kernel/iommu_groups"
+_IOMMU = {"DMA": "translated", "DMA-FQ": "translated", "identity": "passthrough", "blocked": "blocked"}
+"""Documentation/ABI/testing/sysfs-kernel-iommu_groups"""
+
+
+def describe_host(root: Path = Path("/")) -> HostRecord:
+    """The fingerprint; what cannot be read is ``None``."""
+    tree = Tree(root, patience_seconds=PATIENCE_SECONDS)
+    cards = _cards(tree)
+    return HostRecord(
+        kernel=tree.text("proc/sys/kernel/osrelease") or platform.release(),
+        distribution=_field(tree, "etc/os-release", "PRETTY_NAME", "="),
+        processor=_field(tree, "proc/cpuinfo", "model name", ":"),
+        processors=os.cpu_count(),
+        memory_bytes=_memory_bytes(tree.text("proc/meminfo")),
+        gpus=_gpus(tree),
+        kernel_build=tree.text("proc/sys/kernel/version"),
+        command_line=keep_words(tree.text("proc/cmdline") or ""),
+        amdgpu=tree.text("sys/module/amdgpu/version"),
+        amdgpu_source=tree.text("sys/module/amdgpu/srcversion"),
+        parameters=_parameters(tree),
+        cards=cards,
+        compute_nodes=tuple(_compute_nodes(tree)),
+        firmware_packages=_firmware_packages(root) if cards else (),
+        product=_joined(tree, "sys/class/dmi/id/sys_vendor", "sys/class/dmi/id/product_name"),
+        bios=_joined(tree, "sys/class/dmi/id/bios_version", "sys/class/dmi/id/bios_date"),
+        iommu=_iommu(tree, cards),
+        platform_profile=tree.text("sys/firmware/acpi/platform_profile"),
+        tuned_profile=tree.text("etc/tuned/active_profile"),
+        governor=_joined(
+            tree,
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver",
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+        ),
+        selinux={"1": "enforcing", "0": "permissive"}.get(tree.text("sys/fs/selinux/enforce") or ""),
+        boot=_boot(tree.text("proc/sys/kernel/random/boot_id")),
+    )
+
+
+def gfx_name(version: str) -> str | None:
+    """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
+    if not _is_number(version) or int(version) == 0:
+        return None
+    return gfx_target(int(version))
+
+
+def memory_bytes(meminfo: Path) -> int | None:
+    """The machine's memory; ``None`` where the file does not say."""
+    return _memory_bytes(Tree(meminfo.parent, patience_seconds=PATIENCE_SECONDS).text(meminfo.name))
+
+
+def _memory_bytes(meminfo: str | None) -> int | None:
+    words = (_value(meminfo, "MemTotal", ":") or "").split()
+    return int(words[0]) * 1024 if words and _is_number(words[0]) else None
+
+
+def _gpus(tree: Tree) -> tuple[str, ...]:
+    """``vendor:device`` of each GPU's render node, with its gfx target where the KFD names one. NVIDIA's driver makes a render node
+    only where it drives a display as well (seen on an H200, which had none): there the PCI bus tells."""
+    names = []
+    for node in tree.names("sys/class/drm") or ():
+        if node.startswith("renderD"):
+            names += _pci_name(tree, f"sys/class/drm/{node}/device")
+    if not any(name.startswith(NVIDIA) for name in names):
+        for address in tree.names("sys/bus/pci/devices") or ():
+            folder = f"sys/bus/pci/devices/{address}"
+            if tree.text(f"{folder}/vendor") == NVIDIA and (tree.text(f"{folder}/class") or "").startswith(_DISPLAY_CLASS):
+                names += _pci_name(tree, folder)
+    return (*names, *(node.target for node in _compute_nodes(tree)))
+
+
+def _pci_name(tree: Tree, folder: str) -> list[str]:
+    """``vendor:device`` of a PCI folder; nothing where it does not say."""
+    vendor, device = (tree.text(f"{folder}/{name}") for name in ("vendor", "device"))
+    return [f"{vendor}:{device}"] if vendor and device else []
+
+
+def _cards(tree: Tree) -> tuple[CardRecord, ...]:
+    """AMD's. ``card1`` is a GPU, ``card1-HDMI-A-1`` what hangs on it."""
+    names = (name for name in tree.names("sys/class/drm") or () if name.startswith("card") and name[4:].isdecimal())
+    folders = (f"sys/class/drm/{name}/device" for name in names)
+    return tuple(_card(tree, folder) for folder in folders if tree.text(f"{folder}/vendor") == AMD)
+
+
+def _card(tree: Tree, folder: str) -> CardRecord:
+    return CardRecord(
+        device=tree.text(f"{folder}/device") or "unknown",
+        vram_bytes=tree.number(f"{folder}/mem_info_vram_total"),
+        gtt_bytes=tree.number(f"{folder}/mem_info_gtt_total"),
+        vbios=tree.text(f"{folder}/vbios_version"),
+        firmware=tuple(_firmware(tree, folder)),
+        performance_level=tree.text(f"{folder}/power_dpm_force_performance_level"),
+        iommu=tree.text(f"{folder}/iommu_group/type"),
+    )
+
+
+def _firmware(tree: Tree, folder: str) -> Iterator[str]:
+    """``mes=0x80`` and so on; 0 is a processor that this GPU has not.
+
+    Readable by all: https://lore.kernel.org/amd-gfx/20230728160029.863681-1-Ori.Messinger@amd.com/
+    """
+    for name in tree.names(f"{folder}/fw_version") or ():
+        version = tree.text(f"{folder}/fw_version/{name}") if name.endswith("_fw_version") else None
+        if version is not None and version.strip("0x"):
+            yield f"{name.removesuffix('_fw_version')}={version}"
+
+
+def _compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
+    """The KFD's GPUs; a processor's node has 0 as target."""
+    for number in tree.names("sys/class/kfd/kfd/topology/nodes") or ():
+        text = tree.text(f"sys/class/kfd/kfd/topology/nodes/{number}/properties")
+        target = gfx_name(_value(text, "gfx_target_version", " ") or "")
+        if target is not None:
+            yield ComputeNodeRecord(
+                target=target,
+                simd_count=_number(_value(text, "simd_count", " ")),
+                cwsr_bytes=_number(_value(text, "cwsr_size", " ")),
+                ctl_stack_bytes=_number(_value(text, "ctl_stack_size", " ")),
+                sdma_engines=_number(_value(text, "num_sdma_engines", " ")),
+            )
+
+
+def _parameters(tree: Tree) -> tuple[str, ...]:
+    """Of the GPU's modules; those that only root may read are left out."""
+    folders = {module: f"sys/module/{module}/parameters" for module in _MODULES}
+    named = ((module, folder, name) for module, folder in folders.items() for name in tree.names(folder) or ())
+    read = ((f"{module}.{name}", tree.text(f"{folder}/{name}")) for module, folder, name in named)
+    return tuple(f"{name}={value}" for name, value in read if value is not None)
+
+
+def _firmware_packages(root: Path) -> tuple[str, ...]:
+    return tuple(f"{name}={version}" for name, version in sorted((packages_in_files(root) or {}).items()))
+
+
+def _iommu(tree: Tree, cards: tuple[CardRecord, ...]) -> str | None:
+    """How the GPU's memory accesses go; where there is no GPU, anybody's. ``amd_iommu=pt`` is no word that the kernel knows
+    and leaves it translated: so what runs is asked, not the command line."""
+    units = tree.names("sys/class/iommu")
+    if units is None:
+        return None
+    if not units:
+        return "off"
+    types = {card.iommu for card in cards if card.iommu}
+    types = types or {told for group in tree.names(_GROUPS) or () if (told := tree.text(f"{_GROUPS}/{group}/type"))}
+    return " and ".join(sorted({_IOMMU.get(each, each) for each in types})) or None
+
+
+def _joined(tree: Tree, *names: str) -> str | None:
+    return " ".join(text for name in names if (text := tree.text(name))) or None
+
+
+def _boot(boot_id: str | None) -> str | None:
+    """Eight digits tell one boot from another, and not which machine it was."""
+    return None if boot_id is None else hashlib.sha256(boot_id.encode()).hexdigest()[:8]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and _is_number(text) else None
+
+
+def _field(tree: Tree, name: str, key: str, separator: str) -> str | None:
+    """The value of a file's first line ``key separator value``; ``None`` where there is none to read."""
+    return _value(tree.text(name), key, separator)
+
+
+def _value(text: str | None, key: str, separator: str) -> str | None:
+    for line in (text or "").splitlines():
+        name, found, value = line.partition(separator)
+        if found and name.strip() == key:
+            return value.strip().strip('"')
+    return None

@@ -1,0 +1,1 @@
+"""The sampler's process, its start, its file and the names of its meters."""

@@ -1,0 +1,103 @@
+"""NVIDIA's meters through its management library, by way of nvidia-ml-py.
+
+Imported where it is asked for: on most hosts there is no such GPU. Of the standard library alone but for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.telemetry.sensors import Files, Readings
+
+_POWER_REASONS = 0x4 | 0x80
+"""Software power cap and hardware power brake (``nvmlClocksThrottleReason*`` in nvml.h)."""
+
+_THERMAL_REASONS = 0x20 | 0x40
+"""Software and hardware thermal slowdown."""
+
+_LIBRARY = "NVIDIA's management library"
+
+Meter = tuple[str, str, Callable[[Any, Any], float]]
+
+_METERS: tuple[Meter, ...] = (
+    ("gpu_power_watts", "nvmlDeviceGetPowerUsage", lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) * 1e-3),
+    (
+        "gpu_joules",
+        "nvmlDeviceGetTotalEnergyConsumption",
+        lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) * 1e-3,
+    ),
+    ("vram_used_bytes", "nvmlDeviceGetMemoryInfo", lambda nvml, gpu: float(nvml.nvmlDeviceGetMemoryInfo(gpu).used)),
+    ("gpu_busy_percent", "nvmlDeviceGetUtilizationRates", lambda nvml, gpu: float(nvml.nvmlDeviceGetUtilizationRates(gpu).gpu)),
+    (
+        "gfx_clock_hertz",
+        "nvmlDeviceGetClockInfo",
+        lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM) * 1e6,
+    ),
+    (
+        "gfx_temperature_celsius",
+        "nvmlDeviceGetTemperature",
+        lambda nvml, gpu: float(nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU)),
+    ),
+    (
+        "throttling_power",
+        "nvmlDeviceGetCurrentClocksThrottleReasons",
+        lambda nvml, gpu: float(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu) & _POWER_REASONS != 0),
+    ),
+    (
+        "throttling_thermal",
+        "nvmlDeviceGetCurrentClocksThrottleReasons",
+        lambda nvml, gpu: float(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu) & _THERMAL_REASONS != 0),
+    ),
+)
+
+
+class Nvidia:
+    """The GPUs that the library names, or one of them. ``gpu`` is what `--gpu` said: a number, or ``None`` for all."""
+
+    meters = tuple(meter for meter, _, _ in _METERS)
+
+    def __init__(self, gpu: str | None = None, library: Any = None) -> None:
+        self._gpu = gpu
+        self._nvml = library
+        self._gpus: list[Any] | None = None
+        self._refusal: str | None = None
+
+    def read(self, files: Files, found: Readings) -> None:
+        opened = files.call(_LIBRARY, self._open) if self._refusal is None else self._refusal
+        if isinstance(opened, str):
+            self._refusal = opened  # a library that is not there is not looked for twice a second
+            found.failures.update(dict.fromkeys(self.meters, opened))
+            return
+        for number, gpu in enumerate(opened):
+            suffix = f"_{number}" if len(opened) > 1 else ""
+            for meter, name, read in _METERS:
+                value = files.call(f"{name} of GPU {number}", lambda read=read, gpu=gpu: self._called(read, gpu))  # type: ignore[misc]
+                found.take(meter + suffix, [(name, value)])
+
+    def _open(self) -> list[Any]:
+        """Handles of the GPUs; raises `OSError`, in words."""
+        if self._gpus is not None:
+            return self._gpus
+        if self._nvml is None:
+            try:
+                import pynvml
+            except ImportError as error:
+                raise OSError(f"nvidia-ml-py is not installed ({error})") from error
+            self._nvml = pynvml
+        nvml = self._nvml
+        try:
+            nvml.nvmlInit()
+            numbers = range(nvml.nvmlDeviceGetCount())
+            if self._gpu is not None and self._gpu.isdecimal() and int(self._gpu) in numbers:
+                numbers = range(int(self._gpu), int(self._gpu) + 1)
+            self._gpus = [nvml.nvmlDeviceGetHandleByIndex(number) for number in numbers]
+        except nvml.NVMLError as error:
+            raise OSError(str(error)) from error
+        return self._gpus
+
+    def _called(self, read: Callable[[Any, Any], float], gpu: Any) -> float:
+        try:
+            return read(self._nvml, gpu)
+        except self._nvml.NVMLError as error:
+            raise OSError(str(error)) from error

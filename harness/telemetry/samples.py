@@ -1,0 +1,81 @@
+"""The sampler's file -> what is stored with a launch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.records.launch import Telemetry, number
+from harness.telemetry.coverage import period_of
+
+LATE_PERIODS = 4.0
+"""A sampler that is alive has taken a sample within so many periods."""
+
+MOST_BYTES = 64 << 20
+MOST_METERS = 100
+
+
+def read_telemetry(path: Path) -> Telemetry | None:
+    """What was sampled; ``None`` where nothing was. A line that is cut short, as by a full disk, is left out."""
+    hertz: float | None = None
+    cost: float | None = None
+    times: list[float] = []
+    samples: list[dict[str, float]] = []
+    sources: dict[str, str] = {}
+    unavailable: dict[str, str] = {}
+    for line in read_lines(path):
+        hertz = hertz or number(line.get("hertz"))
+        cost = number(line.get("cost_seconds")) or cost
+        sources |= _texts(line.get("sources"))
+        unavailable |= _texts(line.get("unavailable"))
+        at, values = number(line.get("at")), line.get("values")
+        if at is not None and isinstance(values, dict):
+            times.append(at)
+            samples.append({str(name): found for name, value in values.items() if (found := number(value)) is not None})
+    if hertz is None:
+        return None
+    meters = sorted({name for sample in samples for name in sample})[:MOST_METERS]
+    return Telemetry(
+        hertz=hertz,
+        times=tuple(times),
+        series={name: tuple(sample.get(name) for sample in samples) for name in meters},
+        sources={name: sources[name] for name in meters if name in sources},
+        unavailable={name: reason for name, reason in sorted(unavailable.items()) if name not in meters},
+        cost_seconds=cost,
+    )
+
+
+def why_short(lines: list[dict[str, Any]], *, hertz: float, begun: float, ended: float, status: int | None) -> str:
+    """Why the samples do not reach to the launch's end, in words; empty where they do. ``begun`` and ``ended``, Unix seconds:
+    of the sampler, and when it was to be told to stop; ``status``: with which it had ended by then, ``None``: it ran."""
+    times = [at for line in lines if (at := number(line.get("at"))) is not None]
+    behind = max(0.0, ended - times[-1]) if times else ended - begun
+    if status is None and behind <= LATE_PERIODS * period_of(times, hertz, ended):
+        return ""
+    told = next((text for line in reversed(lines) if (text := _texts(line.get("unavailable")).get("sampler"))), "")
+    how = f"it was killed by signal {-status}" if status is not None and status < 0 else "it ended by itself"
+    what = told or ("it hung" if status is None else how)
+    return f"{what}, its last sample {behind:.1f} s before the launch's end" if times else f"{what}, before its first sample"
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines; none where it is not there."""
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MOST_BYTES)
+    except OSError:
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            found.append(value)
+    return found
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}

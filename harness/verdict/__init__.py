@@ -1,0 +1,1 @@
+"""Right, wrong, or failed and why."""

@@ -1,0 +1,250 @@
+"""A launch's output beside the CPU run's -> how far they agree, and what is wrong where they do not. Pure.
+
+The CPU run is of the same image, pipeline, recording, models and batch sizes: what differs is the device, and what a variant
+switches. Everything that is compared came out of a container, and may be anything.
+"""
+
+from __future__ import annotations
+
+import array
+import base64
+import binascii
+import math
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+
+from harness.catalog.load import Catalog, Cell, Variant, with_fixes
+from harness.records.launch import Agreement, Launch, Plan, Verdict
+from harness.workloads.diarization import Turns, error_rate, read_turns
+
+MOST_DER = 0.01
+"""Of the hypothesis against the CPU run's. pyannote's output moves a little with the version of the kernels
+(https://github.com/pyannote/pyannote-audio/issues/1370); what lies, such as an LSTM without its bias, moves it much more."""
+
+LEAST_COSINE = 0.999
+"""Of the fixed chunk's embedding. A port of such a network to another runtime was reported to reach 0.99997
+(google-ai-edge/litert-samples#188), and embeddings of two speakers are far below."""
+
+MOST_DIFFERENCE = 0.01
+"""Of the fixed chunk's segmentation, in parts of the CPU run's largest value. These are logarithms of probabilities, from 0 to
+some -20: a hundredth of that moves no likely class. Where MIOpen's LSTM begins to lose its bias, values are off by that much on
+average, and some by far more (https://github.com/pytorch/pytorch/issues/177834)."""
+
+_SAMPLED = Annotated[str, msgspec.Meta(max_length=4096)]
+
+
+class Values(msgspec.Struct, frozen=True, kw_only=True):
+    """What one network made of the fixed chunk: see `benchmarks.chunk.describe`."""
+
+    values: Annotated[int, msgspec.Meta(ge=1)]
+    not_finite: Annotated[int, msgspec.Meta(ge=0)]
+    spread: float | None = None
+    sampled: _SAMPLED
+
+    @property
+    def floats(self) -> tuple[float, ...] | None:
+        """The sampled values; ``None`` where that is not what the text holds."""
+        try:
+            data = base64.b64decode(self.sampled, validate=True)
+            values = array.array("f", data)
+        except (binascii.Error, ValueError):
+            return None
+        if sys.byteorder == "big":
+            values.byteswap()
+        return tuple(values) or None
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """The fixed chunk of a launch."""
+
+    input_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    segmentation: Values
+    embedding: Values
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What a cell's launches are held against."""
+
+    reference: Launch | None = None
+    why_not: str = ""
+    """Why there is none."""
+
+
+def comparison_with(reference: Launch) -> Comparison:
+    """The comparison that a CPU run allows: none where it failed, or is itself not right."""
+    verdict = reference.verdict
+    if verdict.status != "pass":
+        how = "failed" if verdict.status == "fail" else f"has {verdict.status}"
+        return Comparison(why_not=f"the CPU run of the same image {how} in {verdict.stage}: {verdict.summary}")
+    if chunk_of(reference) is None:
+        return Comparison(why_not="the CPU run of the same image kept nothing of the fixed chunk")
+    return Comparison(reference)
+
+
+def compared(launch: Launch, comparison: Comparison | None) -> Launch:
+    """The launch with what the comparison says; unchanged where there is nothing to compare, or no output of its own."""
+    if comparison is None or launch.verdict.status == "fail":
+        return launch
+    if comparison.reference is None:
+        return msgspec.structs.replace(launch, agreement=Agreement(why_not=comparison.why_not))
+    return with_agreement(launch, agree(launch, comparison.reference))
+
+
+def agree(launch: Launch, reference: Launch) -> Agreement:
+    """How a launch's output agrees with that of the CPU run; ``reasons`` say what is wrong, none where nothing is.
+
+    Labels are matched as well as can be, so that other names for the same speakers are no difference. Of random weights the
+    numbers alone are compared: who they take to speak means nothing, and the last digit may change it.
+    """
+    reasons: list[str] = []
+    found: dict[str, Any] = {"reference": reference.id}
+    if launch.output.get("finite") is not True:
+        reasons.append("something that is not finite (NaN or infinite) was put out")
+    if launch.plan.workload.has_accuracy:
+        found |= _compare_turns(launch.output, reference.output, reasons)
+    found |= _compare_chunks(chunk_of(launch), chunk_of(reference), reasons)
+    return Agreement(**found, reasons=tuple(reasons))
+
+
+def with_agreement(launch: Launch, agreement: Agreement) -> Launch:
+    """The launch with what the comparison said; one that would pass and does not agree has wrong output."""
+    verdict = launch.verdict
+    if verdict.status == "pass" and agreement.reasons:
+        said = f"not what the CPU of the same image puts out: {'; '.join(agreement.reasons)}"
+        verdict = Verdict(status="wrong output", stage=verdict.stage, summary=said)
+    return msgspec.structs.replace(launch, verdict=verdict, agreement=agreement)
+
+
+def chunk_of(launch: Launch) -> Chunk | None:
+    """The launch's fixed chunk; ``None`` where it has none, or something of another shape: the image wrote it."""
+    try:
+        chunk = msgspec.convert(launch.output.get("chunk"), Chunk)
+    except msgspec.ValidationError:
+        return None
+    return None if chunk.segmentation.floats is None or chunk.embedding.floats is None else chunk
+
+
+def reference_cell(cell: Cell, catalog: Catalog) -> Cell:
+    """The cell of the CPU run: the variant without a GPU, no override and no knob.
+
+    Nor are batch sizes the cell's: a CPU computes the same at all but the last digits (`benchmarks.ladder` says how near), and
+    what does not on a GPU is to be found.
+
+    Of the fixes those that a CPU needs as well stay: what makes a checkpoint load at all.
+    """
+    fixes = (catalog.variants[name] for name in cell.variant.fixes if name in catalog.variants)
+    plain = with_fixes(catalog.variants["cpu"], (fix for fix in fixes if "load" in fix.mends))
+    row = catalog.pipelines[cell.pipeline.name]
+    return msgspec.structs.replace(cell, variant=plain, pipeline=row, knobs=(), arm="")
+
+
+def needs_reference(device: str, variant: Variant, reference: Variant) -> bool:
+    """Whether the output has to be compared: on a GPU always, on a CPU where a variant may change what is computed.
+
+    Otherwise it is itself the CPU run.
+    """
+    return device != "cpu" or (variant.environment, variant.guest) != (reference.environment, reference.guest)
+
+
+def find_reference(launches: Iterable[Launch], wanted: Plan) -> Launch | None:
+    """The latest launch that is what the plan of a CPU run would give; ``None``: there is none yet.
+
+    A result of a CPU cell serves as well as a run that was made for reference.
+    """
+    fitting = [launch for launch in launches if launch.verdict.status == "pass" and _key(launch.plan) == _key(wanted)]
+    return next((launch for launch in reversed(fitting) if chunk_of(launch) is not None), None)
+
+
+def _key(plan: Plan) -> tuple[object, ...]:
+    """What two CPU runs must have in common to stand for each other."""
+    workload = plan.workload
+    return (
+        (plan.image.id, plan.device, plan.variant, tuple(sorted(plan.environment.items())), plan.task, plan.last_stage),
+        (workload.pipeline, workload.audio_sha256, workload.models),
+        (workload.segmentation_batch_size, workload.embedding_batch_size),
+    )
+
+
+def _compare_turns(output: dict[str, Any], reference: dict[str, Any], reasons: list[str]) -> dict[str, Any]:
+    """DER between the two hypotheses and their numbers of speakers; what is wrong goes to ``reasons``."""
+    ours, theirs = _turns(output), _turns(reference)
+    if ours is None or theirs is None:
+        reasons.append(f"the {'output' if ours is None else 'CPU run'}'s turns cannot be read")
+        return {}
+    speakers, wanted = len({who for _, _, who in ours}), len({who for _, _, who in theirs})
+    if speakers != wanted:
+        reasons.append(f"{speakers} speaker(s), the CPU run has {wanted}")
+    der = error_rate(reference=theirs, hypothesis=ours)
+    if der is not None and not math.isfinite(der):  # sums of huge turns overflow, and NaN is above no limit
+        reasons.append("the DER against the CPU run is no number")
+        der = None
+    elif der is None or der > MOST_DER:
+        said = "speech where the CPU run has none" if der is None else f"DER {der:.1%} against the CPU run"
+        reasons.append(f"{said}; at most {MOST_DER:.0%} is allowed")
+    return {"der": der, "speakers": speakers, "reference_speakers": wanted}
+
+
+def _compare_chunks(ours: Chunk | None, theirs: Chunk | None, reasons: list[str]) -> dict[str, Any]:
+    """Cosine of the embeddings and difference of the segmentations; what is wrong goes to ``reasons``."""
+    if ours is None or theirs is None or ours.input_sha256 != theirs.input_sha256:
+        reasons.append("what the networks made of the fixed chunk cannot be compared")
+        return {}
+    for name in ("segmentation", "embedding"):
+        not_finite = getattr(ours, name).not_finite
+        if not_finite:
+            reasons.append(f"{not_finite} value(s) of the fixed chunk's {name} are not finite")
+    cosine = _cosine(ours.embedding, theirs.embedding)
+    if cosine is None or cosine < LEAST_COSINE:
+        shown = "unknown" if cosine is None else f"{cosine:.6f}"
+        reasons.append(
+            f"the fixed chunk's embedding has a cosine of {shown} to the CPU run's; at least {LEAST_COSINE} is right"
+        )
+    absolute, relative = _difference(ours.segmentation, theirs.segmentation)
+    if relative is None or relative > MOST_DIFFERENCE:
+        shown = "unknown" if relative is None else f"{relative:.2g}"
+        reasons.append(
+            f"the fixed chunk's segmentation is off by {shown} times the CPU run's largest value; at most {MOST_DIFFERENCE:g} is allowed"
+        )
+    return {
+        "cosine": cosine,
+        "difference": absolute,
+        "relative_difference": relative,
+        "sampled": len(theirs.segmentation.floats or ()),
+    }
+
+
+def _cosine(ours: Values, theirs: Values) -> float | None:
+    """Cosine of the angle between two vectors; ``None`` where there is none to tell."""
+    a, b = _pair(ours, theirs)
+    lengths = math.sqrt(math.fsum(value * value for value in a)) * math.sqrt(math.fsum(value * value for value in b))
+    if not lengths or not math.isfinite(lengths):
+        return None
+    return min(1.0, math.fsum(x * y for x, y in zip(a, b, strict=True)) / lengths)
+
+
+def _difference(ours: Values, theirs: Values) -> tuple[float | None, float | None]:
+    """The largest difference, absolute and in parts of their largest value; what the items of our batch differ by among
+    themselves counts too. ``None`` where there is none to tell."""
+    a, b = _pair(ours, theirs)
+    if not a or ours.spread is None:
+        return None, None
+    absolute = max(ours.spread, *(abs(x - y) for x, y in zip(a, b, strict=True)))
+    scale = max(abs(value) for value in b)
+    relative = absolute / scale if scale else absolute
+    return (absolute, relative) if math.isfinite(relative) else (None, None)
+
+
+def _pair(ours: Values, theirs: Values) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Both outputs' sampled values; nothing where they are not of one length, or not all finite."""
+    a, b = ours.floats or (), theirs.floats or ()
+    comparable = len(a) == len(b) and ours.values == theirs.values and all(map(math.isfinite, (*a, *b)))
+    return (a, b) if comparable else ((), ())
+
+
+def _turns(output: dict[str, Any]) -> Turns | None:
+    """The turns of an output; ``None`` where its RTTM is none."""
+    text = output.get("rttm")
+    return read_turns(text) if isinstance(text, str) else None

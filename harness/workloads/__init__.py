@@ -1,0 +1,1 @@
+"""The host's half of each thing that can be run."""

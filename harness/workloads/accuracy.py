@@ -1,0 +1,380 @@
+"""Launches of the task ``accuracy`` -> error rates by recording and over the corpus. Pure.
+
+One run scores a corpus in one image. It is one launch, and further ones where the process died: each begins behind the
+recording in which the one before ended, so that a crash costs one recording.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from harness.records.launch import Launch, exception_chain, number
+from harness.workloads.checks import SHORTEST_PASS_SECONDS
+
+TASK = "accuracy"
+
+FEWEST_FOR_INTERVAL = 10
+"""Recordings: the bootstrap of fewer gives intervals that are too narrow to be believed."""
+
+RESAMPLES = 1_000
+SEED = 20_260_101
+"""The same store gives the same interval."""
+
+MOST_RELAUNCHES = 5
+"""Of one cell in one run. An image that dies more often is known well enough."""
+
+Outcome = Literal["ok", "failed", "died", "not reached", "left out", "unscored"]
+"""``died``: the process ended in it. ``left out``: it could not be read. ``unscored``: it has no reference, or no recording."""
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of each kind of error, as pyannote.metrics counts them; overlapped speech is scored."""
+
+    missed_seconds: float
+    false_alarm_seconds: float
+    confusion_seconds: float
+    total_seconds: float
+    """Speech of the reference; where two speak at once it counts twice."""
+
+    @property
+    def error_seconds(self) -> float:
+        return self.missed_seconds + self.false_alarm_seconds + self.confusion_seconds
+
+    @property
+    def der(self) -> float | None:
+        """Diarization error rate, 0.05 is 5%; ``None`` where the reference has no speech.
+
+        https://pyannote.github.io/pyannote-metrics/reference.html#diarization
+        """
+        return self.error_seconds / self.total_seconds if self.total_seconds > 0 else None
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """95% of an error rate over corpora like this one: percentiles of a bootstrap over its recordings."""
+
+    low: float
+    high: float
+
+
+class FileResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording."""
+
+    name: str
+    outcome: Outcome
+    audio_seconds: float | None = None
+    """``None``: it was not read."""
+    why: str = ""
+    """Why there is no score; parts of it may come out of a container."""
+    seconds: float | None = None
+    """Of its pass, as are all following: ``None`` without a score."""
+    strict: Scores | None = None
+    collar: Scores | None = None
+    jaccard_error: float | None = None
+    """A sum over the reference's speakers."""
+    jaccard_speakers: int | None = None
+    speakers: int | None = None
+    reference_speakers: int | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        return self.outcome not in ("ok", "unscored")
+
+
+class Total(msgspec.Struct, frozen=True, kw_only=True):
+    """All scored recordings together, by one way of scoring."""
+
+    scores: Scores
+    der: float | None
+    missed: float | None
+    false_alarm: float | None
+    confusion: float | None
+    """The parts of DER, shares of the reference's speech as it is; they sum to it."""
+    interval: Interval | None
+    """``None``: fewer recordings than `FEWEST_FOR_INTERVAL`."""
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """One image on one corpus."""
+
+    launches: tuple[Launch, ...]
+    files: tuple[FileResult, ...]
+    """Of the corpus in its order, then those that were left out."""
+    strict: Total | None
+    """Without a collar; ``None``, as are all following: nothing was scored."""
+    collar: Total | None
+    jer: float | None
+    """Jaccard error rate: the mean over the reference's speakers of all recordings (as pyannote.metrics sums it up)."""
+    speaker_count_error: float | None
+    """Mean over recordings of how many speakers too many or too few were found."""
+    speaker_count_right: float | None
+    """Share of the recordings with as many speakers as the reference has."""
+    audio_seconds: float
+    processing_seconds: float
+    """Of the scored recordings' passes alone: no start, no loading."""
+
+    @property
+    def launch(self) -> Launch:
+        """The first: what ran is the same in all."""
+        return self.launches[0]
+
+    @property
+    def scored(self) -> tuple[FileResult, ...]:
+        return tuple(file for file in self.files if file.outcome == "ok")
+
+    @property
+    def failed(self) -> tuple[FileResult, ...]:
+        return tuple(file for file in self.files if file.is_failure)
+
+    @property
+    def without_score(self) -> tuple[FileResult, ...]:
+        """What failed, then what has no reference or no recording."""
+        return (*self.failed, *(file for file in self.files if file.outcome == "unscored"))
+
+    @property
+    def hours_an_hour(self) -> float | None:
+        """Audio hours that an hour of processing diarizes."""
+        return self.audio_seconds / self.processing_seconds if self.processing_seconds > 0 else None
+
+    @property
+    def corpus(self) -> str:
+        """Its name, or the beginning of its hash."""
+        return str(self.launch.plan.options.get("name") or f"corpus-{self.launch.plan.workload.audio_sha256[:8]}")
+
+    @property
+    def collar_seconds(self) -> float:
+        """On each side of a boundary."""
+        return number(self.launch.plan.options.get("collar_seconds")) or 0.0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was odd about the corpus."""
+        notes = self.launch.plan.options.get("notes")
+        return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
+
+
+def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
+    """One finding for each run, cell and engine, in the order of time."""
+    runs: dict[tuple[str, ...], list[Launch]] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        plan = launch.plan
+        if plan.task == TASK and plan.options.get("run"):
+            key = (str(plan.options["run"]), plan.cell, plan.engine.name, plan.flags, plan.gpu or "")
+            runs.setdefault(key, []).append(launch)
+    return tuple(accuracy_of(run) for run in runs.values())
+
+
+def accuracy_of(launches: Sequence[Launch]) -> Accuracy:
+    """What the launches of one run in one cell say."""
+    files = (*_files_of(launches), *_left_out(launches[0].plan.options))
+    scored = [file for file in files if file.outcome == "ok"]
+    jaccard_speakers = sum(file.jaccard_speakers or 0 for file in scored)
+    off = [abs((file.speakers or 0) - (file.reference_speakers or 0)) for file in scored]
+    return Accuracy(
+        launches=tuple(launches),
+        files=files,
+        strict=total_of([file.strict for file in scored if file.strict is not None]),
+        collar=total_of([file.collar for file in scored if file.collar is not None]),
+        jer=sum(file.jaccard_error or 0.0 for file in scored) / jaccard_speakers if jaccard_speakers else None,
+        speaker_count_error=sum(off) / len(off) if off else None,
+        speaker_count_right=sum(count == 0 for count in off) / len(off) if off else None,
+        audio_seconds=sum(file.audio_seconds or 0.0 for file in scored),
+        processing_seconds=sum(file.seconds or 0.0 for file in scored),
+    )
+
+
+def total_of(scores: Sequence[Scores]) -> Total | None:
+    """The sum over recordings, which weighs each by its speech, as pyannote.metrics does; ``None`` of nothing."""
+    if not scores:
+        return None
+    names = Scores.__struct_fields__
+    total = Scores(**{name: sum(getattr(each, name) for each in scores) for name in names})
+    speech = total.total_seconds
+
+    def share(seconds: float) -> float | None:
+        return seconds / speech if speech > 0 else None
+
+    return Total(
+        scores=total,
+        der=total.der,
+        missed=share(total.missed_seconds),
+        false_alarm=share(total.false_alarm_seconds),
+        confusion=share(total.confusion_seconds),
+        interval=bootstrap([(each.error_seconds, each.total_seconds) for each in scores]),
+    )
+
+
+def bootstrap(files: Sequence[tuple[float, float]]) -> Interval | None:
+    """The 95% interval of sum(error) / sum(speech) over recordings (error seconds, speech seconds); ``None`` of too few.
+
+    Percentiles over resamples of whole recordings, since what is inside one is not independent
+    (Bisani and Ney, Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP 2004).
+    """
+    if len(files) < FEWEST_FOR_INTERVAL:
+        return None
+    source = random.Random(SEED)  # noqa: S311 - not for secrets; of the standard library, whose stream never changes
+    rates = []
+    for _ in range(RESAMPLES):
+        drawn = source.choices(files, k=len(files))
+        speech = sum(each[1] for each in drawn)
+        if speech > 0:
+            rates.append(sum(each[0] for each in drawn) / speech)
+    if not rates:
+        return None
+    rates.sort()
+    return Interval(rates[int(0.025 * len(rates))], rates[min(len(rates) - 1, int(0.975 * len(rates)))])
+
+
+def next_index(launch: Launch) -> int | None:
+    """Where another launch goes on behind one that ended early; ``None``: nothing is left, or it would end the same way.
+
+    One that died before its first recording says that the image cannot do it at all, and one that a person ended is
+    not started again.
+    """
+    tried = [index for index, _ in _events(launch)]
+    if launch.verdict.status == "pass" or launch.verdict.cause in ("interrupted", "engine") or not tried:
+        return None
+    following = tried[-1] + 1
+    return following if following < len(_planned(launch.plan.options)) else None
+
+
+def run_to_the_end(
+    launch_all: Callable[[], Sequence[Launch]], launch_again: Callable[[Launch, int], Sequence[Launch]]
+) -> tuple[Launch, ...]:
+    """Launch, and launch each cell that died again from where it ended on, at most `MOST_RELAUNCHES` times each.
+
+    ``launch_again`` takes the launch that ended early and the index to begin with.
+    """
+    launches = list(launch_all())
+    for ended in tuple(launches):
+        last = ended
+        for _ in range(MOST_RELAUNCHES):
+            index = next_index(last)
+            if index is None:
+                break
+            again = launch_again(last, index)
+            launches += again
+            if not again:
+                break
+            last = again[-1]
+    return tuple(launches)
+
+
+def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
+    """Each recording that was planned, with the last word on it."""
+    planned = _planned(launches[0].plan.options)
+    said: dict[int, tuple[Launch, Mapping[str, Any]]] = {}
+    for launch in launches:
+        for index, event in _events(launch):
+            said[index] = launch, event
+    doubt = next((doubt for launch in launches if (doubt := _doubt(launch))), None)
+    results = []
+    for index, file in enumerate(planned):
+        name, seconds = str(file.get("name")), number(file.get("seconds"))
+        if index not in said:
+            why = f"the run ended before: {launches[-1].verdict.summary or launches[-1].verdict.status}"
+            results.append(FileResult(name=name, outcome="not reached", audio_seconds=seconds, why=why))
+        else:
+            results.append(_file_result(name, seconds, *said[index], doubt=doubt))
+    return tuple(results)
+
+
+def _file_result(
+    name: str, audio_seconds: float | None, launch: Launch, event: Mapping[str, Any], *, doubt: str | None
+) -> FileResult:
+    """One recording from the last event about it."""
+    if event.get("outcome") == "trying":
+        return FileResult(name=name, outcome="died", audio_seconds=audio_seconds, why=_death(launch))
+    if event.get("outcome") == "failed":
+        chain = exception_chain(event.get("chain"))
+        why = f"{chain[-1].type}: {chain[-1].message}" if chain else "an exception that the journal does not name"
+        return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=" ".join(why.split())[:300])
+    jaccard = event.get("jaccard")
+    jaccard = jaccard if isinstance(jaccard, dict) else {}
+    counts = [_count(value) for value in (event.get("speakers"), event.get("reference_speakers"), jaccard.get("speakers"))]
+    strict, collar = _scores(event.get("strict")), _scores(event.get("collar"))
+    seconds, error = number(event.get("seconds")), number(jaccard.get("error"))
+    if strict is None or collar is None or error is None or error < 0 or seconds is None or None in counts:
+        doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
+    elif strict.total_seconds == 0:
+        doubt = doubt or "nothing was scored: the reference has no speech there"
+    elif seconds < SHORTEST_PASS_SECONDS:
+        doubt = doubt or "the journal cannot be true: a pass took no time"
+    elif any(each.missed_seconds + each.confusion_seconds > each.total_seconds * 1.001 for each in (strict, collar)):
+        doubt = doubt or "the journal cannot be true: more of the reference was missed or confused than there is"
+    if doubt is not None:
+        return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=doubt)
+    return FileResult(
+        name=name,
+        outcome="ok",
+        audio_seconds=audio_seconds,
+        seconds=seconds,
+        strict=strict,
+        collar=collar,
+        jaccard_error=error,
+        jaccard_speakers=counts[2],
+        speakers=counts[0],
+        reference_speakers=counts[1],
+    )
+
+
+def _doubt(launch: Launch) -> str | None:
+    """Why no score of a launch counts; ``None``: they do."""
+    if launch.verdict.cause == "wrong torch":  # it was something else than this image that diarized
+        return launch.verdict.summary
+    ran = launch.exit.run_seconds
+    passes = sum(number(event.get("seconds")) or 0.0 for _, event in _events(launch))
+    if ran is not None and passes > ran:
+        return f"the journal cannot be true: its passes took longer than the {ran:.1f} s that it ran"
+    return None
+
+
+def _death(launch: Launch) -> str:
+    """How the process ended in a recording."""
+    if "Timeout (" in launch.log_tail:  # how faulthandler begins what it prints of a pass over its limit
+        return "its pass was over the limit of time and was ended"
+    return f"the process ended in it: {launch.verdict.summary or launch.verdict.cause}"
+
+
+def _events(launch: Launch) -> list[tuple[int, dict[str, Any]]]:
+    """What was said of each recording; an index that was not planned is nobody's."""
+    planned = len(_planned(launch.plan.options))
+    found = []
+    for event in launch.results:
+        index = event.get("index")
+        if event.get("outcome") in ("trying", "ok", "failed") and type(index) is int and 0 <= index < planned:
+            found.append((index, event))
+    return found
+
+
+def _planned(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [file for file in options.get("files", ()) if isinstance(file, dict)]
+
+
+def _left_out(options: Mapping[str, Any]) -> tuple[FileResult, ...]:
+    """What the host had to leave out."""
+    return tuple(
+        FileResult(
+            name=str(each.get("name")),
+            outcome="left out" if each.get("is_failure", True) else "unscored",
+            why=str(each.get("why")),
+        )
+        for each in options.get("left_out", ())
+        if isinstance(each, dict)
+    )
+
+
+def _scores(value: Any) -> Scores | None:
+    """Components out of a journal; ``None`` where one is missing or below zero."""
+    if not isinstance(value, dict):
+        return None
+    seconds = {name: number(value.get(name)) for name in Scores.__struct_fields__}
+    known = {name: each for name, each in seconds.items() if each is not None and each >= 0}
+    return Scores(**known) if len(known) == len(seconds) else None
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None

@@ -1,0 +1,332 @@
+"""Which meters of memory move by what was allocated: ``calibration_of(launch)``. Pure.
+
+On an APU no meter can be believed untried: the same allocation shows in one stack's VRAM, in another's GTT, and in neither's
+cgroup. A launch of the task `calibrate` (see `benchmarks.calibrate`) holds known sizes; here each meter's level while a size is
+held is compared with its level in the time just before, when nothing was.
+
+Traps that others fell into, each with a test: a total taken for use (it does not move), samples summed (a level is the
+median of its samples, however many), and a factor of a hundred (it moves, by something else).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any, Literal
+
+import msgspec
+
+from harness.records.launch import Launch, Telemetry, number
+from harness.telemetry.meters import of_kind, suffix_of
+from harness.words import counted
+
+TASK = "calibrate"
+
+TOLERANCE = 0.05
+"""Of the size that was allocated: how far a meter may be off that is said to move by it, and how little one may move that is
+said to stay."""
+
+LEAST_SAMPLES = 2
+"""In each of the two times that are compared; the holds are made for more."""
+
+MOST_SIZES = 20
+"""Looked at: the journal may hold any number."""
+
+MOST_REASON_CHARACTERS = 200
+
+Judgement = Literal["moves by what is allocated", "moves by something else", "does not move", "unavailable"]
+Side = Literal["guest", "host", "engine"]
+
+
+class Meter(msgspec.Struct, frozen=True, kw_only=True):
+    """A meter that may be judged."""
+
+    name: str
+    label: str
+    side: Side
+    """Who reads it: the process that allocates, the sampler on the host, or the container engine"""
+    peak_of: str | None = None
+    """The meter whose highest value so far this is; ``None``: it is a level"""
+    falls: bool = False
+    """Whether it goes down by what is allocated."""
+
+
+VRAM_AND_GTT = "vram_gtt_used_bytes"
+"""Made here of two series: which of them an APU's driver takes from depends on how large each is."""
+
+METERS = (
+    Meter(name="vm_rss_bytes", label="VmRSS", side="guest"),
+    Meter(name="vm_hwm_bytes", label="VmHWM", side="guest", peak_of="vm_rss_bytes"),
+    Meter(name="torch_allocated_bytes", label="torch allocated", side="guest"),
+    Meter(name="torch_reserved_bytes", label="torch reserved", side="guest"),
+    Meter(name="torch_peak_reserved_bytes", label="torch peak reserved", side="guest", peak_of="torch_reserved_bytes"),
+    Meter(name="device_free_bytes", label="torch mem_get_info free", side="guest", falls=True),
+    Meter(name="cgroup_current_bytes", label="cgroup current", side="guest"),
+    Meter(name="cgroup_peak_bytes", label="cgroup peak", side="guest", peak_of="cgroup_current_bytes"),
+    Meter(name="tree_resident_bytes", label="RSS of the process tree", side="host"),
+    Meter(name="cgroup_memory_bytes", label="cgroup", side="host"),
+    Meter(name="mem_available_bytes", label="MemAvailable", side="host", falls=True),
+    Meter(name="vram_used_bytes", label="VRAM used", side="host"),
+    Meter(name="gtt_used_bytes", label="GTT used", side="host"),
+    Meter(name=VRAM_AND_GTT, label="VRAM + GTT used", side="host"),
+    Meter(name="fdinfo_gpu_bytes", label="fdinfo", side="host"),
+    Meter(name="kfd_vram_bytes", label="KFD", side="host"),
+    Meter(name="stats_usage_bytes", label="stats usage", side="engine"),
+    Meter(name="stats_shown_bytes", label="stats as printed", side="engine"),
+)
+
+LABELS: Mapping[str, str] = {meter.name: meter.label for meter in METERS}
+
+
+class Movement(msgspec.Struct, frozen=True, kw_only=True):
+    """How one meter moved while one size was held."""
+
+    asked_bytes: int
+    """What was really allocated"""
+    moved_bytes: float | None
+    """In the direction in which it should; ``None``: not known, and ``why`` says why"""
+    why: str = ""
+
+    @property
+    def relative_error(self) -> float | None:
+        """0.05: it moved by 5% more than was allocated."""
+        return None if self.moved_bytes is None else (self.moved_bytes - self.asked_bytes) / self.asked_bytes
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one meter."""
+
+    meter: Meter
+    judgement: Judgement
+    movements: tuple[Movement, ...] = ()
+    why: str = ""
+    """Why it is not available"""
+    source: str = ""
+    """The file or call that it is, as whoever read it tells"""
+    label: str = ""
+    """What pages call it"""
+
+    @property
+    def is_right(self) -> bool:
+        return self.judgement == "moves by what is allocated"
+
+    @property
+    def largest_error(self) -> float | None:
+        """Of its movements, by magnitude."""
+        errors = [each.relative_error for each in self.movements if each.relative_error is not None]
+        return max(errors, key=abs, default=None)
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """What one launch of the task found."""
+
+    launch: Launch
+    sizes_bytes: tuple[int, ...]
+    findings: tuple[Finding, ...]
+
+    def follows(self, name: str) -> bool:
+        """Whether a meter moved by what was allocated."""
+        return any(each.meter.name == name and each.is_right for each in self.findings)
+
+
+class _Window(msgspec.Struct, frozen=True):
+    """A time in which nothing was allocated or freed."""
+
+    begin: float
+    end: float
+    meters: Mapping[str, Any]
+
+
+class _Hold(msgspec.Struct, frozen=True):
+    """One size: the time in which it was held, and the one just before."""
+
+    allocated_bytes: int
+    before: _Window
+    held: _Window
+
+
+_Level = tuple[float | None, str]
+"""A level, or why there is none."""
+
+
+def calibration_of(launch: Launch) -> Calibration | None:
+    """What a launch of the task found; ``None`` for any other, and for one that did not come to its end."""
+    if launch.plan.task != TASK or launch.verdict.status != "pass":
+        return None
+    holds = _holds(launch.results)
+    findings = tuple(_finding(meter, holds, launch) for meter in METERS)
+    return Calibration(launch=launch, sizes_bytes=tuple(hold.allocated_bytes for hold in holds), findings=findings)
+
+
+def latest_calibrations(launches: Iterable[Launch]) -> dict[tuple[str, ...], Calibration]:
+    """The latest calibration of each `subject`."""
+    found: dict[tuple[str, ...], Calibration] = {}
+    for launch in sorted((each for each in launches if each.plan.task == TASK), key=lambda each: each.id):
+        calibration = calibration_of(launch)
+        if calibration is not None and calibration.sizes_bytes:
+            found[subject(launch)] = calibration
+    return found
+
+
+def subject(launch: Launch) -> tuple[str, ...]:
+    """What a calibration speaks for: one image on one engine, device, variant, kernel and set of GPUs. With another of them
+    the same meter may show something else. Fixes and knobs, which `calibrate` does not set, change no meter."""
+    plan = launch.plan
+    variant = plan.variant.partition("+")[0]
+    engine = f"{plan.engine.name} {plan.engine.rootless}"
+    gpu = plan.gpu or ""
+    return (plan.image.name, str(plan.image.id), engine, plan.device, variant, gpu, plan.host.kernel, *plan.host.gpus)
+
+
+def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> Finding:
+    """One meter over all sizes."""
+    source, why = _where(meter, launch)
+    series = {"guest": None, "host": launch.telemetry, "engine": launch.engine_stats}[meter.side]
+    finding = Finding(meter=meter, judgement="unavailable", source=source, label=label_of(meter.name, series))
+    if not holds:
+        return msgspec.structs.replace(finding, why="the journal tells of no size that was held")
+    if why:
+        return msgspec.structs.replace(finding, why=why)
+    movements = tuple(_movement(meter, hold, series) for hold in holds)
+    judgement = judge_movements(movements)
+    return msgspec.structs.replace(finding, judgement=judgement, movements=movements, why=_gap(movements))
+
+
+def judge_movements(movements: Sequence[Movement]) -> Judgement:
+    """What a meter does, by all sizes at which that could be seen; a gap among them makes it unavailable."""
+    seen = [each for each in movements if each.moved_bytes is not None]
+    if not seen or any(each.moved_bytes is None and each.why != HIDDEN for each in movements):
+        return "unavailable"
+    if all(abs(each.relative_error or 0.0) <= TOLERANCE for each in seen):
+        return "moves by what is allocated"
+    if all(abs(each.moved_bytes or 0.0) <= TOLERANCE * each.asked_bytes for each in seen):
+        return "does not move"
+    return "moves by something else"
+
+
+HIDDEN = "hidden by an earlier peak"
+"""Why a peak shows nothing of a size: no fault of the meter."""
+
+
+def _gap(movements: Sequence[Movement]) -> str:
+    """Why the first movement that is not known is not, where that makes the meter unavailable."""
+    if judge_movements(movements) != "unavailable":
+        return ""
+    return next((f"{each.asked_bytes / 2**30:.3g} GiB: {each.why}" for each in movements if each.moved_bytes is None), "")
+
+
+def _movement(meter: Meter, hold: _Hold, series: Telemetry | None) -> Movement:
+    """By how much a meter moved while a size was held."""
+    if meter.peak_of is not None:
+        return _peak_movement(meter, meter.peak_of, hold)
+    (before, why_before), (held, why_held) = (_level(meter, window, series) for window in (hold.before, hold.held))
+    if before is None or held is None:
+        return Movement(asked_bytes=hold.allocated_bytes, moved_bytes=None, why=why_before or why_held)
+    return Movement(asked_bytes=hold.allocated_bytes, moved_bytes=before - held if meter.falls else held - before)
+
+
+def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
+    """By how much a peak rose above the level just before, which is what it should show of a size.
+
+    Only where the size should lift it at all: by a quarter of itself or more. A peak that stays in spite of that did not move,
+    and its distance to the level is not taken for a movement.
+    """
+    asked = hold.allocated_bytes
+    names = ((meter.name, hold.before), (level, hold.before), (meter.name, hold.held))
+    values = [number(window.meters.get(name)) for name, window in names]
+    peak_before, level_before, peak_held = values
+    if peak_before is None or level_before is None or peak_held is None:
+        missing = next(name for (name, _), value in zip(names, values, strict=True) if value is None)
+        return Movement(asked_bytes=asked, moved_bytes=None, why=f"{LABELS[missing]} was not read")
+    if level_before + asked - peak_before < asked / 4:
+        return Movement(asked_bytes=asked, moved_bytes=None, why=HIDDEN)
+    grown = peak_held - peak_before
+    return Movement(asked_bytes=asked, moved_bytes=grown if abs(grown) <= TOLERANCE * asked else peak_held - level_before)
+
+
+def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
+    """A meter's level in a time: what the guest read at its end, or the median of what was sampled within."""
+    if meter.side == "guest":
+        value = number(window.meters.get(meter.name))
+        return value, "" if value is not None else "it was not read"
+    if series is None:
+        return None, "nothing was sampled"
+    values = series_values(meter.name, series)
+    # Lengths may differ where a record was damaged.
+    inside = [v for at, v in zip(series.times, values, strict=False) if v is not None and window.begin <= at <= window.end]
+    if len(inside) < LEAST_SAMPLES:
+        return None, f"{counted(len(inside), 'sample')} in {window.end - window.begin:.1f} s, {LEAST_SAMPLES} are needed"
+    return median(inside), ""
+
+
+def summed_meters(name: str, series: Telemetry) -> tuple[str, ...]:
+    """The series that a meter is the sum of: one of each GPU where several were read, and VRAM and GTT for both together.
+    None where one of them is not there."""
+    if name != VRAM_AND_GTT:
+        return of_kind(series.series, name)
+    vram, gtt = (of_kind(series.series, kind) for kind in ("vram_used_bytes", "gtt_used_bytes"))
+    return (*vram, *gtt) if [*map(suffix_of, vram)] == [*map(suffix_of, gtt)] else ()
+
+
+def series_values(name: str, series: Telemetry) -> tuple[float | None, ...]:
+    """A meter's values, summed where there are several GPUs; ``None`` at a sample where one of the parts was not read."""
+    columns = [series.series[meter] for meter in summed_meters(name, series)]
+    return tuple(None if None in row else sum(v for v in row if v is not None) for row in zip(*columns, strict=False))
+
+
+def label_of(name: str, series: Telemetry | None) -> str:
+    """A meter's label, with the number of GPUs where it is a sum over several."""
+    gpus = {suffix_of(meter) for meter in summed_meters(name, series)} if series is not None else set()
+    return LABELS[name] + (f", sum of {len(gpus)} GPUs" if len(gpus) > 1 else "")
+
+
+def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
+    """A meter's source, and why it could not be read at all; empty where it could, or where nobody told."""
+    if meter.side == "guest":
+        told = next((event for event in launch.results if event.get("phase") == "baseline"), {})
+        sources, reasons, have = told.get("sources"), told.get("unavailable"), told.get("meters")
+        present = isinstance(have, dict) and meter.name in have
+        return _text(sources, meter.name), "" if present else _text(reasons, meter.name) or "the guest does not read it"
+    series = launch.engine_stats if meter.side == "engine" else launch.telemetry
+    if series is None:
+        if meter.side == "engine":
+            return "", "a process of this host has no engine" if launch.plan.engine.name == "local" else "not asked"
+        return "", "nothing was sampled on the host"
+    if meter.name == VRAM_AND_GTT:
+        why = "" if series_values(meter.name, series) else "it needs both VRAM and GTT"
+        return "the sum of the two", why
+    parts = summed_meters(meter.name, series)
+    reasons = [_text(series.unavailable, name) for name in (meter.name, *of_kind(series.unavailable, meter.name))]
+    why = "" if parts else next(filter(None, reasons), "not sampled")
+    return " + ".join(filter(None, (_text(series.sources, name) for name in parts))), why
+
+
+def _text(value: Any, name: str) -> str:
+    """A text of a mapping that a journal may hold; empty where it is none."""
+    found = value.get(name) if isinstance(value, Mapping) else None
+    return found[:MOST_REASON_CHARACTERS] if isinstance(found, str) else ""
+
+
+def _holds(results: Iterable[Mapping[str, Any]]) -> tuple[_Hold, ...]:
+    """The sizes that were held, each with the time before; what is no such event, or has none before it, is left out."""
+    found: list[_Hold] = []
+    before: _Window | None = None
+    for event in results:
+        window = _window(event)
+        if window is None:
+            continue
+        if event.get("phase") in ("baseline", "freed"):
+            before = window
+        elif event.get("phase") == "held":
+            allocated = event.get("allocated_bytes")
+            if before is not None and type(allocated) is int and allocated > 0 and before.end <= window.begin:
+                found.append(_Hold(allocated, before, window))
+            before = None
+    return tuple(found[:MOST_SIZES])
+
+
+def _window(event: Mapping[str, Any]) -> _Window | None:
+    begin, end, meters = number(event.get("begin")), number(event.get("end")), event.get("meters")
+    if begin is None or end is None or not begin < end or not isinstance(meters, dict):
+        return None
+    return _Window(begin, end, meters)

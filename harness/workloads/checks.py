@@ -1,0 +1,139 @@
+"""What a finished task's journal tells that cannot be true: ``task_lie(...)``, in words. Pure.
+
+The image wrote it and may write anything. The ladder's check is part of its verdict (`harness.workloads.ladder`).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.records.launch import number
+from harness.workloads.kernel_work import MODELS, Work, work_on
+
+SHORTEST_PASS_SECONDS = 1e-6
+"""No pipeline has looked at a recording in less."""
+
+SHORTEST_CALL_SECONDS = 1e-7
+"""Starting one kernel and waiting for it takes a GPU microseconds."""
+
+MOST_FLOP_A_SECOND = 1e16
+"""10 PFLOP/s: no single device computes float32 so fast; the largest of 2025 reach a hundredth of it."""
+
+MOST_BYTES_A_SECOND = 1e15
+"""1 PB/s: likewise for what a memory or a cache moves."""
+
+GRAIN_BYTES = 2 << 20
+"""To which the guest rounds a size up (`benchmarks.calibrate`)."""
+
+Event = Mapping[str, Any]
+
+
+def task_lie(
+    task: str, journal: Sequence[Event], options: Mapping[str, Any], device: str, run_seconds: float | None
+) -> str | None:
+    """What of a task that came to its end cannot be; ``None``: nothing. ``device`` is empty where it is not known."""
+    results = [event for event in journal if event.get("event") == "result"]
+    if task == "kernels":
+        end = next((event for event in journal if event.get("event") == "end" and event.get("stage") == task), {})
+        return _kernels_lie(results, options, device, run_seconds) or _models_lie(end.get("work"))
+    if task == "calibrate":
+        return _calibration_lie(results, options.get("sizes_bytes"))
+    if task == "accuracy":
+        return _accuracy_lie(results, options, run_seconds)
+    return None
+
+
+def kernel_lie(event: Event, device: str) -> str | None:
+    """What of a kernel that is told to be timed cannot be; ``None``: nothing."""
+    name, flop, moved = str(event.get("kernel"))[:100], number(event.get("flop")), number(event.get("bytes"))
+    allowed = [work[name] for work in _tables(device) if name in work]
+    if not allowed:
+        return f"{name} is no kernel that was asked for"
+    if (flop, moved) not in allowed:
+        return f"{name} is told as {event.get('flop')} FLOP and {event.get('bytes')} bytes; it is {allowed[0][0]} and {allowed[0][1]}"
+    return rate_lie(event)
+
+
+def rate_lie(event: Event) -> str | None:
+    """What of a kernel's times, and of the rates that follow from them, cannot be; ``None``: nothing."""
+    name = str(event.get("kernel"))[:100]
+    calls = event.get("seconds")
+    values = [number(value) for value in (*(calls if isinstance(calls, list) else []), event.get("first_seconds"))]
+    if len(values) < 2 or any(value is None or value < SHORTEST_CALL_SECONDS for value in values):
+        return f"a call of {name} took no time"
+    shortest = min(value for value in values if value is not None)
+    for kind, most in (("flop", MOST_FLOP_A_SECOND), ("bytes", MOST_BYTES_A_SECOND)):
+        if (number(event.get(kind)) or 0.0) / shortest > most:
+            unit = "FLOP" if kind == "flop" else "bytes"
+            return f"{name} at {(number(event.get(kind)) or 0.0) / shortest:.1e} {unit} a second; nothing does over {most:.0e}"
+    return None
+
+
+def overlong(events: Iterable[Event], run_seconds: float | None) -> str | None:
+    """What kernels' calls took that no run had the time for; ``None``: nothing."""
+    spent = sum(sum(number(value) or 0.0 for value in _list(event.get("seconds"))) for event in events)
+    return (
+        f"its calls took longer than the {run_seconds:.1f} s that it ran"
+        if run_seconds is not None and spent > run_seconds
+        else None
+    )
+
+
+def _kernels_lie(results: Sequence[Event], options: Mapping[str, Any], device: str, run_seconds: float | None) -> str | None:
+    timed = [event for event in results if event.get("outcome") == "ok"]
+    lie = next((lie for event in timed if (lie := kernel_lie(event, device))), None) or overlong(timed, run_seconds)
+    if lie is not None:
+        return lie
+    names = {str(event.get("kernel")) for event in timed}
+    only = [str(pattern) for pattern in _list(options.get("only"))]
+    asked = [name for name in work_on(device) if not only or any(fnmatch.fnmatchcase(name, pattern) for pattern in only)]
+    missing = [name for name in asked if name not in names]
+    if missing or not timed:
+        return f"it ends without {missing[0] if missing else 'any kernel'}"
+    return None
+
+
+def _models_lie(work: Any) -> str | None:
+    """What a pass is counted by is known."""
+    told = work if isinstance(work, dict) else {}
+    wrong = [name for name, flop in MODELS.items() if number(told.get(name)) != flop]
+    return (
+        f"the networks' work is told as {str(told.get(wrong[0]))[:40]} {wrong[0]}; it is {MODELS[wrong[0]]}" if wrong else None
+    )
+
+
+def _calibration_lie(results: Sequence[Event], sizes: Any) -> str | None:
+    """Each size that was asked for must have been held."""
+    if not any(event.get("phase") == "baseline" for event in results):
+        return "it ends without a baseline"
+    held = [event.get("allocated_bytes") for event in results if event.get("phase") == "held"]
+    for size in _list(sizes):
+        if not any(type(each) is int and 0 <= each - size < GRAIN_BYTES for each in held):
+            return f"it ends without having held {size} bytes"
+    return None if held else "it ends without having held anything"
+
+
+def _accuracy_lie(results: Sequence[Event], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
+    """Each recording from the first on must have come to an end; its numbers are judged where they are read (`harness.workloads.accuracy`)."""
+    last = [event.get("index") for event in results if event.get("outcome") in ("ok", "failed")]
+    ended = {index for index in last if type(index) is int}
+    files, first = _list(options.get("files")), options.get("first")
+    missing = [index for index in range(first if type(first) is int else 0, len(files)) if index not in ended]
+    if missing:
+        return f"it ends without recording {missing[0] + 1} of {len(files)}"
+    spent = sum(number(event.get("seconds")) or 0.0 for event in results if event.get("outcome") == "ok")
+    return (
+        f"its passes took longer than the {run_seconds:.1f} s that it ran"
+        if run_seconds is not None and spent > run_seconds
+        else None
+    )
+
+
+def _tables(device: str) -> list[Mapping[str, Work]]:
+    return [work_on(device)] if device else [work_on("cpu"), work_on("cuda")]
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()

@@ -1,0 +1,95 @@
+"""What `strixbench kernels` gives a launch beside the request: pytest and pytest-benchmark, which images do not have."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import places
+from harness.catalog.load import nearest
+from harness.engines.base import Say
+from harness.errors import HostError, UsageError
+
+COMPLETE = "strixbench-complete"
+"""Written last: a folder without it was never finished."""
+
+TIMEOUT_SECONDS = 1800.0
+
+NAMES = (
+    "gemm square",
+    "copy",
+    "resnet34 stem",
+    "resnet34 layer 1",
+    "resnet34 layer 2 down",
+    "resnet34 layer 2",
+    "resnet34 layer 3 down",
+    "resnet34 layer 3",
+    "resnet34 layer 4 down",
+    "resnet34 layer 4",
+    "campplus head layer 1",
+    "campplus head end",
+    "campplus time delay",
+    "campplus dense 2 in 12",
+    "campplus dense 2 local",
+    "fbank",
+    "sincnet convolution 1",
+    "sincnet convolution 2",
+    "sincnet convolution 3",
+    "sincnet",
+    "gemm lstm input",
+    "lstm batch 1",
+    "lstm batch 32",
+)
+"""Of the guest's kernels, which need pytest to be listed; a test holds the two together."""
+
+
+def parse_only(patterns: Sequence[str] | None) -> list[str]:
+    """``--only``, each a name or a glob. Raises `UsageError` for one that no kernel matches, with the nearest."""
+    for pattern in patterns or ():
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in NAMES):
+            raise UsageError(f"--only {pattern!r}: no kernel matches{nearest(pattern, NAMES)}; there are {', '.join(NAMES)}")
+    return list(patterns or ())
+
+
+def tools_lock() -> Path:
+    """Which packages, each with its hash."""
+    return places.ROOT / "locks" / "tools.txt"
+
+
+def ensure_tools(*, say: Say) -> Path:
+    """A folder that any image's Python from 3.10 on can import pytest-benchmark from, made now where it is not there.
+
+    Raises `HostError` where the packages cannot be fetched, or are not pure Python.
+    """
+    from harness.engines.local import install_pure
+
+    digest = hashlib.sha256(tools_lock().read_bytes()).hexdigest()[:12]
+    folder = places.cache() / f"tools-{digest}"
+    if (folder / COMPLETE).exists():
+        return folder
+    say("fetching pytest-benchmark for the images, once")
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        install_pure(tools_lock(), into=part, log=places.results() / "builds" / "tools.log")
+        check_pure(part)
+        (part / COMPLETE).touch()
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def check_pure(folder: Path) -> None:
+    """Raise `HostError` where a folder lacks what the guest imports, or holds what one Python alone can load."""
+    for package in ("pytest", "pytest_benchmark"):
+        if not (folder / package / "__init__.py").is_file():
+            raise HostError(f"{tools_lock().name} did not bring {package}: `strixbench kernels` cannot time without it")
+    native = next(folder.rglob("*.so"), None)
+    if native is not None:
+        raise HostError(f"{tools_lock().name} brought {native.name}, which only one Python can load: pin a pure package")

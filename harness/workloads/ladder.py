@@ -1,0 +1,179 @@
+"""What the task ``ladder`` found -> its rungs, the batch at which a stack begins to lie, the rule that meets, the verdict. Pure.
+
+The rungs come out of a container: see `benchmarks.ladder` for what they say, and trust none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from harness.catalog.load import nearest
+from harness.errors import UsageError
+from harness.failures.recognise import recognise
+from harness.records.launch import Verdict, exception_chain, number
+
+MODELS = ("segmentation", "embedding")
+BATCHES = (1, 8, 32, 64, 111, 112, 128)
+MOST_BATCH = 4096
+
+MOST_ROWS = 65_535
+"""Of a grid's second dimension on AMD's RDNA GPUs. MIOpen before ROCm 10 puts batch x frames there as it adds an LSTM's bias,
+rounded up to 64, and does not look whether that was refused (https://github.com/ROCm/rocm-libraries/issues/10551, where one
+card takes 65,536). For 589 frames all of that comes to the same: 111 is the last right batch."""
+
+LEAST_COSINE = 0.999
+MOST_DIFFERENCE = {"segmentation": 1e-3, "embedding": 1e-2}
+"""As in `benchmarks.ladder`, where the reasons are: what the guest calls right is held to it again."""
+
+Outcome = Literal["ok", "wrong", "failed", "unfinished"]
+
+
+class Rung(msgspec.Struct, frozen=True, kw_only=True):
+    """One network at one batch."""
+
+    model: str
+    batch: int
+    outcome: Outcome
+    """``unfinished``: it began, and then the guest died or was killed"""
+    seconds: float | None = None
+    """Of one call, the first at this batch; ``None``: it did not end"""
+    frames: int | None = None
+    """Of the LSTM, an item; ``None``: the network has none, or it is not known"""
+    difference: float | None = None
+    """The largest; ``None``: something is not finite, or it did not end. Likewise the next two."""
+    relative_difference: float | None = None
+    cosine: float | None = None
+    wrong_items: int = 0
+    said: str = ""
+    """Why it failed."""
+
+    @property
+    def rows(self) -> int | None:
+        """Batch x frames"""
+        return self.batch * self.frames if self.frames is not None else None
+
+
+def parse_batches(text: str) -> tuple[int, ...]:
+    """``1,111,112`` in order, each once. Raises `UsageError`."""
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if not word.isdecimal() or not 1 <= int(word[:9]) <= MOST_BATCH:
+            raise UsageError(f"--batches {text!r}: {word!r} is not a number from 1 to {MOST_BATCH}")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def parse_models(text: str | None) -> tuple[str, ...]:
+    """Of `MODELS`; all where nothing was said. Raises `UsageError` with the nearest."""
+    if text is None:
+        return MODELS
+    names = [word.strip() for word in text.split(",")]
+    for name in names:
+        if name not in MODELS:
+            raise UsageError(f"--models {name!r}{nearest(name, MODELS)}: there are {', '.join(MODELS)}")
+    return tuple(name for name in MODELS if name in names)
+
+
+def rungs_of(results: Sequence[Mapping[str, Any]]) -> tuple[Rung, ...]:
+    """The last word on each network and batch, in the order in which they began; what is no rung is left out."""
+    last: dict[tuple[str, int], Mapping[str, Any]] = {}
+    for event in results:
+        model, batch = event.get("model"), event.get("batch")
+        if model in MODELS and type(batch) is int and 1 <= batch <= MOST_BATCH:
+            last[str(model), batch] = event
+    return tuple(_rung(model, batch, event) for (model, batch), event in last.items())
+
+
+def first_wrong(rungs: Sequence[Rung], model: str) -> Rung | None:
+    """The smallest batch at which a network lies; ``None``: at none that was tried."""
+    return min((rung for rung in rungs if rung.model == model and rung.outcome == "wrong"), key=lambda r: r.batch, default=None)
+
+
+def rule_met(rungs: Sequence[Rung], wrong: Rung) -> str:
+    """Whether what lies is the known fault of 65,535 rows: right up to there and wrong behind; in words."""
+    if wrong.frames is None or wrong.rows is None:
+        return "no rule is known for it"
+    limit = MOST_ROWS // wrong.frames
+    frames = f"{wrong.frames} frames x {wrong.batch} = {wrong.rows:,} rows"
+    mine = [rung for rung in rungs if rung.model == wrong.model]
+    right_behind = [rung.batch for rung in mine if rung.outcome == "ok" and rung.batch > limit]
+    if wrong.rows <= MOST_ROWS or right_behind:
+        return f"not the rule of {MOST_ROWS:,} rows: {frames}" + (f", and {right_behind[0]} is right" if right_behind else "")
+    below = [rung.batch for rung in mine if rung.outcome == "ok"]
+    known = max(below, default=None)
+    exact = "" if known == limit else f"; {limit} would be the last right one, and was not tried"
+    return (
+        f"{frames}, over {MOST_ROWS:,}: MIOpen before ROCm 10 leaves out the LSTM's bias there (pytorch#177834, "
+        f"rocm-libraries#10551){exact}. Keep segmentation batches at {limit} or less"
+    )
+
+
+def judge_ladder(results: Sequence[Mapping[str, Any]], asked: Mapping[str, Any]) -> Verdict:
+    """The verdict on a ladder that came to its end: a rung that lies speaks, else the first that failed."""
+    rungs = rungs_of(results)
+    for model in MODELS:
+        wrong = first_wrong(rungs, model)
+        if wrong is not None:
+            below = max(
+                (r.batch for r in rungs if r.model == model and r.outcome == "ok" and r.batch < wrong.batch), default=None
+            )
+            right = f"; {below} is right" if below is not None else ""
+            said = f"{model} is wrong from batch {wrong.batch} on{right}: {describe(wrong)}. {rule_met(rungs, wrong)}"
+            return Verdict(status="wrong output", stage="ladder", summary=said)
+    climbed = {(rung.model, rung.batch) for rung in rungs if rung.outcome != "unfinished"}
+    missing = [f"{model} at {batch}" for model, batch in _asked(asked) if (model, batch) not in climbed]
+    if missing or not rungs:
+        said = f"the journal cannot be true: it ends without {missing[0] if missing else 'any rung'}"
+        return Verdict(status="fail", stage="ladder", cause="error", summary=said)
+    failed = next((event for event in results if event.get("outcome") == "failed"), None)
+    if failed is None:
+        return Verdict(status="pass", stage="ladder")
+    chain = exception_chain(failed.get("chain"))
+    signature = recognise(chain, "")
+    rung = next(rung for rung in rungs if rung.outcome == "failed")
+    out_of_memory = bool(chain) and chain[-1].type.rsplit(".", 1)[-1] in ("MemoryError", "OutOfMemoryError")
+    cause = signature.cause if signature else "out of memory" if out_of_memory else "error"
+    summary = f"{rung.model} failed at batch {rung.batch}: {rung.said}"
+    return Verdict(status="fail", stage="ladder", cause=cause, summary=summary, signature=signature.id if signature else None)
+
+
+def describe(rung: Rung) -> str:
+    """How far a rung lies from the CPU, in words."""
+    if rung.difference is None or rung.relative_difference is None:
+        return f"{rung.wrong_items} of {rung.batch} items off, with values that are not finite"
+    cosine = "unknown" if rung.cosine is None else f"{rung.cosine:.6f}"
+    return (
+        f"{rung.wrong_items} of {rung.batch} items off, by up to {rung.difference:.2g} "
+        f"({rung.relative_difference:.2g} of the CPU's largest value, at most {MOST_DIFFERENCE[rung.model]:g} is right), cosine {cosine}"
+    )
+
+
+def _asked(options: Mapping[str, Any]) -> list[tuple[str, int]]:
+    return [(str(model), int(batch)) for model in options.get("models", MODELS) for batch in options.get("batches", BATCHES)]
+
+
+def _rung(model: str, batch: int, event: Mapping[str, Any]) -> Rung:
+    """One rung from its last event; one that says it is right and gives no such numbers is wrong."""
+    outcome = event.get("outcome")
+    frames, items = number(event.get("frames")), number(event.get("wrong_items"))
+    if outcome not in ("ok", "wrong"):
+        chain = exception_chain(event.get("chain"))
+        said = " ".join(f"{chain[-1].type}: {chain[-1].message}".split())[:300] if chain else "it does not say how"
+        if outcome != "failed":
+            return Rung(model=model, batch=batch, outcome="unfinished")
+        return Rung(model=model, batch=batch, outcome="failed", said=said)
+    relative, cosine = number(event.get("relative_difference")), number(event.get("cosine"))
+    is_near = relative is not None and 0 <= relative <= MOST_DIFFERENCE[model] and cosine is not None and cosine >= LEAST_COSINE
+    return Rung(
+        model=model,
+        batch=batch,
+        outcome="ok" if outcome == "ok" and is_near and event.get("finite") is True else "wrong",
+        seconds=number(event.get("seconds")),
+        frames=int(frames) if frames is not None and 0 < frames < 1_000_000 else None,
+        difference=number(event.get("max_difference")),
+        relative_difference=relative,
+        cosine=cosine,
+        wrong_items=int(items) if items is not None and 0 <= items <= batch else 0,
+    )

@@ -1,0 +1,1 @@
+"""The sections of the page: each makes the rows of one table or block."""

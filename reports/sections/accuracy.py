@@ -1,0 +1,221 @@
+"""Launches of the task ``accuracy`` -> a table for each corpus, with what is known of it beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from harness import words
+from harness.analysis.intervals import CONFIDENCE
+from harness.records.launch import Launch
+from harness.workloads.accuracy import FEWEST_FOR_INTERVAL, Accuracy, FileResult, Total, accuracies_of
+from reports.page import Filters, Page
+
+EXPECTED = {
+    "ami": "the seed gives 12-14% for pipeline 3.1; OpenBench ran it (pyannote.audio 3.3.2) to 19% on the headset mix and 23% on one distant microphone",
+    "voxconverse": "the seed gives 9-11% for pipeline 3.1; OpenBench ran it (pyannote.audio 3.3.2) to 11%",
+    "dihard3": "the seed gives 17-19% for pipeline 3.1",
+}
+"""By the name that the user gave: what pipeline 3.1 should reach. The seed is the guide that this project began with; OpenBench's
+values are those of its BENCHMARKS.md (https://github.com/argmaxinc/OpenBench, ca95a2b)."""
+
+MOST_FILES_SHOWN = 10
+"""Scored recordings of a row on the page: the worst; ``--json`` has all."""
+
+MOST_FAILURES_SHOWN = 30
+
+
+class Corpus(msgspec.Struct, frozen=True, kw_only=True):
+    """One corpus with one pipeline, and the images that were scored on it."""
+
+    name: str
+    pipeline: str
+    files: int
+    """That could be read."""
+    seconds: float
+    collar_seconds: float
+    expected: str | None
+    """``None``: nothing is known of this corpus with this pipeline."""
+    rows: tuple[Accuracy, ...]
+    """By DER, those without one last."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.pipeline} on {self.name}: {words.counted(self.files, 'recording')}, {length_text(self.seconds)}"
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"corpora": corpora_of(page.launches), "accuracy_explained": EXPLANATION, "most_failures": MOST_FAILURES_SHOWN}
+
+
+def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
+    """Each corpus, by name, with the latest run of each image; what was interrupted only where there is no other."""
+    latest: dict[tuple[str, ...], Accuracy] = {}
+    for found in accuracies_of(launches):
+        plan = found.launch.plan
+        collar = f"{found.collar_seconds:g}"
+        key = (found.corpus, plan.workload.pipeline, plan.workload.audio_sha256, collar, *_place(found))
+        if found.launches[-1].verdict.cause != "interrupted" or key not in latest:
+            latest[key] = found
+    groups: dict[tuple[str, ...], list[Accuracy]] = {}
+    for key, found in sorted(latest.items()):
+        groups.setdefault(key[:4], []).append(found)
+    return tuple(_corpus(rows) for rows in groups.values())
+
+
+def length_text(seconds: float) -> str:
+    """``9.1 h``; below an hour ``1.3 min``."""
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+
+
+def engine_of(found: Accuracy) -> str:
+    """The engine's name, and whether it is rootless."""
+    engine = found.launch.plan.engine
+    return f"{engine.name} rootless" if engine.rootless else engine.name
+
+
+def version_of(found: Accuracy) -> str:
+    """pyannote.audio's."""
+    return str(found.launch.imports.get("pyannote.audio", {}).get("version") or "-")
+
+
+def worst(found: Accuracy) -> tuple[FileResult, ...]:
+    """The scored recordings with the highest DER, the highest first."""
+    rates = [(file.strict.der, file) for file in found.scored if file.strict is not None]
+    known = sorted(((der, file) for der, file in rates if der is not None), key=lambda each: (-each[0], each[1].name))
+    return tuple(file for _, file in known[:MOST_FILES_SHOWN])
+
+
+def counted(found: Accuracy) -> str:
+    """How many recordings were scored: ``16``, or ``14 of 16`` where some failed."""
+    scored, failed = len(found.scored), len(found.failed)
+    return f"{scored} of {scored + failed}" if failed else str(scored)
+
+
+def der_text(total: Total | None) -> str:
+    """``12.3% [10.9, 13.8]``; without the interval where the recordings are too few for one."""
+    if total is None or total.der is None:
+        return "-"
+    interval = total.interval
+    return f"{total.der:.1%}" + (f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]" if interval else "")
+
+
+def parts_text(total: Total | None) -> str:
+    """Missed, false alarm and confusion, in percent of the reference's speech."""
+    if total is None or total.missed is None or total.false_alarm is None or total.confusion is None:
+        return "-"
+    return f"{total.missed:.1%} + {total.false_alarm:.1%} + {total.confusion:.1%}"
+
+
+def file_der_text(file: FileResult, *, with_collar: bool = False) -> str:
+    """A recording's DER."""
+    scores = file.collar if with_collar else file.strict
+    return "-" if scores is None or scores.der is None else f"{scores.der:.1%}"
+
+
+def speakers_text(found: Accuracy) -> str:
+    """``off by 0.25, right in 75%``"""
+    if found.speaker_count_error is None or found.speaker_count_right is None:
+        return "-"
+    return f"off by {found.speaker_count_error:.2f}, right in {found.speaker_count_right:.0%}"
+
+
+def throughput_text(found: Accuracy) -> str:
+    """``35.2``"""
+    return "-" if found.hours_an_hour is None else f"{found.hours_an_hour:.1f}"
+
+
+EXPLANATION = (
+    "DER is the sum of errors over the sum of speech of all n recordings, by pyannote.metrics, overlapped speech scored; in "
+    f"brackets a {CONFIDENCE:.0%} interval by a bootstrap over recordings, from {FEWEST_FOR_INTERVAL} recordings on. Its parts are "
+    "missed + false alarm + confusion. The first DER has no collar, the second one of so many seconds on each side of each "
+    "boundary of the reference. JER, without a collar, is the mean over the reference's speakers. Speakers: the mean of how many "
+    "too many or too few were found, and the share of recordings with the right number. Audio h/h is audio hours an hour of "
+    "processing: of the passes alone, one each, the first of a launch with what a first pass costs."
+)
+"""What the numbers are; a person must not have to guess."""
+
+
+def as_builtins(found: Accuracy) -> dict[str, Any]:
+    """One finding for ``--json``, its launches by their ids."""
+    plan = found.launch.plan
+    fields = {name: getattr(found, name) for name in found.__struct_fields__ if name != "launches"}
+    totals = {name: _total(getattr(found, name)) for name in ("strict", "collar")}
+    files = [
+        {
+            **msgspec.to_builtins(file),
+            "der": file.strict.der if file.strict else None,
+            "der_with_collar": file.collar.der if file.collar else None,
+        }
+        for file in found.files
+    ]
+    return {
+        "corpus": found.corpus,
+        "cell": plan.cell,
+        "image": found.launch.image,
+        "variant": plan.variant,
+        "engine": engine_of(found),
+        "pipeline": plan.workload.pipeline,
+        "collar_seconds": found.collar_seconds,
+        "expected": expected_of(found),
+        "launches": [launch.id for launch in found.launches],
+        "scored": len(found.scored),
+        "failed": len(found.failed),
+        "hours_an_hour": found.hours_an_hour,
+        **msgspec.to_builtins(fields),
+        **totals,
+        "files": files,
+        "notes": list(found.notes),
+    }
+
+
+def expected_of(found: Accuracy) -> str | None:
+    """What pipeline 3.1 should reach on a corpus of this name; of other pipelines nothing is known."""
+    plan = found.launch.plan
+    return EXPECTED.get(str(plan.options.get("name") or "").lower()) if plan.workload.pipeline == "3.1" else None
+
+
+def _total(total: Total | None) -> dict[str, Any] | None:
+    """The components beside the rates."""
+    if total is None:
+        return None
+    known: dict[str, Any] = msgspec.to_builtins(total)
+    scores: dict[str, Any] = known.pop("scores")
+    return {**known, **scores}
+
+
+def _place(found: Accuracy) -> tuple[str, ...]:
+    plan = found.launch.plan
+    return (found.launch.image, plan.variant, engine_of(found), plan.flags, plan.gpu or "")
+
+
+def _corpus(rows: list[Accuracy]) -> Corpus:
+    """Rows of one corpus and pipeline."""
+    first = rows[0]
+    workload = first.launch.plan.workload
+    ders = {id(row): row.strict.der if row.strict is not None else None for row in rows}
+    return Corpus(
+        name=first.corpus,
+        pipeline=workload.pipeline,
+        files=len(first.launch.plan.options.get("files") or ()),
+        seconds=workload.audio_seconds,
+        collar_seconds=first.collar_seconds,
+        expected=expected_of(first),
+        rows=tuple(sorted(rows, key=lambda row: (ders[id(row)] is None, ders[id(row)] or 0.0, row.launch.plan.cell))),
+    )
+
+
+FILTERS: Filters = {
+    "engine_of": engine_of,
+    "version_of": version_of,
+    "counted": counted,
+    "der": der_text,
+    "parts": parts_text,
+    "speakers": speakers_text,
+    "file_der": file_der_text,
+    "throughput": throughput_text,
+    "worst": worst,
+}

@@ -1,0 +1,93 @@
+"""Rows -> how far each agrees with the CPU run of the same image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from harness.records.launch import Agreement
+from reports.page import Filters, Page
+from reports.tables import Row, agreements_of, by_name, is_cpu_run
+
+
+class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row's launches beside the CPU run: of each number the worst. ``None``: not known, or nothing was compared."""
+
+    row: Row
+    n: int
+    """Launches that were compared."""
+    reference: str | None
+    der: float | None
+    speakers: tuple[int, ...]
+    """Numbers of speakers that were found, and at the end the CPU run's; none where weights are random."""
+    cosine: float | None
+    difference: float | None
+    relative_difference: float | None
+    sampled: int
+    said: str
+    """``agrees``, what is wrong, or why nothing was compared."""
+
+    @property
+    def speakers_text(self) -> str:
+        """``2 of 2``: ours, and the CPU run's."""
+        if not self.speakers:
+            return "-"
+        return f"{' or '.join(map(str, self.speakers[:-1]))} of {self.speakers[-1]}"
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"agreements": agreement_rows(page.rows)}
+
+
+def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple[AgreementRow, ...]:
+    """A row for each configuration that came to an output, CPU runs among them; none where all are CPU runs, unless asked for."""
+    listed = sorted((row for row in rows if row.status != "fail"), key=by_name)
+    is_needed = with_cpu_runs or any(not is_cpu_run(launch) for row in listed for launch in row.launches)
+    return tuple(_agreement_row(row) for row in listed) if is_needed else ()
+
+
+def format_difference(each: AgreementRow) -> str:
+    """``3.1e-06 (2.4e-07 of the largest)``"""
+    if each.difference is None or each.relative_difference is None:
+        return "-"
+    return f"{each.difference:.1e} ({each.relative_difference:.1e} of the largest), {each.sampled} values"
+
+
+def format_cosine(value: float | None) -> str:
+    """``0.999998``: cut, not rounded, so that only 1 is shown as 1, but for the last bits of its own arithmetic."""
+    return "-" if value is None else f"{int(value * 1_000_000 + 1e-6) / 1_000_000:.6f}"
+
+
+def _agreement_row(row: Row) -> AgreementRow:
+    found = [each for each in agreements_of(row) if not each.why_not]
+    ours = sorted({each.speakers for each in found if each.speakers is not None})
+    theirs = [each.reference_speakers for each in found if each.reference_speakers is not None]
+    return AgreementRow(
+        row=row,
+        n=len(found),
+        reference=found[-1].reference if found else None,
+        der=max((each.der for each in found if each.der is not None), default=None),
+        speakers=(*ours, theirs[-1]) if ours and theirs else (),
+        cosine=min((each.cosine for each in found if each.cosine is not None), default=None),
+        difference=max((each.difference for each in found if each.difference is not None), default=None),
+        relative_difference=max(
+            (each.relative_difference for each in found if each.relative_difference is not None), default=None
+        ),
+        sampled=found[-1].sampled if found else 0,
+        said=_said(row, found),
+    )
+
+
+def _said(row: Row, found: list[Agreement]) -> str:
+    wrong = [each for each in found if each.reasons]
+    if wrong:
+        return f"WRONG OUTPUT ({len(wrong)} of {len(found)}): {'; '.join(wrong[-1].reasons)}"
+    if row.why_not_compared:
+        return f"not compared: {row.why_not_compared}"
+    return "agrees" if found else "is a CPU run"
+
+
+FILTERS: Filters = {"cosine": format_cosine, "difference": format_difference}

@@ -1,0 +1,89 @@
+"""Launches -> the table of the three times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.analysis.cold_and_warm import ThreeTimes, three_times
+from harness.records.launch import Launch
+from reports.page import Page
+from reports.tables import Row
+
+
+class ThreeTimesRow(msgspec.Struct, frozen=True):
+    """One row, and all launches of its cell that are like its own."""
+
+    row: Row
+    times: ThreeTimes
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether the figures are of something wrong."""
+        return self.times.is_wrong or self.row.is_struck
+
+    @property
+    def cold_growth(self) -> str:
+        """``+12 files, +3.4 MiB``"""
+        return growth_text(self.times.cold_growth)
+
+    @property
+    def second_growth(self) -> str:
+        """Likewise."""
+        return growth_text(self.times.second_growth)
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"three_times": three_times_rows(page.rows_by_name, page.launches)}
+
+
+def three_times_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[ThreeTimesRow, ...]:
+    """The rows that have a launch with its cache on record.
+
+    A cold launch and a second one may be of two campaigns, so these are all launches of the cell: on the same engine, image,
+    kernel and GPUs as the row's last.
+    """
+    groups: dict[tuple[str, ...], list[Launch]] = {}
+    for launch in launches:
+        if launch.plan.purpose == "result" and not launch.plan.task:
+            groups.setdefault(_likeness(launch), []).append(launch)
+    told = []
+    for row in rows:
+        times = three_times(groups.get(_likeness(row.launches[-1]), ()))
+        if times is not None and not row.is_portable:
+            told.append(ThreeTimesRow(row, times))
+    return tuple(told)
+
+
+def alarms(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[str, ...]:
+    """One line for each row whose kernel cache is dead."""
+    found = three_times_rows(rows, launches)
+    return tuple(
+        f"{each.row.image}: dead kernel cache: {each.times.health.text}" for each in found if each.times.health.is_alarm
+    )
+
+
+def growth_text(growth: tuple[float, float] | None) -> str:
+    """``+12 files, +3.4 MiB``; a dash where it was not counted."""
+    return "-" if growth is None else f"{growth[0]:+.0f} files, {growth[1] / 2**20:+.1f} MiB"
+
+
+def _likeness(launch: Launch) -> tuple[str, ...]:
+    """What launches share whose first passes can be put side by side."""
+    plan = launch.plan
+    return (
+        plan.cell,
+        plan.workload.audio_sha256,
+        plan.engine.name,
+        str(plan.engine.rootless),
+        plan.image.id or "",
+        plan.host.kernel,
+        *plan.host.gpus,
+        plan.gpu or "",
+        plan.flags,
+        str(plan.workload.segmentation_batch_size),
+        str(plan.workload.embedding_batch_size),
+    )

@@ -1,0 +1,334 @@
+"""Launches -> what knobs change, and what a cell against itself says of a machine. Decides which launches are a pair."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.analysis.compare import FEWEST_PAIRS, Comparison, NullTest, compare_pairs, null_test, share, with_holm
+from harness.analysis.intervals import Interval, launch_seconds
+from harness.campaign.arms import BASE, NULL_ARMS, without_knobs
+from harness.records.launch import Launch
+from reports.page import Filters, Page
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What was launched in several arms, on one host."""
+
+    image: str
+    engine: str
+    variant: str
+    """Without the knobs that were varied"""
+    pipeline: str
+    audio: str
+    audio_sha256: str
+    passes: int
+    host: tuple[str, ...]
+    """What of a host decides how noisy it is"""
+
+    @property
+    def cell(self) -> str:
+        return f"{self.image}/{self.variant}/{self.pipeline}/{self.audio}"
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm of a ``--vary`` against the base, in one campaign."""
+
+    subject: Subject
+    campaign: str
+    arm: str
+    """``segmentation-batch=64``"""
+    against: str
+    """What the base has in its place: ``segmentation-batch=32``"""
+    comparison: Comparison | None
+    """``None``: no complete pair"""
+    left_out: int
+    """Pairs that are not complete"""
+    reasons: tuple[str, ...] = ()
+    """Why they are not: ``segmentation-batch=128: 6 x wrong output``"""
+    remark: str = ""
+    """What speaks against the knob having been switched at all"""
+    null: NullTest | None = None
+    """The latest of the same subject; ``None``: none was run"""
+
+
+class Null(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject's latest null test, and the trials of all of them."""
+
+    subject: Subject
+    campaign: str
+    test: NullTest | None
+    """``None``: no complete pair"""
+    left_out: int
+    reasons: tuple[str, ...] = ()
+    claims: int
+    trials: int
+    rate: Interval | None
+    """Of all null tests of this subject in the store"""
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"effects": effects_of(page.launches), "effect_columns": EFFECT_COLUMNS, "nulls": nulls_of(page.launches)}
+
+
+def effects_of(launches: Iterable[Launch]) -> tuple[Effect, ...]:
+    """Each arm's latest comparison, Holm's correction over all those of its campaign."""
+    launches = tuple(launches)
+    nulls = {null.subject: null.test for null in nulls_of(launches)}
+    latest: dict[tuple[Subject, str, str], Effect] = {}
+    for of_campaign in _campaigns(launches, purpose="result"):
+        for effect in _effects(of_campaign):
+            latest[effect.subject, effect.arm, effect.against] = msgspec.structs.replace(effect, null=nulls.get(effect.subject))
+    return tuple(latest.values())
+
+
+def nulls_of(launches: Iterable[Launch]) -> tuple[Null, ...]:
+    """One for each subject that was compared with itself."""
+    found: dict[Subject, list[Null]] = {}
+    for of_campaign in _campaigns(launches, purpose="null"):
+        for subject, arms in _by_subject(of_campaign).items():
+            first, second = (arms.get(name, ()) for name in NULL_ARMS)
+            pairs, left_out, reasons = _pairs(first, second)
+            test = null_test(pairs, left_out=left_out)
+            claims, trials = (test.claims, test.trials) if test else (0, 0)
+            campaign = of_campaign[0].plan.campaign
+            found.setdefault(subject, []).append(
+                Null(
+                    subject=subject,
+                    campaign=campaign,
+                    test=test,
+                    left_out=left_out,
+                    reasons=reasons,
+                    claims=claims,
+                    trials=trials,
+                    rate=None,
+                )
+            )
+    return tuple(_pooled(each) for each in found.values())
+
+
+def compared_data(launches: Sequence[Launch]) -> dict[str, Any]:
+    """Effects and null tests as plain data; empty where nothing was compared."""
+    found = {"effects": effects_of(launches), "nulls": nulls_of(launches)}
+    data: dict[str, Any] = msgspec.to_builtins(found)
+    for kind, rows in found.items():
+        for row, effect in zip(data[kind], rows, strict=True):
+            if isinstance(effect, Effect):
+                row["says"] = says(effect.comparison) if effect.comparison else "no complete pair"
+    return data if any(found.values()) else {}
+
+
+def _pooled(nulls: Sequence[Null]) -> Null:
+    """The last, with the trials of all."""
+    claims, trials = sum(null.claims for null in nulls), sum(null.trials for null in nulls)
+    return msgspec.structs.replace(nulls[-1], claims=claims, trials=trials, rate=share(claims, trials))
+
+
+def _campaigns(launches: Iterable[Launch], *, purpose: str) -> list[list[Launch]]:
+    """The launches of arms, by campaign, in the order of time."""
+    found: dict[str, list[Launch]] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        if launch.plan.arm and launch.plan.purpose == purpose and not launch.plan.task:
+            found.setdefault(launch.plan.campaign, []).append(launch)
+    return list(found.values())
+
+
+def _by_subject(launches: Sequence[Launch]) -> dict[Subject, dict[str, list[Launch]]]:
+    """One campaign's by what was launched, then by arm."""
+    varied = {launch.plan.arm.partition("=")[0] for launch in launches if "=" in launch.plan.arm}
+    found: dict[Subject, dict[str, list[Launch]]] = {}
+    for launch in launches:
+        found.setdefault(_subject(launch, varied), {}).setdefault(launch.plan.arm, []).append(launch)
+    return found
+
+
+def _subject(launch: Launch, varied: Collection[str]) -> Subject:
+    plan = launch.plan
+    host = plan.host
+    return Subject(
+        image=plan.image.name,
+        engine=f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name,
+        variant=without_knobs(plan.variant, varied),
+        pipeline=plan.workload.pipeline,
+        audio=plan.workload.audio,
+        audio_sha256=plan.workload.audio_sha256,
+        passes=plan.workload.warm_passes,
+        host=(host.processor or "", str(host.processors), str(host.memory_bytes), *host.gpus, host.kernel),
+    )
+
+
+def _effects(launches: Sequence[Launch]) -> tuple[Effect, ...]:
+    """Of one campaign."""
+    found: list[Effect] = []
+    subjects = _by_subject(launches)
+    among = sum(len(set(arms) - {BASE}) for arms in subjects.values())
+    for subject, arms in subjects.items():
+        base = arms.pop(BASE, [])
+        for arm, others in arms.items():
+            knob = arm.partition("=")[0]
+            value = base[0].plan.knobs.get(knob, "?") if base else "?"
+            pairs, left_out, reasons = _pairs(base, others)
+            found.append(
+                Effect(
+                    subject=subject,
+                    campaign=others[0].plan.campaign,
+                    arm=arm,
+                    against=f"{knob}={value}",
+                    comparison=compare_pairs(pairs, left_out=left_out, among=among),
+                    left_out=left_out,
+                    reasons=reasons,
+                    remark=_same_blas(base, others) if knob == _BLAS_KNOB else "",
+                )
+            )
+    corrected = iter(with_holm([effect.comparison for effect in found if effect.comparison is not None]))
+    return tuple(
+        effect if effect.comparison is None else msgspec.structs.replace(effect, comparison=next(corrected)) for effect in found
+    )
+
+
+_BLAS_KNOB = "hipblaslt"
+
+
+def _same_blas(base: Sequence[Launch], others: Sequence[Launch]) -> str:
+    """Where both arms prefer one library for matrix products, that the knob which is to change it did not."""
+    told = [{str(name) for each in arm if (name := each.ends("device").get("preferred_blas"))} for arm in (base, others)]
+    if len(told[0]) == 1 and told[0] == told[1]:
+        return f"both arms compute with {told[0].pop()[:60]}: the knob changed no library"
+    return ""
+
+
+def _pairs(base: Sequence[Launch], other: Sequence[Launch]) -> tuple[list[tuple[float, float]], int, tuple[str, ...]]:
+    """Seconds of the rounds in which both passed, how many rounds are left out, and why."""
+    firsts, seconds = ({launch.plan.round: launch for launch in launches} for launches in (base, other))
+    pairs: list[tuple[float, float]] = []
+    reasons: Counter[str] = Counter()
+    rounds = sorted(firsts.keys() | seconds.keys(), key=lambda number: -1 if number is None else number)
+    for number in rounds:
+        both = (firsts.get(number), seconds.get(number))
+        first, second = map(_value, both)
+        if first is not None and second is not None:
+            pairs.append((first, second))
+            continue
+        reasons.update(_fault(launch) for launch in both if _value(launch) is None)
+    return pairs, len(rounds) - len(pairs), tuple(f"{count} x {reason}" for reason, count in reasons.items())
+
+
+def _value(launch: Launch | None) -> float | None:
+    """The seconds of a launch that came to its end with the right output; ``None`` of any other."""
+    seconds = launch_seconds(launch) if launch is not None and launch.verdict.status == "pass" else None
+    return seconds if seconds is not None and seconds > 0 else None
+
+
+def _fault(launch: Launch | None) -> str:
+    if launch is None:
+        return "a launch is missing"
+    return f"{launch.plan.arm}: {launch.verdict.cause or launch.verdict.status}"
+
+
+EFFECT_COLUMNS = (
+    *("Image", "Engine", "GFX", "Workload", "Arm", "Against", "Pairs", "Time", "95% interval"),
+    *("p", "p (Holm)", "p (sign-flip)", "Detects from", "Says", "Null test here"),
+)
+
+
+def effect_cells(effect: Effect) -> tuple[str, ...]:
+    """One effect as texts, under `EFFECT_COLUMNS`."""
+    subject, found = effect.subject, effect.comparison
+    place = (subject.image, subject.engine, subject.variant, f"{subject.pipeline} on {subject.audio}")
+    arms = (effect.arm, effect.against, _pairs_text(found.n if found else 0, effect.left_out, effect.reasons))
+    said = "; ".join(filter(None, ("no complete pair" if found is None else says(found), effect.remark)))
+    if found is None:
+        return (*place, *arms, *("-",) * 6, said, _null_text(effect.null))
+    tested = (p_text(found.p), p_text(found.p_holm), p_text(found.p_sign_flip), percent(found.detectable))
+    interval = "-" if found.low is None or found.high is None else f"{signed(found.low - 1)} to {signed(found.high - 1)}"
+    return (*place, *arms, signed(found.ratio - 1), interval, *tested, said, _null_text(effect.null))
+
+
+def says(found: Comparison) -> str:
+    """What a comparison allows to claim, in words."""
+    change = found.change
+    if change == "too few pairs":
+        return f"nothing: n = {found.n} is too small, {FEWEST_PAIRS} pairs at least"
+    if change == "no change":
+        return f"no change of more than {percent(found.bound)}"
+    return f"{change} by {percent(abs(found.ratio - 1))}"
+
+
+def null_lines(null: Null) -> tuple[tuple[str, str], ...]:
+    """One null test as names and texts."""
+    lines = [
+        ("Image", null.subject.image),
+        ("Engine", null.subject.engine),
+        ("GFX", null.subject.variant),
+        ("Workload", f"{null.subject.pipeline} on {null.subject.audio}"),
+    ]
+    test = null.test
+    lines.append(("Pairs", _pairs_text(test.comparison.n if test else 0, null.left_out, null.reasons)))
+    found = test.comparison if test else None
+    interval = (
+        f" ({signed(found.low - 1)} to {signed(found.high - 1)})"
+        if found and found.low is not None and found.high is not None
+        else ""
+    )
+    lines += [
+        ("B against A", f"{signed(found.ratio - 1)}{interval}, p = {p_text(found.p)}" if found else "-"),
+        ("Spread of a pair", ranged(test.spread) if test else "-"),
+        ("Detects from, 6 pairs", ranged(test.detectable) if test else "-"),
+        ("Detects from, all pairs", ranged(test.detectable_by_all) if test else "-"),
+        ("False claims", f"{null.claims} of {null.trials}: {ranged(null.rate)}" if null.trials else _no_trial()),
+        (
+            "False claims, relabelled",
+            f"{ranged(test.relabelled)} of {test.relabellings}" if test and test.relabelled else _no_trial(),
+        ),
+    ]
+    return tuple(lines)
+
+
+def percent(value: float | None) -> str:
+    """``2.3%``; one that no box can have is not printed digit by digit."""
+    if value is None:
+        return "-"
+    return f"{value:.1%}" if value < 10 else "over 1000%"
+
+
+def signed(value: float) -> str:
+    """``+2.3%``"""
+    return f"{value:+.1%}" if value < 10 else "over +1000%"
+
+
+def p_text(value: float | None) -> str:
+    """``0.031``"""
+    if value is None:
+        return "-"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def ranged(value: Interval | None) -> str:
+    """``2.3% (1.5% to 5.7%)``"""
+    return "-" if value is None else f"{percent(value.value)} ({percent(value.low)} to {percent(value.high)})"
+
+
+def _pairs_text(n: int, left_out: int, reasons: Sequence[str]) -> str:
+    return f"{n}, {left_out} left out ({'; '.join(reasons)})" if left_out else str(n)
+
+
+def _null_text(test: NullTest | None) -> str:
+    """What the machine's own null test says beside a claim."""
+    if test is None:
+        return "none: `bench --null`"
+    return f"n = {test.comparison.n}: {test.claims} of {test.trials} claim a change, detects from {percent(_value_of(test.detectable))}"
+
+
+def _value_of(value: Interval | None) -> float | None:
+    return None if value is None else value.value
+
+
+def _no_trial() -> str:
+    return f"- ({FEWEST_PAIRS} pairs make a trial)"
+
+
+FILTERS: Filters = {"effect_cells": effect_cells, "null_lines": null_lines}

@@ -1,0 +1,48 @@
+"""Rows -> what each of the guest's memory meters showed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from benchmarks.wire import MEMORY_METERS
+from harness.records.launch import Launch
+from reports.page import Page
+from reports.tables import Row
+
+
+class MemoryRow(msgspec.Struct, frozen=True):
+    """One row's launches."""
+
+    row: Row
+    n: int
+    peaks: tuple[int | None, ...]
+    """Bytes by `MEMORY_METERS`, the largest over launches; ``None``: unavailable in each"""
+    reasons: tuple[str, ...]
+    """Why meters are unavailable, each once; from inside the container"""
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"memory": memory_rows(page.rows_by_name), "memory_meters": MEMORY_METERS}
+
+
+def memory_rows(rows: Iterable[Row]) -> tuple[MemoryRow, ...]:
+    """The rows that have a launch whose meters were read."""
+    told = []
+    for row in rows:
+        launches = [x for x in row.launches if x.verdict.status != "fail" and (x.memory or x.memory_unavailable)]
+        if launches:
+            told.append(MemoryRow(row, len(launches), _peaks(launches), _reasons(launches)))
+    return tuple(told)
+
+
+def _peaks(launches: Sequence[Launch]) -> tuple[int | None, ...]:
+    return tuple(max((x.memory[name] for x in launches if name in x.memory), default=None) for name in MEMORY_METERS)
+
+
+def _reasons(launches: Sequence[Launch]) -> tuple[str, ...]:
+    said = (f"{name}: {reason}" for x in launches for name, reason in x.memory_unavailable.items())
+    return tuple(dict.fromkeys(said))

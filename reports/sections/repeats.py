@@ -1,0 +1,124 @@
+"""Launches -> how many a row has and why no more, which of them are odd, and how warm they began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from harness.analysis.spread import heaps, outliers
+from harness.analysis.stopping import budget_is_spent, budget_text, percent, relative_half_width, rule_text, stop_text, value_of
+from harness.records.launch import CoolDown, Launch, StoppingRule
+from harness.words import counted
+from reports import tables
+from reports.page import Page
+
+REPEAT_COLUMNS = ("Image", "Engine", "GFX", "Audio", "n", "95% half-width", "Asked for", "Ended since", "Odd", "Cool-down")
+
+
+class RepeatRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the results, seen as a sample."""
+
+    row: tables.Row
+    rule: StoppingRule
+    ended: str
+    """Why there are no more launches."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The columns of `REPEAT_COLUMNS` as plain text."""
+        plan = self.row.speaking.plan
+        width = relative_half_width(self.row.seconds)
+        return (
+            self.row.image,
+            self.row.engine,
+            plan.variant,
+            plan.workload.audio,
+            f"{self.row.seconds.n if self.row.seconds else 0} of {len(self.row.launches)}",
+            "-" if width is None else f"±{percent(width)}",
+            rule_text(self.rule),
+            self.ended,
+            odd_text(self.row.launches) or "-",
+            cool_down_text([each.plan.cool_down for each in self.row.launches if each.plan.cool_down is not None]) or "off",
+        )
+
+    @property
+    def is_worth_saying(self) -> bool:
+        """Whether there is more to it than a fixed number of launches, all made and none odd."""
+        return self.rule.until is not None or self.rule.budget_seconds is not None or bool(odd_text(self.row.launches))
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    return {"repeats": repeat_rows(page.launches)}
+
+
+def repeat_rows(launches: Sequence[Launch]) -> tuple[RepeatRow, ...]:
+    """The rows whose launches have a rule, in the results' order."""
+    latest: dict[str, float] = {}
+    for launch in launches:
+        if launch.decision is not None:
+            campaign = launch.plan.campaign
+            latest[campaign] = max(latest.get(campaign, 0.0), launch.decision.elapsed_seconds)
+    found = []
+    for workload in tables.workloads_of(row for row in tables.rows_of(launches) if not row.is_portable):
+        for row in workload.rows:
+            rule = row.launches[-1].plan.stopping
+            if rule is not None:
+                elapsed = latest.get(row.launches[-1].plan.campaign, 0.0)
+                found.append(RepeatRow(row=row, rule=rule, ended=ended_text(row.launches, rule, elapsed)))
+    return tuple(found)
+
+
+def ended_text(launches: Sequence[Launch], rule: StoppingRule, elapsed_seconds: float) -> str:
+    """Why a row has no more launches. ``elapsed_seconds`` is when its campaign's last one ended.
+
+    A launch of another cell may have spent the budget: then none of this cell's own says so.
+    """
+    decisions = [launch.decision for launch in launches if launch.decision is not None]
+    said = stop_text(rule, decisions[-1]) if decisions else ""
+    if said:
+        return said
+    if budget_is_spent(rule, elapsed_seconds):
+        return budget_text(rule)
+    return "interrupted" if decisions else launches[-1].verdict.summary or "not launched"
+
+
+def odd_text(launches: Sequence[Launch]) -> str:
+    """Which launches are odd, and how; empty where none is."""
+    timed = [(launch, value) for launch in launches if (value := value_of(launch)) is not None]
+    values = [value for _, value in timed]
+    said = [f"outlier {timed[position][0].id} at {values[position]:.2f} s" for position in outliers(values)]
+    two = heaps(values)
+    if two is not None:
+        said.append(f"two heaps: {_heap_text(two.low)} and {_heap_text(two.high)}")
+    return "; ".join(said)
+
+
+def cool_down_text(waits: Iterable[CoolDown]) -> str:
+    """How long launches waited for what, in words; empty where none was to wait."""
+    waits = tuple(waits)
+    if not waits:
+        return ""
+    if all(each.outcome == "no thermometer" for each in waits):
+        return "no thermometer"
+    waited = sum(each.waited_seconds for each in waits)
+    late = [each for each in waits if each.outcome == "time is up"]
+    said = [f"waited {waited:.0f} s in {counted(len(waits), 'launch', 'launches')}"]
+    if late:
+        above = [
+            each.after_celsius[name] - start
+            for each in late
+            for name, start in each.start_celsius.items()
+            if name in each.after_celsius
+        ]
+        said.append(f"{len(late)} began too warm" + (f", by up to {max(above):.0f} °C" if above else ""))
+    lacking = sum(each.outcome == "no thermometer" for each in waits)
+    return ", ".join([*said, f"{lacking} without a thermometer"] if lacking else said)
+
+
+def _heap_text(values: Sequence[float]) -> str:
+    """``5 around 1.02 s``"""
+    return f"{len(values)} around {median(values):.2f} s"

@@ -1,0 +1,109 @@
+"""Rows -> the results, what ran, what failed and how to run it again: what the page has of every benchmark."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from benchmarks.wire import STAGES
+from harness.records.launch import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
+from reports import tables
+from reports.memory import memory_text
+from reports.page import Filters, Page
+
+_MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the page's own template reads."""
+    return {
+        "rows": page.rows_by_name,
+        "portable": page.portable_rows,
+        "workloads": tables.workloads_of(page.rows),
+        "stages": STAGES,
+        "no_accuracy": tables.NO_ACCURACY,
+        "without_accuracy": WITHOUT_ACCURACY,
+        "latest": max((launch.plan.planned_at for launch in page.launches), default=None),
+        "launches": len(page.launches),
+    }
+
+
+def reproduction(row: tables.Row) -> str:
+    """The command that runs a row again; a recording of the user's own is named by its hash."""
+    plan, workload = row.speaking.plan, row.speaking.plan.workload
+    options: list[str] = []
+    if workload.pipeline != "embedded":
+        options += ["--pipeline", workload.pipeline]
+    if workload.warm_passes != DEFAULT_WARM_PASSES:
+        options += ["--passes", str(workload.warm_passes)]
+    options += [word for fix in plan.fixes for word in ("--fix", fix)]
+    options += [word for name, value in plan.knobs.items() for word in ("--set", f"{name}={value}")]
+    if plan.memory_limit_bytes is not None:
+        options += ["--memory", str(plan.memory_limit_bytes)]
+    if workload.audio.startswith("sample-fitted-"):
+        options += ["--audio-seconds", f"{workload.audio_seconds:g}"]
+    elif not workload.audio.startswith("sample-"):
+        options += ["--audio", f"FILE-{workload.audio_sha256[:12]}"]
+        options += ["--reference", f"FILE-{workload.reference_sha256[:12]}"] if workload.reference_sha256 else []
+    options += ["--flags", plan.flags] if plan.flags not in ("", "least") else []
+    options += ["--caches", "keep"] if any(launch.plan.caches == "keep" for launch in row.launches) else []
+    options += ["--gpu", plan.gpu] if plan.gpu is not None else []
+    words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
+    words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
+    return _visible(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
+
+
+def _one_line(value: object) -> str:
+    """Text that stays on its line of a fenced block, and opens no other."""
+    return re.sub(r"[\s`]+", " ", str(value)).strip()
+
+
+def _visible(text: str) -> str:
+    """What is no printable sign spelled out: a quoted new line would end its line, and let a fence in behind it."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def once(text: str) -> str:
+    """Lines without those that stand above already: what several lengths of one recording have in common is said once."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for number, line in enumerate(lines) if not line.strip() or line not in lines[:number])
+
+
+def chain_text(launch: Launch) -> str:
+    """The exception chain as a person reads it: the outermost first, each with its deepest frame."""
+    lines = []
+    for number, link in enumerate(launch.chain):
+        lines.append(f"{'caused by ' if number else ''}{link.type}: {link.message}")
+        if link.where:
+            lines.append(f"    at {link.where}")
+    return "\n".join(lines)
+
+
+def _broken_imports(launch: Launch) -> list[tuple[str, str]]:
+    """Imports that failed though the package is there, with their root cause."""
+    broken = []
+    for name, event in launch.imports.items():
+        chain = event.get("chain")
+        if event.get("outcome") == "failed" and isinstance(chain, list) and chain and isinstance(chain[-1], dict):
+            broken.append((name, f"{chain[-1].get('type')}: {chain[-1].get('message')}"))
+    return broken
+
+
+def _words(value: object) -> str:
+    """A journal's list as words; a dash where it is none, or empty: a CPU's torch holds no kernels for a GPU."""
+    return " ".join(str(word) for word in value[:30]) or "-" if isinstance(value, list) else "-"
+
+
+FILTERS: Filters = {
+    "memory": memory_text,
+    "mark": _MARKS.__getitem__,
+    "status": tables.status_text,
+    "struck": tables.struck,
+    "marks": tables.stage_marks,
+    "chain": chain_text,
+    "broken": _broken_imports,
+    "reproduction": reproduction,
+    "words": _words,
+    "once": once,
+}

@@ -1,0 +1,150 @@
+"""Rows -> what the host saw of them: power, energy, cost, marks and memory, each by the name of its meter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.analysis.energy import Energy, Memory, Price, cost_of_audio_hour, energy_of, memory_of
+from harness.analysis.intervals import Estimate, estimate, launch_seconds
+from harness.analysis.throttling import marks_of
+from harness.records.launch import Launch
+from reports.page import Filters, Page
+from reports.tables import Row
+
+
+class TelemetryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of which at least one launch was sampled."""
+
+    row: Row
+    meter: str
+    """Of power or energy; empty where none could be read."""
+    watts: Estimate | None
+    """Mean power over the warm passes, a value a launch"""
+    idle_watts: float | None
+    joules_per_audio_hour: Estimate | None
+    samples: int
+    """Of the launch with the fewest; 0: there is no energy"""
+    why_no_energy: str
+    """Empty where there is."""
+    cost: Estimate | None
+    """Of an audio hour; ``None``: no price was told, or what it is for was not measured"""
+    marks: tuple[str, ...]
+    memory: tuple[Memory, ...]
+    """The highest of any launch, meter by meter"""
+    unavailable: dict[str, tuple[str, ...]]
+    """Reason -> the meters that could not be read for it"""
+
+
+def section(page: Page) -> dict[str, Any]:
+    """What the template of this section reads."""
+    rows = telemetry_rows(page.rows_by_name, page.launches, page.price)
+    return {"telemetry": rows, "unavailable_meters": unavailable_meters(rows), "prices": _prices(page.price)}
+
+
+def telemetry_rows(rows: Iterable[Row], launches: Iterable[Launch], price: Price) -> tuple[TelemetryRow, ...]:
+    """One for each row that was sampled. ``launches``: all, since the idle host is sampled once a campaign."""
+    campaigns: dict[str, list[Launch]] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        campaigns.setdefault(launch.plan.campaign, []).append(launch)
+    sampled = (row for row in rows if any(launch.telemetry is not None for launch in row.launches))
+    return tuple(_telemetry_row(row, campaigns.get(row.speaking.plan.campaign, []), price) for row in sampled)
+
+
+def unavailable_meters(rows: Iterable[TelemetryRow]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Reason -> the meters that could not be read for it, and the images where that was so."""
+    meters: dict[str, dict[str, None]] = {}
+    images: dict[str, dict[str, None]] = {}
+    for each in rows:
+        for reason, names in each.unavailable.items():
+            meters.setdefault(reason, {}).update(dict.fromkeys(names))
+            images.setdefault(reason, {})[each.row.image] = None
+    return {reason: (tuple(sorted(names)), tuple(images[reason])) for reason, names in meters.items()}
+
+
+def _telemetry_row(row: Row, campaign: Sequence[Launch], price: Price) -> TelemetryRow:
+    sampled = [launch for launch in row.launches if launch.telemetry is not None]
+    whole = [launch for launch in sampled if launch.verdict.status != "fail"]
+    answers = [(launch, energy_of(launch, campaign)) for launch in whole]
+    energies = [(launch, energy) for launch, energy in answers if isinstance(energy, Energy)]
+    costs = [cost for launch, energy in answers if (cost := _cost(launch, energy, price)) is not None]
+    return TelemetryRow(
+        row=row,
+        meter=energies[-1][1].meter if energies else "",
+        watts=estimate([energy.watts for _, energy in energies]),
+        idle_watts=energies[-1][1].idle_watts if energies else None,
+        joules_per_audio_hour=estimate([energy.joules_per_audio_hour for _, energy in energies]),
+        samples=min((energy.samples for _, energy in energies), default=0),
+        why_no_energy="" if energies else str(answers[-1][1]) if answers else "no launch came to its end",
+        cost=estimate(costs),
+        marks=_marks(whole or sampled),
+        memory=_memory(whole or sampled),
+        unavailable=_unavailable(sampled[-1]),
+    )
+
+
+def _cost(launch: Launch, energy: Energy | str, price: Price) -> float | None:
+    seconds = launch_seconds(launch)
+    of_audio = seconds / launch.plan.workload.audio_seconds if seconds is not None else None
+    return cost_of_audio_hour(energy if isinstance(energy, Energy) else None, of_audio, price)
+
+
+def _marks(launches: Sequence[Launch]) -> tuple[str, ...]:
+    """Each mark with the number of launches that have it, where not all do."""
+    counted = Counter(mark for launch in launches for mark in marks_of(launch))
+    total = len(launches)
+    return tuple(mark if count == total else f"{mark} ({count} of {total})" for mark, count in counted.items())
+
+
+def _memory(launches: Iterable[Launch]) -> tuple[Memory, ...]:
+    """The highest of each meter, of the launches whose readings cover the passes; where none do, of all."""
+    best: dict[str, Memory] = {}
+    for launch in launches:
+        for memory in memory_of(launch):
+            so_far = best.get(memory.meter)
+            if so_far is None or (not memory.gap, memory.bytes) > (not so_far.gap, so_far.bytes):
+                best[memory.meter] = memory
+    return tuple(best.values())
+
+
+def _unavailable(launch: Launch) -> dict[str, tuple[str, ...]]:
+    reasons: dict[str, list[str]] = {}
+    for meter, reason in (launch.telemetry.unavailable if launch.telemetry else {}).items():
+        reasons.setdefault(reason, []).append(meter)
+    return {reason: tuple(meters) for reason, meters in reasons.items()}
+
+
+def format_watts(value: Estimate) -> str:
+    """``84.5 W (83.9, 85.2)``"""
+    return _with_extremes(value, 1.0, ".1f", " W")
+
+
+def format_joules(value: Estimate | None) -> str:
+    """``21.6 kJ (21.1, 22.0)``"""
+    return "-" if value is None else _with_extremes(value, 1e-3, ".1f", " kJ")
+
+
+def format_cost(value: Estimate | None) -> str:
+    """``0.00300``"""
+    return "-" if value is None else _with_extremes(value, 1.0, ".5f", "")
+
+
+def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
+    """The median, and behind it what is known of its spread, as `reports.markdown.render.format_spread` has it."""
+    middle = f"{value.median * unit:{digits}}{name}"
+    if value.n == 1:
+        return middle
+    inner = f"{value.low * unit:{digits}}, {value.high * unit:{digits}}"
+    return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
+
+
+def _prices(price: Price) -> str:
+    """The prices in words; empty where none is told."""
+    told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
+    return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)
+
+
+FILTERS: Filters = {"watts": format_watts, "joules": format_joules, "cost": format_cost}

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.records.launch import SCHEMA, Launch, Telemetry, der_of, exception_chain, new_id, number
+from tests.unit.samples import a_failed_launch, a_launch, a_link, failing_journal, passing_journal
+
+FIRST_SCHEMA = """{
+ "plan": {"id": "20261121T222219-fe35ec", "campaign": "20261121T222049-6cf437", "owner": "3270:228428:a368a0b3:4026531836",
+  "cell": "local-cpu/cpu/embedded/sample-30s", "planned_at": "2026-11-21T22:22:19Z",
+  "image": {"name": "local-cpu", "family": "cpu", "id": "recipe:45eb", "recipe": "45eb"}, "variant": "cpu",
+  "workload": {"pipeline": "embedded", "audio": "sample-30s", "audio_seconds": 30.0, "audio_sha256": "64ed",
+   "reference_sha256": "d78f", "highest_der": 0.08, "segmentation_batch_size": 32, "embedding_batch_size": 96, "warm_passes": 3},
+  "engine": {"name": "local", "version": "3.11.7"}, "host": {"kernel": "6.18.44", "processors": 2, "memory_bytes": 25325268992},
+  "device": "cpu", "last_stage": "verify", "timeout_seconds": 1200.0, "command": ["env", "-i", "python"]},
+ "exit": {"started": true, "code": 0}, "verdict": {"status": "pass", "stage": "verify"}, "start_seconds": 0.07,
+ "journal": [{"event": "begin", "at": 1795299739.8, "stage": "launch"}, {"event": "done", "at": 1795299759.8}]
+}"""
+"""A record as version 1 wrote it: it stays readable for ever, so this text is never changed."""
+
+
+def changed(**found: Any) -> Launch:
+    """A launch whose ``verify`` stage found something else."""
+    return a_launch(journal=passing_journal(**found))
+
+
+def a_sampled_launch() -> Launch:
+    """A launch with three samples of one meter."""
+    series = {"vram_used_bytes": (0.0, None, 4096.0)}
+    telemetry = Telemetry(hertz=2.0, times=(1.0, 1.5, 2.0), series=series, unavailable={"gpu_power_watts": "no GPU"})
+    return msgspec.structs.replace(a_launch(), telemetry=telemetry)
+
+
+def test_a_record_of_the_first_schema_is_read() -> None:
+    launch = msgspec.json.decode(FIRST_SCHEMA, type=Launch)
+    assert launch.schema == 1
+    assert (launch.id, launch.image, launch.verdict.status) == ("20261121T222219-fe35ec", "local-cpu", "pass")
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    for launch in (a_launch(), a_sampled_launch(), a_failed_launch(stage="warm", log_tail="the end\n")):
+        assert msgspec.json.decode(msgspec.json.encode(launch), type=Launch) == launch
+
+
+def test_a_record_from_before_there_was_telemetry_has_none_and_one_without_writes_none() -> None:
+    assert msgspec.json.decode(FIRST_SCHEMA, type=Launch).telemetry is None
+    assert "telemetry" not in json.loads(msgspec.json.encode(a_launch()))
+
+
+def test_a_reading_that_failed_is_kept_apart_from_a_zero() -> None:
+    read = msgspec.json.decode(msgspec.json.encode(a_sampled_launch()), type=Launch)
+    assert read.telemetry is not None
+    assert read.telemetry.series["vram_used_bytes"] == (0.0, None, 4096.0)
+
+
+def test_a_record_of_this_version_carries_this_schema() -> None:
+    assert a_launch().schema == SCHEMA
+
+
+def test_a_field_that_a_later_version_added_does_not_stop_an_older_one_of_the_same_schema() -> None:
+    document = json.loads(FIRST_SCHEMA)
+    document["plan"]["later"] = 1
+    assert msgspec.json.decode(json.dumps(document), type=Launch).image == "local-cpu"
+
+
+def test_a_record_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        a_launch().log_tail = "other"  # type: ignore[misc]
+
+
+def test_the_times_of_a_launch_are_those_of_its_journal() -> None:
+    launch = a_launch(journal=passing_journal(warm=(2.0, 2.5), cold=3.5))
+    assert launch.pass_seconds("warm") == (2.0, 2.5)
+    assert launch.pass_seconds("cold") == (3.5,)
+    assert (launch.load_seconds, launch.import_seconds) == (0.7, 1.0)
+    assert launch.peak_resident_bytes == 3 << 29
+
+
+def test_what_no_meter_gave_is_not_zero() -> None:
+    launch = a_launch()
+    assert launch.peak_reserved_bytes is None
+    never_ran = a_failed_launch(stage="import")
+    assert (never_ran.load_seconds, never_ran.peak_resident_bytes, never_ran.der, never_ran.torch_version) == (None,) * 4
+    assert never_ran.pass_seconds("warm") == ()
+    assert never_ran.output == {}
+
+
+def test_the_chain_is_that_of_the_stage_that_failed_outermost_first() -> None:
+    links = (a_link("ImportError", "outer"), a_link("OSError", "root"))
+    launch = a_launch(journal=failing_journal("import", *links))
+    assert [(link.type, link.message) for link in launch.chain] == [("ImportError", "outer"), ("OSError", "root")]
+    assert launch.chain[0].where == links[0]["where"]
+    assert a_launch().chain == ()
+
+
+def test_the_last_word_on_an_import_counts() -> None:
+    assert a_launch().imports["torch"]["outcome"] == "ok"
+
+
+def test_der_is_all_errors_over_all_speech() -> None:
+    parts = {"missed_seconds": 1.0, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0}
+    assert der_of({"der": parts}) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "der",
+    [
+        None,
+        0.05,
+        "5%",
+        [],
+        {},
+        {"missed_seconds": 1.0, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 0.0},
+        {"missed_seconds": "1", "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
+        {"missed_seconds": float("nan"), "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
+        {"missed_seconds": 10**400, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
+    ],
+    ids=["none", "number", "text", "list", "empty", "no speech", "text in it", "NaN in it", "huge in it"],
+)
+def test_der_is_unknown_where_it_cannot_be_computed(der: object) -> None:
+    assert der_of({"der": der}) is None
+    assert der_of({}) is None
+
+
+@pytest.mark.parametrize("value", [1, 1.5, 0, -2])
+def test_a_finite_number_is_a_number(value: float) -> None:
+    assert number(value) == float(value)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "1", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400], ids=lambda each: repr(each)[:9]
+)
+def test_anything_else_is_no_number(value: object) -> None:
+    assert number(value) is None
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), True, "2.0", None, [2.0], 10**400], ids=lambda each: repr(each)[:9]
+)
+def test_a_pass_counts_only_with_seconds_that_are_a_number(value: object) -> None:
+    journal = passing_journal(warm=(2.0, value))  # type: ignore[arg-type]
+    launch = msgspec.structs.replace(a_launch(), journal=journal)
+    assert launch.pass_seconds("warm") == (2.0,)
+
+
+@pytest.mark.parametrize("value", [None, "x", 3, {}, [1, "x", None], [[]]], ids=repr)
+def test_a_chain_of_another_shape_is_empty(value: object) -> None:
+    assert exception_chain(value) == ()
+
+
+def test_a_link_of_another_shape_is_read_as_far_as_it_goes() -> None:
+    (link,) = exception_chain([{"type": 3, "message": ["a"], "else": 1}])
+    assert (link.type, link.message, link.where) == ("3", "['a']", "")
+
+
+def test_no_two_ids_are_the_same() -> None:
+    assert len({new_id() for _ in range(100)}) == 100
+
+
+def test_ids_made_one_after_another_sort_in_that_order() -> None:
+    ids = [new_id() for _ in range(100)]
+    assert ids == sorted(ids)
