@@ -1,8 +1,10 @@
-"""Text without what commands a terminal or turns the direction of writing. Pure."""
+"""Text for people: without what commands a terminal or turns the direction of writing, and numbers in sentences. Pure."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Callable, Iterable
 
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # colours and the like; a title and the like
@@ -20,3 +22,25 @@ def without_controls(text: str) -> str:
 def one_line(text: str) -> str:
     """Likewise, and on one line: a file's name may hold a newline."""
     return " ".join(without_controls(text).splitlines())
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """``1 launch``, ``2 launches``: ``plural`` where it is more than an s."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def size_text(size_bytes: float) -> str:
+    """A size of a download or on a disk, in decimal units: ``10.4 GB``, ``812 MB``, ``3.9 MB``."""
+    if size_bytes >= 1e9:
+        return f"{size_bytes / 1e9:.1f} GB"
+    return f"{size_bytes / 1e6:.0f} MB" if size_bytes >= 1e7 else f"{size_bytes / 1e6:.1f} MB"
+
+
+Say = Callable[[str], None]
+"""Shows one line of progress."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`` (did you mean ...?)``, or nothing where no word is near."""
+    close = difflib.get_close_matches(word, [each for each in words if each != word], n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis.energy import NO_PRICE, Price
 from harness.records.launch import Launch
+from harness.records.price import NO_PRICE, Price
 from reports.tables import Row, by_name, rows_of
 
 Filters = Mapping[str, Callable[..., Any]]

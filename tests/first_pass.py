@@ -7,6 +7,7 @@ from __future__ import annotations
 import msgspec
 
 from benchmarks.wire import Request
+from harness.catalog import kernel_cache_variables
 from harness.engines.base import Mount, Run
 from harness.launch import kernel_cache
 from harness.launch.plan import CACHES, EXCHANGE, Prepared, launches_folder
@@ -62,7 +63,7 @@ def a_spinning_launch(engine: EngineRecord, run: Run, *, python: str, inside: bo
         argv=(python, "-c", SPINS, "/exchange" if inside else str(exchange)),
         exchange=exchange,
         mounts=mounts if inside else (),
-        environment={**run.environment, **kernel_cache.environment(kernel_cache.INSIDE if inside else str(folder))},
+        environment={**run.environment, **kernel_cache_variables.environment(kernel_cache.INSIDE if inside else str(folder))},
     )
     return Prepared(plan=plan, run=run, request=REQUEST)
 

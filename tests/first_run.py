@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.catalog.load import Cell, shipped_catalog
+from harness.catalog.load import shipped_catalog
+from harness.catalog.rows import Cell
 from harness.doctor import examine
 from harness.doctor.answers import read_unknowns
 from harness.doctor.facts import DeviceNode, User

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.catalog.load import GPU_FAMILIES, Catalog, Image, is_portable
+from harness.catalog.rows import GPU_FAMILIES, Catalog, Image
+from harness.catalog.select import is_portable
 
 _HEAD = """\
 # Images

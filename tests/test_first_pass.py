@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines.base import OWNER_LABEL, Run, owner
+from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
-from harness.launch.plan import execute
+from harness.launch.run import execute
+from harness.tools import OWNER_LABEL, owner
 from tests.first_pass import a_spinning_launch, check_continued, check_ended_and_kept
 
 

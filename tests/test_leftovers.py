@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.launch.exchange import read_log_tail, trim_exchange
-from harness.launch.plan import forget, launches_folder
+from harness.launch.plan import launches_folder
+from harness.launch.run import forget
 
 
 def test_folders_in_folders_without_end_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.engines.base import owner
 from harness.engines.podman_service import PodmanService
+from harness.tools import owner
 from tests.commands import REPOSITORY, wait_until
 from tests.engines.test_container import DEAD_OWNER
 

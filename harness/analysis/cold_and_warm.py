@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from harness.analysis.intervals import Estimate, estimate, launch_seconds
-from harness.records.launch import Launch, number
+from harness.records.journal import number
+from harness.records.launch import Launch
 
 Phase = Literal["cold", "second", "filled by other work"]
 

@@ -12,7 +12,7 @@ from statistics import median
 import msgspec
 
 from harness.analysis.intervals import CONFIDENCE, Interval
-from harness.workloads.chunks import CHUNK_SECONDS, FREE_SECONDS, STEP_SECONDS
+from harness.workloads.diarization import CHUNK_SECONDS, FREE_SECONDS, STEP_SECONDS
 
 FEWEST_LENGTHS = 3
 """Two lengths lie on a line whatever they are."""

@@ -14,11 +14,12 @@ from itertools import pairwise
 
 import msgspec
 
-from harness.records.launch import Launch, Plan, Telemetry, number
+from harness.records.journal import number
+from harness.records.launch import Launch, Plan, Telemetry
+from harness.records.price import Price
 from harness.telemetry.coverage import Window, points_of, whole_of, why_uncovered, windows_of, worked_of
-from harness.telemetry.meters import kind_of, of_kind, suffix_of
-from harness.telemetry.processes import every_of
-from harness.words import counted
+from harness.telemetry.meters import every_of, kind_of, of_kind, suffix_of
+from harness.text import counted
 
 FEWEST_SAMPLES = 4
 """Inside a window: with fewer, its borders, which are interpolated, weigh more than what was sampled."""
@@ -66,17 +67,6 @@ class Memory(msgspec.Struct, frozen=True):
     bytes: float
     gap: str = ""
     """Why it may be more, in words: the readings leave some of the launch out"""
-
-
-class Price(msgspec.Struct, frozen=True):
-    """What a reader pays, in one currency. ``None``: not told."""
-
-    per_kwh: float | None = None
-    per_hour: float | None = None
-    """Of the machine's time"""
-
-
-NO_PRICE = Price()
 
 
 def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "warm") -> Energy | str:

@@ -8,7 +8,7 @@ from statistics import median
 
 import msgspec
 
-from harness.analysis.spread import spread_flags
+from harness.analysis.outliers import spread_flags
 from harness.records.launch import Launch
 
 CONFIDENCE = 0.95
@@ -32,7 +32,7 @@ class Estimate(msgspec.Struct, frozen=True):
     is_interval: bool
     """Whether low and high are a 95% confidence interval of the median; else they are the smallest and largest value."""
     flags: tuple[str, ...] = ()
-    """What is odd about the values, all of which count: see `harness.analysis.spread`."""
+    """What is odd about the values, all of which count: see `harness.analysis.outliers`."""
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:

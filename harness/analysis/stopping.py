@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from harness.analysis.intervals import Estimate, estimate, launch_seconds
 from harness.errors import UsageError
 from harness.records.launch import Decision, Launch, StoppingRule, StopReason
-from harness.words import counted
+from harness.text import counted
 
 MOST_LAUNCHES = 50
 """Of a cell under ``--until``: launches that spread by 5% need some 37 for 2%, and what needs more needs a quieter machine."""

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from benchmarks.wire import STAGES, TASKS
-from harness.records.launch import Launch, number
+from harness.records.journal import number
+from harness.records.launch import Launch
 
 TOLERANCE = 0.01
 """Of the whole: parts that were timed on another clock than the whole may be off by as much."""

@@ -19,11 +19,12 @@ from harness.campaign.launcher import Launcher, Obstacle
 from harness.campaign.ready_cells import Slot, Slots
 from harness.campaign.recovery import campaign_lock, read_leftovers, remove_unplanned
 from harness.campaign.request import Observer, OpenEngine, Request, engine_name
-from harness.catalog.load import Catalog, Variant, with_fixes
+from harness.catalog.rows import Catalog, Variant
+from harness.catalog.select import with_fixes
 from harness.errors import HostError, RecordError
 from harness.images.build import recipe_of
 from harness.images.build_all import BuildOutcome
-from harness.launch.plan import conclude, forget
+from harness.launch.run import conclude, forget
 from harness.machine.gpus import check_gpu_use
 from harness.machine.thermometers import Thermometers, find_thermometers
 from harness.records.launch import CoolDown, ExitRecord, Launch

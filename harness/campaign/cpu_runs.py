@@ -10,7 +10,7 @@ from benchmarks.wire import STAGES
 from harness.campaign.launcher import Launcher
 from harness.campaign.ready_cells import Slot
 from harness.campaign.request import Observer
-from harness.catalog.load import Catalog
+from harness.catalog.rows import Catalog
 from harness.launch.plan import Settings
 from harness.verdict.agreement import Comparison, comparison_with, find_reference, needs_reference, reference_cell
 

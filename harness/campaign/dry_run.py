@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.analysis.stopping import rule_text
-from harness.campaign.arms import cells_of, hazards_of
 from harness.campaign.recovery import DRY_RUN_PREFIX
 from harness.campaign.request import Request, engine_name
-from harness.catalog.load import GPU_FAMILIES, Catalog
+from harness.catalog.cells import cells_of
+from harness.catalog.hazards import hazards_of
+from harness.catalog.rows import GPU_FAMILIES, Catalog
 from harness.engines.command import container_command
 from harness.engines.find import find_engine, is_rootless
 from harness.engines.local import Local, environment_folder

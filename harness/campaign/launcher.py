@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.analysis.energy import is_idle_known
-from harness.campaign.arms import cells_of, hazards_of
+from harness.analysis.image_variables import with_remarks
 from harness.campaign.request import Observer, Request
+from harness.catalog.cells import cells_of
+from harness.catalog.hazards import hazards_of
 from harness.catalog.knobs import Family
-from harness.catalog.load import GPU_FAMILIES, Catalog, Cell, Image
-from harness.engines.base import BuiltImage, Engine, owner
+from harness.catalog.rows import GPU_FAMILIES, Catalog, Cell, Image
+from harness.engines.base import BuiltImage, Engine
 from harness.errors import EngineError, HostError
-from harness.launch.exchange import without_home
-from harness.launch.image_variables import with_remarks
-from harness.launch.plan import Prepared, Settings, conclude, execute, forget, not_launched, prepare_launch
+from harness.launch.plan import Prepared, Settings, prepare_launch
+from harness.launch.run import conclude, execute, forget, not_launched
 from harness.machine.gpu_faults import gpu_events, state_of
 from harness.machine.gpus import used_targets
 from harness.machine.host import describe_host
 from harness.machine.kernel_log import kernel_seconds
 from harness.records.launch import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
+from harness.secrets import without_home
+from harness.tools import owner
 
 if TYPE_CHECKING:
     from harness.records.store import Store

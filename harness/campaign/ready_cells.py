@@ -7,14 +7,14 @@ import msgspec
 from harness.campaign.launcher import Launcher, Obstacle
 from harness.campaign.request import Observer, OpenEngine, Request, engine_name
 from harness.catalog.knobs import Family
-from harness.catalog.load import Cell, Image
+from harness.catalog.rows import Cell, Image
 from harness.engines.base import BuiltImage, Engine
 from harness.engines.devices import request_devices
 from harness.errors import BuildFailed, EngineError
 from harness.images.build import ensure_built
 from harness.images.build_plan import plan_lines, planned
 from harness.images.disk_space import Room
-from harness.launch.plan import execute, forget, not_launched
+from harness.launch.run import execute, forget, not_launched
 from harness.records.launch import EngineRecord
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 
 from harness import places
-from harness.engines.base import owner, owner_is_gone
 from harness.errors import HostError
-from harness.launch.plan import PLAN, forget, launches_folder
+from harness.launch.plan import PLAN, launches_folder
+from harness.launch.run import forget
 from harness.records.launch import Plan
+from harness.tools import owner, owner_is_gone
 
 DRY_RUN_PREFIX = "dry-run-"
 

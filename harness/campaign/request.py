@@ -7,8 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from harness.campaign.arms import Arm
-from harness.catalog.load import Image, PipelineRow, Variant
+from harness.catalog.cells import Arm
+from harness.catalog.rows import Image, PipelineRow, Variant
 from harness.engines.base import Engine
 from harness.errors import UsageError
 from harness.inputs.audio import Audio

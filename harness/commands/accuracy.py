@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.catalog import load
-from harness.commands import common
+from harness.catalog.rows import Catalog
+from harness.catalog.select import select_fixes, select_pipeline
+from harness.commands import common, options, running
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 @common.app.command()
 def accuracy(
-    images: common.Images = None,
+    images: options.Images = None,
     corpus: Annotated[
         Path | None, typer.Option("--corpus", help="A folder of recordings and their RTTM (and UEM) files.", metavar="DIR")
     ] = None,
@@ -47,21 +49,21 @@ def accuracy(
     collar: Annotated[
         float, typer.Option("--collar", help="Of the second scoring, on each side of a boundary.", metavar="SECONDS")
     ] = DEFAULT_COLLAR_SECONDS,
-    gfx: common.GfxOption = None,
-    fixes: common.FixOption = None,
+    gfx: options.GfxOption = None,
+    fixes: options.FixOption = None,
     pipeline: Annotated[str, typer.Option("--pipeline", help="embedded, 3.1 or community-1.", metavar="NAME")] = "embedded",
-    label: common.LabelOption = None,
-    engine: common.EngineOption = "auto",
-    family: common.FamilyOption = None,
+    label: options.LabelOption = None,
+    engine: options.EngineOption = "auto",
+    family: options.FamilyOption = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", help="Give a recording's pass up after this long.", metavar="SECONDS")
     ] = None,
-    memory: common.MemoryOption = None,
-    flags: common.FlagsOption = "least",
-    gpu: common.GpuOption = None,
-    catalogs: common.Catalogs = None,
+    memory: options.MemoryOption = None,
+    flags: options.FlagsOption = "least",
+    gpu: options.GpuOption = None,
+    catalogs: options.Catalogs = None,
     report_to: Annotated[Path | None, typer.Option("--report", help="Write BENCHMARKS.md there too.", metavar="FILE")] = None,
-    as_json: common.AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Diarize a corpus and score it: DER by recording and in all, JER, speakers, and audio hours an hour."""
     from harness.campaign.request import Request
@@ -73,10 +75,10 @@ def accuracy(
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     memory_bytes = parse_size(memory)
     known = load.load_catalog(catalogs or ())
-    row = load.select_pipeline(known, pipeline)
+    row = select_pipeline(known, pipeline)
     _refuse(row.name, name, collar, corpus, report_to)
     chosen = common.choose_images(known, images, gfx=gfx, family=family)
-    chosen_fixes = load.select_fixes(known, fixes or ())
+    chosen_fixes = select_fixes(known, fixes or ())
     laid = _read(Path(corpus or ""), references, files, limit)
     request = Request(
         images=chosen,
@@ -101,7 +103,7 @@ def accuracy(
         ),
         fixes=chosen_fixes,
     )
-    _run(known, request, laid, report_to, as_json=as_json)
+    run_and_report(known, request, laid, report_to, as_json=as_json)
 
 
 def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
@@ -124,7 +126,7 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
     """The corpus, laid out, and what is wrong with it told."""
     from harness.inputs.corpus import read_corpus
     from harness.inputs.corpus_folder import lay_out
-    from harness.words import counted
+    from harness.text import counted
     from reports.sections.accuracy import length_text
 
     progress = common.show_progress()
@@ -144,8 +146,8 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
 
 def _models(pipeline: str) -> Models:
     """The pipeline's, verified; the embedded profile is fetched where it is missing."""
-    from harness.commands.arguments import show_licences
     from harness.inputs import models
+    from harness.inputs.gather import show_licences
 
     if pipeline == "embedded":
         show_licences(models.fetch_embedded(say=common.talk), say=common.talk)
@@ -190,7 +192,7 @@ _START_SECONDS = 600.0
 """For the imports, the device and the models."""
 
 
-def _run(known: load.Catalog, request: Request, laid: CorpusFolder, report_to: Path | None, *, as_json: bool) -> None:
+def run_and_report(known: Catalog, request: Request, laid: CorpusFolder, report_to: Path | None, *, as_json: bool) -> None:
     """The launches, what they found on stdout, and the exit code."""
     from harness.workloads.accuracy import accuracies_of, run_to_the_end
     from reports.markdown.render import render_benchmarks, write_page
@@ -201,7 +203,7 @@ def _run(known: load.Catalog, request: Request, laid: CorpusFolder, report_to: P
     campaigns: list[Campaign] = []
 
     def launch(asked: Request) -> list[Launch]:
-        campaigns.append(common.run_campaign(known, asked, store))
+        campaigns.append(running.run_campaign(known, asked, store))
         return campaigns[-1].launches
 
     def launch_again(ended: Launch, first: int) -> list[Launch]:
@@ -216,7 +218,7 @@ def _run(known: load.Catalog, request: Request, laid: CorpusFolder, report_to: P
     if report_to is not None:
         write_page(report_to, render_benchmarks(store.launches()))
         common.talk(f"wrote {report_to}")
-    common.end_with(*campaigns, failed=any(each.failed for each in findings))
+    running.end_with(*campaigns, failed=any(each.failed for each in findings))
 
 
 def going_on(request: Request, ended: Launch, laid: CorpusFolder, first: int) -> Request:

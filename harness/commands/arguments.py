@@ -15,25 +15,11 @@ from typing import BinaryIO
 import msgspec
 
 from harness.catalog.knobs import Family
-from harness.catalog.load import (
-    GPU_FAMILIES,
-    AudioRow,
-    Catalog,
-    Image,
-    foreign_image,
-    is_portable,
-    looks_like_reference,
-    nearest,
-    portable,
-    select_images,
-    unknown_image,
-)
-from harness.engines.base import Say
-from harness.errors import ModelsError, UsageError
-from harness.inputs import models
-from harness.inputs.audio import LONGEST_SECONDS, SAMPLE_RATE_HERTZ, Audio, prepare_audio
-from harness.inputs.models import FetchedFile, ModelFile, Models
-from harness.records.launch import WITHOUT_ACCURACY
+from harness.catalog.rows import GPU_FAMILIES, Catalog, Image
+from harness.catalog.select import foreign_image, is_portable, looks_like_reference, portable, select_images, unknown_image
+from harness.errors import UsageError
+from harness.inputs.audio import LONGEST_SECONDS, SAMPLE_RATE_HERTZ
+from harness.text import Say, nearest
 
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
 
@@ -104,75 +90,6 @@ def with_wheelhouse(images: tuple[Image, ...], folder: Path | None) -> tuple[Ima
     return tuple(msgspec.structs.replace(image, wheelhouse=str(folder.resolve())) for image in images)
 
 
-def fetch_inputs(
-    known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None, *, say: Say
-) -> tuple[Audio, Models]:
-    """The recording and the models, verified; the embedded profile is fetched where it is missing.
-
-    Raises `UsageError`, `AudioError` or `ModelsError`.
-    """
-    _refuse_scoring(pipeline, reference)
-    recording = known.audio.get(audio)
-    _refuse_no_recording(known, audio)
-    if pipeline == "embedded" or (recording is not None and recording.file is None):
-        show_licences(models.fetch_embedded(say=say), say=say)
-    return _recording(recording, audio, reference, seconds), models.models_for(pipeline)
-
-
-def locate_inputs(
-    known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
-) -> tuple[Audio, Models]:
-    """The same for `--dry-run`: nothing is fetched, and the weights are not read to verify them."""
-    _refuse_scoring(pipeline, reference)
-    recording = known.audio.get(audio)
-    _refuse_no_recording(known, audio)
-    if recording is not None and recording.file is None and not (models.embedded_folder() / f"{recording.name}.wav").exists():
-        raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
-    return _recording(recording, audio, reference, seconds), models.locate_models(pipeline)
-
-
-def _refuse_scoring(pipeline: str, reference: Path | None) -> None:
-    """Raise `UsageError` for a reference that the pipeline's output must not be held against."""
-    if reference is not None and pipeline in WITHOUT_ACCURACY:
-        raise UsageError(f"--reference with the {pipeline} pipeline: its weights are random, so there is nothing to score")
-
-
-def unread_sample(known: Catalog) -> tuple[Audio, Models]:
-    """The sample and the embedded profile as they are, or would be: for a record of what never came to read them.
-
-    Its hash is empty where the recording is not here: nothing is fetched for a build.
-    """
-    try:
-        return locate_inputs(known, "embedded", "sample", None, None)
-    except ModelsError:
-        row = known.audio["sample"]
-        seconds = row.seconds or 0.0
-        sample = Audio(
-            name=f"{row.name}-{seconds:.0f}s", path=models.embedded_folder() / "sample.wav", seconds=seconds, sha256=""
-        )
-        return sample, models.locate_models("embedded")
-
-
-def _refuse_no_recording(known: Catalog, audio: str) -> None:
-    """Raise `UsageError` for a word that can only be meant as a recording of the catalog and is none."""
-    if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
-        raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{nearest(audio, known.audio)}")
-
-
-def _recording(row: AudioRow | None, audio: str, reference: Path | None, seconds: float | None) -> Audio:
-    """The normalised recording of a catalog row, or of a file where there is none."""
-    if row is None:
-        return prepare_audio(Path(audio), reference=reference, seconds=seconds)
-    folder = models.embedded_folder() if row.file is None else Path()
-    return prepare_audio(
-        folder / (row.file or f"{row.name}.wav"),
-        reference=reference or (folder / row.reference if row.reference else None),
-        seconds=seconds,
-        # Known for the whole recording with its own reference, not for a part of it or another's.
-        highest_der=row.highest_der if seconds is None and reference is None else None,
-    )
-
-
 def parse_family(text: str | None) -> Family | None:
     """``--family``; raises `UsageError` with the nearest."""
     families = (*GPU_FAMILIES, "cpu")
@@ -214,12 +131,6 @@ def parse_size(text: str | None) -> int | None:
     if not match or int(match[1]) == 0:
         raise UsageError(f"--memory {text!r} is not a size such as 512m or 8g")
     return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
-
-
-def show_licences(files: Sequence[ModelFile | FetchedFile], *, say: Say) -> None:
-    """The licences of what was just fetched, each once."""
-    for licence in dict.fromkeys(file.licence for file in files):
-        say(f"licence: {licence}")
 
 
 def read_pasted(name: str, *, say: Say) -> str:

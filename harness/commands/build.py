@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.catalog import load
-from harness.commands import common
+from harness.catalog.rows import Catalog, Image
+from harness.commands import common, options
 from harness.errors import EngineError, HostError, PackageIndexError, UsageError
 
 MOST_ERROR_CHARACTERS = 160
@@ -25,47 +24,16 @@ if TYPE_CHECKING:
     from harness.engines.base import Engine, Recipe
 
 
-@common.app.command("list")
-def list_images(
-    patterns: Annotated[
-        list[str] | None, typer.Argument(help="Globs on images, or with a / on cells.", metavar="PATTERN")
-    ] = None,
-    knobs: Annotated[bool, typer.Option("--knobs", help="Show what `bench --vary` and `--set` take.")] = False,
-    catalogs: common.Catalogs = None,
-    as_json: common.AsJson = False,
-) -> None:
-    """Show the images and what they are pinned to; with a pattern that has a /, the cells image/variant/pipeline/audio."""
-    from harness.commands.listing import cell_rows, image_rows, knob_rows, select_rows, write_cells, write_images, write_knobs
-
-    known = load.load_catalog(catalogs or ())
-    if knobs:
-        found = select_rows(knob_rows(known), patterns, known) if patterns else knob_rows(known)
-        lines = [] if as_json else write_knobs(found)
-        rows: list[dict[str, Any]] = found
-    elif patterns and any("/" in pattern for pattern in patterns):
-        cells = select_rows(cell_rows(known), patterns, known)
-        lines = [] if as_json else write_cells(cells)
-        rows = cells
-    else:
-        rows = select_rows(image_rows(known), patterns, known) if patterns else image_rows(known)
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        lines = [] if as_json else write_images(rows, width=width)
-    if as_json:
-        common.print_json(rows)
-    for line in lines:
-        typer.echo(line)
-
-
 @common.app.command("build")
 def build_images(
-    images: common.Images = None,
-    engine: common.EngineOption = "auto",
-    portable: common.PortableOption = False,
+    images: options.Images = None,
+    engine: options.EngineOption = "auto",
+    portable: options.PortableOption = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Build so many at once.", metavar="N")] = 1,
     wheelhouse: Annotated[
         Path | None, typer.Option("--wheelhouse", help="A folder of wheels to look into first.", metavar="DIR")
     ] = None,
-    catalogs: common.Catalogs = None,
+    catalogs: options.Catalogs = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be built and fetched, and how large it is.")
     ] = False,
@@ -78,7 +46,7 @@ def build_images(
     prune: Annotated[
         bool, typer.Option("--prune", help="Afterwards remove outdated images and leftover build stages.")
     ] = False,
-    as_json: common.AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Build images; one that is already built of the same recipe is left alone, and a failure does not stop the others."""
     from harness.campaign.request import engine_name
@@ -123,7 +91,7 @@ def _shortened(text: str) -> str:
     return line if len(line) <= MOST_ERROR_CHARACTERS else f"{line[:MOST_ERROR_CHARACTERS]}..."
 
 
-def _show_dry_run(chosen: Sequence[load.Image], preference: str, *, as_json: bool) -> None:
+def _show_dry_run(chosen: Sequence[Image], preference: str, *, as_json: bool) -> None:
     """Print what would be built and fetched; asks no engine and no index. A nightly that was not chosen yet is named as that."""
     from harness.images.build_plan import image_data, image_lines
     from harness.images.nightlies import with_kept_day
@@ -135,9 +103,7 @@ def _show_dry_run(chosen: Sequence[load.Image], preference: str, *, as_json: boo
         typer.echo("\n\n".join("\n".join(image_lines(image, preference)) for image in chosen))
 
 
-def _built(
-    known: load.Catalog, chosen: tuple[load.Image, ...], preference: str, *, again: bool, jobs: int
-) -> list[dict[str, Any]]:
+def _built(known: Catalog, chosen: tuple[Image, ...], preference: str, *, again: bool, jobs: int) -> list[dict[str, Any]]:
     """Build images; returns a row an image."""
     from harness.images.build import build_log, recipe_of
 
@@ -150,7 +116,7 @@ def _built(
     return rows
 
 
-def _current(known: load.Catalog, chosen: Sequence[load.Image]) -> tuple[Recipe, ...]:
+def _current(known: Catalog, chosen: Sequence[Image]) -> tuple[Recipe, ...]:
     """The recipes whose images stay: these images' and the catalog's."""
     from harness.images.build import recipe_of
     from harness.images.built import current_recipes
@@ -169,7 +135,7 @@ def _prune(names: Collection[str], current: Sequence[Recipe], refusals: common.R
                 common.talk(removed_text(prune_engine(opened, current)))
 
 
-def _with_days(images: tuple[load.Image, ...], *, anew: bool) -> tuple[tuple[load.Image, ...], dict[str, PackageIndexError]]:
+def _with_days(images: tuple[Image, ...], *, anew: bool) -> tuple[tuple[Image, ...], dict[str, PackageIndexError]]:
     """The images with their nightlies chosen, and why others have none."""
     from functools import partial
 
@@ -178,23 +144,21 @@ def _with_days(images: tuple[load.Image, ...], *, anew: bool) -> tuple[tuple[loa
     return settle(images, partial(with_new_day if anew else with_day, say=common.talk))
 
 
-def _pins(image: load.Image) -> dict[str, Any]:
+def _pins(image: Image) -> dict[str, Any]:
     """What a build of it would take torch from."""
     return {"image": image.name, "torch": image.torch, "torchaudio": image.torchaudio, "index": image.torch_index or "the base"}
 
 
-def _build(
-    known: load.Catalog, chosen: tuple[load.Image, ...], preference: str, rows: list[dict[str, Any]], **how: Any
-) -> None:
+def _build(known: Catalog, chosen: tuple[Image, ...], preference: str, rows: list[dict[str, Any]], **how: Any) -> None:
     """Build them, add to each row what became of it, and store what failed."""
     from harness.campaign.campaign import Campaign
     from harness.campaign.request import Request, engine_name
-    from harness.commands.arguments import unread_sample
     from harness.failures.recognise import recognise
     from harness.images.build_all import build_all
     from harness.images.disk_space import Room
-    from harness.launch.exchange import clean_text
+    from harness.inputs.gather import unread_sample
     from harness.launch.plan import Settings
+    from harness.secrets import clean_text
 
     audio, found_models = unread_sample(known)
     progress = common.show_progress(of_builds=True)
@@ -243,7 +207,7 @@ def _build(
         progress.stop()
 
 
-def _plan(chosen: Sequence[load.Image], preference: str, *, again: bool) -> list[str]:
+def _plan(chosen: Sequence[Image], preference: str, *, again: bool) -> list[str]:
     """What a build of several will fetch and take; nothing where there is but one left to build."""
     import msgspec
 

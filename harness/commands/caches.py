@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands import common
+from harness.commands import common, options
 
 if TYPE_CHECKING:
     from harness.launch.kernel_cache import Kept
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def show_caches(
     names: Annotated[list[str] | None, typer.Argument(help="Images or caches, or globs of them.", metavar="NAME")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove them: the next launch with each is a cold one.")] = False,
-    as_json: common.AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show the kernel caches that `bench --caches keep` keeps, or remove them."""
     from harness.errors import UsageError

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.catalog import load
-from harness.commands import common
+from harness.commands import common, options, running
 from harness.errors import UsageError
 
 MOST_SIZES = 10
@@ -17,16 +17,16 @@ HOLD_SECONDS = (0.1, 60)
 
 @common.app.command()
 def calibrate(
-    images: common.Images = None,
-    gfx: common.GfxOption = None,
+    images: options.Images = None,
+    gfx: options.GfxOption = None,
     sizes: Annotated[str, typer.Option("--sizes", help="GiB to hold, one after the other.", metavar="GIB,...")] = "0.5,1,2",
     hold: Annotated[float, typer.Option("--hold", help="How long each is held.", metavar="SECONDS")] = 3.0,
-    engine: common.EngineOption = "auto",
-    family: common.FamilyOption = None,
-    flags: common.FlagsOption = "least",
-    gpu: common.GpuOption = None,
-    catalogs: common.Catalogs = None,
-    as_json: common.AsJson = False,
+    engine: options.EngineOption = "auto",
+    family: options.FamilyOption = None,
+    flags: options.FlagsOption = "least",
+    gpu: options.GpuOption = None,
+    catalogs: options.Catalogs = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Hold known sizes of memory on the device and say which meters moved by as much."""
     import msgspec
@@ -55,7 +55,7 @@ def calibrate(
             gpu=gpu,
         ),
     )
-    campaign = common.run_campaign(known, request, common.open_store())
+    campaign = running.run_campaign(known, request, common.open_store())
     if as_json:
         found = [calibration_of(launch) for launch in campaign.launches]
         pairs = zip(campaign.launches, found, strict=True)
@@ -64,7 +64,7 @@ def calibrate(
         )
     else:
         print_calibrations(campaign.launches)
-    common.end_with(campaign)
+    running.end_with(campaign)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:

@@ -10,22 +10,26 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from harness import places
-from harness.catalog import load
-from harness.errors import HostError, NothingMeasuredError, UsageError
+from harness.catalog.rows import Catalog, Image, Variant
+from harness.catalog.select import select_variants
+from harness.commands import common
+from harness.errors import HostError, UsageError
 from harness.text import one_line
 
 if TYPE_CHECKING:
-    from harness.analysis.energy import Price
-    from harness.campaign.campaign import Campaign
+    from harness.records.launch import Launch
+
+if TYPE_CHECKING:
     from harness.campaign.request import Request
     from harness.commands.progress import Progress
     from harness.engines.base import Engine
     from harness.launch.plan import Settings
+    from harness.records.price import Price
     from harness.records.store import Store
 
 DEFAULT_IMAGE = "local-cpu"
@@ -43,58 +47,11 @@ app = typer.Typer(
 models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Model files that the pipelines need.")
 app.add_typer(models_app, name="models")
 
-Catalogs = Annotated[
-    list[Path] | None, typer.Option("--catalog", help="An overlay over the catalog; may be given again.", metavar="FILE")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-EngineOption = Annotated[str, typer.Option("--engine", help="auto, podman, docker or local.", metavar="ENGINE")]
-FamilyOption = Annotated[
-    str | None,
-    typer.Option("--family", help="cpu, rocm, therock or cuda, for an image that is not in the catalog.", metavar="NAME"),
-]
-PortableOption = Annotated[
-    bool,
-    typer.Option(
-        "--portable", help="The same dependency set on a plain base with a torch for any machine: no result of the image."
-    ),
-]
-FlagsOption = Annotated[
-    str,
-    typer.Option(
-        "--flags", help="least privilege, compat (what most recipes ask for), or some of its relaxations.", metavar="FLAGS"
-    ),
-]
-GpuOption = Annotated[
-    str | None, typer.Option("--gpu", help="Its number or PCI address, on a host with several.", metavar="GPU")
-]
-GfxOption = Annotated[str | None, typer.Option("--gfx", help="Only the variants that match.", metavar="VARIANT")]
-FixOption = Annotated[
-    list[str] | None, typer.Option("--fix", help="A work-around of the catalog; may be given again.", metavar="NAME")
-]
-PricePerKwhOption = Annotated[
-    float | None, typer.Option("--price-per-kwh", help="Shows what an audio hour's energy costs.", metavar="PRICE")
-]
-PricePerHourOption = Annotated[
-    float | None, typer.Option("--price-per-hour", help="Of the machine's time, likewise.", metavar="PRICE")
-]
-PipelineOption = Annotated[str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")]
-AudioOption = Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")]
-LabelOption = Annotated[str | None, typer.Option("--label", help="A name to find these launches by.", metavar="NAME")]
-TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")]
-MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory limit, such as 8g.", metavar="SIZE")]
-VerifyOption = Annotated[
-    bool,
-    typer.Option(
-        "--verify/--no-verify", help="Compare what a GPU puts out with a CPU run of the same image; without, no rank."
-    ),
-]
-Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE")]
-
 
 def read_price(per_kwh: float | None, per_hour: float | None) -> Price:
     """The prices of a command line. Raises `UsageError`."""
-    from harness.analysis.energy import Price
     from harness.commands.arguments import parse_price
+    from harness.records.price import Price
 
     return Price(parse_price("--price-per-kwh", per_kwh), parse_price("--price-per-hour", per_hour))
 
@@ -145,14 +102,14 @@ def show_progress(*, of_builds: bool = False) -> Progress:
 
 
 def choose_images(
-    known: load.Catalog,
+    known: Catalog,
     names: Sequence[str] | None,
     *,
     gfx: str | None,
     family: str | None,
     portable: bool = False,
     dry_run: bool = False,
-) -> tuple[load.Image, ...]:
+) -> tuple[Image, ...]:
     """The images of a command line, each of the nightly that was chosen for it, or is now; a dry run asks no index.
 
     Raises `UsageError`, also where one has no variant that ``--gfx`` matches, and `PackageIndexError` where no image is left.
@@ -161,11 +118,11 @@ def choose_images(
 
     chosen = choose_images(known, names or [DEFAULT_IMAGE], family=parse_family(family), as_portable=portable)
     for image in chosen:
-        load.select_variants(known, image, gfx)
+        select_variants(known, image, gfx)
     return with_days(chosen, dry_run=dry_run)
 
 
-def with_days(images: tuple[load.Image, ...], *, dry_run: bool) -> tuple[load.Image, ...]:
+def with_days(images: tuple[Image, ...], *, dry_run: bool) -> tuple[Image, ...]:
     """The images with their nightlies chosen; one whose index refuses is told of and left out. Raises `PackageIndexError`."""
     from functools import partial
 
@@ -180,20 +137,20 @@ def with_days(images: tuple[load.Image, ...], *, dry_run: bool) -> tuple[load.Im
 
 
 def sample_request(
-    known: load.Catalog,
-    images: tuple[load.Image, ...],
+    known: Catalog,
+    images: tuple[Image, ...],
     *,
     gfx: str | None,
     engine: str,
     settings: Settings,
-    fixes: tuple[load.Variant, ...] = (),
+    fixes: tuple[Variant, ...] = (),
 ) -> Request:
     """One launch a cell of what diarizes nothing: the embedded profile and the sample are what every launch has along.
 
     Raises `AudioError` or `ModelsError`.
     """
     from harness.campaign.request import Request
-    from harness.commands.arguments import fetch_inputs
+    from harness.inputs.gather import fetch_inputs
 
     audio, models = fetch_inputs(known, "embedded", "sample", None, None, say=talk)
     return Request(
@@ -207,34 +164,6 @@ def sample_request(
         settings=settings,
         fixes=fixes,
     )
-
-
-def run_campaign(known: load.Catalog, request: Request, store: Store) -> Campaign:
-    """A campaign that has run, with its progress on stderr. Raises what `Campaign.run` does."""
-    from harness.campaign.campaign import Campaign
-
-    progress = show_progress()
-    campaign = Campaign(request, known, store, open_engine=open_engine, observer=progress)
-    try:
-        campaign.run()
-    finally:
-        progress.stop()
-    return campaign
-
-
-def end_with(*campaigns: Campaign, failed: bool | None = None) -> None:
-    """The exit code of campaigns, once what they found is printed.
-
-    ``failed`` is whether a cell did, where a verb has its own view of that; ``None``: a launch that did not pass.
-    """
-    errors = [campaign.environment_error for campaign in campaigns if campaign.environment_error is not None]
-    launches = [launch for campaign in campaigns for launch in campaign.launches]
-    if errors:
-        raise errors[-1]
-    if not launches:
-        raise NothingMeasuredError("nothing was launched")
-    if any(launch.verdict.status != "pass" for launch in launches) if failed is None else failed:
-        raise typer.Exit(1)
 
 
 class Refusals:
@@ -266,3 +195,17 @@ def print_json(value: Any) -> None:
 def talk(text: str) -> None:
     """To stderr: it is no result."""
     typer.echo(one_line(text), err=True)
+
+
+def find_launch(launch: str, *, or_else: str = "") -> Launch:
+    """The launch of an id or of the beginning of one; raises `UsageError`, which ends in ``or_else``."""
+    from harness.records.store import store_exists
+
+    found: tuple[Launch, ...] = common.open_store().find(launch) if store_exists(places.store_url()) else ()
+    if not found:
+        raise UsageError(f"no launch {launch!r} in the store{or_else}")
+    if len(found) > 1:
+        raise UsageError(
+            f"{launch!r} is the beginning of {len(found)} launches: {', '.join(each.id for each in found[:5])} ..."
+        )
+    return found[0]

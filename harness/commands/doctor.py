@@ -8,48 +8,20 @@ import typer
 
 from harness import places
 from harness.catalog import load
-from harness.commands import common
+from harness.commands import common, options
 from harness.errors import StoreError
-from harness.words import counted
 
 if TYPE_CHECKING:
     from harness.records.launch import Launch
 
 
-@common.models_app.command("fetch")
-def fetch_models(
-    profile: Annotated[str, typer.Argument(help="embedded, 3.1 or community-1.")] = "embedded",
-    as_json: common.AsJson = False,
-) -> None:
-    """Get and verify model files; with `build` the only step that uses the network."""
-    from harness.commands.arguments import show_licences
-    from harness.inputs import models
-
-    progress = common.show_progress()
-    try:
-        fetched = models.fetch(profile, say=progress.announce, show=progress.say)
-    finally:
-        progress.stop()
-    if as_json:
-        rows = [
-            {"name": f.name, "repository": f.repository, "revision": f.revision, "sha256": f.sha256, "licence": f.licence}
-            for f in fetched.files
-        ]
-        common.print_json(rows)
-        return
-    show_licences(fetched.new_files, say=common.talk)
-    for revision in dict.fromkeys(f"{file.repository}@{file.revision}" for file in fetched.files if file.repository):
-        typer.echo(revision)
-    typer.echo(f"{counted(len(fetched.files), 'file')} verified in {fetched.folder}")
-
-
 @common.app.command()
 def doctor(
-    catalogs: common.Catalogs = None,
+    catalogs: options.Catalogs = None,
     as_report: Annotated[
         bool, typer.Option("--report", help="Print this host and its launches for a public place, with what is still unknown.")
     ] = False,
-    as_json: common.AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Say what this host lacks for a bench, with the command that mends it. Changes nothing; exit 1: a problem."""
     import msgspec

@@ -9,7 +9,7 @@ import typer
 
 from harness import places
 from harness.catalog import load
-from harness.commands import common
+from harness.commands import common, options
 from harness.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @common.app.command("images")
 def show_images(
-    engine: common.EngineOption = "auto",
+    engine: options.EngineOption = "auto",
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove what was built of recipes that the catalog no longer has, and build stages.")
     ] = False,
     remove: Annotated[
         list[str] | None, typer.Option("--remove", help="Remove an image, current or not; may be given again.", metavar="IMAGE")
     ] = None,
-    catalogs: common.Catalogs = None,
-    as_json: common.AsJson = False,
+    catalogs: options.Catalogs = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show the images that are built here, with their sizes and last use, or make room. An engine that refuses stops no other
     and ends with exit 3."""
@@ -96,7 +96,7 @@ def _show(opened: Sequence[Engine], current: Sequence[Recipe], refusals: common.
     """The images of these engines, to stdout; an engine that does not answer is named."""
     from harness.images.built import built_rows, last_uses
     from harness.records.store import store_exists
-    from harness.words import counted
+    from harness.text import counted
     from reports.terminal.launches import print_built
 
     used = last_uses(common.open_store().launches()) if store_exists(places.store_url()) else {}

@@ -7,28 +7,28 @@ from typing import Annotated
 import typer
 
 from harness.catalog import load
-from harness.commands import common
+from harness.commands import common, options, running
 
 MOST_SECONDS = 600
 
 
 @common.app.command()
 def kernels(
-    images: common.Images = None,
-    gfx: common.GfxOption = None,
+    images: options.Images = None,
+    gfx: options.GfxOption = None,
     launches: Annotated[int, typer.Option("--launches", min=1, help="Fresh containers a cell.", metavar="N")] = 3,
     seconds: Annotated[float, typer.Option("--seconds", help="How long each kernel is repeated.", metavar="SECONDS")] = 1.0,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Kernels of this name or glob; may be given again.", metavar="KERNEL")
     ] = None,
-    engine: common.EngineOption = "auto",
-    family: common.FamilyOption = None,
-    portable: common.PortableOption = False,
-    flags: common.FlagsOption = "least",
-    gpu: common.GpuOption = None,
-    timeout: common.TimeoutOption = None,
-    catalogs: common.Catalogs = None,
-    as_json: common.AsJson = False,
+    engine: options.EngineOption = "auto",
+    family: options.FamilyOption = None,
+    portable: options.PortableOption = False,
+    flags: options.FlagsOption = "least",
+    gpu: options.GpuOption = None,
+    timeout: options.TimeoutOption = None,
+    catalogs: options.Catalogs = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Time pyannote's kernels at their real shapes, and so what an image could reach at most."""
     import msgspec
@@ -61,9 +61,9 @@ def kernels(
         ),
     )
     store = common.open_store()
-    campaign = common.run_campaign(known, msgspec.structs.replace(request, launches=launches), store)
+    campaign = running.run_campaign(known, msgspec.structs.replace(request, launches=launches), store)
     if as_json:
         common.print_json(msgspec.to_builtins(campaign.launches))
     else:
         print_kernels(campaign.launches, beside=store.launches())
-    common.end_with(campaign)
+    running.end_with(campaign)

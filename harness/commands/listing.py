@@ -8,10 +8,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from harness.catalog.load import Catalog, Image, nearest, select_variants
+from harness.catalog.rows import Catalog, Image
+from harness.catalog.select import select_variants
 from harness.engines.devices import obstacles_to
 from harness.errors import UsageError
 from harness.images.nightlies import with_kept_day
+from harness.text import nearest
 
 _COLUMNS = ("image", "family", "torch", "pyannote", "variants", "gfx1151", "base", "runs_here")
 _TITLES = ("IMAGE", "FAMILY", "TORCH", "PYANNOTE", "GFX", "GFX1151 KERNELS", "BASE DIGEST", "RUNS HERE")

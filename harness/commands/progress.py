@@ -14,9 +14,10 @@ from rich.text import Text
 
 from harness.analysis.intervals import launch_seconds, realtime_factor
 from harness.analysis.stopping import percent, stop_text
-from harness.launch.exchange import clean_text, read_events
+from harness.launch.exchange import read_events
 from harness.launch.plan import EXCHANGE, Prepared, launches_folder
 from harness.records.launch import Launch
+from harness.secrets import clean_text
 from harness.text import one_line
 
 LOOKS_A_SECOND = 2

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from harness.catalog import load
-from harness.commands import common
+from harness.catalog.select import select_fixes, select_pipeline
+from harness.commands import common, options, running
 from harness.errors import UsageError
 
 RUNG_SECONDS = 600
@@ -16,7 +17,7 @@ RUNG_SECONDS = 600
 
 @common.app.command("verify")
 def verify_images(
-    images: common.Images = None,
+    images: options.Images = None,
     ladder: Annotated[
         bool, typer.Option("--ladder", help="Both networks at growing batches, each beside batch 1 on the CPU.")
     ] = False,
@@ -26,25 +27,26 @@ def verify_images(
     models: Annotated[
         str | None, typer.Option("--models", help="Of the ladder: segmentation, embedding.", metavar="NAME,...")
     ] = None,
-    gfx: common.GfxOption = None,
-    fixes: common.FixOption = None,
-    pipeline: common.PipelineOption = "embedded",
-    audio: common.AudioOption = "sample",
-    engine: common.EngineOption = "auto",
-    family: common.FamilyOption = None,
-    timeout: common.TimeoutOption = None,
-    memory: common.MemoryOption = None,
-    flags: common.FlagsOption = "least",
-    gpu: common.GpuOption = None,
-    catalogs: common.Catalogs = None,
-    as_json: common.AsJson = False,
+    gfx: options.GfxOption = None,
+    fixes: options.FixOption = None,
+    pipeline: options.PipelineOption = "embedded",
+    audio: options.AudioOption = "sample",
+    engine: options.EngineOption = "auto",
+    family: options.FamilyOption = None,
+    timeout: options.TimeoutOption = None,
+    memory: options.MemoryOption = None,
+    flags: options.FlagsOption = "least",
+    gpu: options.GpuOption = None,
+    catalogs: options.Catalogs = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Is the output right? One run beside the CPU run of the same image; with --ladder, at which batch it stops being right."""
     import msgspec
 
     from harness.campaign.request import Request
-    from harness.commands.arguments import fetch_inputs, parse_engine, parse_size, parse_time_limit
+    from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.devices import parse_flags
+    from harness.inputs.gather import fetch_inputs
     from harness.launch.plan import Settings
     from harness.workloads.ladder import BATCHES, parse_batches, parse_models
     from reports.terminal.launches import print_agreements
@@ -56,7 +58,7 @@ def verify_images(
     rungs = len(options["batches"]) * len(options["models"])
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     known = load.load_catalog(catalogs or ())
-    row = load.select_pipeline(known, pipeline)
+    row = select_pipeline(known, pipeline)
     chosen = common.choose_images(known, images, gfx=gfx, family=family)
     prepared_audio, found_models = fetch_inputs(known, row.name, audio, None, None, say=common.talk)
     settings = Settings(
@@ -75,13 +77,13 @@ def verify_images(
         engine=preference,
         launches=1,
         settings=settings,
-        fixes=load.select_fixes(known, fixes or ()),
+        fixes=select_fixes(known, fixes or ()),
     )
-    campaign = common.run_campaign(known, request, common.open_store())
+    campaign = running.run_campaign(known, request, common.open_store())
     if as_json:
         common.print_json(msgspec.to_builtins(campaign.launches))
     elif ladder:
         print_ladders(campaign.launches)
     else:
         print_agreements(campaign.launches, purpose="verify")
-    common.end_with(campaign)
+    running.end_with(campaign)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.catalog.load import Image
+from harness.catalog.rows import Image
 from harness.doctor import container, driver, engines, gpus, kernel_log, parameters, room, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from harness.catalog.load import Catalog
+from harness.catalog.rows import Catalog
 from harness.doctor.driver import mes_version
 from harness.doctor.throttle import Counters
 from harness.errors import CatalogError
 from harness.records.host import HostRecord
 from harness.records.launch import Launch
-from harness.words import counted
+from harness.text import counted
 
 MES_IN_QUESTION = 0x88
 

@@ -20,7 +20,7 @@ from harness.doctor.private import Private
 from harness.engines.about import EngineFacts
 from harness.records.host import HostRecord
 from harness.records.launch import Launch
-from harness.words import size_text
+from harness.text import size_text
 
 _GIB = 1 << 30
 

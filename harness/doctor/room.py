@@ -5,13 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from harness.catalog.load import GPU_FAMILIES
+from harness.catalog.rows import GPU_FAMILIES
 from harness.doctor.facts import Disk, HostFacts, ImageFacts
 from harness.doctor.finding import Finding, Status, Subject
 from harness.engines.about import EngineFacts
 from harness.images.build_needs import GB, Demand, demand_of, share_a_disk, shortages, store_need
 from harness.images.disk_space import PRUNE, PRUNE_MORE
-from harness.words import size_text
+from harness.text import size_text
 
 DISK = Subject("disk")
 

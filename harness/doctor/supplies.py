@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from harness.doctor.facts import Disk, HostFacts, ImageFacts
 from harness.doctor.finding import Finding, Status, Subject
 from harness.images.build_needs import GB
-from harness.words import size_text
+from harness.text import size_text
 
 DISK = Subject("disk")
 MODELS = Subject("models")

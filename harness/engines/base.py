@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,9 +11,9 @@ import msgspec
 
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import Ending, EngineRecord, ExitRecord
+from harness.text import Say
 
 CAMPAIGN_LABEL = "io.strixbench.campaign"
-OWNER_LABEL = "io.strixbench.owner"
 RECIPE_LABEL = "io.strixbench.recipe"
 IMAGE_LABEL = "io.strixbench.image"
 LOCK_LABEL = "io.strixbench.lock"
@@ -142,9 +141,6 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         return f"localhost/strixbench/{self.image}:{self.hash[:12]}"
 
 
-Say = Callable[[str], None]
-"""Shows one line of progress."""
-
 GiveUp = Callable[[], Ending | None]
 """Says why a run is to be ended now; ``None``: it may go on."""
 
@@ -236,54 +232,6 @@ class Engine(Protocol):
         ...
 
 
-def owner() -> str:
-    """This process, so that a sweep can tell a dead harness's leftovers from a living one's containers:
-    ``pid:start time:boot and pid namespace``."""
-    return _owner(os.getpid())
-
-
-def owner_is_gone(text: str) -> bool:
-    """Whether the process of an `owner` has ended. One of another pid namespace cannot be judged and counts as alive."""
-    import psutil
-
-    try:
-        pid, started, place = text.split(":", 2)
-        if place != _place():
-            # Another boot of this machine: nothing of it lives on.
-            return place.split(":")[0] != _place().split(":")[0]
-        return not psutil.pid_exists(int(pid)) or _started(int(pid)) != started
-    except PermissionError:  # a /proc that hides other users' processes
-        return False
-    except (ValueError, FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def _owner(pid: int) -> str:
-    return f"{pid}:{_started(pid)}:{_place()}"
-
-
-def _started(pid: int) -> str:
-    """Clock ticks after boot at which a process began: with the pid, unique on one boot (proc_pid_stat(5))."""
-    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")  # a process names itself as it likes
-    return stat.rsplit(")", 1)[1].split()[19]
-
-
-def _place() -> str:
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"
-
-
-def tail_of(path: Path, characters: int = 8_000) -> str:
-    """The end of a log that we wrote; empty where there is none."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 4 * characters))
-            return stream.read().decode(errors="replace")[-characters:]
-    except OSError:
-        return ""
-
-
 def still_held_text(what: str, why: str) -> str:
     """What is to be said of a launch that was killed and is not gone."""
     return (
@@ -300,12 +248,3 @@ def shell_wrapped(argv: Sequence[str], log: str) -> tuple[str, ...]:
     """
     limit = f"ulimit -f {LARGEST_FILE_BLOCKS} 2>/dev/null; "
     return ("sh", "-c", f'{limit}"$@" >{log} 2>&1; exit $?', "sh", *argv)
-
-
-TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
-"""Where huggingface_hub of any version looks for a token."""
-
-
-def without_tokens() -> dict[str, str]:
-    """The caller's environment for a program of ours: none of them has use for a Hugging Face token."""
-    return {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import IO, Any
 
-from harness.engines.base import RECIPE_LABEL, Recipe, Say
+from harness.engines.base import RECIPE_LABEL, Recipe
 from harness.engines.build_context import build_context
 from harness.engines.find import EngineName
 from harness.engines.wire import SILENCE_VARIABLE, WIRE_ERRORS, is_silence, limit_text
 from harness.errors import EngineError
+from harness.text import Say
 
 _AGAIN = "Run the same command again: steps that were finished are kept"
 

@@ -25,20 +25,16 @@ from docker.utils import version_gte
 from harness.engines.base import (
     GIVE_UP_SECONDS,
     LOG,
-    OWNER_LABEL,
     PORTABLE_LABEL,
     RECIPE_LABEL,
     BuiltImage,
     GiveUp,
     Recipe,
     Run,
-    Say,
     Storage,
     StoredImage,
     never,
-    owner_is_gone,
     still_held_text,
-    tail_of,
 )
 from harness.engines.build_stream import build_image
 from harness.engines.command import container_command, tmpfs_options, wrapped_argv
@@ -55,6 +51,8 @@ from harness.errors import BuildFailed, EngineError
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
 from harness.telemetry.start import sampling
+from harness.text import Say
+from harness.tools import OWNER_LABEL, owner_is_gone, tail_of
 
 CALL_TIMEOUT_SECONDS = 60
 """For any call but a build and a wait."""

@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 
 from harness.catalog.knobs import Family
-from harness.catalog.load import Image, nearest
+from harness.catalog.rows import Image
 from harness.engines.base import KEEP_GROUPS
 from harness.engines.cdi import declared_devices
 from harness.engines.find import find_engine, find_refusal, is_rootless
@@ -25,6 +25,7 @@ from harness.errors import EngineError, UsageError
 from harness.machine.enclosure import Enclosure, find_enclosure, how_to_map
 from harness.machine.gpus import AMD_VENDOR, amd_gpus, choose_gpu, compute_gpus, render_vendor, visible_device
 from harness.records.launch import EngineRecord
+from harness.text import nearest
 
 Way = Literal["cdi", "nodes", "gpus"]
 """How a GPU is handed in: by a CDI specification, node by node, or by `docker run --gpus`."""

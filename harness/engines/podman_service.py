@@ -16,9 +16,11 @@ import time
 import weakref
 from pathlib import Path
 
-from harness.engines.base import KEEP_GROUPS, Run, owner, owner_is_gone, tail_of, without_tokens
+from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.find import answer_of
 from harness.errors import EngineError
+from harness.secrets import without_tokens
+from harness.tools import owner, owner_is_gone, tail_of
 
 SERVICE_START_TIMEOUT_SECONDS = 60.0
 """Podman waits for its storage's lock first, which a removal of many layers holds for long."""

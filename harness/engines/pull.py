@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import requests
 
-from harness.engines.base import Recipe, Say, tail_of
+from harness.engines.base import Recipe
 from harness.engines.fetching import (
     KEPT,
     LARGE_LAYER_BYTES,
@@ -34,6 +34,8 @@ from harness.engines.fetching import (
 from harness.engines.find import EngineName
 from harness.engines.wire import SILENCE_VARIABLE, WIRE_ERRORS, is_silence, limit_text
 from harness.errors import BuildFailed, EngineError
+from harness.text import Say
+from harness.tools import tail_of
 
 SCRATCH = "scratch"
 """What a Containerfile names where it begins with nothing."""

@@ -10,13 +10,14 @@ from pathlib import Path
 import msgspec
 
 from harness import places
-from harness.catalog.load import Image, is_shipped
-from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe, Say
+from harness.catalog.load import is_shipped
+from harness.catalog.rows import Image
+from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe
 from harness.errors import CatalogError
 from harness.images.build_needs import MARK, need_of
 from harness.images.disk_space import Room
 from harness.images.nightlies import refuse_no_day
-from harness.words import size_text
+from harness.text import Say, size_text
 
 NEEDED = ("family", "torch")
 

@@ -10,12 +10,13 @@ from typing import Literal
 
 import msgspec
 
-from harness.catalog.load import Image
-from harness.engines.base import BuiltImage, Engine, Say
+from harness.catalog.rows import Image
+from harness.engines.base import BuiltImage, Engine
 from harness.errors import BuildFailed, EngineError
 from harness.images.build import build_log, ensure_built, rebuild, recipe_of
 from harness.images.disk_space import Room
 from harness.records.launch import EngineRecord
+from harness.text import Say
 
 
 class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):

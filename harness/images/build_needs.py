@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from harness.catalog.knobs import Family
-from harness.catalog.load import Image
-from harness.words import size_text
+from harness.catalog.rows import Image
+from harness.text import size_text
 
 GB = 10**9
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.catalog.load import Image
+from harness.catalog.rows import Image
 from harness.engines.base import Engine
 from harness.engines.storage import PODMAN_SPOOL
 from harness.images.build import build_log, recipe_of
@@ -25,8 +25,8 @@ from harness.images.build_needs import (
     without_taken,
 )
 from harness.images.disk_space import Place, has_base, place_of
-from harness.launch.exchange import without_home
-from harness.words import size_text
+from harness.secrets import without_home
+from harness.text import size_text
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):

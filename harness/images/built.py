@@ -7,15 +7,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.catalog import load
-from harness.catalog.load import Catalog
+from harness.catalog.rows import Catalog
+from harness.catalog.select import is_portable, portable
 from harness.engines.base import Engine, Recipe, StoredImage
 from harness.images.build import recipe_of
 from harness.images.disk_space import read_free
 from harness.images.nightlies import with_day_before, with_kept_day
-from harness.launch.exchange import without_home
 from harness.records.launch import Launch
-from harness.words import counted, size_text
+from harness.secrets import without_home
+from harness.text import counted, size_text
 
 State = Literal["current", "old", "of an overlay", "not in the catalog"]
 
@@ -63,9 +63,9 @@ def current_recipes(known: Catalog) -> tuple[Recipe, ...]:
     rows = [image for image in known.images.values() if image.reference is None]
     images = [with_kept_day(image) for image in rows]
     images += [before for image in rows if (before := with_day_before(image)) is not None]
-    portable = [load.portable(image, known) for image in images if load.is_portable(image)]
+    portables = [portable(image, known) for image in images if is_portable(image)]
     images = [image for image in images if not image.lacks_day]  # nothing was built of what was never chosen
-    return tuple(recipe_of(image) for image in (*images, *portable))
+    return tuple(recipe_of(image) for image in (*images, *portables))
 
 
 def built_rows(

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from harness.catalog.load import Image
+from harness.catalog.rows import Image
 from harness.engines.base import Engine, Storage
 from harness.errors import NoRoomError
 from harness.images.build_needs import Demand, Free, Shortage, demand_of, need_of, shortages, taken, without_taken
-from harness.launch.exchange import without_home
 from harness.machine.files import FILE_TIMEOUT_SECONDS, read_file, within
 from harness.machine.storage_pools import pool_of
-from harness.words import size_text
+from harness.secrets import without_home
+from harness.text import size_text
 
 UNCHECKED = "STRIXBENCH_NO_ROOM_CHECK"
 """Set: builds begin however little room there is. A variable and no option, since seven verbs build on their way."""

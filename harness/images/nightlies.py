@@ -16,9 +16,9 @@ from pathlib import Path
 import msgspec
 
 from harness import places
-from harness.catalog.load import Image, Version
-from harness.engines.base import Say
+from harness.catalog.rows import Image, Version
 from harness.errors import CatalogError, PackageIndexError
+from harness.text import Say
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.errors import UsageError
-from harness.words import counted
+from harness.text import counted
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".sph")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 
 from harness import places
-from harness.engines.base import Say
 from harness.errors import AudioError, UsageError
 from harness.inputs.audio import Audio, prepare_audio
 from harness.inputs.corpus import MOST_NAME_CHARACTERS, Corpus, LeftOut, Pair
 from harness.inputs.corpus_bounds import within
+from harness.text import Say
 
 MANIFEST = "manifest.json"
 """Its layout is told in `benchmarks.accuracy`, which reads it."""

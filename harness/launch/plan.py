@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,17 +12,14 @@ import msgspec
 from benchmarks.wire import Request
 from harness import places
 from harness.catalog.knobs import Family
-from harness.catalog.load import Cell
-from harness.engines.base import BuiltImage, Engine, Run
+from harness.catalog.rows import Cell
+from harness.engines.base import BuiltImage, Run
 from harness.engines.devices import flags_text, request_devices
-from harness.engines.local import remove_tree
-from harness.failures.recognise import recognise, with_firmware
 from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.launch import kernel_cache
-from harness.launch.engine_stats import watch_stats
-from harness.launch.exchange import clean_text, make_exchange, read_events, read_log_tail, trim_exchange
+from harness.launch.exchange import make_exchange
 from harness.launch.guest_view import (
     IN_CONTAINER,
     container_mounts,
@@ -36,28 +30,18 @@ from harness.launch.guest_view import (
     local_run,
 )
 from harness.launch.kernel_cache import CacheMode
-from harness.launch.watch import Watch
-from harness.machine.kernel_log import KernelText
 from harness.records.host import HostRecord
 from harness.records.launch import (
     DEFAULT_WARM_PASSES,
     WITHOUT_ACCURACY,
-    Cause,
     EngineRecord,
-    ExitRecord,
     ImageRecord,
-    Launch,
     Plan,
     Purpose,
-    Telemetry,
-    Verdict,
     WorkloadRecord,
     new_id,
-    number,
 )
-from harness.telemetry.samples import read_telemetry
-from harness.verdict.judge import judge, with_kept_cache
-from harness.verdict.time_limits import Limits, limits_of, most_seconds
+from harness.verdict.time_limits import Limits, limits_of
 
 PLAN = "plan.json"
 EXCHANGE = "exchange"
@@ -200,117 +184,6 @@ def prepare_launch(
         mounts = container_mounts(audio, models, exchange, cache_folder, settings.folders)
         run = container_run(cell, built, plan, exchange, environment, mounts=mounts, devices=devices)
     return Prepared(plan=plan, run=run, request=request)
-
-
-def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -> Launch:
-    """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`.
-
-    ``quiet_seconds`` before it starts, where the host's power can be read: what an idle host takes.
-    """
-    plan = prepared.plan
-    folder = launches_folder() / plan.id
-    make_exchange(folder / EXCHANGE, prepared.request)
-    # Written before the start, whole: with it the next start of a killed harness can say what was going on.
-    part = folder / f"{PLAN}.part"
-    part.write_bytes(msgspec.json.encode(plan))
-    os.replace(part, folder / PLAN)
-    cache_folder = _caches_folder(plan.id, plan.cache_key)
-    cache_record = kernel_cache.begin(plan, cache_folder)
-    with contextlib.closing(engine.kernel_log.follow()) as kernel_log:
-        with engine.watch(
-            prepared.run,
-            into=folder / TELEMETRY,
-            gpu=plan.gpu,
-            is_nvidia=plan.image.family == "cuda",
-            quiet_seconds=quiet_seconds,
-            is_thorough=plan.task == "calibrate",  # each size is held for a few seconds alone
-        ):
-            watch = Watch(plan, prepared.run.exchange, kernel_log)
-            begun, monotonic_begun = time.time(), time.monotonic()
-            exit_record, stats = _run_with_stats(prepared, engine, watch)
-            wall_seconds = time.monotonic() - monotonic_begun
-        said = kernel_log.read()
-    launch = conclude(plan, exit_record, begun=begun, kernel_log=said)
-    caches_record = kernel_cache.finish(
-        plan, cache_folder, cache_record, came_through=bool(launch.ends("cold")), ended_because=exit_record.ended_because
-    )
-    return msgspec.structs.replace(
-        launch,
-        verdict=with_kept_cache(launch.verdict, exit_record, caches_record),
-        wall_seconds=wall_seconds if exit_record.started else None,
-        caches=caches_record,
-        engine_stats=stats,
-    )
-
-
-def _run_with_stats(prepared: Prepared, engine: Engine, watch: Watch) -> tuple[ExitRecord, Telemetry | None]:
-    """Run it, and for a calibration hear what the container engine says of its memory meanwhile."""
-    plan, most = prepared.plan, most_seconds(prepared.plan)
-    if plan.task != "calibrate" or engine.record.name == "local":
-        return engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up), None
-    with watch_stats(engine, prepared.run.name) as stats:
-        exit_record = engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up)
-    return exit_record, stats.taken
-
-
-NO_KERNEL_LOG = KernelText()
-
-
-def conclude(
-    plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: KernelText = NO_KERNEL_LOG
-) -> Launch:
-    """The launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: nobody looked."""
-    exchange = launches_folder() / plan.id / EXCHANGE
-    journal, log_tail = read_events(exchange), read_log_tail(exchange)
-    trim_exchange(exchange)
-    first = number(journal[0].get("at")) if journal else None
-    return Launch(
-        plan=plan,
-        exit=exit_record,
-        verdict=judge(
-            journal,
-            exit_record,
-            family=plan.image.family,
-            last_stage=plan.last_stage,
-            highest_der=plan.workload.highest_der,
-            warm_passes=plan.workload.warm_passes,
-            steps=plan.steps,
-            task=plan.task,
-            options=plan.options,
-            device=plan.device,
-            log_tail=log_tail,
-            kernel_log=with_firmware(kernel_log.text, plan.host),
-        ),
-        start_seconds=first - begun if first is not None and begun is not None else None,
-        journal=journal,
-        log_tail=log_tail,
-        kernel_log=clean_text(kernel_log.text),
-        kernel_log_refused=clean_text(kernel_log.refused),
-        telemetry=read_telemetry(launches_folder() / plan.id / TELEMETRY),
-    )
-
-
-def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail: str = "") -> Launch:
-    """A launch that could not even start, recorded like any other. The message and the log may quote a build's output."""
-    message, log_tail = clean_text(message), clean_text(log_tail)
-    signature = recognise((), f"{message}\n{log_tail}")
-    return Launch(
-        plan=plan,
-        exit=ExitRecord(started=False, message=message),
-        verdict=Verdict(
-            status="fail", stage=stage, cause=cause, summary=message, signature=signature.id if signature else None
-        ),
-        log_tail=log_tail,
-    )
-
-
-def forget(launch_id: str) -> None:
-    """Remove a launch's folder: it is in the store."""
-    folder = launches_folder() / launch_id
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:  # folders in folders without end, left by the container
-        remove_tree(folder)
 
 
 def make_folders(prepared: Prepared) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.catalog.load import GPU_FAMILIES
+from harness.catalog.rows import GPU_FAMILIES
 from harness.launch.exchange import JournalTail
 from harness.machine.gpu_faults import concerns, gpu_events
 from harness.machine.kernel_log import FollowedLog, KernelLine

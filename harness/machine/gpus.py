@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.catalog.load import Image, Variant
+from harness.catalog.rows import Image, Variant
 from harness.errors import UsageError
 from harness.records.host import gfx_target
 

@@ -9,7 +9,6 @@ Schema history (every old version stays readable):
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import msgspec
 
 from benchmarks.wire import MEMORY_METERS
 from harness.records.host import HostRecord
+from harness.records.journal import _mapping, der_of, number
 
 SCHEMA = 1
 
@@ -254,7 +254,7 @@ class Plan(Record, frozen=True, kw_only=True):
     knobs: dict[str, str] = {}
     """Those that ``--vary`` or ``--set`` set, with their values."""
     arm: str = ""
-    """Of a comparison: see `harness.campaign.arms.Arm`; empty: it was none"""
+    """Of a comparison: see `harness.catalog.cells.Arm`; empty: it was none"""
     round: int | None = None
     """From 0: launches of one round of a campaign are a pair; ``None``: from before rounds were counted"""
     hazards: tuple[str, ...] = ()
@@ -348,7 +348,7 @@ class Launch(Record, frozen=True, kw_only=True):
     agreement: Agreement | None = None
     """``None``: nothing was to be compared (it is itself the CPU run, a task, or it failed), or it was not asked for."""
     remarks: tuple[str, ...] = ()
-    """What the image's own variables make of it: see `harness.launch.image_variables`; they are the image's words."""
+    """What the image's own variables make of it: see `harness.analysis.image_variables`; they are the image's words."""
     engine_stats: Telemetry | None = None
     """What the container engine itself told of its memory, for comparison; ``None``: it was not asked"""
 
@@ -451,32 +451,6 @@ class Launch(Record, frozen=True, kw_only=True):
         (https://pyannote.github.io/pyannote-metrics/reference.html#diarization).
         """
         return der_of(self.output) if self.plan.workload.has_accuracy else None
-
-
-def der_of(output: dict[str, Any]) -> float | None:
-    """DER of the ``verify`` stage's findings; ``None`` where there is no reference, or none of its speech."""
-    parts = output.get("der")
-    if not isinstance(parts, dict):
-        return None
-    names = ("missed_seconds", "false_alarm_seconds", "confusion_seconds", "total_seconds")
-    missed, false_alarm, confusion, total = (number(parts.get(name)) for name in names)
-    if missed is None or false_alarm is None or confusion is None or not total:
-        return None
-    return (missed + false_alarm + confusion) / total
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def number(value: Any) -> float | None:
-    """A journal's value as a float; ``None`` where it is not a finite number: the journal may hold anything."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # an integer too large for a float
-        return None
 
 
 def exception_chain(value: Any) -> tuple[ExceptionRecord, ...]:

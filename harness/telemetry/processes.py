@@ -14,28 +14,21 @@ import os
 from functools import partial
 from pathlib import Path
 
+from harness.telemetry.meters import EVERY, every_of
 from harness.telemetry.sensors import Files, Readings
 
 LOOKS = 6
 """How many samples a new process is looked at before it is somebody else's: a container's first process has neither its
 mounts nor its command line at once."""
 
-EVERY = 4
-"""fdinfo and the KFD are read at every fourth sample, where nobody asks for more: a scan has been measured at 8 ms."""
 
 MOST_DIGITS = 20
 """Of 64 bits."""
 
-SLOW_METERS = ("fdinfo_gpu_bytes", "kfd_vram_bytes")
 
 _OF_VERSION_1 = "memory.usage_in_bytes"
 
 _NONE_SEEN = "no process of the launch has been seen"
-
-
-def every_of(meter: str, is_thorough: bool) -> int:
-    """At how many samples a meter is read once."""
-    return EVERY if meter in SLOW_METERS and not is_thorough else 1
 
 
 class LaunchProcesses:

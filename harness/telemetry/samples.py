@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.records.launch import Telemetry, number
+from harness.records.journal import number
+from harness.records.launch import Telemetry
 from harness.telemetry.coverage import period_of
 
 LATE_PERIODS = 4.0

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness import places
-from harness.engines.base import without_tokens
-from harness.records.launch import number
+from harness.records.journal import number
+from harness.secrets import without_tokens
 from harness.telemetry.samples import read_lines, why_short
 
 HERTZ = 2.0

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from harness.catalog.load import Catalog, Cell, Variant, with_fixes
+from harness.catalog.rows import Catalog, Cell, Variant
+from harness.catalog.select import with_fixes
 from harness.records.launch import Agreement, Launch, Plan, Verdict
 from harness.workloads.diarization import Turns, error_rate, read_turns
 

@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.records.launch import Launch, Telemetry, number
+from harness.records.journal import number
+from harness.records.launch import Launch, Telemetry
 from harness.telemetry.meters import of_kind, suffix_of
-from harness.words import counted
+from harness.text import counted
 
 TASK = "calibrate"
 

@@ -9,7 +9,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.records.launch import number
+from harness.records.journal import number
 from harness.workloads.kernel_work import MODELS, Work, work_on
 
 SHORTEST_PASS_SECONDS = 1e-6

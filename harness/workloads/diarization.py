@@ -1,4 +1,4 @@
-"""RTTM text -> turns; two sets of turns -> the diarization error rate between them. Pure.
+"""Diarization: RTTM text -> turns; two sets of turns -> the diarization error rate between them. Pure.
 
 pyannote.metrics gives the same number (a test holds them together) where no speaker's own turns overlap, as in what a pipeline
 puts out. Where they do, that time counts here once, since one voice speaks once; pyannote.metrics counts it once a turn, unless
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+
+from harness.inputs.audio import SAMPLE_RATE_HERTZ
 
 Turn = tuple[float, float, str]
 Turns = tuple[Turn, ...]
@@ -88,3 +90,22 @@ def _pieces(reference: Sequence[Turn], hypothesis: Sequence[Turn]) -> Iterator[t
             else:
                 speaking[side].pop(who, None)
         before = border
+
+
+# How pyannote cuts a recording: `segmentation_step=0.1` of pyannote.audio's SpeakerDiarization, over the 10 s that its
+# segmentation models take.
+CHUNK_SECONDS = 10
+
+
+STEP_SECONDS = 1
+
+
+FREE_SECONDS = CHUNK_SECONDS - STEP_SECONDS
+"""Audio that adds no chunk: T seconds have T - 9 of them."""
+
+
+def chunks_of(audio_seconds: float) -> int:
+    """How many there are; what is left at the end is one more."""
+    step = STEP_SECONDS * SAMPLE_RATE_HERTZ
+    left = round(audio_seconds * SAMPLE_RATE_HERTZ) - CHUNK_SECONDS * SAMPLE_RATE_HERTZ
+    return 1 if left <= 0 else left // step + 1 + (left % step > 0)

@@ -6,13 +6,17 @@ import fnmatch
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness import places
-from harness.catalog.load import nearest
-from harness.engines.base import Say
 from harness.errors import HostError, UsageError
+from harness.text import Say, nearest
+from harness.tools import (
+    run_process,
+    tail_of,
+)
 
 COMPLETE = "strixbench-complete"
 """Written last: a folder without it was never finished."""
@@ -65,7 +69,6 @@ def ensure_tools(*, say: Say) -> Path:
 
     Raises `HostError` where the packages cannot be fetched, or are not pure Python.
     """
-    from harness.engines.local import install_pure
 
     digest = hashlib.sha256(tools_lock().read_bytes()).hexdigest()[:12]
     folder = places.cache() / f"tools-{digest}"
@@ -93,3 +96,18 @@ def check_pure(folder: Path) -> None:
     native = next(folder.rglob("*.so"), None)
     if native is not None:
         raise HostError(f"{tools_lock().name} brought {native.name}, which only one Python can load: pin a pure package")
+
+
+def install_pure(lock: Path, *, into: Path, log: Path) -> None:
+    """Unpack the locked packages into a folder, each by its hash and pure Python alone, for any Python from 3.10 on.
+
+    Raises `HostError`.
+    """
+    target = ("--python-version", "3.10", "--implementation", "py", "--abi", "none", "--platform", "any")
+    options = ("--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:", "--disable-pip-version-check", *target)
+    argv = (sys.executable, "-m", "pip", "install", *options, "--target", str(into), "--requirement", str(lock))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        code = run_process(argv, stdout=stream.fileno(), timeout_seconds=600)
+    if code != 0:
+        raise HostError(f"pip could not fetch {lock.name} (exit {code}): {tail_of(log, 400).strip()} (log: {log})")

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.catalog.load import nearest
 from harness.errors import UsageError
 from harness.failures.recognise import recognise
-from harness.records.launch import Verdict, exception_chain, number
+from harness.records.journal import number
+from harness.records.launch import Verdict, exception_chain
+from harness.text import nearest
 
 MODELS = ("segmentation", "embedding")
 BATCHES = (1, 8, 32, 64, 111, 112, 128)

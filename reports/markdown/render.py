@@ -11,9 +11,9 @@ from typing import Any
 
 import jinja2
 
-from harness.analysis.energy import NO_PRICE, Price
 from harness.analysis.intervals import Estimate
 from harness.records.launch import Launch
+from harness.records.price import NO_PRICE, Price
 from harness.text import without_controls
 from reports.page import Filters, page_of
 from reports.sections import (

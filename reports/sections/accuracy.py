@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from harness import words
 from harness.analysis.intervals import CONFIDENCE
 from harness.records.launch import Launch
+from harness.text import counted
 from harness.workloads.accuracy import FEWEST_FOR_INTERVAL, Accuracy, FileResult, Total, accuracies_of
 from reports.page import Filters, Page
 
@@ -43,7 +43,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        return f"{self.pipeline} on {self.name}: {words.counted(self.files, 'recording')}, {length_text(self.seconds)}"
+        return f"{self.pipeline} on {self.name}: {counted(self.files, 'recording')}, {length_text(self.seconds)}"
 
 
 def section(page: Page) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def worst(found: Accuracy) -> tuple[FileResult, ...]:
     return tuple(file for _, file in known[:MOST_FILES_SHOWN])
 
 
-def counted(found: Accuracy) -> str:
+def scored_text(found: Accuracy) -> str:
     """How many recordings were scored: ``16``, or ``14 of 16`` where some failed."""
     scored, failed = len(found.scored), len(found.failed)
     return f"{scored} of {scored + failed}" if failed else str(scored)
@@ -211,7 +211,7 @@ def _corpus(rows: list[Accuracy]) -> Corpus:
 FILTERS: Filters = {
     "engine_of": engine_of,
     "version_of": version_of,
-    "counted": counted,
+    "scored": scored_text,
     "der": der_text,
     "parts": parts_text,
     "speakers": speakers_text,

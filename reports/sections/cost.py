@@ -15,7 +15,7 @@ from harness.analysis.cost_model import CostModel, NoFit, Point, fit_cost
 from harness.analysis.intervals import Interval
 from harness.analysis.stopping import value_of
 from harness.records.launch import Launch, WorkloadRecord
-from harness.words import counted
+from harness.text import counted
 from reports.page import Page
 
 COST_COLUMNS = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.machine.differences import differences, fingerprint, groups_of
+from harness.analysis.host_differences import differences, fingerprint, groups_of
 from harness.records.host import HostRecord
 from reports.page import Page
 

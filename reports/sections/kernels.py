@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
+from harness.analysis.host_differences import differences
 from harness.analysis.intervals import Estimate, estimate
-from harness.machine.differences import differences
-from harness.records.launch import Launch, exception_chain, number
+from harness.records.journal import number
+from harness.records.launch import Launch, exception_chain
 from harness.workloads.checks import kernel_lie, overlong, rate_lie
-from harness.workloads.chunks import chunks_of
+from harness.workloads.diarization import chunks_of
 from reports import tables
 from reports.page import Filters, Page
 

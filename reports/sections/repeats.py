@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis.spread import heaps, outliers
+from harness.analysis.outliers import heaps, outliers
 from harness.analysis.stopping import budget_is_spent, budget_text, percent, relative_half_width, rule_text, stop_text, value_of
 from harness.records.launch import CoolDown, Launch, StoppingRule
-from harness.words import counted
+from harness.text import counted
 from reports import tables
 from reports.page import Page
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis.energy import Energy, Memory, Price, cost_of_audio_hour, energy_of, memory_of
+from harness.analysis.energy import Energy, Memory, cost_of_audio_hour, energy_of, memory_of
 from harness.analysis.intervals import Estimate, estimate, launch_seconds
 from harness.analysis.throttling import marks_of
 from harness.records.launch import Launch
+from harness.records.price import Price
 from reports.page import Filters, Page
 from reports.tables import Row
 

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness.analysis.image_variables import not_of_plan, text_of
 from harness.analysis.numeric_fingerprints import fingerprint_of
 from harness.analysis.stopping import rule_text, stop_text
 from harness.analysis.throttling import marks_of
-from harness.launch.image_variables import not_of_plan, text_of
 from harness.records.launch import Launch, Purpose
-from harness.words import counted
+from harness.text import counted
 from reports import tables
 from reports.markdown.render import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
@@ -23,7 +23,7 @@ from reports.sections.results import chain_text
 from reports.terminal.table import print_table
 
 if TYPE_CHECKING:
-    from harness.campaign.relaxation_trials import Trial
+    from harness.analysis.relaxation_trials import Trial
     from harness.doctor.finding import Finding
 
 _RESULTS = ("Image", "Engine", "PyTorch", "GFX", "Time", "Realtime", "n", "Cold", "Load", "Speakers", "DER", "Memory", "Status")

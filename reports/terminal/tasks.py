@@ -175,7 +175,7 @@ def _recording(file: FileResult) -> tuple[str, ...]:
 def _in_all(row: Accuracy) -> tuple[str, ...]:
     return (
         f"{row.launch.image} {row.launch.plan.variant} ({accuracy.engine_of(row)})",
-        accuracy.counted(row),
+        accuracy.scored_text(row),
         accuracy.der_text(row.strict),
         accuracy.parts_text(row.strict),
         accuracy.der_text(row.collar),

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.catalog import kernel_cache_variables
 from harness.engines.base import BuiltImage, Mount, Run
 from harness.engines.container import ContainerEngine
 from harness.launch import kernel_cache
@@ -26,7 +27,9 @@ def with_cache(run: Run) -> Run:
     """The run with its cache as a launch mounts it."""
     folder = kernel_cache.files_of(PLAN.cache_key)
     cache = Mount(str(folder), kernel_cache.INSIDE, writable=True)
-    return msgspec.structs.replace(run, mounts=(*run.mounts, cache), environment=kernel_cache.environment(kernel_cache.INSIDE))
+    return msgspec.structs.replace(
+        run, mounts=(*run.mounts, cache), environment=kernel_cache_variables.environment(kernel_cache.INSIDE)
+    )
 
 
 def test_what_a_container_compiled_is_there_for_the_next_one_and_goes_when_its_caller_says(

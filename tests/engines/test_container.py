@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines.base import CAMPAIGN_LABEL, LOG, OWNER_LABEL, BuiltImage, Mount, Recipe, Run, owner
+from harness.engines.base import CAMPAIGN_LABEL, LOG, BuiltImage, Mount, Recipe, Run
 from harness.engines.container import ContainerEngine
 from harness.engines.find import find_engine
 from harness.errors import BuildFailed
 from harness.launch.guest_view import container_user
+from harness.tools import OWNER_LABEL, owner
 
 DEAD_OWNER = owner().replace(owner().split(":")[0], "4194301", 1)
 

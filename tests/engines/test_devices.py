@@ -23,7 +23,7 @@ import psutil
 import pytest
 
 from harness.catalog.load import load_catalog
-from harness.engines.base import LOG, OWNER_LABEL, BuiltImage, Mount, Run, owner
+from harness.engines.base import LOG, BuiltImage, Mount, Run
 from harness.engines.cdi import declared_devices
 from harness.engines.container import ContainerEngine
 from harness.engines.devices import COMPAT, DeviceRequest, parse_flags, request_devices
@@ -31,6 +31,7 @@ from harness.engines.find import Found
 from harness.engines.libpod import container_specification, needs_libpod
 from harness.launch.guest_view import container_user
 from harness.records.launch import EngineRecord
+from harness.tools import OWNER_LABEL, owner
 from tests.commands import Workplace, wait_until
 
 KFD_GROUP, RENDER_GROUP = 64_711, 64_712

@@ -8,7 +8,7 @@ import pytest
 
 from harness.engines.base import BuiltImage
 from harness.engines.container import ContainerEngine
-from harness.launch.plan import execute
+from harness.launch.run import execute
 from tests.engines.test_container import names, run_of
 from tests.first_pass import a_spinning_launch, check_continued, check_ended_and_kept
 

@@ -17,11 +17,12 @@ import pytest
 
 from harness.catalog.load import load_catalog
 from harness.engines.about import ask_engines
-from harness.engines.base import KEEP_GROUPS, OWNER_LABEL, BuiltImage, Mount, Run, owner
+from harness.engines.base import KEEP_GROUPS, BuiltImage, Mount, Run
 from harness.engines.container import ContainerEngine
 from harness.engines.find import Found
 from harness.engines.podman_service import PodmanService
 from harness.launch.guest_view import container_user
+from harness.tools import OWNER_LABEL, owner
 from tests.commands import REPOSITORY, STRIXBENCH, Workplace, wait_until
 from tests.engines.slow_registry import SlowRegistry
 from tests.engines.test_container import DEAD_OWNER

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.catalog.load import load_catalog
-from harness.engines.base import OWNER_LABEL, BuiltImage, Mount, Run, owner
+from harness.engines.base import BuiltImage, Mount, Run
 from harness.engines.container import ContainerEngine
 from harness.launch.guest_view import container_user
 from harness.telemetry.samples import read_lines, read_telemetry
+from harness.tools import OWNER_LABEL, owner
 from tests.commands import wait_until
 
 HELD_BYTES = 100_000_000

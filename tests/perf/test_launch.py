@@ -13,14 +13,16 @@ import msgspec
 import psutil
 import pytest
 
-from harness.catalog.load import Cell, load_catalog
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Cell
 from harness.engines.container import ContainerEngine
 from harness.engines.find import find_engine
 from harness.errors import EngineError
 from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
-from harness.launch.plan import Prepared, Settings, execute, forget, make_folders, prepare_launch
+from harness.launch.plan import Prepared, Settings, make_folders, prepare_launch
+from harness.launch.run import execute, forget
 from harness.machine.host import describe_host
 from harness.records.launch import new_id
 from harness.records.store import Store

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.records.launch import ExitRecord, Launch, Telemetry
-from harness.telemetry.processes import every_of
+from harness.telemetry.meters import every_of
 from harness.workloads.calibration import Calibration, Finding, calibration_of
 from tests.unit.samples import Event, a_launch, a_plan, passing_journal
 

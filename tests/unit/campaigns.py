@@ -13,12 +13,14 @@ from harness import places
 from harness.campaign.campaign import Campaign
 from harness.campaign.cool_down import Pace
 from harness.campaign.request import OpenEngine, Request
-from harness.catalog.load import Catalog, Image, load_catalog
-from harness.engines.base import Engine, owner
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Catalog, Image
+from harness.engines.base import Engine
 from harness.errors import EngineError
 from harness.launch.plan import EXCHANGE, PLAN, Prepared, Settings, launches_folder
 from harness.records.launch import Launch, Plan
 from harness.records.store import Store
+from harness.tools import owner
 from tests.unit.samples import (
     FakeEngine,
     a_plan,

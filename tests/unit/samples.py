@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from benchmarks.wire import JOURNAL, STAGES, STEPS
-from harness.engines.base import BuiltImage, GiveUp, Recipe, Run, Say, Storage, StoredImage, never
+from harness.engines.base import BuiltImage, GiveUp, Recipe, Run, Storage, StoredImage, never
 from harness.errors import BuildFailed, EngineError
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.machine.kernel_log import KernelLog
 from harness.records.host import HostRecord
 from harness.records.launch import EngineRecord, ExitRecord, ImageRecord, Launch, Plan, Verdict, WorkloadRecord
+from harness.text import Say
 from harness.verdict.judge import judge
 
 if TYPE_CHECKING:

@@ -14,20 +14,33 @@ import pytest
 STARTERS = ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen", "exec", "spawn")
 """What of `os` starts a process or becomes another; the last two are the beginnings of families."""
 
-FORBIDDEN: dict[str, tuple[str, ...]] = {
-    "benchmarks": ("harness", "reports", "tests"),
-    "harness": ("tests",),
-    "reports": (
-        "harness.engines",
-        "harness.campaign.campaign",
-        "harness.launch.plan",
-        "harness.campaign.launcher",
-        "harness.campaign.ready_cells",
-        "harness.images.build",
-        "benchmarks.probe",
-        "tests",
-    ),
-}
+ROOMS = (
+    {"cli"},
+    {"commands"},
+    {"campaign"},
+    {"launch"},
+    {"analysis"},
+    {"verdict"},
+    {"doctor"},
+    {"workloads"},
+    {"images"},
+    {"inputs", "engines"},
+    {"telemetry", "failures"},
+    {"machine"},
+    {"catalog"},
+    {"records"},
+    {"tools"},
+    {"secrets"},
+    {"text", "places", "errors"},
+)
+"""What lies at the top of `harness/`, in the order of the flow. Each may import what stands in a later line."""
+
+REPORTS_MAY_IMPORT = (
+    *("harness.records", "harness.analysis", "harness.verdict", "harness.workloads", "harness.failures", "harness.text"),
+    *("harness.doctor.finding", "harness.telemetry.coverage", "harness.telemetry.meters", "benchmarks.wire"),
+)
+
+MAY_START_PROCESSES = ("engines/", "telemetry/start.py", "tools.py")
 
 
 def sources(folder: Path) -> list[Path]:
@@ -70,8 +83,37 @@ def importers(folder: Path, package: str) -> set[str]:
     }
 
 
+def room_of(module: str) -> str | None:
+    """The room of a module of `harness`; `None`: of none, such as the version."""
+    words = module.split(".")
+    return words[1] if words[0] == "harness" and len(words) > 1 and any(words[1] in line for line in ROOMS) else None
+
+
+def test_the_top_of_the_harness_holds_the_rooms_and_what_they_stand_on(repository: Path) -> None:
+    found = {path.stem for path in (repository / "harness").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert found - {"__init__", "__pycache__"} == set().union(*ROOMS)
+
+
+def test_a_room_imports_only_rooms_that_come_after_it(repository: Path) -> None:
+    rank = {room: number for number, line in enumerate(ROOMS) for room in line}
+    for path in sources(repository / "harness"):
+        room = path.relative_to(repository / "harness").parts[0].removesuffix(".py")
+        others = {other for module in imports_of(path) if (other := room_of(module)) is not None and other != room}
+        assert {other for other in others if rank[other] <= rank[room]} == set(), path
+
+
+def test_the_reports_import_what_they_may_and_only_commands_import_the_reports(repository: Path) -> None:
+    for path in sources(repository / "reports"):
+        ours = {module for module in imports_of(path) if module.split(".")[0] in ("harness", "benchmarks", "tests")}
+        whole = {module for module in ours if any(belongs_to(module, allowed) for allowed in REPORTS_MAY_IMPORT)}
+        packages = {".".join(allowed.split(".")[:count]) for allowed in REPORTS_MAY_IMPORT for count in (1, 2)}
+        assert ours - whole - packages == set(), path
+    assert {name.split("/")[0] for name in importers(repository / "harness", "reports")} == {"commands"}
+
+
 @pytest.mark.parametrize(
-    ("folder", "package"), [(folder, package) for folder, packages in FORBIDDEN.items() for package in packages]
+    ("folder", "package"),
+    [("benchmarks", "harness"), ("benchmarks", "reports"), ("benchmarks", "tests"), ("harness", "tests")],
 )
 def test_a_folder_imports_nothing_of_the_other_side(repository: Path, folder: str, package: str) -> None:
     assert importers(repository / folder, package) == set()
@@ -92,13 +134,14 @@ def test_the_protocol_needs_the_standard_library_alone(repository: Path) -> None
 @pytest.mark.parametrize("package", ["subprocess", "docker", "multiprocessing", "pty"])
 def test_only_engines_start_processes_or_talk_to_an_engine(repository: Path, package: str) -> None:
     assert importers(repository / "reports", package) == set()
-    assert {name for name in importers(repository / "harness", package) if not name.startswith(("engines/", "telemetry/start.py"))} == set()
+    others = {name for name in importers(repository / "harness", package) if not name.startswith(MAY_START_PROCESSES)}
+    assert others == set()
 
 
 def test_nothing_but_an_engine_starts_a_process_by_way_of_os(repository: Path) -> None:
     for folder in ("harness", "reports", "benchmarks"):
         for path in sources(repository / folder):
-            if path.parent.name == "engines" or path.name == "start.py":
+            if str(path.relative_to(repository / folder)).startswith(MAY_START_PROCESSES):
                 continue
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import __version__, cli, places
-from harness.commands import MODULE_OF, make_known
+from harness.commands import VERBS, make_known
 from harness.commands.common import app, models_app
 from tests.unit.command_line import Outcome, Strixbench, overlay
 
@@ -154,4 +154,4 @@ def test_every_verb_is_known_to_be_in_its_module() -> None:
     }
     (fetch,) = models_app.registered_commands
     known["models"] = str(getattr(fetch.callback, "__module__", ""))
-    assert known == {verb: f"harness.commands.{module}" for verb, module in MODULE_OF.items()}
+    assert known == {verb: f"harness.commands.{verb}" for verb in VERBS}

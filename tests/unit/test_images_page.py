@@ -5,7 +5,8 @@ import re
 import msgspec
 import pytest
 
-from harness.catalog.load import Image, load_catalog
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Image
 from tests.generated import images_text
 from tests.images_page import images_page
 

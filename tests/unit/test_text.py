@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harness.words import counted
+from harness.text import counted
 
 
 def test_one_is_told_in_the_singular_and_all_else_is_not() -> None:

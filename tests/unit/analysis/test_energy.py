@@ -8,7 +8,6 @@ import pytest
 from harness.analysis.energy import (
     Energy,
     Memory,
-    Price,
     cost_of_audio_hour,
     energy_of,
     idle_watts_of,
@@ -17,6 +16,7 @@ from harness.analysis.energy import (
     memory_of,
 )
 from harness.records.launch import Launch, Plan, Telemetry
+from harness.records.price import Price
 from harness.telemetry.coverage import Window
 from tests.unit.samples import a_launch, a_plan
 

@@ -7,20 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.campaign.arms import (
-    Arm,
-    Factor,
-    arms_of,
-    cells_of,
-    hazards_of,
-    order,
-    read_factors,
-    read_settings,
-    rocm_of,
-    without_knobs,
-)
-from harness.catalog.load import Cell, Image, load_catalog, select_fixes
+from harness.campaign.arms import Factor, arms_of, order, read_factors, read_settings
+from harness.catalog.cells import Arm, cells_of
+from harness.catalog.hazards import hazards_of, rocm_of
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Cell, Image
+from harness.catalog.select import select_fixes
 from harness.errors import UsageError
+from harness.records.arms import without_knobs
 from tests.unit.command_line import overlay
 
 CATALOG = load_catalog()

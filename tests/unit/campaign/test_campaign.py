@@ -8,7 +8,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.catalog.load import Image, foreign_image
+from harness.catalog.rows import Image
+from harness.catalog.select import foreign_image
 from harness.engines.base import IMAGE_LABEL, Engine, Run
 from harness.engines.devices import request_devices
 from harness.errors import BuildFailed, CatalogError, EngineError, UsageError

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.wire import REQUEST, Request
-from harness.campaign.arms import Arm, arms_of, read_factors
+from harness.campaign.arms import arms_of, read_factors
+from harness.catalog.cells import Arm
 from harness.catalog.load import load_catalog
 from harness.errors import EngineError, UsageError
 from harness.launch.plan import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.wire import REQUEST, STEPS
-from harness.catalog.load import foreign_image
+from harness.catalog.select import foreign_image
 from harness.engines.base import Run
 from harness.launch.plan import Settings
 from harness.records.launch import ExitRecord

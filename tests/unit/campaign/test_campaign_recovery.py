@@ -15,12 +15,14 @@ import pytest
 from harness import places
 from harness.campaign.recovery import DRY_RUN_PREFIX, campaign_lock, read_leftovers
 from harness.campaign.request import engine_name
-from harness.catalog.load import Image, foreign_image
-from harness.engines.base import Run, owner, owner_is_gone
+from harness.catalog.rows import Image
+from harness.catalog.select import foreign_image
+from harness.engines.base import Run
 from harness.errors import EngineError, HostError, RecordError, StoreError, UsageError
 from harness.launch.plan import EXCHANGE, PLAN, launches_folder
 from harness.records.launch import ExitRecord, Launch, Plan
 from harness.records.store import Store
+from harness.tools import owner, owner_is_gone
 from tests.unit.campaigns import (
     CATALOG,
     CPU,

@@ -7,19 +7,22 @@ import pytest
 
 from benchmarks.wire import KNOBS
 from harness import places
-from harness.catalog import load
-from harness.catalog.load import (
-    Cell,
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Cell
+from harness.catalog.select import (
+    foreign_image,
     is_portable,
-    load_catalog,
+    looks_like_reference,
     portable,
     select_fixes,
     select_images,
     select_pipeline,
     select_variants,
+    unknown_image,
     with_fixes,
 )
 from harness.errors import CatalogError, UsageError
+from harness.text import nearest
 
 GPU_IMAGE = """
 [images.rocm-here]
@@ -237,22 +240,22 @@ def test_a_pattern_selects_images_in_the_catalog_s_order() -> None:
 
 @pytest.mark.parametrize("text", ["softab:pyannote-rocm62-gfx1151", "ghcr.io/a/b", "image@sha256:0123"])
 def test_a_name_with_a_tag_a_registry_or_a_digest_is_a_reference(text: str) -> None:
-    assert load.looks_like_reference(text)
+    assert looks_like_reference(text)
 
 
 @pytest.mark.parametrize("text", ["cpu", "rocm7*/x", "rocm[67]:a", "?:b", ""])
 def test_a_bare_name_or_a_glob_is_no_reference(text: str) -> None:
-    assert not load.looks_like_reference(text)
+    assert not looks_like_reference(text)
 
 
 def test_an_unknown_image_is_refused_with_the_nearest() -> None:
-    error = load.unknown_image(load_catalog(), "local-cup")
+    error = unknown_image(load_catalog(), "local-cup")
     assert isinstance(error, UsageError)
     assert "'local-cup' (did you mean 'local-cpu'?)" in str(error)
 
 
 def test_a_word_that_is_near_nothing_gets_no_suggestion() -> None:
-    assert load.nearest("zzzz", ["embedded", "3.1"]) == ""
+    assert nearest("zzzz", ["embedded", "3.1"]) == ""
 
 
 def test_gfx_selects_among_the_variants_of_the_row(tmp_path: Path) -> None:
@@ -271,7 +274,7 @@ def test_gfx_that_matches_none_of_the_row_s_variants_is_refused_with_what_there_
 
 def test_a_foreign_image_may_be_run_in_any_variant_of_the_catalog() -> None:
     known = load_catalog()
-    foreign = load.foreign_image("softab:rocm62", family=None)
+    foreign = foreign_image("softab:rocm62", family=None)
     assert [variant.name for variant in select_variants(known, foreign, None)] == ["native"]
     assert [variant.name for variant in select_variants(known, foreign, "gfx1100")] == ["gfx1100"]
     with pytest.raises(UsageError, match="gfx9"):
@@ -280,7 +283,7 @@ def test_a_foreign_image_may_be_run_in_any_variant_of_the_catalog() -> None:
 
 def test_an_image_of_the_cpu_family_runs_without_a_gpu_by_default() -> None:
     known = load_catalog()
-    foreign = load.foreign_image("softab:cpu", family="cpu")
+    foreign = foreign_image("softab:cpu", family="cpu")
     assert [variant.name for variant in select_variants(known, foreign, None)] == ["cpu"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.wire import REQUEST
 from harness.campaign.request import Request
-from harness.catalog.load import foreign_image
+from harness.catalog.select import foreign_image
 from harness.commands.accuracy import going_on
 from harness.engines.base import Run
 from harness.inputs.audio import Audio

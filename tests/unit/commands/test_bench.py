@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness import places
-from harness.engines.base import OWNER_LABEL
 from harness.inputs.models import GATED
+from harness.tools import OWNER_LABEL
 from tests.unit.command_line import Strixbench, options_of, overlay
 from tests.unit.samples import write_rttm
 

@@ -11,7 +11,8 @@ import pytest
 
 from harness import places
 from harness.campaign.recovery import campaign_lock
-from harness.catalog.load import is_portable, load_catalog, portable, select_variants
+from harness.catalog.load import load_catalog
+from harness.catalog.select import is_portable, portable, select_variants
 from harness.commands import common
 from harness.commands.listing import image_rows, write_images
 from harness.engines.base import Storage

@@ -20,7 +20,7 @@ from harness.engines.fetching import (
     registry_of,
     take_in,
 )
-from harness.words import size_text
+from harness.text import size_text
 
 DOCKER = """
 {"status": "Pulling from rocm/pytorch", "id": "7.2"}

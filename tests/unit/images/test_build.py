@@ -12,7 +12,9 @@ import pytest
 
 from benchmarks.probe import MALICIOUS
 from harness import places
-from harness.catalog.load import Image, is_portable, load_catalog, portable
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Image
+from harness.catalog.select import is_portable, portable
 from harness.errors import BuildFailed, CatalogError, EngineError
 from harness.images.build import (
     build_log,

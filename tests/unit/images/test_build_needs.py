@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.catalog.load import Image, load_catalog
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Image
 from harness.images.build_needs import GB, Demand, Free, demand_of, fetched_bytes, minutes, need_of, shortages
 
 SIZES = {"base_bytes": 10 * GB, "largest_layer_bytes": 8 * GB, "wheel_bytes": 0, "disk_bytes": 54 * GB}

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from harness.catalog.load import Image, load_catalog
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Image
 from harness.engines.base import Storage
 from harness.images.build_needs import GB, Free, need_of
 from harness.images.build_plan import Planned, image_lines, plan_lines

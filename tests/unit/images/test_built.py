@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.catalog.load import load_catalog, portable
+from harness.catalog.load import load_catalog
+from harness.catalog.select import portable
 from harness.engines.base import IMAGE_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, RECIPE_LABEL, Recipe, StoredImage
 from harness.engines.images import stages_in, stored_images
 from harness.engines.local import COMPLETE, Local

@@ -9,12 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.catalog.load import Image, load_catalog
-from harness.engines.base import BuiltImage, Engine, Recipe, Say, Storage
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Image
+from harness.engines.base import BuiltImage, Engine, Recipe, Storage
 from harness.errors import NoRoomError
 from harness.images.build import rebuild
 from harness.images.build_needs import GB, Free
 from harness.images.disk_space import UNCHECKED, Place, Room, place_of, read_free
+from harness.text import Say
 from tests.unit.campaigns import Bench
 from tests.unit.samples import FakeEngine
 

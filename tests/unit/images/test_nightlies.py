@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.catalog.load import Image, load_catalog, portable
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Image
+from harness.catalog.select import portable
 from harness.errors import CatalogError, PackageIndexError
 from harness.images.build import recipe_of
 from harness.images.built import current_recipes

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from harness import places
+from harness.catalog import kernel_cache_variables
 from harness.errors import UsageError
 from harness.launch import kernel_cache
 from harness.records.host import HostRecord
@@ -92,9 +93,9 @@ def test_the_driver_is_the_kernel_and_the_version_of_a_module_of_its_own(tmp_pat
 
 
 def test_every_variable_leads_into_the_folder() -> None:
-    found = kernel_cache.environment("/caches")
+    found = kernel_cache_variables.environment("/caches")
     assert found.pop("AMD_COMGR_CACHE") == "1"
-    assert set(found) == set(kernel_cache.FOLDERS)
+    assert set(found) == set(kernel_cache_variables.FOLDERS)
     assert all(value.startswith("/caches/") for value in found.values())
 
 

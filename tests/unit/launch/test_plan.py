@@ -9,26 +9,20 @@ import pytest
 
 from benchmarks.wire import REQUEST, Request
 from harness import places
-from harness.catalog.load import Cell, Image, foreign_image, load_catalog
-from harness.engines.base import OWNER_LABEL, BuiltImage, Run, owner
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Cell, Image
+from harness.catalog.select import foreign_image
+from harness.engines.base import BuiltImage, Run
 from harness.engines.command import container_command
 from harness.engines.devices import DeviceRequest
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.launch.guest_view import container_run, container_user
-from harness.launch.plan import (
-    PLAN,
-    Prepared,
-    Settings,
-    conclude,
-    execute,
-    forget,
-    launches_folder,
-    not_launched,
-    prepare_launch,
-)
+from harness.launch.plan import PLAN, Prepared, Settings, launches_folder, prepare_launch
+from harness.launch.run import conclude, execute, forget, not_launched
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import EngineRecord, ExitRecord, Plan
+from harness.tools import OWNER_LABEL, owner
 from tests.unit.samples import (
     HOST,
     FakeEngine,

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.machine.differences import fingerprint
+from harness.analysis.host_differences import fingerprint
 from harness.machine.host import describe_host
 from harness.records.host import CardRecord, ComputeNodeRecord
 from tests.unit.fixture_hosts import FINGERPRINT, NO_GPU, a_tree

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.records.launch import SCHEMA, Launch, Telemetry, der_of, exception_chain, new_id, number
+from harness.records.journal import der_of, number
+from harness.records.launch import SCHEMA, Launch, Telemetry, exception_chain, new_id
 from tests.unit.samples import a_failed_launch, a_launch, a_link, failing_journal, passing_journal
 
 FIRST_SCHEMA = """{

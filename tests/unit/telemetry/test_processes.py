@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.telemetry.processes import EVERY, LOOKS, LaunchProcesses, parse_fdinfo
+from harness.telemetry.meters import EVERY
+from harness.telemetry.processes import LOOKS, LaunchProcesses, parse_fdinfo
 from harness.telemetry.sensors import Files, Readings
 from tests.unit.real_hosts import KFD_PROCESS
 from tests.unit.sensor_trees import PAGE_BYTES, a_process, strixbench_itself, write_tree

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.launch.plan import TELEMETRY, conclude, launches_folder
+from harness.launch.plan import TELEMETRY, launches_folder
+from harness.launch.run import conclude
 from harness.records.launch import ExitRecord, Telemetry
 from harness.telemetry.samples import read_telemetry, why_short
 from tests.unit.samples import a_plan

@@ -15,7 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.catalog.load import Cell, load_catalog, with_fixes
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Cell
+from harness.catalog.select import with_fixes
 from harness.engines.base import Run
 from harness.launch.plan import Settings, prepare_launch
 from harness.records.launch import Agreement, EngineRecord, ExitRecord, Launch

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.launch.plan import conclude, not_launched
+from harness.launch.run import conclude, not_launched
 from harness.machine.kernel_log import KernelLine, KernelText
 from harness.records.host import CardRecord, HostRecord
 from harness.records.launch import ExitRecord

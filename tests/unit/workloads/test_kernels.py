@@ -13,7 +13,7 @@ from harness.analysis.intervals import estimate
 from harness.errors import HostError
 from harness.records.launch import ExitRecord, Launch, Verdict
 from harness.workloads import kernels
-from harness.workloads.chunks import chunks_of
+from harness.workloads.diarization import chunks_of
 from reports.markdown.render import render_benchmarks
 from reports.sections.kernels import diarized_flop, format_call, format_rate, format_time, kernel_images
 from reports.terminal.tasks import print_kernels

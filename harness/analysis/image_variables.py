@@ -10,12 +10,12 @@ from collections.abc import Iterable
 import msgspec
 
 from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES, VARIABLE_PREFIXES
-from harness.campaign.arms import hazards_of
-from harness.catalog.load import Catalog, Cell
-from harness.launch import kernel_cache
+from harness.catalog import kernel_cache_variables
+from harness.catalog.hazards import hazards_of
+from harness.catalog.rows import Catalog, Cell
 from harness.records.launch import Launch
 
-_OF_HARNESS = frozenset(kernel_cache.environment(""))
+_OF_HARNESS = frozenset(kernel_cache_variables.environment(""))
 """Set for every launch, by no plan."""
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.catalog.load import Cell, Variant, load_catalog
+from harness.analysis.image_variables import not_of_plan, variables_of, with_remarks
+from harness.catalog.load import load_catalog
+from harness.catalog.rows import Cell, Variant
 from harness.engines.base import Run
-from harness.launch.image_variables import not_of_plan, variables_of, with_remarks
 from harness.records.launch import ExitRecord, Launch
 from reports.markdown.render import render_benchmarks
 from reports.terminal.launches import print_launch

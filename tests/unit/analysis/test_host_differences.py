@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.machine.differences import differences, fingerprint, groups_of
+from harness.analysis.host_differences import differences, fingerprint, groups_of
 from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord
 
 CARD = CardRecord(

@@ -1,0 +1,92 @@
+"""The cells of an image: which variants, with which settings of knobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from harness.catalog.knobs import Knob
+from harness.catalog.rows import Catalog, Cell, Image, PipelineRow, Variant
+from harness.catalog.select import select_variants, with_fixes
+from harness.errors import UsageError
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """What sets one launch of a comparison apart from another."""
+
+    name: str
+    """`BASE`, ``KNOB=VALUE`` of the factor that it varies, one of `NULL_ARMS`, or empty: no comparison"""
+    knobs: tuple[tuple[str, str], ...] = ()
+    """All that are set, varied or not."""
+
+
+def cells_of(
+    known: Catalog,
+    image: Image,
+    gfx: str | None,
+    *,
+    fixes: Sequence[Variant] = (),
+    pipeline: PipelineRow,
+    audio: str,
+    arms: Sequence[Arm] = (),
+) -> tuple[Cell, ...]:
+    """An image's cells, arm by arm; a variant of which a knob leaves nothing that an earlier one has not is passed over.
+
+    Raises `UsageError` for a knob that does not bear on the image, and for a fix that sets what a knob owns.
+    """
+    cells: list[Cell] = []
+    seen: set[tuple[object, ...]] = set()
+    for variant in select_variants(known, image, gfx):
+        of_variant = []
+        for arm in arms or (Arm(""),):
+            set_up, row = _with_knobs(known, image, with_fixes(variant, fixes), pipeline, arm.knobs, fixes)
+            of_variant.append(Cell(image, set_up, row, audio, arm=arm.name, knobs=arm.knobs))
+        what = tuple(
+            (cell.variant.guest, cell.variant.unset, tuple(sorted(cell.variant.environment.items())))
+            for cell in of_variant
+            if cell.knobs
+        )
+        if not what or what not in seen:
+            cells += of_variant
+        seen.add(what)
+    return tuple(cells)
+
+
+def _with_knobs(
+    known: Catalog,
+    image: Image,
+    variant: Variant,
+    pipeline: PipelineRow,
+    settings: Sequence[tuple[str, str]],
+    fixes: Sequence[Variant],
+) -> tuple[Variant, PipelineRow]:
+    """A variant and a pipeline with these knobs set, the variant named for them."""
+    for name, value in settings:
+        knob = known.knobs[name]
+        if knob.families and image.family is not None and image.family not in knob.families:
+            raise UsageError(
+                f"knob {name} bears on {', '.join(knob.families)}, and image {image.name} is {image.family}: it would change nothing"
+            )
+        for fix in fixes:
+            if set(fix.guest) & knob.guest or set(fix.environment) & knob.variables:
+                raise UsageError(f"fix {fix.name} sets what knob {name} does: leave one of them out")
+        variant, pipeline = _with_knob(knob, value, variant, pipeline)
+    return variant, pipeline
+
+
+def _with_knob(knob: Knob, value: str, variant: Variant, pipeline: PipelineRow) -> tuple[Variant, PipelineRow]:
+    """With all that the knob owns as this value has it."""
+    numbers: Mapping[str, int] = {knob.number: int(value)} if knob.number else {}
+    chosen = knob.values.get(value)
+    kept = {name: text for name, text in variant.environment.items() if name not in knob.variables}
+    variant = Variant(
+        name=f"{variant.name}+{knob.name}={value}",
+        description=variant.description,
+        environment={**kept, **(chosen.environment if chosen else {})},
+        guest=(*(name for name in variant.guest if name not in knob.guest), *(chosen.guest if chosen else ())),
+        unset=(*(name for name in variant.unset if name not in knob.variables), *(chosen.unset if chosen else ())),
+        threads=numbers.get("threads", variant.threads),
+    )
+    batches = {name: number for name, number in numbers.items() if name != "threads"}
+    return variant, msgspec.structs.replace(pipeline, **batches)

@@ -1,0 +1,36 @@
+"""`strixbench explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.commands import common, options
+from harness.commands.common import find_launch
+
+
+@common.app.command()
+def explain(
+    failure: Annotated[
+        str, typer.Argument(help="A launch's id, a file with a traceback or a log, or - for stdin.", metavar="LAUNCH|FILE|-")
+    ],
+    as_json: options.AsJson = False,
+) -> None:
+    """Say what is known of a failure: its true cause, and what to do. Exit code 1 where nothing known fits."""
+    from harness.commands.arguments import read_pasted
+    from harness.verdict.explain import explain_launch, explain_text
+    from reports.terminal.explanation import explanation_data, explanation_lines
+
+    if failure == "-" or Path(failure).exists():
+        explanation = explain_text(read_pasted(failure, say=common.talk))
+    else:
+        explanation = explain_launch(find_launch(failure, or_else=" and no such file"))
+    if as_json:
+        common.print_json(explanation_data(explanation))
+    else:
+        for line in explanation_lines(explanation):
+            typer.echo(line)
+    if explanation.failed and explanation.match is None:
+        raise typer.Exit(1)

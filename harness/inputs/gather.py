@@ -1,0 +1,89 @@
+"""The recording and the models of a run, from what a user typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.catalog.rows import AudioRow, Catalog
+from harness.errors import ModelsError, UsageError
+from harness.inputs import models
+from harness.inputs.audio import Audio, prepare_audio
+from harness.inputs.models import FetchedFile, ModelFile, Models
+from harness.records.launch import WITHOUT_ACCURACY
+from harness.text import Say, nearest
+
+
+def fetch_inputs(
+    known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None, *, say: Say
+) -> tuple[Audio, Models]:
+    """The recording and the models, verified; the embedded profile is fetched where it is missing.
+
+    Raises `UsageError`, `AudioError` or `ModelsError`.
+    """
+    _refuse_scoring(pipeline, reference)
+    recording = known.audio.get(audio)
+    _refuse_no_recording(known, audio)
+    if pipeline == "embedded" or (recording is not None and recording.file is None):
+        show_licences(models.fetch_embedded(say=say), say=say)
+    return _recording(recording, audio, reference, seconds), models.models_for(pipeline)
+
+
+def locate_inputs(
+    known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
+) -> tuple[Audio, Models]:
+    """The same for `--dry-run`: nothing is fetched, and the weights are not read to verify them."""
+    _refuse_scoring(pipeline, reference)
+    recording = known.audio.get(audio)
+    _refuse_no_recording(known, audio)
+    if recording is not None and recording.file is None and not (models.embedded_folder() / f"{recording.name}.wav").exists():
+        raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
+    return _recording(recording, audio, reference, seconds), models.locate_models(pipeline)
+
+
+def _refuse_scoring(pipeline: str, reference: Path | None) -> None:
+    """Raise `UsageError` for a reference that the pipeline's output must not be held against."""
+    if reference is not None and pipeline in WITHOUT_ACCURACY:
+        raise UsageError(f"--reference with the {pipeline} pipeline: its weights are random, so there is nothing to score")
+
+
+def unread_sample(known: Catalog) -> tuple[Audio, Models]:
+    """The sample and the embedded profile as they are, or would be: for a record of what never came to read them.
+
+    Its hash is empty where the recording is not here: nothing is fetched for a build.
+    """
+    try:
+        return locate_inputs(known, "embedded", "sample", None, None)
+    except ModelsError:
+        row = known.audio["sample"]
+        seconds = row.seconds or 0.0
+        sample = Audio(
+            name=f"{row.name}-{seconds:.0f}s", path=models.embedded_folder() / "sample.wav", seconds=seconds, sha256=""
+        )
+        return sample, models.locate_models("embedded")
+
+
+def _refuse_no_recording(known: Catalog, audio: str) -> None:
+    """Raise `UsageError` for a word that can only be meant as a recording of the catalog and is none."""
+    if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
+        raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{nearest(audio, known.audio)}")
+
+
+def _recording(row: AudioRow | None, audio: str, reference: Path | None, seconds: float | None) -> Audio:
+    """The normalised recording of a catalog row, or of a file where there is none."""
+    if row is None:
+        return prepare_audio(Path(audio), reference=reference, seconds=seconds)
+    folder = models.embedded_folder() if row.file is None else Path()
+    return prepare_audio(
+        folder / (row.file or f"{row.name}.wav"),
+        reference=reference or (folder / row.reference if row.reference else None),
+        seconds=seconds,
+        # Known for the whole recording with its own reference, not for a part of it or another's.
+        highest_der=row.highest_der if seconds is None and reference is None else None,
+    )
+
+
+def show_licences(files: Sequence[ModelFile | FetchedFile], *, say: Say) -> None:
+    """The licences of what was just fetched, each once."""
+    for licence in dict.fromkeys(file.licence for file in files):
+        say(f"licence: {licence}")

@@ -1,0 +1,31 @@
+"""Text and environments without what is secret: tokens, and the folder of the user."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from harness.text import without_controls
+
+_SECRET = re.compile(r"hf_[A-Za-z0-9]{10,}")
+"""A Hugging Face token (https://huggingface.co/docs/hub/security-tokens)."""
+
+
+def clean_text(text: str) -> str:
+    """Text from a container without control characters, the user's name, and anything that looks like a token."""
+    return without_home(_SECRET.sub("hf_[removed]", without_controls(text)))
+
+
+def without_home(text: str) -> str:
+    """Paths below the caller's home begin with ``~``: a user's name is nobody's business."""
+    home = os.path.expanduser("~")
+    return text.replace(home, "~") if len(home) > 1 else text
+
+
+TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+"""Where huggingface_hub of any version looks for a token."""
+
+
+def without_tokens() -> dict[str, str]:
+    """The caller's environment for a program of ours: none of them has use for a Hugging Face token."""
+    return {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}

@@ -1,0 +1,106 @@
+"""Processes and folders: started, ended and removed here for the rooms that may not do it themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from harness.errors import HostError
+from harness.secrets import without_tokens
+
+OWNER_LABEL = "io.strixbench.owner"
+
+
+def owner() -> str:
+    """This process, so that a sweep can tell a dead harness's leftovers from a living one's containers:
+    ``pid:start time:boot and pid namespace``."""
+    return _owner(os.getpid())
+
+
+def owner_is_gone(text: str) -> bool:
+    """Whether the process of an `owner` has ended. One of another pid namespace cannot be judged and counts as alive."""
+    import psutil
+
+    try:
+        pid, started, place = text.split(":", 2)
+        if place != _place():
+            # Another boot of this machine: nothing of it lives on.
+            return place.split(":")[0] != _place().split(":")[0]
+        return not psutil.pid_exists(int(pid)) or _started(int(pid)) != started
+    except PermissionError:  # a /proc that hides other users' processes
+        return False
+    except (ValueError, FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def _owner(pid: int) -> str:
+    return f"{pid}:{_started(pid)}:{_place()}"
+
+
+def _started(pid: int) -> str:
+    """Clock ticks after boot at which a process began: with the pid, unique on one boot (proc_pid_stat(5))."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")  # a process names itself as it likes
+    return stat.rsplit(")", 1)[1].split()[19]
+
+
+def _place() -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def tail_of(path: Path, characters: int = 8_000) -> str:
+    """The end of a log that we wrote; empty where there is none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - 4 * characters))
+            return stream.read().decode(errors="replace")[-characters:]
+    except OSError:
+        return ""
+
+
+KILLED_SECONDS = 30.0
+"""For the death of what was killed."""
+
+
+OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
+
+
+def run_process(argv: tuple[str, ...], *, stdout: int, timeout_seconds: float) -> int:
+    """Run a program of ours to its end, its stdout and stderr into a file descriptor; returns its exit status.
+
+    Raises `HostError` where it does not end in time.
+    """
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**without_tokens(), OWNER_VARIABLE: owner()},  # a killed harness's pip is swept like its guests
+    )
+    try:
+        return process.wait(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired:
+        raise HostError(f"`{argv[0]}` did not end within {timeout_seconds:.0f} s and was killed") from None
+    finally:
+        kill_session(process)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder however deep: Python's own removal calls itself for each level, `rm` does not."""
+    run_process(("rm", "-rf", "--", str(folder)), stdout=subprocess.DEVNULL, timeout_seconds=300)
+
+
+def kill_session(process: subprocess.Popen[bytes]) -> bool:
+    """Kill all that a process started, and wait for it; returns whether it is gone. SIGKILL: a hung HIP process ignores SIGTERM."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        process.wait(timeout=KILLED_SECONDS)
+    except subprocess.TimeoutExpired:  # in the kernel, which does not let go of it
+        return False
+    return True
