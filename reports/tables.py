@@ -82,7 +82,7 @@ NO_ACCURACY = "random weights, no accuracy"
 """What every page says of a pipeline whose output means nothing."""
 
 
-class Workload(msgspec.Struct, frozen=True):
+class WorkloadRows(msgspec.Struct, frozen=True):
     """One pipeline on one recording, with the rows that ran it, the fastest first."""
 
     pipeline: str
@@ -156,14 +156,14 @@ def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
             yield launch
 
 
-def workloads_of(rows: Iterable[Row]) -> tuple[Workload, ...]:
+def workloads_of(rows: Iterable[Row]) -> tuple[WorkloadRows, ...]:
     """The rows by pipeline and recording."""
     groups: dict[tuple[str, float, str, str], list[Row]] = {}
     for row in rows:
         workload = row.speaking.plan.workload
         groups.setdefault((workload.pipeline, workload.audio_seconds, workload.audio, workload.audio_sha256), []).append(row)
     return tuple(
-        Workload(pipeline, audio, seconds, tuple(sorted(group, key=_rank)))
+        WorkloadRows(pipeline, audio, seconds, tuple(sorted(group, key=_rank)))
         for (pipeline, seconds, audio, _), group in sorted(groups.items())
     )
 

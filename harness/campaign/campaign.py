@@ -18,7 +18,7 @@ from harness.campaign.cpu_runs import CpuRuns
 from harness.campaign.launcher import Launcher, Obstacle
 from harness.campaign.ready_cells import Slot, Slots
 from harness.campaign.recovery import campaign_lock, read_leftovers, remove_unplanned
-from harness.campaign.request import Observer, OpenEngine, Request, engine_name
+from harness.campaign.request import BenchRequest, Observer, OpenEngine, engine_name
 from harness.catalog.rows import Catalog, Variant
 from harness.catalog.select import with_fixes
 from harness.errors import HostError, RecordError
@@ -40,7 +40,7 @@ class Campaign:
 
     def __init__(
         self,
-        request: Request,
+        request: BenchRequest,
         catalog: Catalog,
         store: Store,
         *,

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.analysis.stopping import rule_text
 from harness.campaign.recovery import DRY_RUN_PREFIX
-from harness.campaign.request import Request, engine_name
+from harness.campaign.request import BenchRequest, engine_name
 from harness.catalog.cells import cells_of
 from harness.catalog.hazards import hazards_of
 from harness.catalog.rows import GPU_FAMILIES, Catalog
@@ -32,7 +32,7 @@ class Line(msgspec.Struct, frozen=True):
     is_remark: bool = False
 
 
-def dry_run_lines(known: Catalog, request: Request) -> Iterator[Line]:
+def dry_run_lines(known: Catalog, request: BenchRequest) -> Iterator[Line]:
     """The line of each cell, fit to paste. What it reads is written into a folder of its own, so that it works.
 
     Raises `EngineError` where no engine is here.

@@ -9,7 +9,7 @@ import msgspec
 
 from harness.analysis.energy import is_idle_known
 from harness.analysis.image_variables import with_remarks
-from harness.campaign.request import Observer, Request
+from harness.campaign.request import BenchRequest, Observer
 from harness.catalog.cells import cells_of
 from harness.catalog.hazards import hazards_of
 from harness.catalog.knobs import Family
@@ -49,7 +49,7 @@ class Obstacle(msgspec.Struct, frozen=True):
 class Launcher:
     """Plans, runs and keeps the launches of one `Request`."""
 
-    def __init__(self, request: Request, catalog: Catalog, store: Store, *, observer: Observer) -> None:
+    def __init__(self, request: BenchRequest, catalog: Catalog, store: Store, *, observer: Observer) -> None:
         self._request = request
         self._catalog = catalog
         self._store = store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.campaign.launcher import Launcher, Obstacle
-from harness.campaign.request import Observer, OpenEngine, Request, engine_name
+from harness.campaign.request import BenchRequest, Observer, OpenEngine, engine_name
 from harness.catalog.knobs import Family
 from harness.catalog.rows import Cell, Image
 from harness.engines.base import BuiltImage, Engine
@@ -31,7 +31,7 @@ class Slot(msgspec.Struct, frozen=True):
 class Slots:
     """Readies the images of one `Request`. Holds the engines while it does."""
 
-    def __init__(self, request: Request, launcher: Launcher, *, open_engine: OpenEngine, observer: Observer) -> None:
+    def __init__(self, request: BenchRequest, launcher: Launcher, *, open_engine: OpenEngine, observer: Observer) -> None:
         self._request = request
         self._launcher = launcher
         self._open_engine = open_engine

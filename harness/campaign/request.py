@@ -37,7 +37,7 @@ class Observer(Protocol):
         ...
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class BenchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What one `bench` asks for."""
 
     images: tuple[Image, ...]

@@ -16,7 +16,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
-    from harness.campaign.request import Request
+    from harness.campaign.request import BenchRequest
     from harness.inputs.audio import Audio
     from harness.inputs.corpus_folder import CorpusFolder
     from harness.inputs.models import Models
@@ -66,7 +66,7 @@ def accuracy(
     as_json: options.AsJson = False,
 ) -> None:
     """Diarize a corpus and score it: DER by recording and in all, JER, speakers, and audio hours an hour."""
-    from harness.campaign.request import Request
+    from harness.campaign.request import BenchRequest
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.devices import parse_flags
     from harness.launch.plan import Settings
@@ -80,7 +80,7 @@ def accuracy(
     chosen = common.choose_images(known, images, gfx=gfx, family=family)
     chosen_fixes = select_fixes(known, fixes or ())
     laid = _read(Path(corpus or ""), references, files, limit)
-    request = Request(
+    request = BenchRequest(
         images=chosen,
         gfx=gfx,
         pipeline=row,
@@ -192,7 +192,7 @@ _START_SECONDS = 600.0
 """For the imports, the device and the models."""
 
 
-def run_and_report(known: Catalog, request: Request, laid: CorpusFolder, report_to: Path | None, *, as_json: bool) -> None:
+def run_and_report(known: Catalog, request: BenchRequest, laid: CorpusFolder, report_to: Path | None, *, as_json: bool) -> None:
     """The launches, what they found on stdout, and the exit code."""
     from harness.workloads.accuracy import accuracies_of, run_to_the_end
     from reports.markdown.render import render_benchmarks, write_page
@@ -202,7 +202,7 @@ def run_and_report(known: Catalog, request: Request, laid: CorpusFolder, report_
     store = common.open_store()
     campaigns: list[Campaign] = []
 
-    def launch(asked: Request) -> list[Launch]:
+    def launch(asked: BenchRequest) -> list[Launch]:
         campaigns.append(running.run_campaign(known, asked, store))
         return campaigns[-1].launches
 
@@ -221,7 +221,7 @@ def run_and_report(known: Catalog, request: Request, laid: CorpusFolder, report_
     running.end_with(*campaigns, failed=any(each.failed for each in findings))
 
 
-def going_on(request: Request, ended: Launch, laid: CorpusFolder, first: int) -> Request:
+def going_on(request: BenchRequest, ended: Launch, laid: CorpusFolder, first: int) -> BenchRequest:
     """The same for one cell, from a recording on."""
     import msgspec
 

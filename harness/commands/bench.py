@@ -88,7 +88,7 @@ def bench(
     from harness.analysis.stopping import parse_stopping
     from harness.campaign.arms import DEFAULT_LAUNCHES, arms_of, read_factors, read_settings
     from harness.campaign.cool_down import parse_cool_down
-    from harness.campaign.request import Request
+    from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
     from harness.commands.arguments import parse_durations, parse_engine, parse_size, parse_time_limit
     from harness.engines.devices import parse_flags
@@ -122,7 +122,7 @@ def bench(
         common.refuse_page(page)
         inputs = [fetch_inputs(known, row.name, audio, reference, seconds, say=common.talk) for seconds in lengths]
     (prepared_audio, found_models), *others = inputs
-    request = Request(
+    request = BenchRequest(
         images=chosen,
         gfx=gfx,
         pipeline=row,

@@ -152,7 +152,7 @@ def _pins(image: Image) -> dict[str, Any]:
 def _build(known: Catalog, chosen: tuple[Image, ...], preference: str, rows: list[dict[str, Any]], **how: Any) -> None:
     """Build them, add to each row what became of it, and store what failed."""
     from harness.campaign.campaign import Campaign
-    from harness.campaign.request import Request, engine_name
+    from harness.campaign.request import BenchRequest, engine_name
     from harness.failures.recognise import recognise
     from harness.images.build_all import build_all
     from harness.images.disk_space import Room
@@ -163,7 +163,7 @@ def _build(known: Catalog, chosen: tuple[Image, ...], preference: str, rows: lis
     audio, found_models = unread_sample(known)
     progress = common.show_progress(of_builds=True)
     campaign = Campaign(
-        Request(
+        BenchRequest(
             images=chosen,
             gfx=None,
             pipeline=known.pipelines["embedded"],

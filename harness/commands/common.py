@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.records.launch import Launch
 
 if TYPE_CHECKING:
-    from harness.campaign.request import Request
+    from harness.campaign.request import BenchRequest
     from harness.commands.progress import Progress
     from harness.engines.base import Engine
     from harness.launch.plan import Settings
@@ -144,16 +144,16 @@ def sample_request(
     engine: str,
     settings: Settings,
     fixes: tuple[Variant, ...] = (),
-) -> Request:
+) -> BenchRequest:
     """One launch a cell of what diarizes nothing: the embedded profile and the sample are what every launch has along.
 
     Raises `AudioError` or `ModelsError`.
     """
-    from harness.campaign.request import Request
+    from harness.campaign.request import BenchRequest
     from harness.inputs.gather import fetch_inputs
 
     audio, models = fetch_inputs(known, "embedded", "sample", None, None, say=talk)
-    return Request(
+    return BenchRequest(
         images=images,
         gfx=gfx,
         pipeline=known.pipelines["embedded"],

@@ -12,7 +12,7 @@ from harness.errors import NothingMeasuredError
 
 if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
-    from harness.campaign.request import Request
+    from harness.campaign.request import BenchRequest
     from harness.records.price import Price
     from harness.records.store import Store
 from typing import TYPE_CHECKING
@@ -21,11 +21,11 @@ from harness.commands import common, running
 from harness.commands.common import open_engine, show_progress
 
 if TYPE_CHECKING:
-    from harness.campaign.request import Request
+    from harness.campaign.request import BenchRequest
     from harness.records.price import Price
 
 
-def run_campaign(known: Catalog, request: Request, store: Store) -> Campaign:
+def run_campaign(known: Catalog, request: BenchRequest, store: Store) -> Campaign:
     """A campaign that has run, with its progress on stderr. Raises what `Campaign.run` does."""
     from harness.campaign.campaign import Campaign
 
@@ -54,7 +54,7 @@ def end_with(*campaigns: Campaign, failed: bool | None = None) -> None:
 
 
 def run_and_report(
-    known: Catalog, request: Request, report_to: Path | None, *, as_json: bool, price: Price | None = None
+    known: Catalog, request: BenchRequest, report_to: Path | None, *, as_json: bool, price: Price | None = None
 ) -> None:
     """A campaign, what it found on stdout, and its exit code."""
     import msgspec

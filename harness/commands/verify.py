@@ -43,7 +43,7 @@ def verify_images(
     """Is the output right? One run beside the CPU run of the same image; with --ladder, at which batch it stops being right."""
     import msgspec
 
-    from harness.campaign.request import Request
+    from harness.campaign.request import BenchRequest
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.devices import parse_flags
     from harness.inputs.gather import fetch_inputs
@@ -68,7 +68,7 @@ def verify_images(
         settings = msgspec.structs.replace(
             settings, last_stage="device", task="ladder", options=options, reckoned_seconds=RUNG_SECONDS * (1 + rungs)
         )
-    request = Request(
+    request = BenchRequest(
         images=chosen,
         gfx=gfx,
         pipeline=row,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.catalog.rows import Image
-from harness.doctor import container, driver, engines, gpus, kernel_log, parameters, room, settings, supplies
+from harness.doctor import container, disk_space, driver, engines, gpus, kernel_log, parameters, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding
 
@@ -51,7 +51,7 @@ CHECKS: tuple[Check, ...] = (
     settings.check_selinux,
     settings.check_iommu,
     settings.check_power,
-    room.check_room,
+    disk_space.check_room,
     supplies.check_disks,
     _check_models,
     supplies.check_images,

@@ -25,7 +25,7 @@ _USES = {
 
 
 def check_disks(facts: HostFacts) -> tuple[Finding, ...]:
-    """Room for results and the cache; for images see `harness.doctor.room`."""
+    """Room for results and the cache; for images see `harness.doctor.disk_space`."""
     return tuple(_disk(disk) for disk in facts.disks if disk.what in _USES)
 
 

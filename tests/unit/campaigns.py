@@ -12,7 +12,7 @@ import pytest
 from harness import places
 from harness.campaign.campaign import Campaign
 from harness.campaign.cool_down import Pace
-from harness.campaign.request import OpenEngine, Request
+from harness.campaign.request import BenchRequest, OpenEngine
 from harness.catalog.load import load_catalog
 from harness.catalog.rows import Catalog, Image
 from harness.engines.base import Engine
@@ -92,7 +92,7 @@ class Bench:
         pace: Pace | None = None,
         **more: Any,
     ) -> Campaign:
-        request = Request(
+        request = BenchRequest(
             images=tuple(images),
             gfx=None,
             pipeline=catalog.pipelines["embedded"],

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from benchmarks.wire import REQUEST
-from harness.campaign.request import Request
+from harness.campaign.request import BenchRequest
 from harness.catalog.select import foreign_image
 from harness.commands.accuracy import going_on
 from harness.engines.base import Run
@@ -84,7 +84,7 @@ def test_the_launch_behind_a_crash_is_of_the_same_cell_and_begins_behind_it(tmp_
     audio = Audio(name="AMI-3-files", path=tmp_path / "a.wav", seconds=180.0, sha256="a" * 64)
     files = tuple(CorpusFile(name=f"f{index}", seconds=60.0, limit_seconds=100.0) for index in range(3))
     laid = CorpusFolder(path=tmp_path, sha256="a" * 64, first=audio, files=files)
-    request = Request(
+    request = BenchRequest(
         images=(CPU, msgspec.structs.replace(OTHER, family=None)),
         gfx=None,
         pipeline=CATALOG.pipelines["embedded"],
