@@ -22,9 +22,9 @@ from harness.doctor.answers import read_unknowns
 from harness.doctor.facts import DeviceNode, User
 from harness.doctor.finding import Finding
 from harness.engines.about import EngineFacts
-from harness.engines.command import container_command
 from harness.engines.devices import request_devices
-from harness.engines.find import EngineName, Refusal, refusal_text
+from harness.engines.discovery import EngineName, Refusal, refusal_text
+from harness.engines.options import container_command
 from harness.images.build_plan import image_lines
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models

@@ -15,9 +15,9 @@ from harness.campaign.request import BenchRequest, engine_name
 from harness.catalog.cells import cells_of
 from harness.catalog.hazards import hazards_of
 from harness.catalog.rows import GPU_FAMILIES, Catalog
-from harness.engines.command import container_command
-from harness.engines.find import find_engine, is_rootless
+from harness.engines.discovery import find_engine, is_rootless
 from harness.engines.local import Local, environment_folder
+from harness.engines.options import container_command
 from harness.images.build import recipe_of
 from harness.launch.plan import make_folders, prepare_launch
 from harness.machine.gpus import check_gpu_use, used_targets

@@ -71,7 +71,7 @@ def open_engine(name: str) -> Engine:
 
         return Local()
     from harness.engines.container import ContainerEngine
-    from harness.engines.find import find_engine
+    from harness.engines.discovery import find_engine
 
     found = find_engine(name)
     if found.remark:

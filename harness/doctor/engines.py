@@ -8,7 +8,7 @@ from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding, Status, Subject
 from harness.doctor.remedies import add_argument, outside
 from harness.engines.about import EngineFacts
-from harness.engines.find import Refusal
+from harness.engines.discovery import Refusal
 from harness.machine.files import Reading
 
 ENGINES = Subject("engines")

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from harness.engines.base import Storage
-from harness.engines.find import EngineName, Refusal, find_engine, find_refusal, named_socket
+from harness.engines.discovery import EngineName, Refusal, find_engine, find_refusal, named_socket
 from harness.engines.libpod import INFO
 from harness.engines.podman_service import podman_environment
 from harness.engines.storage import docker_storage, podman_storage

@@ -8,8 +8,8 @@ from typing import IO, Any
 
 from harness.engines.base import RECIPE_LABEL, Recipe
 from harness.engines.build_context import build_context
-from harness.engines.find import EngineName
-from harness.engines.wire import SILENCE_VARIABLE, WIRE_ERRORS, is_silence, limit_text
+from harness.engines.discovery import EngineName
+from harness.engines.silence import CONNECTION_ERRORS, SILENCE_VARIABLE, is_silence, limit_text
 from harness.errors import EngineError
 from harness.text import Say
 
@@ -79,5 +79,5 @@ def _lines(api: Any, recipe: Recipe, context: IO[bytes], silence_seconds: float)
         )
     except errors.APIError as error:
         yield {"error": str(error.explanation)}
-    except (errors.DockerException, errors.StreamParseError, *WIRE_ERRORS) as error:
+    except (errors.DockerException, errors.StreamParseError, *CONNECTION_ERRORS) as error:
         raise _BrokenLine(error) from error

@@ -1,7 +1,7 @@
 """Docker and Podman through the docker SDK, on their API socket.
 
 One class: Podman serves Docker's API, and where the two differ a comment says so. Slow to import, for the SDK is;
-`harness.engines.find` and `harness.engines.command` are not.
+`harness.engines.discovery` and `harness.engines.options` are not.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from harness.engines.base import (
     still_held_text,
 )
 from harness.engines.build_stream import build_image
-from harness.engines.command import container_command, tmpfs_options, wrapped_argv
-from harness.engines.find import EngineName, Found
-from harness.engines.images import STAGES, stages_in, stored_images
+from harness.engines.discovery import EngineName, Found
+from harness.engines.fetch_base import Pull, is_fetched, one_at_a_time
 from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.libpod import CREATE, INFO, cdi_names, container_specification, needs_libpod, node_paths
+from harness.engines.listed_images import STAGES, stages_in, stored_images
+from harness.engines.options import container_command, tmpfs_options, wrapped_argv
 from harness.engines.podman_service import PodmanService, foreign_groups_text, has_foreign_groups
-from harness.engines.pull import Pull, is_fetched, one_at_a_time
+from harness.engines.silence import CONNECTION_ERRORS, silence_limit
 from harness.engines.stats import stats_memory
 from harness.engines.storage import docker_storage, podman_storage
-from harness.engines.wire import WIRE_ERRORS, silence_limit
 from harness.errors import BuildFailed, EngineError
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
@@ -62,7 +62,7 @@ STATS_TIMEOUT_SECONDS = 5
 
 MOST_LAST_WORDS_BYTES = 8_000
 
-_REFUSALS = (docker.errors.DockerException, docker.errors.StreamParseError, *WIRE_ERRORS)
+_REFUSALS = (docker.errors.DockerException, docker.errors.StreamParseError, *CONNECTION_ERRORS)
 
 
 class ContainerEngine:

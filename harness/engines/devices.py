@@ -20,7 +20,7 @@ from harness.catalog.knobs import Family
 from harness.catalog.rows import Image
 from harness.engines.base import KEEP_GROUPS
 from harness.engines.cdi import declared_devices
-from harness.engines.find import find_engine, find_refusal, is_rootless
+from harness.engines.discovery import find_engine, find_refusal, is_rootless
 from harness.errors import EngineError, UsageError
 from harness.machine.enclosure import Enclosure, find_enclosure, how_to_map
 from harness.machine.gpus import AMD_VENDOR, amd_gpus, choose_gpu, compute_gpus, render_vendor, visible_device

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.engines.base import KEEP_GROUPS, Run
-from harness.engines.command import tmpfs_options, wrapped_argv
+from harness.engines.options import tmpfs_options, wrapped_argv
 
 CREATE = "/v{version}/libpod/containers/create"
 """https://docs.podman.io/en/latest/_static/api.html#tag/containers/operation/ContainerCreateLibpod; of the service's own

@@ -34,8 +34,8 @@ from harness.engines.base import (
     shell_wrapped,
     still_held_text,
 )
-from harness.engines.images import folder_bytes, utc_text
 from harness.engines.kernel_journal import read_kernel_journal
+from harness.engines.listed_images import folder_bytes, utc_text
 from harness.errors import BuildFailed, HostError
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord

@@ -17,7 +17,7 @@ import weakref
 from pathlib import Path
 
 from harness.engines.base import KEEP_GROUPS, Run
-from harness.engines.find import answer_of
+from harness.engines.discovery import answer_of
 from harness.errors import EngineError
 from harness.secrets import without_tokens
 from harness.tools import owner, owner_is_gone, tail_of

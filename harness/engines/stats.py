@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.engines.find import EngineName
+from harness.engines.discovery import EngineName
 
 
 def stats_memory(found: Any, engine: EngineName) -> dict[str, int]:

@@ -16,7 +16,7 @@ import pytest
 from harness.catalog.load import load_catalog
 from harness.engines.base import BuiltImage, Recipe
 from harness.engines.container import ContainerEngine
-from harness.engines.find import find_engine
+from harness.engines.discovery import find_engine
 from harness.errors import EngineError
 from harness.images.build import recipe_of
 from tests.commands import Workplace

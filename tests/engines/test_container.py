@@ -10,7 +10,7 @@ import pytest
 
 from harness.engines.base import CAMPAIGN_LABEL, LOG, BuiltImage, Mount, Recipe, Run
 from harness.engines.container import ContainerEngine
-from harness.engines.find import find_engine
+from harness.engines.discovery import find_engine
 from harness.errors import BuildFailed
 from harness.launch.guest_view import container_user
 from harness.tools import OWNER_LABEL, owner

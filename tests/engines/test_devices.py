@@ -27,7 +27,7 @@ from harness.engines.base import LOG, BuiltImage, Mount, Run
 from harness.engines.cdi import declared_devices
 from harness.engines.container import ContainerEngine
 from harness.engines.devices import COMPAT, DeviceRequest, parse_flags, request_devices
-from harness.engines.find import Found
+from harness.engines.discovery import Found
 from harness.engines.libpod import container_specification, needs_libpod
 from harness.launch.guest_view import container_user
 from harness.records.launch import EngineRecord

@@ -18,9 +18,9 @@ import pytest
 
 from harness.engines.base import Recipe
 from harness.engines.container import ContainerEngine
-from harness.engines.fetching import KEPT
-from harness.engines.find import Found, find_engine
-from harness.engines.wire import SILENCE_VARIABLE
+from harness.engines.discovery import Found, find_engine
+from harness.engines.fetch_progress import KEPT
+from harness.engines.silence import SILENCE_VARIABLE
 from harness.errors import BuildFailed, EngineError
 from tests.engines.slow_registry import SlowRegistry
 

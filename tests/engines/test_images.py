@@ -16,7 +16,7 @@ import pytest
 from harness.catalog.load import load_catalog
 from harness.engines.base import IMAGE_LABEL, STAGE_LABEL, Recipe
 from harness.engines.container import ContainerEngine
-from harness.engines.find import find_engine
+from harness.engines.discovery import find_engine
 from harness.errors import NoRoomError
 from harness.images.build import rebuild
 from harness.images.built import prune_engine

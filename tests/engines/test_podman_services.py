@@ -19,7 +19,7 @@ from harness.catalog.load import load_catalog
 from harness.engines.about import ask_engines
 from harness.engines.base import KEEP_GROUPS, BuiltImage, Mount, Run
 from harness.engines.container import ContainerEngine
-from harness.engines.find import Found
+from harness.engines.discovery import Found
 from harness.engines.podman_service import PodmanService
 from harness.launch.guest_view import container_user
 from harness.tools import OWNER_LABEL, owner

@@ -12,7 +12,7 @@ from harness import places
 from harness.doctor import examine
 from harness.doctor.facts import Card, Disk, HostFacts, ImageFacts, KfdNode, User
 from harness.engines.about import EngineFacts
-from harness.engines.find import Refusal
+from harness.engines.discovery import Refusal
 from harness.machine.files import ABSENT, Reading
 from tests.unit.doctored import CLOSED, changed, of, statuses, the
 from tests.unit.fixture_hosts import (

@@ -16,7 +16,7 @@ import requests
 from harness.engines import container
 from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.container import ContainerEngine
-from harness.engines.find import answer_of
+from harness.engines.discovery import answer_of
 from harness.errors import EngineError
 
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from harness.engines.base import Mount, Run
-from harness.engines.command import container_command
 from harness.engines.libpod import container_specification, needs_libpod
+from harness.engines.options import container_command
 
 RUN = Run(
     name="strixbench-1",

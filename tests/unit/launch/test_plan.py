@@ -13,8 +13,8 @@ from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell, Image
 from harness.catalog.select import foreign_image
 from harness.engines.base import BuiltImage, Run
-from harness.engines.command import container_command
 from harness.engines.devices import DeviceRequest
+from harness.engines.options import container_command
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.launch.guest_view import container_run, container_user

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.engines.base import LOG, Run, shell_wrapped
-from harness.engines.find import EngineName
+from harness.engines.discovery import EngineName
 
 
 def container_command(engine: EngineName, run: Run) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.engines.find import EngineName
+from harness.engines.discovery import EngineName
 from harness.text import counted, size_text
 
 LARGE_LAYER_BYTES = 2_000_000_000

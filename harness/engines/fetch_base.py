@@ -17,7 +17,8 @@ from typing import IO, Any
 import requests
 
 from harness.engines.base import Recipe
-from harness.engines.fetching import (
+from harness.engines.discovery import EngineName
+from harness.engines.fetch_progress import (
     KEPT,
     LARGE_LAYER_BYTES,
     Fetched,
@@ -31,8 +32,7 @@ from harness.engines.fetching import (
     registry_of,
     take_in,
 )
-from harness.engines.find import EngineName
-from harness.engines.wire import SILENCE_VARIABLE, WIRE_ERRORS, is_silence, limit_text
+from harness.engines.silence import CONNECTION_ERRORS, SILENCE_VARIABLE, is_silence, limit_text
 from harness.errors import BuildFailed, EngineError
 from harness.text import Say
 from harness.tools import tail_of
@@ -97,7 +97,7 @@ class Pull:
                     return
                 for text in answer.iter_lines(chunk_size=1 << 16):
                     yield _decoded(text)
-        except WIRE_ERRORS as error:
+        except CONNECTION_ERRORS as error:
             if is_silence(error):
                 raise EngineError(self._silence()) from error
             raise EngineError(

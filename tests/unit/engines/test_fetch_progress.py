@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.engines.fetching import (
+from harness.engines.fetch_progress import (
     KEPT,
     MOST_LAYERS,
     Fetched,

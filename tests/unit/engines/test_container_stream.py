@@ -17,8 +17,8 @@ import pytest
 from harness.commands.common import open_engine
 from harness.engines.base import Recipe, Run
 from harness.engines.container import ContainerEngine
-from harness.engines.find import Found
-from harness.engines.wire import SILENCE_SECONDS, SILENCE_VARIABLE, silence_limit
+from harness.engines.discovery import Found
+from harness.engines.silence import SILENCE_SECONDS, SILENCE_VARIABLE, silence_limit
 from harness.errors import BuildFailed, EngineError, UsageError
 
 BASE = "registry.example/rocm/pytorch:7.2"

@@ -20,7 +20,7 @@ are enough for that at 3.4 Mbit/s, where the 1,800 s of before asked for 13."""
 _MOST_SECONDS = 1_000_000.0
 """Python's sockets wait no longer than 2,147,483 s."""
 
-WIRE_ERRORS = (
+CONNECTION_ERRORS = (
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,

@@ -22,7 +22,7 @@ from harness.commands.common import open_engine
 from harness.commands.listing import cell_rows, image_rows
 from harness.engines.about import ask_engines
 from harness.engines.devices import obstacles_to
-from harness.engines.find import Answer, Found, Refusal, answer_of, find_engine, find_refusal, refusal_text
+from harness.engines.discovery import Answer, Found, Refusal, answer_of, find_engine, find_refusal, refusal_text
 from harness.errors import EngineError
 
 NOBODY = 65_534
