@@ -20,7 +20,7 @@ from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.discovery import answer_of
 from harness.errors import EngineError
 from harness.secrets import without_tokens
-from harness.tools import owner, owner_is_gone, tail_of
+from harness.tools import KILLED_SECONDS, owner, owner_is_gone, tail_of
 
 SERVICE_START_TIMEOUT_SECONDS = 60.0
 """Podman waits for its storage's lock first, which a removal of many layers holds for long."""
@@ -67,7 +67,7 @@ class PodmanService:
             log = Path(folder) / "service.log"
             service = ("podman", "system", "service", f"--time={SERVICE_IDLE_SECONDS}", f"unix://{self.socket}")
             with log.open("wb") as stream:
-                self._process = subprocess.Popen(
+                self.process = subprocess.Popen(
                     ("/bin/sh", "-c", _GUARDED, folder, *service),
                     stdin=subprocess.PIPE,
                     stdout=stream,
@@ -83,7 +83,7 @@ class PodmanService:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         # Called at the interpreter's exit as well: a thread may be starting one when a Ctrl-C ends us.
-        self._end = weakref.finalize(self, _end, self._process, folder)
+        self._end = weakref.finalize(self, _end, self.process, folder)
         try:
             self._wait(log)
         except BaseException:
@@ -102,7 +102,7 @@ class PodmanService:
     @property
     def has_ended(self) -> bool:
         """Also by itself, having had nothing to do for a while."""
-        return self._process.poll() is not None
+        return self.process.poll() is not None
 
     def stop(self) -> None:
         """End it, with whatever it started for us: a build's own programs go on without it."""
@@ -112,16 +112,11 @@ class PodmanService:
 def _end(process: subprocess.Popen[bytes], folder: str) -> None:
     """End a service and its group, by force where it takes longer than `SERVICE_END_SECONDS`, and remove its folder."""
     try:
-        deadline = time.monotonic() + SERVICE_END_SECONDS
         _signal_group(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=SERVICE_END_SECONDS)
-        # A rootless Podman is two processes: the one that we started may end before the one that serves.
-        while _is_alive(process.pid) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        _wait_for_group(process, SERVICE_END_SECONDS)
     finally:
         _signal_group(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        _wait_for_group(process, KILLED_SECONDS)
         if process.stdin is not None:
             process.stdin.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,6 +125,18 @@ def _end(process: subprocess.Popen[bytes], folder: str) -> None:
 def _signal_group(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
+
+
+def _wait_for_group(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Return once a process that leads a group and the group have ended, or the time is up.
+
+    A rootless Podman is two processes: the one that we started may end before the one that serves.
+    """
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+    while _is_alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _is_alive(group: int) -> bool:
