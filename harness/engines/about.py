@@ -18,9 +18,8 @@ import msgspec
 
 from harness.engines.base import Storage
 from harness.engines.discovery import EngineName, Refusal, find_engine, find_refusal, named_socket
-from harness.engines.libpod import INFO
 from harness.engines.podman_service import podman_environment
-from harness.engines.storage import docker_storage, podman_storage
+from harness.engines.storage import LIBPOD_INFO, docker_storage, podman_storage
 from harness.errors import EngineError
 
 ANSWER_TIMEOUT_SECONDS = 3.0
@@ -106,7 +105,7 @@ def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
 
 
 def podman_facts(answer: str) -> EngineFacts:
-    """What `podman info --format json` printed, or Podman's own interface answered to `INFO`."""
+    """What `podman info --format json` printed, or Podman's own interface answered to `LIBPOD_INFO`."""
     try:
         told = json.loads(answer)
         host, controllers = told["host"], told["host"].get("cgroupControllers")
@@ -169,7 +168,7 @@ def _podman_over_socket(path: str) -> EngineFacts:
     if facts.error is not None or facts.version is None:
         return facts
     try:
-        status, said = _get(path, INFO.format(version=facts.version))
+        status, said = _get(path, LIBPOD_INFO.format(version=facts.version))
     except (OSError, http.client.HTTPException) as error:
         return EngineFacts(name="podman", error=f"no answer on {path}: {error}")
     return podman_facts(said.decode(errors="replace")) if status == 200 else facts

@@ -136,23 +136,23 @@ class Local:
         return Storage(folder=str(next(path for path in (wanted, *wanted.parents) if path.exists())))
 
     def command(self, run: Run) -> tuple[str, ...]:
-        variables = [f"{name}={value}" for name, value in sorted(run.environment.items())]
-        wrapped = _wrapped(run)
-        return ("env", "-i", "-C", run.working_directory, *variables, *wrapped)
+        marks = {NAME_VARIABLE: run.name}
+        if OWNER_LABEL in run.labels:
+            marks[OWNER_VARIABLE] = run.labels[OWNER_LABEL]
+        variables = (f"{name}={value}" for name, value in sorted({**run.environment, **marks}.items()))
+        return ("env", "-i", "-C", run.working_directory, *variables, *_wrapped(run))
 
     @property
     def kernel_log(self) -> KernelLog:
         return KernelLog(read_kernel_journal)
 
     def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
-        environment = {**run.environment, OWNER_VARIABLE: run.labels.get(OWNER_LABEL, ""), NAME_VARIABLE: run.name}
         if not Path(run.argv[0]).exists():
             return ExitRecord(started=False, message=f"no virtual environment at {Path(run.argv[0]).parent.parent}")
         begun = time.monotonic()
         process = subprocess.Popen(
-            _wrapped(run),
-            cwd=run.working_directory,
-            env=environment,
+            self.command(run),
+            env=clean_environment({}),  # that of `env` itself, for a moment
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -16,6 +16,9 @@ from typing import Any
 
 from harness.engines.base import Storage
 
+LIBPOD_INFO = "/v{version}/libpod/info"
+"""Where Podman's own interface tells of itself, in the version of the service."""
+
 CONTAINERD_ROOT = "/var/lib/containerd"
 """The default of ``root`` in containerd's configuration."""
 

@@ -35,11 +35,11 @@ def test_an_image_that_somebody_else_built_is_run_as_it_is(
     workplace: Workplace, engine_name: str, engine: ContainerEngine, cpu_image: BuiltImage
 ) -> None:
     reference = "localhost/somebody/else:diarizer"
-    engine._client.api.tag(cpu_image.id, "localhost/somebody/else", "diarizer")
+    engine.connection.api.tag(cpu_image.id, "localhost/somebody/else", "diarizer")
     try:
         done = workplace.bench(reference, "--engine", engine_name, *SHORT)
     finally:
-        engine._client.api.remove_image(reference, noprune=True)
+        engine.connection.api.remove_image(reference, noprune=True)
     assert done.code == 0, done.stderr
     (launch,) = workplace.stored()
     assert launch.image == reference
@@ -171,8 +171,8 @@ def test_a_full_disk_ends_the_bench_with_its_own_error_and_the_launch_is_kept(
 def containers_of(engine: ContainerEngine, workplace: Workplace) -> list[str]:
     """Containers that mount something of this workplace."""
     found = []
-    for container in engine._labelled_containers():
-        command = str(engine._client.api.inspect_container(container["Id"])["HostConfig"])
+    for container in engine.runs.labelled():
+        command = str(engine.connection.api.inspect_container(container["Id"])["HostConfig"])
         if str(workplace.results) in command:
             found.append(container["Id"])
     return found

@@ -166,21 +166,21 @@ raise SystemExit(subprocess.run(['/tmp/copy']).returncode)
 def test_a_sweep_removes_what_the_dead_left_and_nothing_of_the_living(
     engine: ContainerEngine, cpu_image: BuiltImage, exchange: Path
 ) -> None:
-    dead = engine._create(run_of(engine, cpu_image, exchange, *python("pass"), owned_by=DEAD_OWNER))
-    living = engine._create(run_of(engine, cpu_image, exchange, *python("pass")))
+    dead = engine.runs.create(run_of(engine, cpu_image, exchange, *python("pass"), owned_by=DEAD_OWNER))
+    living = engine.runs.create(run_of(engine, cpu_image, exchange, *python("pass")))
     try:
         assert engine.sweep() == 1
-        left = {container["Id"] for container in engine._labelled_containers()}
+        left = {container["Id"] for container in engine.runs.labelled()}
         assert living in left
         assert dead not in left
     finally:
-        engine._remove(living)
+        engine.runs.remove(living)
 
 
 def test_a_container_that_runs_is_swept_too(engine: ContainerEngine, cpu_image: BuiltImage, exchange: Path) -> None:
     run = run_of(engine, cpu_image, exchange, *python("import signal; signal.pause()"), owned_by=DEAD_OWNER)
-    dead = engine._create(run)
-    engine._client.api.start(dead)
+    dead = engine.runs.create(run)
+    engine.connection.api.start(dead)
     assert engine.sweep() == 1
     assert not names(engine, run)
 
@@ -194,7 +194,7 @@ def test_a_container_that_is_removed_by_another_hand_ends_the_run(
         deadline = time.monotonic() + 60
         while not (exchange / "up").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        engine._client.api.kill(run.name, signal="SIGKILL")
+        engine.connection.api.kill(run.name, signal="SIGKILL")
 
     other = threading.Thread(target=remove)
     other.start()
@@ -206,10 +206,10 @@ def test_a_container_that_is_removed_by_another_hand_ends_the_run(
 def test_a_podman_service_of_ours_that_ended_is_started_again(
     engine: ContainerEngine, cpu_image: BuiltImage, exchange: Path, recipe: Recipe
 ) -> None:
-    if engine._service is None:
+    if engine.connection.service is None:
         pytest.skip(f"{engine.record.name} listens by itself here")
-    engine._service._process.terminate()
-    engine._service._process.wait(timeout=30)
+    engine.connection.service.process.terminate()
+    engine.connection.service.process.wait(timeout=30)
     found = engine.find_built(recipe)
     assert found is not None
     assert found.id == cpu_image.id  # its digests tell every name that it was given since
@@ -238,11 +238,11 @@ def test_an_image_is_found_by_its_recipe_and_not_by_its_tag(
     assert found is not None
     assert found.id == cpu_image.id  # its digests tell every name that it was given since
     other = msgspec.structs.replace(recipe, image="feigned", hash="f" * 64)
-    engine._client.api.tag(cpu_image.id, "localhost/strixbench/feigned", "f" * 12)
+    engine.connection.api.tag(cpu_image.id, "localhost/strixbench/feigned", "f" * 12)
     try:
         assert engine.find_built(other) is None
     finally:
-        engine._client.api.remove_image(other.tag, noprune=True)
+        engine.connection.api.remove_image(other.tag, noprune=True)
 
 
 def test_a_failing_build_tells_its_last_words(engine: ContainerEngine, recipe: Recipe, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_failing_build_tells_its_last_words(engine: ContainerEngine, recipe: R
 
 def names(engine: ContainerEngine, run: Run) -> list[str]:
     """Containers of a run that are still there."""
-    return [container["Id"] for container in engine._client.api.containers(all=True, filters={"name": run.name})]
+    return [container["Id"] for container in engine.connection.api.containers(all=True, filters={"name": run.name})]
 
 
 def test_pruning_takes_away_names_of_our_own_giving_alone(
@@ -278,7 +278,7 @@ def test_pruning_takes_away_names_of_our_own_giving_alone(
 
     base = f"FROM {cpu_image.id.removeprefix('sha256:')}\n"
     old, current = built(f"{base}LABEL number=1\n", 1), built(f"{base}LABEL number=2\n", 2)
-    api = engine._client.api
+    api = engine.connection.api
     api.tag(old.tag, "localhost/somebody/else", "mine")
     child = f"localhost/somebody/child-of-{name}:1"
     api.tag(old.tag, child.rpartition(":")[0], "1")

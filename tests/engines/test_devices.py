@@ -28,7 +28,7 @@ from harness.engines.cdi import declared_devices
 from harness.engines.container import ContainerEngine
 from harness.engines.devices import COMPAT, DeviceRequest, parse_flags, request_devices
 from harness.engines.discovery import Found
-from harness.engines.libpod import container_specification, needs_libpod
+from harness.engines.options import libpod_specification, needs_libpod
 from harness.launch.guest_view import container_user
 from harness.records.launch import EngineRecord
 from harness.tools import OWNER_LABEL, owner
@@ -137,7 +137,7 @@ def look(engine: ContainerEngine, run: Run) -> dict[str, str]:
 
 def inspected(engine: ContainerEngine, container: str) -> dict[str, Any]:
     """What Podman itself says of a container."""
-    api = engine._client.api
+    api = engine.connection.api
     found: dict[str, Any] = api.get(f"{api.base_url}/v4.0.0/libpod/containers/{container}/json", timeout=60).json()
     return found
 
@@ -257,12 +257,12 @@ def test_both_ways_to_make_a_podman_container_make_the_same(
         memory_bytes=None if engine.record.rootless else 1 << 29,
     )
     described = []
-    for create in (engine._create, engine._create_by_libpod):
+    for create in (engine.runs.create, engine.runs.create_by_libpod):
         container = create(run)
         try:
             described.append(comparable(inspected(engine, container)))
         finally:
-            engine._remove(container)
+            engine.runs.remove(container)
     for part in described[0]:
         assert described[0][part] == described[1][part]
     assert described[0]["HostConfig"]["ReadonlyRootfs"]
@@ -302,15 +302,15 @@ def test_kept_groups_reach_podman_as_the_annotation_that_crun_reads(
 ) -> None:
     need(engine, "podman")
     run = a_run(engine, image, exchange, DeviceRequest(device="cuda", groups=("keep-groups",)))
-    container = engine._create(run)
+    container = engine.runs.create(run)
     try:
         found = inspected(engine, container)
     finally:
-        engine._remove(container)
+        engine.runs.remove(container)
     assert found["Config"]["Annotations"]["run.oci.keep_original_groups"] == "1"
     assert found["HostConfig"]["GroupAdd"] == []
     assert "--group-add=keep-groups" in engine.command(run)
-    assert container_specification(run)["groups"] == []
+    assert libpod_specification(run)["groups"] == []
 
 
 class RootlessService:

@@ -87,7 +87,7 @@ def built(engine: ContainerEngine, recipe: Recipe, log: Path) -> list[str]:
 
 def drop(engine: ContainerEngine, reference: str) -> None:
     if engine.find_reference(reference) is not None:
-        engine._client.api.remove_image(reference, force=True)
+        engine.connection.api.remove_image(reference, force=True)
 
 
 def times_asked(registry: SlowRegistry) -> list[int]:
@@ -99,7 +99,7 @@ def test_a_slow_base_is_fetched_with_progress_and_once(
     fetching: ContainerEngine, registry: SlowRegistry, tmp_path: Path
 ) -> None:
     registry.bytes_per_second[registry.layers[SLOW]] = 1_000_000
-    fetching._silence = 3.0  # less than the layer takes: what comes slowly is no silence
+    fetching.images.silence_seconds = 3.0  # less than the layer takes: what comes slowly is no silence
     said = built(fetching, base_of(registry), tmp_path / "log")
     shown = [float(match[1]) for line in said if (match := re.search(r"slow/base:1: (\d\.\d) of 4\.5 MB, ", line))]
     assert len(set(shown)) >= 3
@@ -116,7 +116,7 @@ def test_a_silence_that_is_shorter_than_the_limit_ends_well(
     fetching: ContainerEngine, registry: SlowRegistry, tmp_path: Path
 ) -> None:
     registry.silent_after[registry.layers[SLOW]] = 2_000_000
-    fetching._silence = 30.0
+    fetching.images.silence_seconds = 30.0
     speaker = threading.Timer(2.0, registry.speak.set)
     speaker.start()
     built(fetching, base_of(registry), tmp_path / "log")
@@ -130,7 +130,7 @@ def test_a_dead_line_ends_with_an_error_and_the_next_try_fetches_no_more_than_it
     fetching: ContainerEngine, registry: SlowRegistry, tmp_path: Path
 ) -> None:
     registry.silent_after[registry.layers[SLOW]] = 2_000_000
-    fetching._silence = 2.0
+    fetching.images.silence_seconds = 2.0
     recipe = base_of(registry)
     with pytest.raises(EngineError) as caught:
         built(fetching, recipe, tmp_path / "log")
@@ -204,8 +204,8 @@ def test_podman_fetches_through_the_proxy_of_the_caller_s_environment(
         engine_name, tmp_path, '[[registry]]\nlocation = "registry.invalid"\ninsecure = true\n', monkeypatch
     ) as engine:
         engine.build(recipe, log=log, say=lambda line: None)
-        history = str(engine._client.api.history(recipe.tag))
-        described = str(engine._client.api.inspect_image(recipe.tag))
+        history = str(engine.connection.api.history(recipe.tag))
+        described = str(engine.connection.api.inspect_image(recipe.tag))
         drop(engine, recipe.tag)
         drop(engine, recipe.base)
     assert {path.split("/slow")[0] for path in registry.paths if "slow" in path} == {"http://registry.invalid/v2"}
@@ -222,6 +222,6 @@ def test_the_proxies_of_docker_s_config_reach_a_build_s_steps_and_no_image(
     recipe = a_recipe(OFFLINE_BASE, f'ARG BASE\nFROM ${{BASE}}\nRUN test "${{#HTTP_PROXY}}" = {len(proxy)}\n')
     with an_engine(engine_name, tmp_path, "", monkeypatch) as engine:
         engine.build(recipe, log=tmp_path / "log", say=lambda line: None)
-        kept = str(engine._client.api.history(recipe.tag)) + str(engine._client.api.inspect_image(recipe.tag))
+        kept = str(engine.connection.api.history(recipe.tag)) + str(engine.connection.api.inspect_image(recipe.tag))
         drop(engine, recipe.tag)
     assert "s3cret" not in kept + (tmp_path / "log").read_text()

@@ -56,13 +56,13 @@ def test_a_stage_that_a_build_leaves_is_ours_by_its_label_and_is_pruned_with_old
     engine: ContainerEngine, tmp_path: Path
 ) -> None:
     old, current = a_recipe(engine, 1), a_recipe(engine, 2)
-    api = engine._client.api
+    api = engine.connection.api
     child = f"localhost/somebody/child-of-{old.image}"
-    before = engine._stages()
+    before = engine.images.stages()
     try:
         for recipe in (old, current):
             built = engine.build(recipe, log=tmp_path / "build.log", say=lambda line: None)
-        stages = engine._stages() - before
+        stages = engine.images.stages() - before
         assert stages
         upon_it = Recipe(
             image="of-somebody",
@@ -83,7 +83,7 @@ def test_a_stage_that_a_build_leaves_is_ours_by_its_label_and_is_pruned_with_old
         assert removed.tags == (old.tag,)
         assert removed.stages >= len(stages)
         assert removed.freed_bytes is not None
-        assert not stages & engine._stages(), "another build of this machine may have left its own since"
+        assert not stages & engine.images.stages(), "another build of this machine may have left its own since"
         assert engine.find_built(current) is not None
         assert engine.find_reference(f"{child}:1") is not None
     finally:
@@ -121,7 +121,7 @@ def test_a_podman_whose_store_is_too_small_refuses_before_anything_is_fetched(
                         NoRoomError, match=r"no room to build cpu with podman: [\d.]+ MB are free in .*small/store"
                     ):
                         rebuild(load_catalog().images["cpu"], engine, say=print, room=Room(print))
-                    assert engine._client.api.images(all=True) == []
+                    assert engine.connection.api.images(all=True) == []
                 assert not list((tmp_path / "results").rglob("*.log"))
             finally:
                 service.terminate()

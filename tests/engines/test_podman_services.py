@@ -78,15 +78,15 @@ def test_a_run_that_keeps_groups_is_started_by_a_service_of_ours(
     connected: ContainerEngine, image: BuiltImage, tmp_path: Path
 ) -> None:
     plain = connected.run(a_run(connected, image, tmp_path, groups=()), timeout_seconds=60)
-    assert (plain.code, connected._service) == (0, None)
-    dead = connected._create(a_run(connected, image, tmp_path, groups=(), owned_by=DEAD_OWNER))
+    assert (plain.code, connected.connection.service) == (0, None)
+    dead = connected.runs.create(a_run(connected, image, tmp_path, groups=(), owned_by=DEAD_OWNER))
     kept = connected.run(a_run(connected, image, tmp_path, groups=(KEEP_GROUPS,)), timeout_seconds=60)
     assert (kept.code, kept.remark) == (0, "")
-    assert connected._service is not None
+    assert connected.connection.service is not None
     # The store is the same: what the other service made is seen, and swept.
     assert connected.find_reference(image.id) is not None
     assert connected.sweep() == 1
-    assert dead not in {container["Id"] for container in connected._labelled_containers()}
+    assert dead not in {container["Id"] for container in connected.runs.labelled()}
 
 
 def test_without_podman_s_program_it_is_started_all_the_same_and_why_it_may_fail_is_on_record(
@@ -94,7 +94,7 @@ def test_without_podman_s_program_it_is_started_all_the_same_and_why_it_may_fail
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     kept = connected.run(a_run(connected, image, tmp_path, groups=(KEEP_GROUPS,)), timeout_seconds=60)
-    assert (kept.code, connected._service) == (0, None)
+    assert (kept.code, connected.connection.service) == (0, None)
     assert f"the Podman service on {theirs.socket} keeps the groups that it was started with" in kept.remark
     assert "`podman system service` cannot be started: No such file or directory" in kept.remark
     assert connected.sweep() == 0

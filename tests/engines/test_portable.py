@@ -29,7 +29,7 @@ def test_a_portable_build_computes_and_diarizes_and_is_no_result_of_its_image(
     built = workplace.run("build", "--portable", image, "--engine", "podman", "--json")
     assert built.code == 0, built.stderr
     (row,) = json.loads(built.stdout)
-    labels = engine._client.api.inspect_image(row["id"])["Config"]["Labels"]
+    labels = engine.connection.api.inspect_image(row["id"])["Config"]["Labels"]
     assert labels["io.strixbench.portable-of"] == image
     assert labels["io.strixbench.lock"]
     assert labels["org.opencontainers.image.base.name"]

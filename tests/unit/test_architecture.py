@@ -40,6 +40,9 @@ REPORTS_MAY_IMPORT = (
     *("harness.doctor.finding", "harness.telemetry.coverage", "harness.telemetry.meters", "benchmarks.wire"),
 )
 
+USE_THE_SDK = ("connection.py", "container_images.py", "container_runs.py")
+"""Themselves imported only where an engine is opened."""
+
 MAY_START_PROCESSES = ("engines/", "telemetry/start.py", "tools.py")
 
 
@@ -152,7 +155,7 @@ def test_nothing_but_an_engine_starts_a_process_by_way_of_os(repository: Path) -
 def test_what_is_slow_to_import_is_not_imported_at_the_top(repository: Path, module: str) -> None:
     for folder in ("harness", "reports"):
         for path in sources(repository / folder):
-            if path.name == "container.py":  # itself imported where an engine is opened
+            if path.name in USE_THE_SDK:
                 continue
             assert not any(belongs_to(found, module) for found in imports_of(path, at_the_top_alone=True)), path
 

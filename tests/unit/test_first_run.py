@@ -10,7 +10,7 @@ import pytest
 
 from harness.doctor.finding import Finding
 from harness.engines.base import KEEP_GROUPS
-from harness.engines.libpod import container_specification, needs_libpod
+from harness.engines.options import libpod_specification, needs_libpod
 from tests.first_run import WALKS, Walk, a_host, findings_on, launch_line, launch_on, obstacles_on
 from tests.generated import FIRST_RUN, with_first_runs
 from tests.unit.samples import is_root
@@ -57,7 +57,7 @@ def test_fedora_nodes_of_a_group_are_reached_by_keep_groups_in_the_engine_s_own_
     walk = msgspec.structs.replace(BY_KEY["fedora"], node_mode=0o660)
     run = launch_on(walk, a_host(walk, tmp_path)).run
     assert run.groups == (KEEP_GROUPS,)
-    asked = container_specification(run)
+    asked = libpod_specification(run)
     assert asked["annotations"] == {"run.oci.keep_original_groups": "1"}
     assert asked["selinux_opts"] == ["disable"]
     assert [device["path"].split(":")[1] for device in asked["devices"]] == ["/dev/kfd", "/dev/dri/renderD128"]

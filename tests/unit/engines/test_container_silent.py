@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 import requests
 
-from harness.engines import container
 from harness.engines.base import KEEP_GROUPS, Run
-from harness.engines.container import ContainerEngine
-from harness.engines.discovery import answer_of
+from harness.engines.connection import Connection
+from harness.engines.container_runs import ContainerRuns
+from harness.engines.discovery import Found, answer_of
+from harness.engines.podman_service import PodmanService
 from harness.errors import EngineError
 
 
-class SilentApi:
-    """A fake of the SDK's client: no call is answered in time."""
+class IntroducedApi:
+    """A fake of the SDK's calls that says what engine it is."""
+
+    def version(self) -> dict[str, Any]:
+        return {"Version": "5.4.2"}
+
+    def info(self) -> dict[str, Any]:
+        return {}
+
+
+class SilentApi(IntroducedApi):
+    """A fake of the SDK's calls: from then on no call is answered in time."""
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: object, **options: object) -> None:
@@ -30,30 +39,53 @@ class SilentApi:
         return call
 
 
+class Client:
+    """A fake of the SDK's client, which knows whether it was closed."""
+
+    def __init__(self, api: IntroducedApi) -> None:
+        self.api = api
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class NoService:
+    """A fake of Podman's service that cannot be started, which counts the attempts."""
+
+    attempts = 0
+
+    def __call__(self) -> PodmanService:
+        self.attempts += 1
+        raise EngineError("`podman system service` cannot be started: No such file or directory")
+
+
+def connected(folder: Path, *clients: Client, serve: NoService | None = None) -> Connection:
+    """A connection on a socket of this user, by fakes of the SDK's client in turn."""
+    theirs = folder / "podman.sock"
+    theirs.touch()
+    left = list(clients)
+    return Connection(Found("podman", str(theirs)), dial=lambda **_: cast(Any, left.pop(0)), serve=serve or NoService())
+
+
 @pytest.fixture
-def engine() -> ContainerEngine:
-    """Connected to nothing."""
-    silent = ContainerEngine.__new__(ContainerEngine)
-    silent._name = "podman"
-    silent._service = None
-    silent._url = "unix:///nowhere"
-    silent._no_service = {}
-    silent._connection = SimpleNamespace(api=SilentApi())  # type: ignore[assignment]
-    return silent
+def runs(tmp_path: Path) -> ContainerRuns:
+    """Of an engine that answers nothing."""
+    return ContainerRuns(connected(tmp_path, Client(SilentApi())))
 
 
-def test_a_removal_that_is_not_answered_is_the_engine_s_failure_and_no_traceback(engine: ContainerEngine) -> None:
+def test_a_removal_that_is_not_answered_is_the_engine_s_failure_and_no_traceback(runs: ContainerRuns) -> None:
     with pytest.raises(EngineError, match="podman did not answer while removing container abc"):
-        engine._remove("abc")
+        runs.remove("abc")
 
 
-def test_a_sweep_that_is_not_answered_is_the_engine_s_failure(engine: ContainerEngine) -> None:
+def test_a_sweep_that_is_not_answered_is_the_engine_s_failure(runs: ContainerRuns) -> None:
     with pytest.raises(EngineError, match="podman failed at looking for leftovers"):
-        engine.sweep()
+        runs.sweep()
 
 
-class HeldApi:
-    """A fake of the SDK's client whose one container starts, and never ends: as where the kernel holds its process. It prints
+class HeldApi(IntroducedApi):
+    """A fake of the SDK's calls whose one container starts, and never ends: as where the kernel holds its process. It prints
     nothing, so its output has no end either."""
 
     def __init__(self, *, answers_kill: bool = True) -> None:
@@ -101,12 +133,11 @@ def a_run() -> Run:
 
 @pytest.mark.parametrize("answers_kill", [True, False])
 def test_a_launch_that_was_killed_is_on_record_where_the_kernel_does_not_let_go_of_it(
-    engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch, answers_kill: bool
+    tmp_path: Path, answers_kill: bool
 ) -> None:
-    monkeypatch.setattr(container, "CALL_TIMEOUT_SECONDS", 0)
     held = HeldApi(answers_kill=answers_kill)
-    engine._connection = SimpleNamespace(api=held)  # type: ignore[assignment]
-    ended = engine.run(a_run(), timeout_seconds=60, give_up=lambda: "gpu fault")
+    runs = ContainerRuns(connected(tmp_path, Client(held)), end_seconds=0)
+    ended = runs.run(a_run(), timeout_seconds=60, give_up=lambda: "gpu fault")
     assert held.asked == ["start", "SIGKILL"]
     assert (ended.started, ended.ended_because, ended.code) == (True, "gpu fault", 137)
     assert "the container was killed and is not gone: podman did not see container abc123 end" in ended.remark
@@ -114,38 +145,19 @@ def test_a_launch_that_was_killed_is_on_record_where_the_kernel_does_not_let_go_
     assert "podman did not answer while removing container abc123" in ended.remark
 
 
-class Connection:
-    """A fake of the SDK's connection, which knows whether it was closed."""
-
-    is_closed = False
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-def test_a_service_of_ours_that_cannot_start_is_tried_once_and_no_connection_is_closed_for_it(
-    engine: ContainerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started: list[Sequence[str]] = []
-
-    def no_podman(argv: Sequence[str], **options: object) -> None:
-        """A fake of a program that cannot be started."""
-        started.append(argv)
-        raise FileNotFoundError(2, "No such file or directory")
-
-    monkeypatch.setattr(subprocess, "Popen", no_podman)
-    theirs = tmp_path / "podman.sock"
-    theirs.touch()
-    engine._url = f"unix://{theirs}"
-    connection, stats = Connection(), Connection()
-    engine._connection, engine._stats_connection = connection, stats  # type: ignore[assignment]
+def test_a_service_of_ours_that_cannot_start_is_tried_once_and_no_connection_is_closed_for_it(tmp_path: Path) -> None:
+    client, stats, service = Client(IntroducedApi()), Client(IntroducedApi()), NoService()
+    connection = connected(tmp_path, client, stats, serve=service)
+    assert connection.stats_api is stats.api
     run = msgspec.structs.replace(a_run(), groups=(KEEP_GROUPS,))
-    first = engine._with_our_groups(run)
+    first = connection.serve_with_our_groups(run)
     assert "`podman system service` cannot be started: No such file or directory" in first
-    assert engine._with_our_groups(run) == first
-    assert len(started) == 1
-    assert (connection.is_closed, stats.is_closed) == (False, False)
-    assert engine._url == f"unix://{theirs}"
+    assert connection.serve_with_our_groups(run) == first
+    assert service.attempts == 1
+    assert (client.is_closed, stats.is_closed) == (False, False)
+    assert connection.api is client.api
+    connection.close()
+    assert (client.is_closed, stats.is_closed) == (True, True)
 
 
 def test_a_service_is_there_when_it_takes_connections_and_not_when_its_socket_appears(tmp_path: Path) -> None:
