@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.engines.devices import COMPAT
+from harness.engines.relaxations import COMPAT
 from harness.records.launch import Launch
 
 Flags = tuple[str, ...]

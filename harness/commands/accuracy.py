@@ -68,7 +68,7 @@ def accuracy(
     """Diarize a corpus and score it: DER by recording and in all, JER, speakers, and audio hours an hour."""
     from harness.campaign.request import BenchRequest
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
-    from harness.engines.devices import parse_flags
+    from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
     from harness.workloads.accuracy import TASK
 

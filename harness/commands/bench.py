@@ -91,7 +91,7 @@ def bench(
     from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
     from harness.commands.arguments import parse_durations, parse_engine, parse_size, parse_time_limit
-    from harness.engines.devices import parse_flags
+    from harness.engines.relaxations import parse_flags
     from harness.inputs.gather import fetch_inputs, locate_inputs
     from harness.launch.kernel_cache import parse_mode
     from harness.launch.plan import Settings

@@ -32,7 +32,7 @@ def calibrate(
     import msgspec
 
     from harness.commands.arguments import parse_engine, parse_number
-    from harness.engines.devices import parse_flags
+    from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
     from harness.workloads.calibration import TASK, calibration_of
     from reports.terminal.tasks import print_calibrations

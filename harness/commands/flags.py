@@ -26,7 +26,7 @@ def try_flags(
 
     from harness.analysis.relaxation_trials import arrangements, judge_flags
     from harness.commands.arguments import choose_images, parse_engine, parse_family
-    from harness.engines.devices import flags_text
+    from harness.engines.relaxations import flags_text
     from harness.launch.plan import Settings
     from reports.terminal.launches import print_trials
 

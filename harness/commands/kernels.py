@@ -34,7 +34,7 @@ def kernels(
     import msgspec
 
     from harness.commands.arguments import parse_engine, parse_number, parse_time_limit
-    from harness.engines.devices import parse_flags
+    from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
     from harness.workloads.kernels import TIMEOUT_SECONDS, ensure_tools, parse_only
     from reports.terminal.tasks import print_kernels

@@ -37,7 +37,7 @@ def probe(
 
     from benchmarks.wire import STEPS
     from harness.commands.arguments import parse_engine, parse_time_limit
-    from harness.engines.devices import parse_flags
+    from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
 
     preference, step_limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)

@@ -45,7 +45,7 @@ def verify_images(
 
     from harness.campaign.request import BenchRequest
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
-    from harness.engines.devices import parse_flags
+    from harness.engines.relaxations import parse_flags
     from harness.inputs.gather import fetch_inputs
     from harness.launch.plan import Settings
     from harness.workloads.ladder import BATCHES, parse_batches, parse_models

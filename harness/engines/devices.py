@@ -9,7 +9,6 @@ recorded with the launch. Capabilities stand in no table: all are dropped, alway
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
@@ -18,27 +17,17 @@ import msgspec
 
 from harness.catalog.knobs import Family
 from harness.catalog.rows import Image
-from harness.engines.base import KEEP_GROUPS
 from harness.engines.cdi import declared_devices
 from harness.engines.discovery import find_engine, find_refusal, is_rootless
+from harness.engines.node_groups import node_groups
+from harness.engines.relaxations import CDI_OF_AMD, COMPAT, EVERY_AMD_GPU, Relaxation, selinux_relaxation
 from harness.errors import EngineError, UsageError
-from harness.machine.enclosure import Enclosure, find_enclosure, how_to_map
+from harness.machine.enclosure import Enclosure, find_enclosure
 from harness.machine.gpus import AMD_VENDOR, amd_gpus, choose_gpu, compute_gpus, render_vendor, visible_device
 from harness.records.launch import EngineRecord
-from harness.text import nearest
 
 Way = Literal["cdi", "nodes", "gpus"]
 """How a GPU is handed in: by a CDI specification, node by node, or by `docker run --gpus`."""
-
-Groups = Literal["numbers", "keep", "none"]
-
-
-class Relaxation(msgspec.Struct, frozen=True):
-    """One weakening of the default isolation."""
-
-    what: str
-    reason: str
-    source: str
 
 
 class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,72 +60,8 @@ WAYS: dict[tuple[str, str], tuple[Way, ...]] = {
 """(vendor, engine) -> the ways to hand in its GPU, the first that is open here. NVIDIA's libraries come with the device,
 from the host, so nodes alone are of no use."""
 
-GROUPS: dict[tuple[str, bool], Groups] = {
-    ("podman", False): "numbers",
-    ("podman", True): "keep",
-    ("docker", False): "numbers",
-    ("docker", True): "none",
-}
-"""(engine, rootless) -> how a container's process comes into the groups that own the nodes. Numbers, since the names
-need not exist in the image. A rootless engine can map none of the host's groups: Podman can leave the caller's own with
-the process, which only the runtime crun does; Docker cannot."""
-
 CDI_SINCE = {"podman": (4, 1), "docker": (25, 0)}
 """https://docs.docker.com/build/building/cdi/ and https://github.com/containers/podman/releases/tag/v4.1.0"""
-
-COMPAT: dict[str, Relaxation] = {
-    "ipc=host": Relaxation(
-        "ipc=host",
-        "asked for by --flags; AMD's instructions have it, and memory faults on Strix Halo were reported without",
-        "https://github.com/whylucian/softab",
-    ),
-    "seccomp=unconfined": Relaxation(
-        "seccomp=unconfined",
-        "asked for by --flags; AMD's instructions have it as an option that lets memory be mapped across processes",
-        "https://rocm.docs.amd.com/projects/install-on-linux/en/latest/how-to/docker.html",
-    ),
-    "label=disable": Relaxation(
-        "label=disable",
-        "asked for by --flags; the common recipe for GPUs on hosts with SELinux",
-        "https://github.com/containers/container-selinux",
-    ),
-    "/dev/dri": Relaxation(
-        "/dev/dri",
-        "asked for by --flags; AMD's instructions hand in the whole folder, with the display's nodes",
-        "https://rocm.docs.amd.com/projects/install-on-linux/en/latest/how-to/docker.html",
-    ),
-}
-"""What ``--flags compat`` weakens: the set that most recipes for these images copy."""
-
-_LABEL_DISABLED = Relaxation(
-    what="label=disable",
-    reason="SELinux is enforcing here and the boolean container_use_devices is not on, so that a confined container is kept "
-    "from the GPU's nodes (`setsebool -P container_use_devices on` makes this needless)",
-    source="https://github.com/containers/container-selinux",
-)
-_FILES_CLOSED = Relaxation(
-    what="label=disable",
-    reason="SELinux is enforcing here and keeps a confined container from files that are not labelled for containers, as "
-    "those in a home folder are not: the guest, the recording, the models and the exchange folder are mounted",
-    source="https://docs.podman.io/en/latest/markdown/podman-run.1.html#volume-v-source-volume-host-dir-container-dir-options",
-)
-_CDI_OF_AMD = Relaxation(
-    what="amd.com/gpu=all",
-    reason="this host has a CDI specification for AMD GPUs: all that it lists is handed in, which may be more than the "
-    "render node (`--gpu` hands in one node alone)",
-    source="https://instinct.docs.amd.com/projects/container-toolkit/en/latest/container-runtime/cdi-guide.html",
-)
-
-_EVERY_AMD_GPU = Relaxation(
-    what="every AMD render node",
-    reason="this engine cannot keep a container from single GPUs (it has no device cgroup), so ROCm sees all of them and "
-    "fails at its start, hsa_init 1008, where the render node of one is missing: all are handed in, and "
-    "ROCR_VISIBLE_DEVICES leaves the chosen one alone visible",
-    source="https://github.com/ROCm/legacy-rocm-build/issues/3144, https://github.com/ROCm/legacy-rocm-build/issues/2860",
-)
-
-_TYPES_FOR_CONTAINERS = ("container_file_t", "svirt_sandbox_file_t")
-"""Of files that a confined container may read and write; the second is the first's old name."""
 
 
 def request_devices(
@@ -161,32 +86,14 @@ def request_devices(
         request = _nvidia(engine, gpu=gpu, root=root)
     else:
         request = DeviceRequest(device="cpu")
-    if "label=disable" not in flags and _read(root / "sys/fs/selinux/enforce") == "1":
-        if request.device != "cpu" and not _may_use_devices(root):
-            request = _relaxed(request, _LABEL_DISABLED)
-        elif any(_selinux_type(path) not in _TYPES_FOR_CONTAINERS for path in files):
-            request = _relaxed(request, _FILES_CLOSED)
+    if "label=disable" not in flags:
+        relaxation = selinux_relaxation(files, has_gpu=request.device != "cpu", root=root)
+        if relaxation is not None:
+            request = _relaxed(request, relaxation)
     for name in flags:
         if name != "/dev/dri" or family in ("rocm", "therock"):
             request = _relaxed(request, COMPAT[name])
     return request
-
-
-def parse_flags(text: str) -> tuple[str, ...]:
-    """``least``, ``compat``, or names of `COMPAT` with commas between them. Raises `UsageError`."""
-    if text in ("least", "compat"):
-        return () if text == "least" else tuple(COMPAT)
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in COMPAT:
-            known = ("least", "compat", *COMPAT)
-            raise UsageError(f"--flags {name!r}{nearest(name, set(known))}: there are {', '.join(known)}")
-    return tuple(name for name in COMPAT if name in names)
-
-
-def flags_text(flags: tuple[str, ...]) -> str:
-    """The reverse of `parse_flags`."""
-    return {(): "least", tuple(COMPAT): "compat"}.get(flags) or ",".join(flags)
 
 
 def obstacles_to(images: Iterable[Image]) -> dict[str, tuple[str, ...]]:
@@ -217,7 +124,7 @@ def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Pat
 
     A chosen GPU is always handed in by its node: how a specification numbers GPUs is its own affair. Nodes of another
     vendor's GPU are left out where sysfs tells; where there are several of AMD's and none was chosen, all are handed in.
-    So they are where one was chosen and the engine has no device cgroup: see `_EVERY_AMD_GPU`.
+    So they are where one was chosen and the engine has no device cgroup: see `EVERY_AMD_GPU`.
     """
     enclosure = find_enclosure(root)
     if gpu is not None and whole_folder:
@@ -239,7 +146,7 @@ def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Pat
     elif not render:
         wanted = chosen.render_node if chosen else "/dev/dri/renderD*"
         missing.append(f"no {wanted}: the amdgpu driver shows no render node")
-    groups, obstacles = _groups(engine, nodes, enclosure, root)
+    groups, obstacles = node_groups(engine, nodes, enclosure, root)
     way = next(way for way in WAYS["amd", engine.name] if way == "nodes" or _cdi_is_open("amd.com/gpu=all", engine, root))
     request = DeviceRequest(
         device="cuda",
@@ -252,9 +159,9 @@ def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Pat
         folder = root / "dev/dri"
         return msgspec.structs.replace(request, nodes=tuple(_named(path, root) for path in (kfd, folder) if path.exists()))
     if visible is not None:
-        return _relaxed(msgspec.structs.replace(request, environment={"ROCR_VISIBLE_DEVICES": visible}), _EVERY_AMD_GPU)
+        return _relaxed(msgspec.structs.replace(request, environment={"ROCR_VISIBLE_DEVICES": visible}), EVERY_AMD_GPU)
     if way == "cdi" and chosen is None:
-        return _relaxed(msgspec.structs.replace(request, nodes=("amd.com/gpu=all",)), _CDI_OF_AMD)
+        return _relaxed(msgspec.structs.replace(request, nodes=("amd.com/gpu=all",)), CDI_OF_AMD)
     return request
 
 
@@ -318,58 +225,6 @@ def _has_device_cgroup(engine: EngineRecord, enclosure: Enclosure) -> bool:
     return not engine.rootless and enclosure.unmapped_group is None
 
 
-def _groups(
-    engine: EngineRecord, nodes: list[Path], enclosure: Enclosure, root: Path
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The groups to ask for, and what keeps the process from nodes in spite of them. None where everyone may open them."""
-    closed = [node for node in nodes if os.stat(node).st_mode & 0o006 != 0o006]
-    if not closed:
-        return (), ()
-    way = GROUPS[engine.name, engine.rootless]
-    # Its number is another group outside, so it is never asked for; a caller who has the group nevertheless can hand it on.
-    unmapped = [node for node in closed if os.stat(node).st_gid == enclosure.unmapped_group]
-    if way != "numbers":
-        unmapped = [node for node in unmapped if not os.access(node, os.R_OK | os.W_OK)]
-    if unmapped:
-        names = [f"/{node.relative_to(root)}" for node in unmapped]
-        return (), (
-            f"{' and '.join(names)}: owned by a group of {enclosure.host} that this container does not map (it shows as "
-            f"{enclosure.unmapped_group}), so that nothing in here can be given it. On {enclosure.host}, "
-            + how_to_map(enclosure, names, _group_number("render", root)),
-        )
-    if way == "numbers":
-        return tuple(sorted({str(os.stat(node).st_gid) for node in closed}, key=int)), ()
-    barred = [node for node in closed if not os.access(node, os.R_OK | os.W_OK)]
-    if barred:
-        owners = ", ".join(sorted({_group_name(os.stat(node).st_gid) for node in barred}))
-        return (), (
-            f"you may not open {', '.join(map(str, barred))}: `sudo usermod -aG {owners.replace(' ', '')} $USER`, then log in again",
-        )
-    if way == "none":
-        return (), ("rootless Docker cannot hand in the groups that own the GPU's nodes: use Podman, or rootful Docker",)
-    if engine.runtime not in (None, "crun"):
-        return (), (
-            f"rootless Podman runs containers with {engine.runtime} here, and keep-groups, which opens the GPU's nodes, needs "
-            'crun: install it and set `runtime = "crun"` under [engine] in containers.conf',
-        )
-    return (KEEP_GROUPS,), ()
-
-
-def _group_number(name: str, root: Path) -> int | None:
-    """Of a group of this system; ``None``: it has none of that name."""
-    found = re.search(rf"(?m)^{re.escape(name)}:[^:]*:(\d{{1,10}}):", _read(root / "etc/group"))
-    return int(found[1]) if found else None
-
-
-def _group_name(gid: int) -> str:
-    import grp
-
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
 def _relaxed(request: DeviceRequest, relaxation: Relaxation) -> DeviceRequest:
     """The request with one weakening, and its record."""
     request = msgspec.structs.replace(request, relaxations=(*request.relaxations, relaxation))
@@ -378,27 +233,3 @@ def _relaxed(request: DeviceRequest, relaxation: Relaxation) -> DeviceRequest:
     if relaxation.what in ("seccomp=unconfined", "label=disable"):
         return msgspec.structs.replace(request, security_options=(*request.security_options, relaxation.what))
     return request
-
-
-def _may_use_devices(root: Path) -> bool:
-    """Whether SELinux is known to let containers use devices. The file holds what the boolean is and what it will be."""
-    return _read(root / "sys/fs/selinux/booleans/container_use_devices").startswith("1")
-
-
-def _selinux_type(path: Path) -> str | None:
-    """``user_home_t`` of a file, or of the nearest folder above one that is not there yet; ``None``: it has no label."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    try:
-        label = os.getxattr(path, "security.selinux").decode(errors="replace")
-    except OSError:
-        return None
-    return label.rstrip("\0").split(":")[2] if label.count(":") >= 2 else None
-
-
-def _read(path: Path) -> str:
-    """A small file's text; empty where there is none to read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -215,7 +215,7 @@ def _refusal(name: EngineName, path: str, named_by: str) -> Refusal:
         path=path,
         named_by=named_by,
         owner=_user_name(status.st_uid),
-        group=_group_name(status.st_gid) if opens_to_group else None,
+        group=group_name(status.st_gid) if opens_to_group else None,
         is_member=opens_to_group and _has_us(status.st_gid),
     )
 
@@ -229,7 +229,7 @@ def _user_name(uid: int) -> str:
         return str(uid)
 
 
-def _group_name(gid: int) -> str:
+def group_name(gid: int) -> str:
     import grp
 
     try:

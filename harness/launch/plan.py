@@ -14,7 +14,8 @@ from harness import places
 from harness.catalog.knobs import Family
 from harness.catalog.rows import Cell
 from harness.engines.base import BuiltImage, Run
-from harness.engines.devices import flags_text, request_devices
+from harness.engines.devices import request_devices
+from harness.engines.relaxations import flags_text
 from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models

@@ -26,9 +26,10 @@ from harness.catalog.load import load_catalog
 from harness.engines.base import LOG, BuiltImage, Mount, Run
 from harness.engines.cdi import declared_devices
 from harness.engines.container import ContainerEngine
-from harness.engines.devices import COMPAT, DeviceRequest, parse_flags, request_devices
+from harness.engines.devices import DeviceRequest, request_devices
 from harness.engines.discovery import Found
 from harness.engines.options import libpod_specification, needs_libpod
+from harness.engines.relaxations import COMPAT, parse_flags
 from harness.launch.guest_view import container_user
 from harness.records.launch import EngineRecord
 from harness.tools import OWNER_LABEL, owner

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from harness.analysis.relaxation_trials import Flags, arrangements, judge_flags
-from harness.engines.devices import COMPAT
+from harness.engines.relaxations import COMPAT
 from harness.records.launch import ExitRecord, Launch, Verdict
 from tests.unit.samples import a_launch, a_plan
 

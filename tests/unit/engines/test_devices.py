@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines.devices import COMPAT, GROUPS, WAYS, flags_text, parse_flags, request_devices
+from harness.engines.devices import WAYS, request_devices
+from harness.engines.node_groups import GROUPS
+from harness.engines.relaxations import COMPAT, flags_text, parse_flags
 from harness.errors import UsageError
 from harness.records.launch import EngineRecord
 from tests.unit.real_hosts import TWO_GPUS, UNPRIVILEGED_LXC
