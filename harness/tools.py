@@ -17,7 +17,7 @@ OWNER_LABEL = "io.strixbench.owner"
 def owner() -> str:
     """This process, so that a sweep can tell a dead harness's leftovers from a living one's containers:
     ``pid:start time:boot and pid namespace``."""
-    return _owner(os.getpid())
+    return f"{os.getpid()}:{_started(os.getpid())}:{_place()}"
 
 
 def owner_is_gone(text: str) -> bool:
@@ -34,10 +34,6 @@ def owner_is_gone(text: str) -> bool:
         return False
     except (ValueError, FileNotFoundError, ProcessLookupError):
         return True
-
-
-def _owner(pid: int) -> str:
-    return f"{pid}:{_started(pid)}:{_place()}"
 
 
 def _started(pid: int) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines import kernel_journal
 from harness.engines.kernel_journal import read_kernel_journal
 from harness.machine.kernel_log import KernelLine, KernelLog
 from tests.commands import REPOSITORY
@@ -75,9 +74,8 @@ def test_a_journal_without_a_line_of_the_kernel_is_not_taken_for_a_silent_kernel
 
 
 def test_a_journal_that_does_not_answer_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_journal, "ANSWER_SECONDS", 0.2)
     a_fake_journalctl(tmp_path, monkeypatch, "exec /bin/sleep 60")
-    said = read_kernel_journal(7)
+    said = read_kernel_journal(7, answer_seconds=0.2)
     assert (said.refused, said.is_late) == ("`journalctl -k` does not answer", True)
 
 
@@ -111,20 +109,18 @@ def test_an_odd_entry_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_of_more_than_is_held_the_end_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_journal, "MOST_BYTES", 1000, raising=False)
     (tmp_path / "told").write_text(ENTRY % '"early"' + "\n" + "x" * 200_000 + "\n" + ENTRY % '"late"' + "\n")
     a_fake_journalctl(tmp_path, monkeypatch, f"/bin/cat {tmp_path / 'told'}")
-    assert [line.text for line in read_kernel_journal(7).lines] == ["late"]
+    assert [line.text for line in read_kernel_journal(7, most_bytes=1000).lines] == ["late"]
 
 
 @pytest.mark.parametrize("stream", [1, 2])
 def test_a_flood_is_left_after_the_same_wait_and_fills_no_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: int
 ) -> None:
-    monkeypatch.setattr(kernel_journal, "ANSWER_SECONDS", 0.5)
     a_fake_journalctl(tmp_path, monkeypatch, f"exec /usr/bin/yes >&{stream}")
     tracemalloc.start()
-    said = read_kernel_journal(7)
+    said = read_kernel_journal(7, answer_seconds=0.5)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert said.refused == "`journalctl -k` does not answer"

@@ -47,12 +47,12 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The socket that this user may not open; ``None``: that is not why it did not answer."""
 
 
-def ask_engines(environment: Mapping[str, str]) -> tuple[EngineFacts, ...]:
+def ask_engines(environment: Mapping[str, str], *, timeout_seconds: float = ANSWER_TIMEOUT_SECONDS) -> tuple[EngineFacts, ...]:
     """Podman and Docker, as far as they are here; both are asked at the same time."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = (pool.submit(_ask_podman, environment), pool.submit(_ask_docker, environment))
+        asked = [pool.submit(ask, environment, timeout_seconds) for ask in (_ask_podman, _ask_docker)]
         return tuple(facts for facts in (each.result() for each in asked) if facts is not None)
 
 
@@ -70,7 +70,7 @@ def rpm_versions(names: Sequence[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in rows if len(row) == 2 and row[0] in names}
 
 
-def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
+def _ask_podman(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:
     is_installed = shutil.which("podman") is not None
     refusal = find_refusal("podman", environment=environment)
     if refusal is not None and (refusal.named_by or not is_installed):
@@ -80,7 +80,7 @@ def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
     except EngineError:
         return None
     if not is_installed:
-        return _podman_over_socket(str(found.socket))
+        return _podman_over_socket(str(found.socket), timeout_seconds)
     # What a variable names is another store than ours, where it is used at all.
     is_named = bool(environment.get("CONTAINER_HOST")) and found.socket is not None and not found.remark
     url = (f"--url=unix://{found.socket}",) if is_named else ()
@@ -90,12 +90,12 @@ def _ask_podman(environment: Mapping[str, str]) -> EngineFacts | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=ANSWER_TIMEOUT_SECONDS,
+            timeout=timeout_seconds,
             stdin=subprocess.DEVNULL,
             env=podman_environment(),
         )
     except subprocess.TimeoutExpired:
-        return EngineFacts(name="podman", error=f"`podman info` did not answer within {ANSWER_TIMEOUT_SECONDS:.0f} s")
+        return EngineFacts(name="podman", error=f"`podman info` did not answer within {timeout_seconds:.0f} s")
     except OSError as error:
         return EngineFacts(name="podman", error=f"`podman info` cannot be started: {error.strerror}")
     if done.returncode:
@@ -135,15 +135,15 @@ def docker_facts(name: EngineName, told: Mapping[str, Any]) -> EngineFacts:
     )
 
 
-def _ask_docker(environment: Mapping[str, str]) -> EngineFacts | None:
+def _ask_docker(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:
     try:
         found = find_engine("docker", environment=environment)
     except EngineError:
-        return _silent_docker(environment)
-    return _over_socket("docker", str(found.socket))
+        return silent_docker(environment)
+    return _over_socket("docker", str(found.socket), timeout_seconds)
 
 
-def _silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
+def silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
     """A Docker that is installed and cannot be reached, with the reason; ``None`` where there is none."""
     named = named_socket("docker", environment)
     if named == "":
@@ -162,21 +162,21 @@ def _refused(refusal: Refusal) -> EngineFacts:
     return EngineFacts(name=refusal.engine, error=f"permission denied on {refusal.path}{named}", refusal=refusal)
 
 
-def _podman_over_socket(path: str) -> EngineFacts:
+def _podman_over_socket(path: str, timeout_seconds: float) -> EngineFacts:
     """What a Podman without its program says. Docker's interface tells its version, with which its own is asked for the rest."""
-    facts = _over_socket("podman", path)
+    facts = _over_socket("podman", path, timeout_seconds)
     if facts.error is not None or facts.version is None:
         return facts
     try:
-        status, said = _get(path, LIBPOD_INFO.format(version=facts.version))
+        status, said = _get(path, LIBPOD_INFO.format(version=facts.version), timeout_seconds)
     except (OSError, http.client.HTTPException) as error:
         return EngineFacts(name="podman", error=f"no answer on {path}: {error}")
     return podman_facts(said.decode(errors="replace")) if status == 200 else facts
 
 
-def _over_socket(name: EngineName, path: str) -> EngineFacts:
+def _over_socket(name: EngineName, path: str, timeout_seconds: float) -> EngineFacts:
     try:
-        status, said = _get(path, "/info")
+        status, said = _get(path, "/info", timeout_seconds)
         told = json.loads(said)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return EngineFacts(name=name, error=f"no answer on {path}: {error}")
@@ -185,9 +185,9 @@ def _over_socket(name: EngineName, path: str) -> EngineFacts:
     return docker_facts(name, told)
 
 
-def _get(path: str, address: str) -> tuple[int, bytes]:
+def _get(path: str, address: str, timeout_seconds: float) -> tuple[int, bytes]:
     """The status of an answer on a Unix socket, and the answer. Raises `OSError` and `http.client.HTTPException`."""
-    connection = _UnixConnection(path)
+    connection = _UnixConnection(path, timeout_seconds)
     try:
         connection.request("GET", address, headers={"Host": "engine"})
         answer = connection.getresponse()
@@ -199,8 +199,8 @@ def _get(path: str, address: str) -> tuple[int, bytes]:
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP on a Unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("engine", timeout=ANSWER_TIMEOUT_SECONDS)
+    def __init__(self, path: str, timeout_seconds: float) -> None:
+        super().__init__("engine", timeout=timeout_seconds)
         self._path = path
 
     def connect(self) -> None:

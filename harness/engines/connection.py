@@ -95,11 +95,6 @@ class Connection:
             self._stats_client = self._dial(base_url=f"unix://{self._socket}", timeout=STATS_TIMEOUT_SECONDS)
         return self._stats_client.api
 
-    def inspect_image(self, reference: str) -> dict[str, Any]:
-        """What the engine tells of an image. Raises the SDK's errors."""
-        found: dict[str, Any] = self.api.inspect_image(reference)
-        return found
-
     def serve_with_our_groups(self, run: Run) -> str:
         """Have a run that keeps its caller's groups started by a service of ours, which has them.
 
@@ -115,7 +110,7 @@ class Connection:
             client, self._client = self._client, None
             try:
                 self._connect(None)
-                self.inspect_image(run.image)
+                self.api.inspect_image(run.image)
             except (EngineError, *REFUSALS) as error:
                 self._disconnect()
                 self._socket, self._client = theirs, client

@@ -21,7 +21,7 @@ from harness.tools import tail_of
 
 
 class ContainerImages:
-    """What one engine does with images: see `harness.engines.base.Engine`."""
+    """The images of one engine. Its public methods are those of `harness.engines.base.Engine`."""
 
     def __init__(self, connection: Connection, *, silence_seconds: float) -> None:
         """A fetch or a build that is silent for longer than ``silence_seconds`` is given up."""
@@ -29,18 +29,16 @@ class ContainerImages:
         self.silence_seconds = silence_seconds
 
     def find_built(self, recipe: Recipe) -> BuiltImage | None:
-        """The image that was built of exactly this recipe."""
         with self._connection.explained("looking for an image"):
             images = self._listed({"label": f"{RECIPE_LABEL}={recipe.hash}"})
             # By the label, which no tag that somebody moved can feign; Podman lists a build's untagged stages too.
             tagged = [image for image in images if recipe.tag in (image.get("RepoTags") or ())]
-            return _built(self._connection.inspect_image(tagged[0]["Id"])) if tagged else None
+            return _built(self._connection.api.inspect_image(tagged[0]["Id"])) if tagged else None
 
     def find_reference(self, reference: str) -> BuiltImage | None:
-        """The image that the engine knows under a name."""
         with self._connection.explained(f"looking for {reference}"):
             try:
-                return _built(self._connection.inspect_image(reference))
+                return _built(self._connection.api.inspect_image(reference))
             except docker.errors.NotFound:
                 return None
             except docker.errors.APIError as error:
@@ -50,7 +48,6 @@ class ContainerImages:
                 raise
 
     def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
-        """Fetch the base, then build."""
         engine, silence = self._connection.name, self.silence_seconds
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w", encoding="utf-8") as stream:
@@ -65,7 +62,6 @@ class ContainerImages:
         raise BuildFailed(failure or "the engine reported success and has no such image", tail_of(log))
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
-        """Remove what other recipes than ``keep`` made; returns the tags."""
         removed = []
         with self._connection.explained("removing old images"):
             for image in self._listed({"label": RECIPE_LABEL}):
@@ -80,7 +76,6 @@ class ContainerImages:
         return tuple(removed)
 
     def remove_stages(self) -> int:
-        """Remove the stages of our builds that have no name; returns how many there were."""
         tried: set[str] = set()
         with self._connection.explained("removing the stages of builds"):
             # A stage that is removed takes those below it along, as far as nothing else stands on them.
@@ -97,12 +92,10 @@ class ContainerImages:
         return stages_in(self._listed(STAGES))
 
     def list_built(self) -> tuple[StoredImage, ...]:
-        """All images that we built, under the names that we gave them."""
         with self._connection.explained("listing images"):
             return stored_images(self._listed({"label": RECIPE_LABEL}))
 
     def storage(self) -> Storage:
-        """Where the engine keeps images."""
         with self._connection.explained("telling where it keeps images"):
             api = self._connection.api
             if self._connection.name == "docker":

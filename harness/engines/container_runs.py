@@ -32,7 +32,7 @@ MOST_LAST_WORDS_BYTES = 8_000
 
 
 class ContainerRuns:
-    """What one engine does with containers: see `harness.engines.base.Engine`."""
+    """The containers of one engine; for `run`, `memory_stats` and `sweep` see `harness.engines.base.Engine`."""
 
     def __init__(self, connection: Connection, *, end_seconds: float = CALL_TIMEOUT_SECONDS) -> None:
         """``end_seconds``: how long the engine may take to notice that a container has ended."""
@@ -41,7 +41,6 @@ class ContainerRuns:
         self._end_seconds = end_seconds
 
     def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
-        """Create the container, run it to its end or kill it, and remove it."""
         remark = self._connection.serve_with_our_groups(run)
         ended = self._run(run, timeout_seconds, give_up)
         return _with_remark(ended, remark)
@@ -94,7 +93,6 @@ class ContainerRuns:
         return str(answer.json()["Id"])
 
     def memory_stats(self, name: str) -> Mapping[str, int]:
-        """The memory of a running container."""
         with self._connection.explained("telling a container's memory"):
             api = self._connection.stats_api
             # Where the API can leave out processor time, which takes two looks a second apart.
@@ -102,7 +100,6 @@ class ContainerRuns:
             return stats_memory(api.stats(name, stream=False, **at_once), self._name)
 
     def sweep(self) -> int:
-        """Remove the containers of harnesses that have ended; returns how many."""
         swept, refusal = 0, None
         with self._connection.explained("looking for leftovers"):
             for container in self.labelled():

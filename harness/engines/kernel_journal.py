@@ -27,8 +27,11 @@ _ABOUT_QUIET = "Pass -q"
 """How journalctl's hint about groups ends, which is no reason."""
 
 
-def read_kernel_journal(lines: int) -> KernelText:
-    """The last lines of the kernel's log of this boot, whatever they are about. Never raises, and waits `ANSWER_SECONDS`."""
+def read_kernel_journal(lines: int, *, answer_seconds: float = ANSWER_SECONDS, most_bytes: int = MOST_BYTES) -> KernelText:
+    """The last lines of the kernel's log of this boot, whatever they are about. Never raises.
+
+    Waits ``answer_seconds`` at most and keeps the last ``most_bytes`` of what is printed.
+    """
     # As JSON: other forms have the host's name in each line. Time is journald's own, by CLOCK_MONOTONIC.
     argv = ("journalctl", "--dmesg", "--output=json", "--output-fields=MESSAGE", f"--lines={lines}", "--no-pager")
     try:
@@ -45,7 +48,7 @@ def read_kernel_journal(lines: int) -> KernelText:
     except OSError as error:
         return KernelText(refused=f"`journalctl -k` does not start ({error.strerror})")
     try:
-        told = _read_ends(process)
+        told = _read_ends(process, answer_seconds, most_bytes)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -63,13 +66,13 @@ def read_kernel_journal(lines: int) -> KernelText:
     return KernelText(found)
 
 
-def _read_ends(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes] | None:
-    """The ends of what a process prints to stdout and stderr; ``None`` where it goes on for longer than `ANSWER_SECONDS`."""
+def _read_ends(process: subprocess.Popen[bytes], seconds: float, most_bytes: int) -> tuple[bytes, bytes] | None:
+    """The ends of what a process prints to stdout and stderr; ``None`` where it goes on for longer than ``seconds``."""
     assert process.stdout is not None
     assert process.stderr is not None
-    most: dict[IO[bytes], int] = {process.stdout: MOST_BYTES, process.stderr: MOST_REASON_BYTES}
+    most: dict[IO[bytes], int] = {process.stdout: most_bytes, process.stderr: MOST_REASON_BYTES}
     kept = {stream: bytearray() for stream in most}
-    deadline = time.monotonic() + ANSWER_SECONDS
+    deadline = time.monotonic() + seconds
     with selectors.DefaultSelector() as waiting:
         for stream in most:
             waiting.register(stream, selectors.EVENT_READ, stream)

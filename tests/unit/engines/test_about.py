@@ -13,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines import about
-from harness.engines.about import EngineFacts, ask_engines, docker_facts, podman_facts, rpm_versions
+from harness.engines.about import (
+    ANSWER_TIMEOUT_SECONDS,
+    EngineFacts,
+    ask_engines,
+    docker_facts,
+    podman_facts,
+    rpm_versions,
+    silent_docker,
+)
 from harness.engines.base import Storage
 
 PODMAN_INFO = {
@@ -68,10 +75,10 @@ def _no_programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-def asked(path: object, name: str) -> EngineFacts:
+def asked(path: object, name: str, *, timeout_seconds: float = ANSWER_TIMEOUT_SECONDS) -> EngineFacts:
     """What one of the two says where both are on this socket, and no real engine is asked."""
     environment = {"DOCKER_HOST": f"unix://{path}", "CONTAINER_HOST": f"unix://{path}"}
-    return next(facts for facts in ask_engines(environment) if facts.name == name)
+    return next(facts for facts in ask_engines(environment, timeout_seconds=timeout_seconds) if facts.name == name)
 
 
 def test_podmans_answer_is_read() -> None:
@@ -133,11 +140,11 @@ def test_podman_without_its_program_says_where_it_unpacks_as_it_would_with_it(tm
 def test_a_docker_socket_is_read_of_its_variable_in_every_form(tmp_path: Path, form: str) -> None:
     (tmp_path / "s").touch()
     variables = {"DOCKER_HOST": form.format(tmp_path / "s"), "XDG_RUNTIME_DIR": str(tmp_path)}
-    assert about._silent_docker(variables) == EngineFacts(name="docker", error=f"nothing listens on {tmp_path / 's'}")
+    assert silent_docker(variables) == EngineFacts(name="docker", error=f"nothing listens on {tmp_path / 's'}")
 
 
 def test_what_is_no_docker_socket_is_said(tmp_path: Path) -> None:
-    assert "names no Unix socket" in str(about._silent_docker({"DOCKER_HOST": "tcp://10.0.0.2:2375"}))
+    assert "names no Unix socket" in str(silent_docker({"DOCKER_HOST": "tcp://10.0.0.2:2375"}))
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, b"{}"), (200, b"[]"), (200, b"nonsense"), (403, b"")])
@@ -146,12 +153,11 @@ def test_an_engine_that_answers_nonsense_is_an_error(tmp_path: Path, status: int
         assert asked(path, "docker").error is not None
 
 
-def test_an_engine_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(about, "ANSWER_TIMEOUT_SECONDS", 0.05)
+def test_an_engine_that_never_answers_is_given_up(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "s"))
         silent.listen()
-        assert "no answer on" in str(asked(tmp_path / "s", "docker").error)
+        assert "no answer on" in str(asked(tmp_path / "s", "docker", timeout_seconds=0.05).error)
 
 
 def test_rpm_is_not_asked_where_it_is_not_installed() -> None:
