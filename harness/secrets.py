@@ -1,4 +1,4 @@
-"""Text and environments without what is secret: tokens, and the folder of the user."""
+"""Text and environments without what is secret: tokens, and the user's home folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def clean_text(text: str) -> str:
 
 
 def without_home(text: str) -> str:
-    """Paths below the caller's home begin with ``~``: a user's name is nobody's business."""
+    """The text with ``~`` for the caller's home: a user's name is nobody's business."""
     home = os.path.expanduser("~")
     return text.replace(home, "~") if len(home) > 1 else text
 
@@ -27,5 +27,5 @@ TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN"
 
 
 def without_tokens() -> dict[str, str]:
-    """The caller's environment for a program of ours: none of them has use for a Hugging Face token."""
+    """The caller's environment for a program that we start: none needs a Hugging Face token."""
     return {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}

@@ -27,7 +27,7 @@ def owner_is_gone(text: str) -> bool:
     try:
         pid, started, place = text.split(":", 2)
         if place != _place():
-            # Another boot of this machine: nothing of it lives on.
+            # After another boot of this machine no process of before is left.
             return place.split(":")[0] != _place().split(":")[0]
         return not psutil.pid_exists(int(pid)) or _started(int(pid)) != started
     except PermissionError:  # a /proc that hides other users' processes
@@ -59,7 +59,7 @@ def tail_of(path: Path, characters: int = 8_000) -> str:
 
 
 KILLED_SECONDS = 30.0
-"""For the death of what was killed."""
+"""How long a killed process may take to end."""
 
 
 OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
@@ -87,7 +87,7 @@ def run_process(argv: tuple[str, ...], *, stdout: int, timeout_seconds: float) -
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder however deep: Python's own removal calls itself for each level, `rm` does not."""
+    """Remove a folder, however deep: Python's own removal recurses into each level, `rm` does not."""
     run_process(("rm", "-rf", "--", str(folder)), stdout=subprocess.DEVNULL, timeout_seconds=300)
 
 

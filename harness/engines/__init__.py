@@ -1,4 +1,4 @@
-"""What runs an image: Docker and Podman (`container`), or a virtual environment on this host (`local`).
+"""Runs images: in Docker or Podman (`container`), or in a virtual environment on this host (`local`).
 
-Only this package starts processes or talks to an engine; it decides nothing.
+Only this package talks to an engine; it decides nothing.
 """

@@ -1,6 +1,6 @@
-"""What an engine says of itself, for `doctor`: version and settings, asked once, each question with a time limit.
+"""What an engine says about itself, for `doctor`: its version and settings. Each question has a time limit.
 
-Nothing is started that stays: no service, no container. An engine that does not answer is described by that.
+Nothing that is started stays: no service, no container. The facts of an engine that does not answer say why.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Why it did not answer; ``None``: it did."""
     rootless: bool | None = None
     runtime: str | None = None
-    """Of containers: ``crun`` or ``runc``."""
+    """What runs its containers: ``crun`` or ``runc``."""
     cgroup_version: str | None = None
     """``1`` or ``2``."""
     controllers: tuple[str, ...] | None = None
-    """What of a container it can limit; Docker does not say."""
+    """The cgroup controllers: what it can limit of a container; Docker does not say."""
     storage: Storage = Storage()
     """Where it keeps images."""
     refusal: Refusal | None = None
@@ -48,7 +48,7 @@ class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ask_engines(environment: Mapping[str, str], *, timeout_seconds: float = ANSWER_TIMEOUT_SECONDS) -> tuple[EngineFacts, ...]:
-    """Podman and Docker, as far as they are here; both are asked at the same time."""
+    """The facts of Podman and Docker, of each that is on this host. Both are asked at the same time."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -65,7 +65,7 @@ def rpm_versions(names: Sequence[str]) -> dict[str, str]:
         done = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=ANSWER_TIMEOUT_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return {}
-    # A package that is not installed is a sentence on stdout.
+    # For a package that is not installed rpm prints a sentence.
     rows = [line.split() for line in done.stdout.splitlines()]
     return {row[0]: row[1] for row in rows if len(row) == 2 and row[0] in names}
 
@@ -81,7 +81,7 @@ def _ask_podman(environment: Mapping[str, str], timeout_seconds: float) -> Engin
         return None
     if not is_installed:
         return _podman_over_socket(str(found.socket), timeout_seconds)
-    # What a variable names is another store than ours, where it is used at all.
+    # A service that a variable names may have another store than ours.
     is_named = bool(environment.get("CONTAINER_HOST")) and found.socket is not None and not found.remark
     url = (f"--url=unix://{found.socket}",) if is_named else ()
     try:
@@ -163,7 +163,8 @@ def _refused(refusal: Refusal) -> EngineFacts:
 
 
 def _podman_over_socket(path: str, timeout_seconds: float) -> EngineFacts:
-    """What a Podman without its program says. Docker's interface tells its version, with which its own is asked for the rest."""
+    """What Podman says where its program is not installed. Docker's interface tells the version, which Podman's own interface
+    wants in its addresses; that one tells the rest."""
     facts = _over_socket("podman", path, timeout_seconds)
     if facts.error is not None or facts.version is None:
         return facts

@@ -19,15 +19,15 @@ IMAGE_LABEL = "io.strixbench.image"
 LOCK_LABEL = "io.strixbench.lock"
 PORTABLE_LABEL = "io.strixbench.portable-of"
 OVERLAY_LABEL = "io.strixbench.overlay"
-"""Of an image whose row an overlay made or changed."""
+"""Set on an image whose catalog row an overlay made or changed."""
 STAGE_LABEL = "io.strixbench.stage"
-"""Of the stage of a Containerfile whose results are copied out of it: see containers/wheels.Containerfile."""
+"""Set on a stage of a Containerfile whose results are copied out of it: see containers/wheels.Containerfile."""
 
 LARGEST_FILE_BLOCKS = 1 << 21
-"""Of 512 bytes: 1 GiB. What prints without end meets this limit before it fills the disk."""
+"""In blocks of 512 bytes: 1 GiB. A guest that prints without end meets this limit before it fills the disk."""
 
 KEEP_GROUPS = "keep-groups"
-"""The group of Podman's command line that stands for all that the caller is in."""
+"""What Podman's command line calls all groups that the caller is in."""
 
 LOG = "log"
 """The libraries' stdout and stderr, in the exchange folder."""
@@ -58,9 +58,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
     """Nodes, ``/dev/kfd`` or ``/on/this/host:/in/the/container``, and CDI names, ``amd.com/gpu=all``"""
     gpus: str | None = None
-    """Of `docker run --gpus`: ``all`` or ``device=0``"""
+    """The value of `docker run --gpus`: ``all`` or ``device=0``"""
     groups: tuple[str, ...] = ()
-    """Numbers of this host, or `KEEP_GROUPS` alone"""
+    """Group numbers of this host, or `KEEP_GROUPS` alone"""
     security_options: tuple[str, ...] = ()
     ipc: str | None = None
     memory_bytes: int | None = None
@@ -86,11 +86,11 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     image: str
-    """The catalog's name of it, as its label has it."""
+    """Its name in the catalog, from its label."""
     name: str
-    """`Recipe.image` of what it was built of."""
+    """`Recipe.image` of the recipe that it was built from."""
     recipe: str
-    """The hash of what it was built of."""
+    """The hash of that recipe."""
     tag: str
     size_bytes: int
     """With its base, which it may share with others."""
@@ -123,12 +123,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     files: Mapping[str, Path]
     """Path in the build context -> file on this host."""
     labels: Mapping[str, str] = {}
-    """What the image says of itself, besides its recipe."""
+    """Labels of the image, besides its recipe's hash."""
     network: str = "default"
     base_bytes: int | None = None
-    """What the base is to download, compressed; ``None``: not known. Sizes are no part of the hash."""
+    """The compressed size of the base, as it is downloaded; ``None``: not known. The hash does not depend on sizes."""
     largest_layer_bytes: int | None = None
-    """Of the base, compressed; ``None``: not known."""
+    """The compressed size of the base's largest layer; ``None``: not known."""
 
     @property
     def base(self) -> str:
@@ -137,19 +137,19 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tag(self) -> str:
-        """For people: strixbench itself finds the image by its label."""
+        """A name for people; strixbench itself finds the image by its label."""
         return f"localhost/strixbench/{self.image}:{self.hash[:12]}"
 
 
 GiveUp = Callable[[], Ending | None]
-"""Says why a run is to be ended now; ``None``: it may go on."""
+"""Says why a run must end now; ``None``: it may go on."""
 
 GIVE_UP_SECONDS = 1.0
-"""Between two such questions."""
+"""The time between two such questions."""
 
 
 def never() -> None:
-    """A run is ended by its time alone."""
+    """Only the time limit ends the run."""
 
 
 class Engine(Protocol):
@@ -161,7 +161,7 @@ class Engine(Protocol):
         ...
 
     def find_built(self, recipe: Recipe) -> BuiltImage | None:
-        """The image that was built of exactly this recipe."""
+        """The image that was built from exactly this recipe."""
         ...
 
     def find_reference(self, reference: str) -> BuiltImage | None:
@@ -176,12 +176,11 @@ class Engine(Protocol):
         ...
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
-        """Remove images of these `Recipe.image` names that were built of other recipes than ``keep``; returns their tags."""
+        """Remove images of these `Recipe.image` names that were built from other recipes than ``keep``; returns their tags."""
         ...
 
     def remove_stages(self) -> int:
-        """Remove what builds of ours left without a name, of the stages that an image is copied out of; returns how many
-        there were. The next build makes them again."""
+        """Remove the unnamed stages that our builds left; returns how many there were. The next build makes them again."""
         ...
 
     def list_built(self) -> tuple[StoredImage, ...]:
@@ -189,7 +188,7 @@ class Engine(Protocol):
         ...
 
     def storage(self) -> Storage:
-        """Where it keeps them."""
+        """Where it keeps images."""
         ...
 
     def command(self, run: Run) -> tuple[str, ...]:
@@ -197,8 +196,8 @@ class Engine(Protocol):
         ...
 
     def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
-        """Run it to its end, or kill it when the time is up or ``give_up``, asked every second, says so; nothing of it stays
-        behind, whatever happens."""
+        """Run it to its end. Kill it when the time is up, or when ``give_up``, which is asked every second, gives a reason.
+        Nothing of it is left, whatever happens."""
         ...
 
     @property
@@ -223,8 +222,8 @@ class Engine(Protocol):
         ...
 
     def sweep(self) -> int:
-        """Remove what killed harnesses left; returns how much that was. Raises `EngineError` for what cannot be removed, once all
-        else is."""
+        """Remove the containers or processes that killed harnesses left; returns how many. Raises `EngineError` for what cannot
+        be removed, after everything else was."""
         ...
 
     def close(self) -> None:
@@ -233,7 +232,7 @@ class Engine(Protocol):
 
 
 def still_held_text(what: str, why: str) -> str:
-    """What is to be said of a launch that was killed and is not gone."""
+    """The remark on a launch that was killed and is not gone."""
     return (
         f"{what} was killed and is not gone: {why}. After a hang of the GPU the kernel may hold a process until the next boot: "
         "reboot before you launch again"

@@ -16,8 +16,8 @@ from harness.text import Say
 _AGAIN = "Run the same command again: steps that were finished are kept"
 
 
-class _BrokenLine(Exception):  # noqa: N818 - never leaves this module
-    """The line to the engine failed, and not the code that reads from it."""
+class _BrokenConnection(Exception):  # noqa: N818 - never leaves this module
+    """The connection to the engine failed, not the code that reads from it."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -27,12 +27,12 @@ class _BrokenLine(Exception):  # noqa: N818 - never leaves this module
 def build_image(
     api: Any, recipe: Recipe, stream: IO[str], *, engine: EngineName, silence_seconds: float, say: Say
 ) -> str | None:
-    """Build it once its base is here, and write what the engine prints; returns why it failed, ``None``: it did not.
+    """Build an image whose base is here, and write what the engine prints; returns why the build failed, ``None``: it did not.
 
-    ``api`` is the SDK's. Raises `EngineError` where the line to the engine fails.
+    ``api`` is the SDK's. Raises `EngineError` where the connection to the engine fails.
     """
     failure: str | None = None
-    last = "its begin"
+    last = "its start"
     with build_context(recipe) as context:
         try:
             for line in _lines(api, recipe, context, silence_seconds):
@@ -45,12 +45,12 @@ def build_image(
                     last = text.strip().splitlines()[-1]
                     say(last)
                 failure = failure or line.get("error")
-        except _BrokenLine as error:
+        except _BrokenConnection as error:
             at = f"at `{last[:200]}`"
             if is_silence(error.cause):
                 why = (
                     f"the build of {recipe.tag} printed nothing for {limit_text(silence_seconds)} and was given up, {at}. "
-                    f"Where a slow line needs longer for a wheel, set {SILENCE_VARIABLE} to more seconds. {_AGAIN}"
+                    f"If a slow connection needs longer for a wheel, set {SILENCE_VARIABLE} to more seconds. {_AGAIN}"
                 )
             else:
                 why = f"{engine} stopped answering during the build of {recipe.tag}, {at}: {error.cause}. {_AGAIN}"
@@ -60,7 +60,7 @@ def build_image(
 
 
 def _lines(api: Any, recipe: Recipe, context: IO[bytes], silence_seconds: float) -> Iterator[Any]:
-    """What a build prints, decoded; its last words are an error where it is refused. Raises `_BrokenLine`."""
+    """What a build prints, decoded. A build that is refused ends with a line that has an error. Raises `_BrokenConnection`."""
     from docker import errors
 
     try:
@@ -80,4 +80,4 @@ def _lines(api: Any, recipe: Recipe, context: IO[bytes], silence_seconds: float)
     except errors.APIError as error:
         yield {"error": str(error.explanation)}
     except (errors.DockerException, errors.StreamParseError, *CONNECTION_ERRORS) as error:
-        raise _BrokenLine(error) from error
+        raise _BrokenConnection(error) from error

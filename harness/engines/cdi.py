@@ -1,6 +1,6 @@
 """Which devices the CDI specifications of this host declare (https://github.com/cncf-tags/container-device-interface).
 
-Read only as far as that takes: whether a specification is right in all else is the engine's to say.
+A specification is read only for that; the engine decides whether the rest of it is right.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def _devices_of(path: Path) -> Iterator[str]:
         except (ValueError, LookupError, TypeError, RecursionError):
             return
     else:
-        # By line: no YAML reader is needed for two scalars. A name below `containerEdits` would be taken for a device's;
-        # none of the specification's fields there is called so.
+        # By line: two scalars need no YAML reader. A `name` below `containerEdits` would be taken for a device's, but the
+        # specification has no such field there.
         kind_line = re.search(r"""^kind:\s*["']?([^\s"'#]+)""", text, re.MULTILINE)
         kind = kind_line.group(1) if kind_line else None
         names = re.findall(r"""^\s*(?:-\s+)?name:\s*["']?([^\s"'#]+)""", text, re.MULTILINE)

@@ -12,7 +12,7 @@ import docker.errors
 from harness.engines.base import PORTABLE_LABEL, RECIPE_LABEL, BuiltImage, Recipe, Storage, StoredImage
 from harness.engines.build_stream import build_image
 from harness.engines.connection import CALL_TIMEOUT_SECONDS, Connection, patiently
-from harness.engines.fetch_base import Pull, is_fetched, one_at_a_time
+from harness.engines.fetch_base import Fetch, fetch_locks, is_fetched
 from harness.engines.listed_images import STAGES, stages_in, stored_images
 from harness.engines.storage import LIBPOD_INFO, docker_storage, podman_storage
 from harness.errors import BuildFailed
@@ -52,10 +52,10 @@ class ContainerImages:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w", encoding="utf-8") as stream:
             if is_fetched(recipe.base):
-                pull = Pull(recipe, engine=engine, silence_seconds=silence, say=say, announce=announce or say)
-                with one_at_a_time[engine, recipe.base]:
+                fetch = Fetch(recipe, engine=engine, silence_seconds=silence, say=say, announce=announce or say)
+                with fetch_locks[engine, recipe.base]:
                     if self.find_reference(recipe.base) is None:
-                        pull.run(self._connection.api, log, stream)
+                        fetch.run(self._connection.api, log, stream)
             failure = build_image(self._connection.api, recipe, stream, engine=engine, silence_seconds=silence, say=say)
         if failure is None and (built := self.find_built(recipe)) is not None:
             return built

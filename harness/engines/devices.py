@@ -1,7 +1,4 @@
-"""(family, engine, host) -> what a launch may touch, and which of it this host lacks.
-
-Least privilege is the default of every family; each relaxation is one line of a table here, with its reason, and is
-recorded with the launch. Capabilities stand in no table: all are dropped, always.
+"""(family, engine, host) -> what a launch may touch, and which of it this host lacks: how a GPU is handed in.
 
 ``root`` is where ``/dev``, ``/sys`` and ``/etc`` are looked for: tests give a tree of their own.
 """
@@ -46,7 +43,7 @@ class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     shm_bytes: int | None = 1 << 30
     relaxations: tuple[Relaxation, ...] = ()
     gpu: str | None = None
-    """The one that was chosen, by the name that is recorded"""
+    """The chosen one, by the name that is recorded"""
     missing: tuple[str, ...] = ()
     """Sentences: what this host lacks for this family."""
 
@@ -57,8 +54,8 @@ WAYS: dict[tuple[str, str], tuple[Way, ...]] = {
     ("nvidia", "podman"): ("cdi",),
     ("nvidia", "docker"): ("cdi", "gpus"),
 }
-"""(vendor, engine) -> the ways to hand in its GPU, the first that is open here. NVIDIA's libraries come with the device,
-from the host, so nodes alone are of no use."""
+"""(vendor, engine) -> the ways to hand in its GPU; the first that is open on this host is taken. NVIDIA's libraries come from the
+host with the device, so nodes alone are of no use."""
 
 CDI_SINCE = {"podman": (4, 1), "docker": (25, 0)}
 """https://docs.docker.com/build/building/cdi/ and https://github.com/containers/podman/releases/tag/v4.1.0"""
@@ -76,7 +73,7 @@ def request_devices(
     """What to ask the engine for. An unknown family is probed without any device.
 
     ``flags`` are names of `COMPAT`, ``gpu`` is a number or a PCI address, ``files`` will be mounted. Raises `UsageError`
-    where no such GPU is here.
+    where this host has no such GPU.
     """
     if engine.name == "local":
         return DeviceRequest(device="cpu" if family in ("cpu", None) else "cuda")
@@ -97,7 +94,7 @@ def request_devices(
 
 
 def obstacles_to(images: Iterable[Image]) -> dict[str, tuple[str, ...]]:
-    """By image name, what this host lacks to run it, as far as a glance tells: no engine is asked.
+    """What this host lacks to run each image, by its name, as far as a glance tells: no engine is asked.
 
     The host is looked at once for all images: `list` would otherwise spend most of its time on that.
     """
@@ -122,9 +119,9 @@ def _lacking(families: Collection[Family | None]) -> dict[Family | None, tuple[s
 def _amd(engine: EngineRecord, *, whole_folder: bool, gpu: str | None, root: Path) -> DeviceRequest:
     """The compute node and the render nodes, or what a CDI specification says.
 
-    A chosen GPU is always handed in by its node: how a specification numbers GPUs is its own affair. Nodes of another
-    vendor's GPU are left out where sysfs tells; where there are several of AMD's and none was chosen, all are handed in.
-    So they are where one was chosen and the engine has no device cgroup: see `EVERY_AMD_GPU`.
+    A chosen GPU is always handed in by its node, since each specification numbers GPUs in its own way. Nodes of another
+    vendor's GPU are left out where sysfs tells the vendor. All of AMD's are handed in where none was chosen, and where one was
+    chosen but the engine has no device cgroup: see `EVERY_AMD_GPU`.
     """
     enclosure = find_enclosure(root)
     if gpu is not None and whole_folder:
@@ -194,7 +191,7 @@ def _why_no_nvidia(name: str, engine: EngineRecord, root: Path) -> str:
 
 
 def _cdi_is_open(name: str, engine: EngineRecord, root: Path) -> bool:
-    """Whether the host declares a device and the engine takes it. One that was not asked is believed to."""
+    """Whether the host declares a device and the engine takes it. An engine that was not asked is assumed to."""
     if name not in declared_devices(root):
         return False
     if engine.device_drivers is not None and engine.name == "docker" and "cdi" not in engine.device_drivers:
@@ -210,7 +207,7 @@ def _has_nvidia_runtime(engine: EngineRecord, root: Path) -> bool:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """``(4, 3)`` of ``4.3.1``; what is no number counts as none."""
+    """``(4, 3)`` of ``4.3.1``; a part that is not a number counts as 0."""
     return tuple(int(part) if part.isdecimal() else 0 for part in (*text.split("."), "0")[:2])
 
 
@@ -220,8 +217,8 @@ def _named(node: Path, root: Path) -> str:
 
 
 def _has_device_cgroup(engine: EngineRecord, enclosure: Enclosure) -> bool:
-    """Whether the engine can keep a container from a node: the kernel lets nobody but the first namespace's root do so, and
-    runc and crun leave it out elsewhere."""
+    """Whether the engine can keep a container from a node. The kernel lets only root of the first namespace do so; runc and crun
+    leave it out elsewhere."""
     return not engine.rootless and enclosure.unmapped_group is None
 
 

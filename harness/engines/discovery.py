@@ -1,4 +1,4 @@
-"""Which container engine to talk to, and where: decided by what is there, without asking it anything.
+"""Which container engine to use, and the socket it listens on, found without asking the engine anything.
 
 Imports nothing heavy, so that `--dry-run` can name the engine at once.
 """
@@ -18,7 +18,7 @@ from harness.errors import EngineError
 EngineName = Literal["podman", "docker"]
 
 Answer = Literal["listens", "refused", "absent"]
-"""Of a socket: ``refused`` where this user may not open it, ``absent`` where nothing listens."""
+"""What connecting to a socket gives: ``refused`` where this user may not open it, ``absent`` where nothing listens."""
 
 _INSTALL_PODMAN = "install it (`apt install podman`, `dnf install podman`)"
 _START_DOCKER = "its daemon does not listen on DOCKER_HOST, $XDG_RUNTIME_DIR/docker.sock or /var/run/docker.sock"
@@ -37,7 +37,7 @@ class Found(msgspec.Struct, frozen=True):
     socket: str | None
     """``None``: none listens, and the program is there to start one."""
     remark: str = ""
-    """What the caller named, and why it is not what was found; empty where nothing was passed over."""
+    """What the caller named, and why it is not used; empty where nothing was passed over."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -46,17 +46,17 @@ class Refusal(msgspec.Struct, frozen=True):
     engine: EngineName
     path: str
     named_by: str = ""
-    """The variable that names it; empty where nobody did."""
+    """The variable that names it; empty: none does."""
     owner: str | None = None
-    """The user that it belongs to; ``None``: its folder is closed, too."""
+    """The user that it belongs to; ``None``: its folder is closed, so that nobody can tell."""
     group: str | None = None
     """The group whose members may open it; ``None``: no group may, or its folder is closed."""
     is_member: bool = False
-    """Whether the group has this user by now, and this login began before."""
+    """Whether this user has joined the group, and this login is older than that."""
 
 
 class _Search(msgspec.Struct, frozen=True):
-    """What became of looking for one engine."""
+    """The outcome of looking for one engine."""
 
     found: Found | None = None
     refusal: Refusal | None = None
@@ -67,9 +67,9 @@ def find_engine(
 ) -> Found:
     """The engine of a preference: ``podman``, ``docker``, or ``auto`` (Podman first: it needs no daemon and no root).
 
-    A socket that ``CONTAINER_HOST`` or ``DOCKER_HOST`` names and that refuses is an error: who names one wants that one. One
-    that nothing listens on is passed over with a remark. ``knock`` stands for `answer_of` in tests. Raises `EngineError`
-    saying what is missing and how to get it.
+    A socket that ``CONTAINER_HOST`` or ``DOCKER_HOST`` names and that refuses is an error: who names one wants that one. A
+    named socket that nothing listens on is passed over with a remark. ``knock`` stands for `answer_of` in tests. Raises
+    `EngineError`, which says what is missing and how to get it.
     """
     variables = os.environ if environment is None else environment
     knock = knock or answer_of
@@ -108,7 +108,7 @@ def refusal_text(refusal: Refusal) -> str:
 
 
 def membership_command(group: str) -> str:
-    """How this user comes into a group that opens an engine's socket."""
+    """How this user joins a group that opens an engine's socket."""
     return f"`sudo usermod -aG {group} $USER` (anyone who can open it can become root), then log in again"
 
 
@@ -128,16 +128,16 @@ def is_rootless() -> bool:
 
 
 def answer_of(path: str) -> Answer:
-    """What a Unix socket does: one that was left behind by a dead process refuses no user, and nothing listens on it."""
+    """What connecting to a Unix socket gives. Nothing listens on a socket that a dead process left, whoever may open it."""
     import socket as sockets
 
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
             probe.connect(path)
-        except OSError as error:  # also of a path that is too long for a socket
+        except OSError as error:  # also where the path is too long for a socket
             return "refused" if error.errno in (errno.EACCES, errno.EPERM) else "absent"
-        except ValueError:  # a zero in it
+        except ValueError:  # the path has a NUL in it
             return "absent"
     return "listens"
 
@@ -172,7 +172,7 @@ _SEARCH: dict[EngineName, Callable[[Mapping[str, str], Callable[[str], Answer]],
 
 
 def _look(name: EngineName, usual: tuple[str, ...], variables: Mapping[str, str], knock: Callable[[str], Answer]) -> _Search:
-    """The first socket that listens, the one that a variable names first; with it what refused before."""
+    """The first socket that listens, or the first that refused. The one that a variable names is tried first."""
     named, refusal = named_socket(name, variables), None
     for path in (named, *usual):
         if not path:
@@ -193,7 +193,7 @@ def _passed_over(name: EngineName, variables: Mapping[str, str]) -> str:
     variable = _VARIABLES[name]
     if named_socket(name, variables):
         return f"{variable} is {variables[variable]}, and nothing listens there"
-    # Of an address no more than this: a user, a host or a password may be in it, and a record may be published.
+    # The scheme alone: an address may hold a user, a host or a password, and a record may be published.
     scheme, is_address, _ = variables[variable].partition("://")
     what = f"is {scheme}://..." if is_address and scheme.isalnum() else "names no address that is known"
     return f"{variable} {what}, and strixbench talks only to Unix sockets"
@@ -239,7 +239,7 @@ def group_name(gid: int) -> str:
 
 
 def _has_us(gid: int) -> bool:
-    """Whether a group has this user by the files of the host, whatever the groups of this login are."""
+    """Whether the host's files list this user in a group, whatever groups this login has."""
     import grp
     import pwd
 

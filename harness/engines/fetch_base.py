@@ -1,7 +1,7 @@
-"""Fetches the image that a build begins with, before the build, so that a person sees how far it is.
+"""Fetches the base of an image before its build, so that a person sees how far the fetch is.
 
-Podman prints nothing of a layer that a build fetches until it is there; asked to fetch an image, it tells the bytes once a
-second (seen with 4.3.1; https://github.com/podman-container-tools/podman/issues/24887).
+Podman prints nothing while a build fetches a layer; asked to fetch an image, it tells the bytes once a second
+ (seen with 4.3.1; https://github.com/podman-container-tools/podman/issues/24887).
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ from harness.text import Say
 from harness.tools import tail_of
 
 SCRATCH = "scratch"
-"""What a Containerfile names where it begins with nothing."""
+"""What a Containerfile names as its base where it starts from nothing."""
 
 MOST_LINE_BYTES = 1 << 20
 
-one_at_a_time: defaultdict[tuple[EngineName, str], threading.Lock] = defaultdict(threading.Lock)
-"""By engine and reference: of two builds on one base the second waits for the first's fetch, and finds the base there."""
+fetch_locks: defaultdict[tuple[EngineName, str], threading.Lock] = defaultdict(threading.Lock)
+"""By engine and reference: of two builds on one base the second waits until the first has fetched it."""
 
 
 def is_fetched(reference: str) -> bool:
-    """Whether a reference is one that a registry could have: images of this host alone, and ids, are not."""
+    """Whether a registry could have a reference. None has an id, or an image of this host alone."""
     return bool(reference) and reference != SCRATCH and not reference.startswith(("localhost/", "sha256:"))
 
 
-class Pull:
+class Fetch:
     """One fetch of one image."""
 
     def __init__(self, recipe: Recipe, *, engine: EngineName, silence_seconds: float, say: Say, announce: Say) -> None:
@@ -68,7 +68,7 @@ class Pull:
     def run(self, api: Any, log: Path, stream: IO[str]) -> None:
         """Fetch it. ``api`` is the SDK's, ``stream`` is open on ``log``.
 
-        Raises `EngineError` where the line, the registry or this host is at fault, `BuildFailed` where the image is.
+        Raises `EngineError` where the connection, the registry or this host is at fault, `BuildFailed` where the image is.
         """
         self._tell_large(self._recipe.largest_layer_bytes or 0)
         fetched = Fetched()
@@ -89,7 +89,7 @@ class Pull:
             raise
 
     def _lines(self, api: Any) -> Iterator[Any]:
-        """What the engine says, decoded. Raises `EngineError` where the line to it fails."""
+        """What the engine says, decoded. Raises `EngineError` where the connection to it fails."""
         try:
             with contextlib.closing(ask(api, self._base, timeout_seconds=self._silence_seconds)) as answer:
                 if not answer.ok:
@@ -114,7 +114,7 @@ class Pull:
         return f"Run the same command again: {KEPT[self._engine]}"
 
     def _refused(self, line: Line, log: Path) -> Exception:
-        """The error of a fetch that the engine gave up."""
+        """The error for a fetch that the engine gave up."""
         what = f"{self._engine} cannot fetch {self._base}: {line.error.strip()}"
         if is_fault_of_quota(line.error):
             registry = registry_of(self._base)
@@ -134,19 +134,19 @@ class Pull:
         )
 
     def _tell_large(self, size_bytes: int) -> None:
-        """Once, of a layer that is worth it."""
+        """Announce a large layer, once."""
         if size_bytes >= LARGE_LAYER_BYTES and not self._is_large_told:
             self._is_large_told = True
             self._announce(large_layer_text(self._name, size_bytes, engine=self._engine, silence_text=self._silence_text))
 
 
 def ask(api: Any, reference: str, *, timeout_seconds: float) -> requests.Response:
-    """The engine's answer to the wish for an image, still to be read. Credentials are those of `docker login`; Podman has its
-    own besides. The SDK's `pull` would wait for ever. Raises `EngineError` where the credentials cannot be read."""
+    """The engine's answer to a request for an image, still to be read. Credentials are those of `docker login`; Podman uses its
+    own as well. The SDK's own `pull` has no time limit. Raises `EngineError` where the credentials cannot be read."""
     from docker import auth, errors
     from docker.utils import parse_repository_tag
 
-    # A name without a tag is every tag of it to Docker.
+    # Docker would fetch every tag of a name without one.
     name, tag = parse_repository_tag(reference)
     try:
         credentials = auth.get_config_header(api, auth.resolve_repository_name(name)[0])
@@ -171,7 +171,7 @@ def _explanation(answer: requests.Response) -> str:
 
 
 def _decoded(text: bytes) -> Any:
-    """A line's value; ``None`` where it is no JSON."""
+    """A line's value; ``None`` where it is not JSON."""
     try:
         return json.loads(text[:MOST_LINE_BYTES])
     except (ValueError, RecursionError):

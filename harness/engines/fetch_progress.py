@@ -1,4 +1,4 @@
-"""What an engine says while it fetches an image -> how far it is. Pure.
+"""How far the fetch of an image is, read from what the engine prints. Pure.
 
 The lines are those of Docker's ``POST /images/create``, which Podman serves too
 (https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Image/operation/ImageCreate). Docker names all layers at its
@@ -17,7 +17,7 @@ from harness.engines.discovery import EngineName
 from harness.text import counted, size_text
 
 LARGE_LAYER_BYTES = 2_000_000_000
-"""From here on a layer is worth a warning before it is begun: at 50 Mbit/s it takes five minutes."""
+"""A layer of this size is worth a warning before it is fetched: at 50 Mbit/s it takes five minutes."""
 
 MOST_LAYERS = 1000
 """An image has at most 127; what an engine names beyond this is not kept."""
@@ -39,11 +39,11 @@ _STATES: dict[str, State] = {
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """One layer, as far as it is."""
+    """How far one layer is."""
 
     state: State
     total_bytes: int | None = None
-    """As it travels; ``None``: not told."""
+    """Compressed, as it is fetched; ``None``: not told."""
     fetched_bytes: int = 0
 
 
@@ -60,17 +60,17 @@ class Fetched(msgspec.Struct, frozen=True):
 
     @property
     def known_bytes(self) -> int:
-        """Of all layers whose size was told."""
+        """The sum of the sizes that were told."""
         return sum(layer.total_bytes or 0 for layer in self.layers.values())
 
     @property
     def largest_bytes(self) -> int:
-        """Of the largest layer whose size was told; 0: of none."""
+        """The size of the largest layer; 0: none was told."""
         return max((layer.total_bytes or 0 for layer in self.layers.values()), default=0)
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of the engine's."""
+    """One line that the engine prints."""
 
     status: str = ""
     layer: str = ""
@@ -98,7 +98,7 @@ def read_line(told: Any) -> Line:
 
 
 def take_in(fetched: Fetched, line: Line) -> Fetched:
-    """How far it is once a line came."""
+    """How far the fetch is after a line."""
     if line.status.startswith("Pulling from "):
         return msgspec.structs.replace(fetched, lists_all=True)
     state: State | None = "retrying" if line.status.startswith("Retrying in ") else _STATES.get(line.status)
@@ -110,7 +110,7 @@ def take_in(fetched: Fetched, line: Line) -> Fetched:
 
 
 def _moved(layer: Layer, state: State, line: Line) -> Layer:
-    """The layer once a line of it came. While it is unpacked the engine counts from 0 again."""
+    """The layer after a line about it. While it is unpacked the engine counts from 0 again."""
     total = line.total_bytes or layer.total_bytes
     come = line.current_bytes if state == "fetching" and line.current_bytes is not None else layer.fetched_bytes
     if state in ("fetched", "unpacking") and total is not None:
@@ -119,7 +119,7 @@ def _moved(layer: Layer, state: State, line: Line) -> Layer:
 
 
 def log_line(before: Fetched, after: Fetched, line: Line) -> str:
-    """What of a line is worth a line of the log: a layer's new state, and what is about no layer; else empty."""
+    """What the log keeps of a line: a layer's new state, or a line that is about no layer; else empty."""
     if line.error:
         return line.error
     layer = after.layers.get(line.layer)
@@ -135,8 +135,8 @@ def log_line(before: Fetched, after: Fetched, line: Line) -> str:
 def fetch_text(name: str, fetched: Fetched, expected_bytes: int | None) -> str:
     """``fetching NAME: 1.2 of 10.4 GB, 3 of 12 layers done``.
 
-    ``expected_bytes`` is what the catalog says of the image; where it says nothing, the layers whose size was told are
-    the least that it can be.
+    ``expected_bytes`` is the image's size in the catalog; without one, the sizes of layers that were told are a lower
+    bound.
     """
     return f"fetching {name}: " + ", ".join(filter(None, (_amount(fetched, expected_bytes), _layers(fetched))))
 
@@ -197,10 +197,10 @@ def registry_of(reference: str) -> str:
 
 
 def large_layer_text(name: str, size_bytes: int, *, engine: EngineName, silence_text: str) -> str:
-    """What an owner should know before a layer of many GB is begun. Where it is from: see `KEPT`."""
+    """What to know before a layer of many GB is fetched; for the sources see `KEPT`."""
     resumes = "Docker resumes a connection that breaks, for some attempts. " if engine == "docker" else ""
     return (
-        f"{name} has a layer of {size_text(size_bytes)}. {resumes}{_capital(KEPT[engine])}. Any speed of the line will do: "
+        f"{name} has a layer of {size_text(size_bytes)}. {resumes}{_capital(KEPT[engine])}. Any connection speed will do: "
         f"a fetch is given up only after {silence_text} without a byte"
     )
 
@@ -209,10 +209,10 @@ KEPT: dict[EngineName, str] = {
     "podman": "if a fetch stops early, Podman keeps the finished layers below the first unfinished one and fetches that one again",
     "docker": "if a fetch stops early, Docker may keep nothing and fetches the whole image again",
 }
-"""What each engine keeps. Podman 4.3.1, seen: a finished layer is in the store once all below it are; a partial one is dropped
+"""What each engine keeps. Seen with Podman 4.3.1: a finished layer is in the store once all below it are; a partial one is dropped
 (https://github.com/containers/podman/issues/14616), also where a connection is cut, after which newer ones reconnect
-(https://github.com/containers/image/pull/1816). Docker 20.10, seen: a cut connection is resumed by a range request; of a fetch
-that ends every layer is removed, finished ones too (https://github.com/moby/moby/issues/26146; of 29.2: issue 52965)."""
+(https://github.com/containers/image/pull/1816). Seen with Docker 20.10: a cut connection is resumed by a range request; after a fetch
+that ends early every layer is removed, finished ones too (https://github.com/moby/moby/issues/26146; for 29.2 issue 52965)."""
 
 
 def _capital(text: str) -> str:
@@ -224,5 +224,5 @@ def _text(value: Any) -> str:
 
 
 def _bytes(value: Any) -> int | None:
-    """A size; ``None`` where it is none."""
+    """A size; ``None`` where the value is not one."""
     return value if type(value) is int and 0 <= value <= MOST_BYTES else None

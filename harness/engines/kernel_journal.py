@@ -19,12 +19,12 @@ ANSWER_SECONDS = 5.0
 """A journal of some GiB on a slow disk takes a second."""
 
 MOST_BYTES = 16 << 20
-"""Of what is printed: the last of it. A line of the kernel's is at most 1 KiB, and some 300 bytes in JSON."""
+"""How much of the end of the output is kept. A kernel line is at most 1 KiB, and typically some 300 bytes in JSON."""
 
 MOST_REASON_BYTES = 64 << 10
 
 _ABOUT_QUIET = "Pass -q"
-"""How journalctl's hint about groups ends, which is no reason."""
+"""The end of journalctl's hint about groups, which is not a reason."""
 
 
 def read_kernel_journal(lines: int, *, answer_seconds: float = ANSWER_SECONDS, most_bytes: int = MOST_BYTES) -> KernelText:
@@ -41,7 +41,7 @@ def read_kernel_journal(lines: int, *, answer_seconds: float = ANSWER_SECONDS, m
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
-            start_new_session=True,  # a Ctrl-C at the terminal is ours to act on
+            start_new_session=True,  # a Ctrl-C at the terminal is for the harness
         )
     except FileNotFoundError:
         return KernelText(refused="there is no journalctl")
@@ -59,7 +59,7 @@ def read_kernel_journal(lines: int, *, answer_seconds: float = ANSWER_SECONDS, m
         return KernelText(refused="`journalctl -k` does not answer", is_late=True)
     printed, complaints = told
     found = tuple(line for row in printed.splitlines() if (line := _line(row)) is not None)
-    if not found:  # a boot leaves hundreds of lines: none is a journal that is closed, or one without the kernel's log
+    if not found:  # a boot leaves hundreds of lines: without any, the journal is closed or lacks the kernel's log
         said = [text for row in complaints.decode(errors="replace").splitlines() if (text := one_line(row).strip())]
         reasons = [text for text in said if _ABOUT_QUIET not in text]
         return KernelText(refused=f"`journalctl -k` shows nothing{f': {reasons[-1][:200]}' if reasons else ''}")
@@ -93,14 +93,14 @@ def _read_ends(process: subprocess.Popen[bytes], seconds: float, most_bytes: int
 
 
 def _line(row: bytes) -> KernelLine | None:
-    """One entry; ``None`` for what is none."""
+    """One entry; ``None``: the row is not one."""
     try:
         entry = json.loads(row)
         seconds = int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     message = entry.get("MESSAGE")
-    if isinstance(message, list):  # bytes that are no UTF-8 come as numbers
+    if isinstance(message, list):  # bytes that are not UTF-8 come as numbers
         try:
             message = bytes(message).decode(errors="replace")
         except (ValueError, TypeError, OverflowError):

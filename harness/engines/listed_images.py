@@ -1,4 +1,4 @@
-"""What engines have of ours: a list of theirs -> `StoredImage`."""
+"""Our images among those that an engine lists."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Any
 from harness.engines.base import IMAGE_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, RECIPE_LABEL, STAGE_LABEL, StoredImage
 
 NAMES = "localhost/strixbench/"
-"""The beginning of every name that we give."""
+"""How every name that we give begins."""
 
 STAGES: dict[str, Any] = {"label": STAGE_LABEL, "dangling": True}
-"""The filters under which an engine lists what nothing stands on of our stages."""
+"""The filters with which an engine lists the stages of our builds that nothing stands on."""
 
 
 def stored_images(listed: Iterable[Mapping[str, Any]]) -> tuple[StoredImage, ...]:
-    """Ours of what ``GET /images/json`` lists, by the names of our giving, in the order of these.
+    """Our images among those that ``GET /images/json`` lists, one for each name that we gave, sorted by name.
 
-    An image that somebody built upon ours has our labels too, and an engine lists it: it is left out, as is a name that
-    somebody else gave to one of ours.
+    Left out are images that somebody built upon ours, which have our labels too, and names that somebody else gave to ours.
     """
     found = []
     for image in listed:
@@ -47,16 +46,16 @@ def stored_images(listed: Iterable[Mapping[str, Any]]) -> tuple[StoredImage, ...
 
 
 def stages_in(listed: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Ids of the stages of our Containerfiles that have no name, of what is listed under `STAGES`.
+    """The ids of unnamed stages of our Containerfiles, among the images that are listed under `STAGES`.
 
-    By the label that those files give a stage: no final image has it, so none that somebody built upon ours can (seen with
-    Podman 4.3.1 and Docker 20.10: both leave a stage behind as an image, and only Podman gives it the labels of the build).
+    Those files give a stage a label that no final image has, so no image that somebody built upon ours has it either (seen with
+    Podman 4.3.1 and Docker 20.10: both keep a stage as an image, and only Podman gives it the labels of the build).
     """
     return {str(image["Id"]) for image in listed if set(image.get("RepoTags") or ()) <= {"<none>:<none>"}}
 
 
 def folder_bytes(folder: Path) -> int:
-    """What the plain files below a folder take up; what cannot be read counts as nothing."""
+    """The disk space that the plain files below a folder take up; a file that cannot be read counts as nothing."""
     return sum(
         512 * (Path(parent) / name).lstat().st_blocks
         for parent, _, names in os.walk(folder, onerror=None)
@@ -66,5 +65,5 @@ def folder_bytes(folder: Path) -> int:
 
 
 def utc_text(seconds: float) -> str:
-    """A time of day since 1970 as ISO 8601."""
+    """Seconds since 1970 as a UTC time in ISO 8601."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")

@@ -2,7 +2,7 @@
 
 For a host without a container engine. The same lock, the same guest, the same journal; no isolation but a clean
 environment, a process group of its own and a memory limit. There is no network namespace: `HF_HUB_OFFLINE` keeps the
-libraries from the network, nothing forces them.
+libraries from the network, nothing enforces it.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ STEP_TIMEOUT_SECONDS = 3600.0
 
 
 NAME_VARIABLE = "IO_STRIXBENCH_NAME"
+"""Marks the processes of a launch with its name."""
 
 
 class Local:
@@ -73,7 +74,7 @@ class Local:
         return BuiltImage(id=f"recipe:{recipe.hash}") if is_whole else None
 
     def find_reference(self, reference: str) -> BuiltImage | None:
-        """None: there are no images here."""
+        """``None``: there are no images here."""
         return None
 
     def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
@@ -105,7 +106,7 @@ class Local:
         return tuple(removed)
 
     def remove_stages(self) -> int:
-        """None: an environment is made in one go."""
+        """0: an environment is made in one go."""
         return 0
 
     def list_built(self) -> tuple[StoredImage, ...]:
@@ -131,7 +132,7 @@ class Local:
         return tuple(found)
 
     def storage(self) -> Storage:
-        """The folder that there is already of the path to the environments: it is made at the first build."""
+        """The nearest folder that exists on the path to the environments: the first build makes the rest."""
         wanted = places.cache()
         return Storage(folder=str(next(path for path in (wanted, *wanted.parents) if path.exists())))
 
@@ -180,7 +181,7 @@ class Local:
         return ExitRecord(started=True, code=128 - ended if ended < 0 else ended, run_seconds=seconds)
 
     def memory_stats(self, name: str) -> Mapping[str, int]:
-        """None: a process has no engine that keeps any."""
+        """Empty: no engine keeps any for a process."""
         return {}
 
     def watch(
@@ -198,8 +199,8 @@ class Local:
 
 
 def _environments() -> Iterator[tuple[Path, str | None, bool]]:
-    """The `COMPLETE` of each finished environment, the hash of its recipe (``None``: of none that we could know), and whether an
-    overlay made its row. One that cannot be read, or was removed while we looked, is left out."""
+    """For each finished environment its `COMPLETE`, the hash of its recipe (``None``: the file does not tell), and whether an overlay
+    made its row. A file that cannot be opened, or was removed meanwhile, is left out."""
     for complete in sorted((places.cache() / "environments").glob(f"*/{COMPLETE}")):
         try:
             text = complete.read_text()
@@ -221,7 +222,7 @@ def _told_in(text: str) -> tuple[str | None, bool]:
 
 
 def environment_folder(recipe: Recipe) -> Path:
-    """Where the virtual environment of a recipe lies."""
+    """The folder of a recipe's virtual environment."""
     return places.cache() / "environments" / f"{recipe.image}-{recipe.hash[:12]}"
 
 
@@ -248,7 +249,7 @@ def _steps(recipe: Recipe, folder: Path) -> tuple[tuple[str, ...], ...]:
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float, give_up: GiveUp) -> int | Ending:
-    """The exit status of a process, or why it is to be ended. ``deadline``: of `time.monotonic`."""
+    """The exit status of a process, or why it must be ended. ``deadline`` is a value of `time.monotonic`."""
     while (left := deadline - time.monotonic()) > 0:
         try:
             return process.wait(timeout=min(left, GIVE_UP_SECONDS))
@@ -259,14 +260,14 @@ def _wait(process: subprocess.Popen[bytes], deadline: float, give_up: GiveUp) ->
 
 
 def _wrapped(run: Run) -> tuple[str, ...]:
-    """The guest under its shell. Address space is all that a process without a cgroup of its own can be limited by."""
+    """The guest under its shell. Without a cgroup of its own, a process can be limited only in its address space."""
     shell, option, script, *words = shell_wrapped(run.argv, shlex.quote(str(run.exchange / "log")))
     limit = f"ulimit -v {run.memory_bytes >> 10} && " if run.memory_bytes is not None else ""
     return (shell, option, limit + script, *words)
 
 
 def _kill_marked(variable: str, is_meant: Callable[[str], bool]) -> int:
-    """Kill processes by a variable of their environment, which also one that left its session keeps; returns how many."""
+    """Kill the processes whose variable is meant; returns how many. A process keeps its variables even when it leaves its session."""
     import psutil
 
     killed = 0
@@ -282,6 +283,6 @@ def _kill_marked(variable: str, is_meant: Callable[[str], bool]) -> int:
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """An allow-list of the caller's environment and ``extra``: a token in the caller's never reaches a launch."""
+    """The few variables of the caller that a launch may have, and ``extra``. A token of the caller's never reaches a launch."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, **extra}

@@ -1,7 +1,7 @@
 """`podman system service`, started where none listens and ended with the engine that started it.
 
-It outlives no harness, however that ends: the service is ended at the interpreter's exit where nobody stopped it, and a shell
-beside it waits on a pipe of ours, which the kernel closes when we are killed.
+It never outlives the harness. A service that nobody stopped is ended at the interpreter's exit. Where the harness is killed, the
+kernel closes a pipe that a shell beside the service waits on, and the shell ends the service.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from harness.secrets import without_tokens
 from harness.tools import KILLED_SECONDS, owner, owner_is_gone, tail_of
 
 SERVICE_START_TIMEOUT_SECONDS = 60.0
-"""Podman waits for its storage's lock first, which a removal of many layers holds for long."""
+"""Podman first waits for its storage's lock, which a removal of many layers holds for long."""
 
 SERVICE_IDLE_SECONDS = 300
-"""`podman system service` ends by itself when nobody talked to it for so long."""
+"""`podman system service` ends by itself after this time without a request."""
 
 SERVICE_END_SECONDS = 3
-"""A service that is told to end waits for the requests that are under way, and so for a fetch of hours (seen with 4.3.1)."""
+"""How long a service that is told to end may take. It waits for the requests under way, even for a fetch of hours (seen with
+4.3.1), so it is killed after that."""
 
 _FOLDERS = "strixbench-"
 _OWNER = "owner"
@@ -37,23 +38,23 @@ _OWNER = "owner"
 _GUARDED = f"""exec 3<&0 </dev/null
 ( read -r _ <&3; trap "" TERM; kill -TERM 0; sleep {SERVICE_END_SECONDS}; rm -rf -- "$0"; kill -KILL 0 ) &
 exec "$@" 3<&-"""
-"""A shell's script: becomes the program of its arguments, whose group is ended, and the folder ``$0`` removed, when the pipe at
-stdin is closed. PR_SET_PDEATHSIG would do it at the end of the thread that started the service, too."""
+"""A shell script that becomes the program of its arguments. When the pipe at stdin is closed, it ends the program's group and
+removes the folder ``$0``. PR_SET_PDEATHSIG would also do so at the end of the thread that started the service."""
 
 _REMOTE_VARIABLES = ("CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY")
 
 
 def podman_environment() -> dict[str, str]:
-    """The caller's environment for a `podman` of ours.
+    """The caller's environment for a `podman` that we start.
 
-    Without the variables that make it the client of another Podman, which has no `system service`
-    (https://docs.podman.io/en/latest/markdown/podman.1.html). What ``CONTAINER_HOST`` names is for `find_engine` to heed.
+    It lacks the variables that make `podman` the client of another Podman, which has no `system service`
+    (https://docs.podman.io/en/latest/markdown/podman.1.html). `find_engine` heeds what ``CONTAINER_HOST`` names.
     """
     return {name: value for name, value in without_tokens().items() if name not in _REMOTE_VARIABLES}
 
 
 class PodmanService:
-    """One of our own."""
+    """A service that we started."""
 
     def __init__(self) -> None:
         """Start it and wait until it takes connections. Raises `EngineError`."""
@@ -73,7 +74,7 @@ class PodmanService:
                     stdout=stream,
                     stderr=stream,
                     env=podman_environment(),
-                    start_new_session=True,  # a Ctrl-C at the terminal is ours to act on
+                    start_new_session=True,  # a Ctrl-C at the terminal is for the harness
                     cwd=folder,  # conmon leaves a file `oom` in the folder that the service was started in
                 )
         except OSError as error:
@@ -101,11 +102,11 @@ class PodmanService:
 
     @property
     def has_ended(self) -> bool:
-        """Also by itself, having had nothing to do for a while."""
+        """Whether it has ended, as it does by itself after some idle minutes."""
         return self.process.poll() is not None
 
     def stop(self) -> None:
-        """End it, with whatever it started for us: a build's own programs go on without it."""
+        """End it with whatever it started for us: a build's programs would go on without it."""
         self._end()
 
 
@@ -151,7 +152,7 @@ def _is_alive(group: int) -> bool:
 
 
 def _remove_stale() -> None:
-    """Remove folders of this user's whose harness is gone, and its guard with it."""
+    """Remove this user's folders whose harness is gone, and with it the shell that would have removed them."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if folder.lstat().st_uid != os.getuid() or folder.is_symlink():  # others may write there, too
@@ -161,19 +162,19 @@ def _remove_stale() -> None:
 
 
 def has_foreign_groups(run: Run, socket: str) -> bool:
-    """Whether a run keeps its caller's groups and the caller is a service that somebody else started for this user.
+    """Whether a run keeps groups, and would get those of a service that somebody else started for this user.
 
-    A container that keeps groups has those of the service. `systemd --user` starts the one of podman.socket with the groups of
-    the first login after boot; where the user lingers, later logins do not change them
+    A container that keeps groups has those of its service. `systemd --user` starts the service of podman.socket with the groups
+    of the first login after boot; where the user lingers, later logins do not change them
     (https://github.com/podman-container-tools/podman/issues/27876).
     """
     return KEEP_GROUPS in run.groups and os.stat(socket).st_uid == os.getuid()
 
 
 def foreign_groups_text(socket: str, why: str) -> str:
-    """What is to be said where such a run has to do with that service."""
+    """The remark on such a run where that service has to start it."""
     return (
         f"the Podman service on {socket} keeps the groups that it was started with, which may lack those that open the GPU's "
-        f"nodes; one of our own cannot be used: {why}. If the GPU cannot be opened, a new boot gives the service your groups, or "
+        f"nodes; one of our own cannot be used: {why}. If the GPU cannot be opened, reboot to give the service your groups, or run "
         "`sudo systemctl restart user@$UID`, which ends your sessions"
     )

@@ -1,4 +1,4 @@
-"""The line to an engine: what can go wrong on it, and how long it may be silent."""
+"""How long an engine may be silent, and what a silent or dead connection raises."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from harness.errors import UsageError
 SILENCE_VARIABLE = "STRIXBENCH_BUILD_SILENCE_SECONDS"
 
 SILENCE_SECONDS = 7200.0
-"""A fetch or a build from which nothing comes for so long is given up. pip fetches a wheel of 3 GB without a word: 7,200 s
-are enough for that at 3.4 Mbit/s, where the 1,800 s of before asked for 13."""
+"""A fetch or a build that prints nothing for this long is given up. pip fetches a wheel of 3 GB without a word, for which 7,200 s
+are enough at 3.4 Mbit/s; the 1,800 s of earlier versions needed 13 Mbit/s."""
 
 _MOST_SECONDS = 1_000_000.0
 """Python's sockets wait no longer than 2,147,483 s."""
@@ -27,8 +27,8 @@ CONNECTION_ERRORS = (
     ConnectionError,
     TimeoutError,
 )
-"""What a dead or silent line raises. The SDK reads a stream from urllib3's answer itself, below `requests`, so that a silence of
-its own is a `urllib3.exceptions.ReadTimeoutError`, which is no `requests` exception."""
+"""What a dead or silent connection raises. The SDK reads a stream from urllib3's answer, below `requests`, where a silence is a
+`urllib3.exceptions.ReadTimeoutError`, which is not a `requests` exception."""
 
 
 def silence_limit(environment: Mapping[str, str]) -> float:
@@ -46,7 +46,7 @@ def silence_limit(environment: Mapping[str, str]) -> float:
 
 
 def is_silence(error: BaseException) -> bool:
-    """Whether an error of the line is that nothing came in time. `requests` wraps urllib3's own error."""
+    """Whether a connection failed because nothing came in time. `requests` wraps urllib3's own error."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, TimeoutError | requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
@@ -56,5 +56,5 @@ def is_silence(error: BaseException) -> bool:
 
 
 def limit_text(seconds: float) -> str:
-    """A time limit as it is told, with what sets it."""
+    """A time limit as a person reads it."""
     return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:g} s"

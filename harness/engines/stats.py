@@ -1,4 +1,4 @@
-"""What an engine's `stats` tells of memory."""
+"""The memory of a container in an engine's `stats`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.engines.discovery import EngineName
 
 
 def stats_memory(found: Any, engine: EngineName) -> dict[str, int]:
-    """The memory of an answer to `stats`; empty where it tells none, as of a container that does not run.
+    """The memory in an answer to `stats`; empty where it has none, as for a container that does not run.
 
     Docker's command line prints the usage less the page cache that is not in use: ``inactive_file`` with cgroup v2,
     ``total_inactive_file`` with v1 (https://docs.docker.com/reference/cli/docker/container/stats/). Podman's prints the usage.

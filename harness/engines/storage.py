@@ -1,6 +1,6 @@
-"""What engines say of where they keep images -> `Storage`. Pure.
+"""Where engines keep images, read from what they say. Pure.
 
-Docker and Podman unpack what they fetch, and each does it in another place:
+Docker and Podman unpack what they fetch, each in a different place:
 
 - Podman writes the compressed layers of a base, and each layer that a build commits, to its temporary folder first: ``TMPDIR``,
   else ``image_copy_tmp_dir`` of containers.conf, else ``/var/tmp`` (podman-pull(1)). Its own `info` names that folder.
