@@ -14,6 +14,7 @@ from typing import Any
 import docker.errors
 import msgspec
 import requests
+from docker.models.containers import RUN_CREATE_KWARGS
 from docker.utils import version_gte
 
 from harness.engines.base import GIVE_UP_SECONDS, LOG, GiveUp, Run, never, still_held_text
@@ -78,7 +79,8 @@ class ContainerRuns:
         if self._name == "podman" and needs_libpod(run):
             return self.create_by_libpod(run)
         api = self._connection.api
-        container, host = docker_keywords(run)
+        host = docker_keywords(run)
+        container = {name: host.pop(name) for name in RUN_CREATE_KWARGS if name in host}
         return str(api.create_container(**container, host_config=api.create_host_config(**host))["Id"])
 
     def create_by_libpod(self, run: Run) -> str:

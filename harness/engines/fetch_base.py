@@ -1,7 +1,7 @@
 """Fetches the base of an image before its build, so that a person sees how far the fetch is.
 
 Podman prints nothing while a build fetches a layer; asked to fetch an image, it tells the bytes once a second
- (seen with 4.3.1; https://github.com/podman-container-tools/podman/issues/24887).
+(seen with 4.3.1; https://github.com/podman-container-tools/podman/issues/24887).
 """
 
 from __future__ import annotations

@@ -25,10 +25,8 @@ class Option(msgspec.Struct, frozen=True):
 
     words: tuple[str, ...] = ()
     """What follows `podman run` or `docker run`"""
-    container: dict[str, Any] = {}
-    """Keywords of the SDK's `create_container`"""
-    host: dict[str, Any] = {}
-    """Keywords of the SDK's `create_host_config`"""
+    docker: dict[str, Any] = {}
+    """Keywords of the SDK, as its `containers.create` has them"""
     libpod: dict[str, Any] = {}
     """Fields of Podman's `SpecGenerator`"""
 
@@ -38,10 +36,9 @@ def container_command(engine: EngineName, run: Run) -> tuple[str, ...]:
     return (engine, "run", *(word for option in _options(run) for word in option.words))
 
 
-def docker_keywords(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keywords of the SDK's `create_container` and of its `create_host_config`."""
-    options = tuple(_options(run))
-    return _merged(option.container for option in options), _merged(option.host for option in options)
+def docker_keywords(run: Run) -> dict[str, Any]:
+    """The keywords that create the container through the SDK."""
+    return _merged(option.docker for option in _options(run))
 
 
 def libpod_specification(run: Run) -> dict[str, Any]:
@@ -67,15 +64,15 @@ def _options(run: Run) -> Iterator[Option]:
     # Executable, since torch and MIOpen compile kernels there and load them.
     scratch = f"rw,exec,nosuid,nodev,mode=1777,size={run.scratch_bytes}"
     yield Option(("--rm",))  # the harness removes a container itself, once it knows how it ended
-    yield Option((f"--name={run.name}",), {"name": run.name}, libpod={"name": run.name})
-    yield Option((f"--network={run.network}",), {}, {"network_mode": run.network}, {"netns": {"nsmode": run.network}})
-    yield Option(("--read-only",), {}, {"read_only": True}, {"read_only_filesystem": True})
-    yield Option((f"--tmpfs=/tmp:{scratch}",), {}, {"tmpfs": {"/tmp": scratch}}, {"mounts": [_tmpfs("/tmp", scratch)]})  # noqa: S108
-    yield Option(("--cap-drop=ALL",), {}, {"cap_drop": ["ALL"]}, {"cap_drop": ["ALL"]})
+    yield Option((f"--name={run.name}",), {"name": run.name}, {"name": run.name})
+    yield Option((f"--network={run.network}",), {"network_mode": run.network}, {"netns": {"nsmode": run.network}})
+    yield Option(("--read-only",), {"read_only": True}, {"read_only_filesystem": True})
+    yield Option((f"--tmpfs=/tmp:{scratch}",), {"tmpfs": {"/tmp": scratch}}, {"mounts": [_tmpfs("/tmp", scratch)]})  # noqa: S108
+    yield Option(("--cap-drop=ALL",), {"cap_drop": ["ALL"]}, {"cap_drop": ["ALL"]})
     for option in run.security_options:
-        yield Option((f"--security-opt={option}",), {}, {"security_opt": [option]}, _LIBPOD_SECURITY[option])
+        yield Option((f"--security-opt={option}",), {"security_opt": [option]}, _LIBPOD_SECURITY[option])
     if run.user:
-        yield Option((f"--user={run.user}",), {"user": run.user}, libpod={"user": run.user})
+        yield Option((f"--user={run.user}",), {"user": run.user}, {"user": run.user})
     for device in run.devices:
         yield _node(device) if _is_node(device) else _cdi_device(device)
     if run.gpus:
@@ -83,35 +80,35 @@ def _options(run: Run) -> Iterator[Option]:
     for group in run.groups:
         # The annotation is what `podman run` sets for `keep-groups`; crun reads it and leaves the groups as they are.
         kept = {"annotations": {"run.oci.keep_original_groups": "1"}} if group == KEEP_GROUPS else {"groups": [group]}
-        yield Option((f"--group-add={group}",), {}, {"group_add": [group]}, kept)
+        yield Option((f"--group-add={group}",), {"group_add": [group]}, kept)
     if run.ipc:
-        yield Option((f"--ipc={run.ipc}",), {}, {"ipc_mode": run.ipc}, {"ipcns": {"nsmode": run.ipc}})
+        yield Option((f"--ipc={run.ipc}",), {"ipc_mode": run.ipc}, {"ipcns": {"nsmode": run.ipc}})
     if most := run.memory_bytes:
         yield Option(
             (f"--memory={most}", f"--memory-swap={most}"),
-            host={"mem_limit": most, "memswap_limit": most},
-            libpod={"resource_limits": {"memory": {"limit": most, "swap": most}}},
+            {"mem_limit": most, "memswap_limit": most},
+            {"resource_limits": {"memory": {"limit": most, "swap": most}}},
         )
     limit = run.processes_limit
-    yield Option((f"--pids-limit={limit}",), {}, {"pids_limit": limit}, {"resource_limits": {"pids": {"limit": limit}}})
+    yield Option((f"--pids-limit={limit}",), {"pids_limit": limit}, {"resource_limits": {"pids": {"limit": limit}}})
     if run.shm_bytes is not None:
-        yield Option((f"--shm-size={run.shm_bytes}",), {}, {"shm_size": run.shm_bytes}, {"shm_size": run.shm_bytes})
+        yield Option((f"--shm-size={run.shm_bytes}",), {"shm_size": run.shm_bytes}, {"shm_size": run.shm_bytes})
     for name, value in sorted(run.environment.items()):
-        yield Option((f"--env={name}={value}",), {"environment": {name: value}}, libpod={"env": {name: value}})
+        yield Option((f"--env={name}={value}",), {"environment": {name: value}}, {"env": {name: value}})
     for mount in run.mounts:
         yield _bind(mount.source, mount.target, writable=mount.writable)
     yield Option(
         (f"--workdir={run.working_directory}",),
         {"working_dir": run.working_directory},
-        libpod={"work_dir": run.working_directory},
+        {"work_dir": run.working_directory},
     )
     for name, value in sorted(run.labels.items()):
-        yield Option((f"--label={name}={value}",), {"labels": {name: value}}, libpod={"labels": {name: value}})
-    yield Option((f"--entrypoint={argv[0]}",), {"entrypoint": [argv[0]]}, libpod={"entrypoint": [argv[0]]})
-    yield Option((run.image,), {"image": run.image}, libpod={"image": run.image})
-    yield Option(argv[1:], {"command": list(argv[1:])}, libpod={"command": list(argv[1:])})
+        yield Option((f"--label={name}={value}",), {"labels": {name: value}}, {"labels": {name: value}})
+    yield Option((f"--entrypoint={argv[0]}",), {"entrypoint": [argv[0]]}, {"entrypoint": [argv[0]]})
+    yield Option((run.image,), {"image": run.image}, {"image": run.image})
+    yield Option(argv[1:], {"command": list(argv[1:])}, {"command": list(argv[1:])})
     # The caller's proxies, with their passwords, are not for an image.
-    yield Option(container={"use_config_proxy": False}, libpod={"httpproxy": False})
+    yield Option(docker={"use_config_proxy": False}, libpod={"httpproxy": False})
     yield Option(libpod=_LIKE_PODMAN_RUN)
 
 
@@ -123,35 +120,27 @@ def _is_node(device: str) -> bool:
 def _node(device: str) -> Option:
     source, _, target = device.partition(":")
     whole = f"{source}:{target or source}:rw"
-    return Option((f"--device={device}",), {}, {"devices": [whole]}, {"devices": [{"path": whole}]})
+    return Option((f"--device={device}",), {"devices": [whole]}, {"devices": [{"path": whole}]})
 
 
 def _cdi_device(name: str) -> Option:
     asked = {"driver": "cdi", "device_ids": [name]}
-    return Option((f"--device={name}",), {}, {"device_requests": [asked]}, {"devices": [{"path": name}]})
+    return Option((f"--device={name}",), {"device_requests": [asked]}, {"devices": [{"path": name}]})
 
 
 def _gpus(which: str) -> Option:
     """NVIDIA's GPUs. Podman has them by CDI alone."""
     number = which.removeprefix("device=")
     asked = {"driver": "", "capabilities": [["gpu"]], **({"count": -1} if which == "all" else {"device_ids": [number]})}
-    return Option((f"--gpus={which}",), {}, {"device_requests": [asked]}, {"devices": [{"path": f"nvidia.com/gpu={number}"}]})
+    return Option((f"--gpus={which}",), {"device_requests": [asked]}, {"devices": [{"path": f"nvidia.com/gpu={number}"}]})
 
 
 def _bind(source: str, target: str, *, writable: bool) -> Option:
+    options = ["rbind", "rprivate", "rw" if writable else "ro"]
     return Option(
         (f"--mount=type=bind,{_field('source', source)},target={target}{'' if writable else ',readonly'}",),
-        host={"mounts": [{"Type": "bind", "Source": source, "Target": target, "ReadOnly": not writable}]},
-        libpod={
-            "mounts": [
-                {
-                    "type": "bind",
-                    "source": source,
-                    "destination": target,
-                    "options": ["rbind", "rprivate", "rw" if writable else "ro"],
-                }
-            ]
-        },
+        {"mounts": [{"Type": "bind", "Source": source, "Target": target, "ReadOnly": not writable}]},
+        {"mounts": [{"type": "bind", "source": source, "destination": target, "options": options}]},
     )
 
 

@@ -112,10 +112,10 @@ def test_the_isolation_is_that_of_every_launch() -> None:
     assert "seccomp_profile_path" not in specification
     writable = {mount["destination"] for mount in specification["mounts"] if "rw" in mount["options"]}
     assert writable == {"/exchange", "/tmp", "/run", "/var/tmp"}
-    container, host = docker_keywords(RUN)
-    assert container["use_config_proxy"] is False
-    assert (host["read_only"], host["cap_drop"], host["network_mode"]) == (True, ["ALL"], "none")
-    assert [mount["Target"] for mount in host["mounts"] if not mount["ReadOnly"]] == ["/exchange"]
+    asked = docker_keywords(RUN)
+    assert asked["use_config_proxy"] is False
+    assert (asked["read_only"], asked["cap_drop"], asked["network_mode"]) == (True, ["ALL"], "none")
+    assert [mount["Target"] for mount in asked["mounts"] if not mount["ReadOnly"]] == ["/exchange"]
 
 
 def test_relaxations_and_limits_are_asked_for() -> None:
@@ -129,7 +129,7 @@ def test_relaxations_and_limits_are_asked_for() -> None:
     assert specification["resource_limits"]["memory"] == {"limit": 1 << 30, "swap": 1 << 30}
     assert specification["resource_limits"]["pids"] == {"limit": run.processes_limit}
     assert specification["devices"] == [{"path": "/a:/dev/kfd:rw"}, {"path": "x/y=z"}]
-    _, host = docker_keywords(run)
+    host = docker_keywords(run)
     assert host["security_opt"] == list(options)
     assert host["devices"] == ["/a:/dev/kfd:rw"]
     assert host["device_requests"] == [{"driver": "cdi", "device_ids": ["x/y=z"]}]
@@ -141,7 +141,7 @@ def test_relaxations_and_limits_are_asked_for() -> None:
     [("all", {"count": -1}, "nvidia.com/gpu=all"), ("device=1", {"device_ids": ["1"]}, "nvidia.com/gpu=1")],
 )
 def test_nvidia_s_gpus_are_a_request_to_docker_and_cdi_devices_of_podman(gpus: str, asked: dict[str, Any], name: str) -> None:
-    (request,) = docker_keywords(a_run(gpus=gpus))[1]["device_requests"]
+    (request,) = docker_keywords(a_run(gpus=gpus))["device_requests"]
     assert request == {"driver": "", "capabilities": [["gpu"]], **asked}
     assert libpod_specification(a_run(gpus=gpus))["devices"] == [{"path": name}]
     assert needs_libpod(a_run(gpus=gpus))
