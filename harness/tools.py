@@ -27,7 +27,7 @@ def owner_is_gone(text: str) -> bool:
     try:
         pid, started, place = text.split(":", 2)
         if place != _place():
-            # After another boot of this machine no process of before is left.
+            # After another boot of this machine no earlier process is left.
             return place.split(":")[0] != _place().split(":")[0]
         return not psutil.pid_exists(int(pid)) or _started(int(pid)) != started
     except PermissionError:  # a /proc that hides other users' processes
