@@ -28,6 +28,7 @@ from harness.launch.run import conclude, forget
 from harness.machine.gpus import check_gpu_use
 from harness.machine.thermometers import Thermometers, find_thermometers
 from harness.records.launch import CoolDown, ExitRecord, Launch
+from harness.telemetry.start import Sampling, sampling
 from harness.verdict.agreement import compared
 from harness.verdict.judge import judge_step
 
@@ -47,11 +48,12 @@ class Campaign:
         open_engine: OpenEngine,
         observer: Observer,
         pace: Pace | None = None,
+        sample: Sampling = sampling,
     ) -> None:
         self._request = request
         self._store = store
         self._observer = observer
-        self._launcher = Launcher(request, catalog, store, observer=observer)
+        self._launcher = Launcher(request, catalog, store, observer=observer, sample=sample)
         self._slots = Slots(request, self._launcher, open_engine=open_engine, observer=observer)
         self._cpu_runs = CpuRuns(request.settings, catalog, store, self._launcher, observer=observer)
         self._pace = pace or Pace(Thermometers(find_thermometers()).celsius)

@@ -24,6 +24,7 @@ from harness.machine.host import describe_host
 from harness.machine.kernel_log import kernel_seconds
 from harness.records.launch import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
 from harness.secrets import without_home
+from harness.telemetry.start import Sampling, sampling
 from harness.tools import owner
 
 if TYPE_CHECKING:
@@ -49,11 +50,14 @@ class Obstacle(msgspec.Struct, frozen=True):
 class Launcher:
     """Plans, runs and keeps the launches of one `Request`."""
 
-    def __init__(self, request: BenchRequest, catalog: Catalog, store: Store, *, observer: Observer) -> None:
+    def __init__(
+        self, request: BenchRequest, catalog: Catalog, store: Store, *, observer: Observer, sample: Sampling = sampling
+    ) -> None:
         self._request = request
         self._catalog = catalog
         self._store = store
         self._observer = observer
+        self.sample = sample
         self._announced: set[str] = set()
         self._has_looked_at_gpu = False
         self._host = describe_host()
@@ -115,7 +119,7 @@ class Launcher:
         if uses_gpu:
             self._warn_of_lost_gpu(engine, prepared.plan.gpu)
         try:
-            launch = execute(prepared, engine, quiet_seconds=self._quiet_seconds(prepared.plan))
+            launch = execute(prepared, engine, quiet_seconds=self._quiet_seconds(prepared.plan), sample=self.sample)
         except EngineError as error:
             self.environment_error = error
             # What the guest wrote until then is kept with it.

@@ -137,7 +137,7 @@ class Slots:
         settings = msgspec.structs.replace(self._request.settings, last_stage="import", steps=(), task="", caches="empty")
         prepared = self._launcher.prepare(cell, engine, built, None, settings)
         try:
-            launch = execute(prepared, engine)
+            launch = execute(prepared, engine, sample=self._launcher.sample)
         except EngineError:
             forget(prepared.plan.id)
             raise

@@ -50,7 +50,6 @@ from harness.engines.wire import WIRE_ERRORS, silence_limit
 from harness.errors import BuildFailed, EngineError
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
-from harness.telemetry.start import sampling
 from harness.text import Say
 from harness.tools import OWNER_LABEL, owner_is_gone, tail_of
 
@@ -230,13 +229,6 @@ class ContainerEngine:
             at_once = {"one_shot": True} if version_gte(api.api_version, "1.41") else {}
             found: Any = api.stats(name, stream=False, **at_once)
         return stats_memory(found, self._name)
-
-    def watch(
-        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, is_thorough: bool = False
-    ) -> contextlib.AbstractContextManager[None]:
-        return sampling(
-            run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds, is_thorough=is_thorough
-        )
 
     def sweep(self) -> int:
         swept, refusal = 0, None

@@ -39,7 +39,6 @@ from harness.engines.kernel_journal import read_kernel_journal
 from harness.errors import BuildFailed, HostError
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
-from harness.telemetry.start import sampling
 from harness.text import Say
 from harness.tools import (
     KILLED_SECONDS,
@@ -182,13 +181,6 @@ class Local:
     def memory_stats(self, name: str) -> Mapping[str, int]:
         """None: a process has no engine that keeps any."""
         return {}
-
-    def watch(
-        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, is_thorough: bool = False
-    ) -> contextlib.AbstractContextManager[None]:
-        return sampling(
-            run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds, is_thorough=is_thorough
-        )
 
     def sweep(self) -> int:
         return _kill_marked(OWNER_VARIABLE, owner_is_gone)

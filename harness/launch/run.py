@@ -28,15 +28,17 @@ from harness.records.launch import (
 )
 from harness.secrets import clean_text
 from harness.telemetry.samples import read_telemetry
+from harness.telemetry.start import Sampling, sampling
 from harness.tools import remove_tree
 from harness.verdict.judge import judge, with_kept_cache
 from harness.verdict.time_limits import most_seconds
 
 
-def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -> Launch:
+def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, sample: Sampling = sampling) -> Launch:
     """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`.
 
-    ``quiet_seconds`` before it starts, where the host's power can be read: what an idle host takes.
+    Before it starts, ``quiet_seconds`` pass where the host's power can be read: what an idle host takes. ``sample`` reads the host's
+    meters while the engine runs it.
     """
     plan = prepared.plan
     folder = launches_folder() / plan.id
@@ -48,8 +50,8 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
     cache_folder = _caches_folder(plan.id, plan.cache_key)
     cache_record = kernel_cache.begin(plan, cache_folder)
     with contextlib.closing(engine.kernel_log.follow()) as kernel_log:
-        with engine.watch(
-            prepared.run,
+        with sample(
+            prepared.run.exchange,
             into=folder / TELEMETRY,
             gpu=plan.gpu,
             is_nvidia=plan.image.family == "cuda",

@@ -20,11 +20,13 @@ from harness.errors import EngineError
 from harness.launch.plan import EXCHANGE, PLAN, Prepared, Settings, launches_folder
 from harness.records.launch import Launch, Plan
 from harness.records.store import Store
+from harness.telemetry.start import Sampling
 from harness.tools import owner
 from tests.unit.samples import (
     FakeEngine,
     a_plan,
     an_audio,
+    no_sampler,
     some_models,
     write_journal,
 )
@@ -90,6 +92,7 @@ class Bench:
         preference: str = "podman",
         store: Store | None = None,
         pace: Pace | None = None,
+        sample: Sampling = no_sampler,
         **more: Any,
     ) -> Campaign:
         request = BenchRequest(
@@ -104,7 +107,9 @@ class Bench:
             **more,
         )
         opener = opener_of(engine if engine is not None else FakeEngine())
-        return Campaign(request, catalog, store or self.store, open_engine=opener, observer=self.listener, pace=pace)
+        return Campaign(
+            request, catalog, store or self.store, open_engine=opener, observer=self.listener, pace=pace, sample=sample
+        )
 
     def run(self, engine: Opened | None = None, **more: Any) -> Campaign:
         campaign = self.campaign(engine, **more)
