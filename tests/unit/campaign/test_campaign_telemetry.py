@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.wire import STEPS
-from harness.campaign.launcher import QUIET_SECONDS
+from harness.campaign.campaign import QUIET_SECONDS
 from harness.engines.base import Run
 from harness.launch.plan import TELEMETRY, Settings
 from harness.records.launch import ExitRecord
