@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 
 import msgspec
@@ -12,9 +11,10 @@ import msgspec
 from harness.engines.base import Engine
 from harness.failures.recognise import recognise, with_firmware
 from harness.launch import kernel_cache
+from harness.launch.cache_folder import remove_folder
 from harness.launch.engine_stats import watch_stats
 from harness.launch.exchange import make_exchange, read_events, read_log_tail, trim_exchange
-from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, Prepared, _caches_folder, launches_folder
+from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, Prepared, caches_folder, launches_folder
 from harness.launch.watch import Watch
 from harness.machine.kernel_log import KernelText
 from harness.records.journal import number
@@ -29,7 +29,6 @@ from harness.records.launch import (
 from harness.secrets import clean_text
 from harness.telemetry.samples import read_telemetry
 from harness.telemetry.start import Sampling, sampling
-from harness.tools import remove_tree
 from harness.verdict.judge import judge, with_kept_cache
 from harness.verdict.time_limits import most_seconds
 
@@ -47,7 +46,7 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
     part = folder / f"{PLAN}.part"
     part.write_bytes(msgspec.json.encode(plan))
     os.replace(part, folder / PLAN)
-    cache_folder = _caches_folder(plan.id, plan.cache_key)
+    cache_folder = caches_folder(plan.id, plan.cache_key)
     cache_record = kernel_cache.begin(plan, cache_folder)
     with contextlib.closing(engine.kernel_log.follow()) as kernel_log:
         with sample(
@@ -139,8 +138,4 @@ def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail
 
 def forget(launch_id: str) -> None:
     """Remove a launch's folder: it is in the store."""
-    folder = launches_folder() / launch_id
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:  # folders in folders without end, left by the container
-        remove_tree(folder)
+    remove_folder(launches_folder() / launch_id)
