@@ -9,7 +9,7 @@ import msgspec
 from benchmarks.wire import Request
 from harness.catalog import kernel_cache_variables
 from harness.engines.base import Mount, Run
-from harness.launch import kernel_cache
+from harness.launch import cache_folder, kept_caches
 from harness.launch.plan import CACHES, EXCHANGE, Prepared, launches_folder
 from harness.records.launch import EngineRecord, Launch
 from tests.unit.samples import a_plan
@@ -56,14 +56,20 @@ def a_spinning_launch(engine: EngineRecord, run: Run, *, python: str, inside: bo
     )
     plan = msgspec.structs.replace(plan, id=run.name, engine=engine)
     exchange = launches_folder() / plan.id / EXCHANGE
-    folder = kernel_cache.files_of(KEY) if keep else launches_folder() / plan.id / CACHES
-    mounts = (Mount(str(exchange), "/exchange", writable=True), Mount(str(folder), kernel_cache.INSIDE, writable=True))
+    folder = kept_caches.files_of(KEY) if keep else launches_folder() / plan.id / CACHES
+    mounts = (
+        Mount(str(exchange), "/exchange", writable=True),
+        Mount(str(folder), cache_folder.CACHES_IN_CONTAINER, writable=True),
+    )
     run = msgspec.structs.replace(
         run,
         argv=(python, "-c", SPINS, "/exchange" if inside else str(exchange)),
         exchange=exchange,
         mounts=mounts if inside else (),
-        environment={**run.environment, **kernel_cache_variables.environment(kernel_cache.INSIDE if inside else str(folder))},
+        environment={
+            **run.environment,
+            **kernel_cache_variables.environment(cache_folder.CACHES_IN_CONTAINER if inside else str(folder)),
+        },
     )
     return Prepared(plan=plan, run=run, request=REQUEST)
 
@@ -74,7 +80,7 @@ def check_ended_and_kept(launch: Launch) -> None:
     assert (launch.verdict.stage, launch.verdict.cause) == ("cold", "timeout")
     assert "its first pass did not end within" in launch.verdict.summary
     assert launch.verdict.summary.endswith("What was compiled is kept: run again with --caches keep")
-    assert (kernel_cache.files_of(KEY) / "miopen-kernels" / "kernel").exists()
+    assert (kept_caches.files_of(KEY) / "miopen-kernels" / "kernel").exists()
     assert not (launches_folder() / launch.id / CACHES).exists()
 
 
@@ -83,5 +89,5 @@ def check_continued(launch: Launch) -> None:
     assert launch.exit.ended_because == "first pass"
     assert launch.caches is not None
     assert (launch.caches.mode, launch.caches.files_before) == ("keep", 1)
-    assert (kernel_cache.files_of(KEY) / "miopen-kernels" / "kernel").read_text() == "compiledcompiled"
+    assert (kept_caches.files_of(KEY) / "miopen-kernels" / "kernel").read_text() == "compiledcompiled"
     assert "--caches keep" in launch.verdict.summary

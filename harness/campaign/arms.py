@@ -23,7 +23,7 @@ DEFAULT_LAUNCHES = {"bench": 3, "vary": 6, "null": 12}
 """Of each arm where nobody says how many: six pairs are the fewest of which anything can be claimed, and a null test is to say
 how wide the noise is, which takes more: twelve are two trials of six with none left over."""
 
-Slot = TypeVar("Slot")
+Item = TypeVar("Item")
 
 
 class Factor(msgspec.Struct, frozen=True):
@@ -33,9 +33,9 @@ class Factor(msgspec.Struct, frozen=True):
     values: tuple[str, ...]
 
 
-def order(slots: Sequence[Slot], round_number: int) -> tuple[Slot, ...]:
-    """The slots of one round (from 0): forwards and backwards by turns."""
-    return tuple(slots) if round_number % 2 == 0 else tuple(reversed(slots))
+def order(items: Sequence[Item], round_number: int) -> tuple[Item, ...]:
+    """What one round (from 0) launches, in order: forwards and backwards by turns."""
+    return tuple(items) if round_number % 2 == 0 else tuple(reversed(items))
 
 
 def read_factors(known: Catalog, texts: Iterable[str]) -> tuple[Factor, ...]:

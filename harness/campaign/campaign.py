@@ -1,4 +1,4 @@
-"""One invocation that runs cells: what it expects, in which order, and what killed ones left behind.
+"""One invocation that runs cells: which launches, in which order, and what killed invocations left.
 
 Every launch is stored as soon as it ends. Launches of different cells are interleaved, in rounds that alternate their direction,
 so that a machine that grows warm or busy slows all of them and not the last.
@@ -6,37 +6,49 @@ so that a machine that grows warm or busy slows all of them and not the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.analysis.energy import is_idle_known
+from harness.analysis.image_variables import with_remarks
 from harness.analysis.stopping import budget_is_spent, budget_text, decide, value_of
 from harness.campaign.arms import order
-from harness.campaign.cool_down import Pace
-from harness.campaign.cpu_runs import CpuRuns
-from harness.campaign.launcher import Launcher, Obstacle
-from harness.campaign.ready_cells import Slot, Slots
-from harness.campaign.recovery import campaign_lock, read_leftovers, remove_unplanned
+from harness.campaign.cool_down import CampaignClock
+from harness.campaign.cpu_run import cpu_run_of, settings_of_cpu_run
+from harness.campaign.fixes import with_each_fix
+from harness.campaign.gpu_warnings import closed_kernel_log, lost_gpu
+from harness.campaign.opened_engines import OpenedEngines
+from harness.campaign.planner import Planner, ReadyCell
+from harness.campaign.ready_cells import Obstacle, build_lines, ready_cells
+from harness.campaign.recovery import campaign_lock, recover, store_interrupted
 from harness.campaign.request import BenchRequest, Observer, OpenEngine, engine_name
-from harness.catalog.rows import Catalog, Variant
-from harness.catalog.select import with_fixes
-from harness.errors import HostError, RecordError
+from harness.catalog.rows import Catalog
+from harness.engines.base import Engine
+from harness.errors import EngineError, HostError
 from harness.images.build import recipe_of
 from harness.images.build_all import BuildOutcome
-from harness.launch.run import conclude, forget
+from harness.images.disk_space import Room
+from harness.launch.plan import Prepared
+from harness.launch.run import conclude, execute, forget
 from harness.machine.gpus import check_gpu_use
+from harness.machine.host import describe_host
 from harness.machine.thermometers import Thermometers, find_thermometers
-from harness.records.launch import CoolDown, ExitRecord, Launch
-from harness.verdict.agreement import compared
-from harness.verdict.judge import judge_step
+from harness.records.launch import CoolDown, ExitRecord, Launch, new_id
+from harness.telemetry.start import Sampling, sampling
+from harness.tools import owner
+from harness.verdict.agreement import Comparison, compared, comparison_with, find_reference
 
 if TYPE_CHECKING:
     from harness.records.store import Store
 
+QUIET_SECONDS = 2.6
+"""Five samples at 2 Hz of the idle host, before a campaign's first launch."""
+
 
 class Campaign:
-    """Runs one `Request`. Holds the lock, the engines and the store while it does."""
+    """Runs one `BenchRequest`. Holds the lock, the engines and the store while it does."""
 
     def __init__(
         self,
@@ -46,29 +58,36 @@ class Campaign:
         *,
         open_engine: OpenEngine,
         observer: Observer,
-        pace: Pace | None = None,
+        clock: CampaignClock | None = None,
+        sample: Sampling = sampling,
     ) -> None:
         self._request = request
         self._store = store
         self._observer = observer
-        self._launcher = Launcher(request, catalog, store, observer=observer)
-        self._slots = Slots(request, self._launcher, open_engine=open_engine, observer=observer)
-        self._cpu_runs = CpuRuns(request.settings, catalog, store, self._launcher, observer=observer)
-        self._pace = pace or Pace(Thermometers(find_thermometers()).celsius)
+        self._clock = clock or CampaignClock(Thermometers(find_thermometers()).celsius)
+        self._sample = sample
+        self._planner = Planner(request=request, catalog=catalog, host=describe_host(), campaign=new_id(), owner=owner())
+        self._engines = OpenedEngines(open_engine, announce=observer.announce)
+        self._room = Room(observer.announce)
+        self._launches: list[Launch] = []
+        self._environment_error: HostError | None = None
+        self._comparisons: dict[tuple[str, str], Comparison] = {}
+        self._announced: set[str] = set()
+        self._has_looked_at_gpu = False
 
     @property
     def id(self) -> str:
-        return self._launcher.campaign
+        return self._planner.campaign
 
     @property
     def launches(self) -> list[Launch]:
         """What was kept so far, in the order of time."""
-        return self._launcher.launches
+        return list(self._launches)
 
     @property
     def environment_error(self) -> HostError | None:
-        """The last reason of this host's for which something could not be launched."""
-        return self._launcher.environment_error
+        """The last error of this host for which something could not be launched."""
+        return self._environment_error
 
     def run(self) -> None:
         """Recover, build, launch, store. What fails is in ``launches`` like what passes.
@@ -76,30 +95,23 @@ class Campaign:
         Raises `UsageError` before anything is done where an image cannot be built or run so, and `HostError` where
         another campaign runs or the store refuses.
         """
-        for image in self._request.images:
-            engine_name(image, self._request.engine)
-            if image.reference is None:
-                recipe_of(image)
-            cells = self._launcher.cells(image)
-            for warning in check_gpu_use(image, [cell.variant for cell in cells], self._request.settings.gpu):
-                self._launcher.announce_once(warning)
-            if image.family is not None:
-                self._launcher.warn(cells, image.family)
+        self._check_images()
         with campaign_lock():
             try:
-                self._recover()
+                recover(self._store, self._engines, announce=self._observer.announce)
                 if self._request.cool_down_seconds:
-                    self._pace.note_start()
+                    self._clock.note_start()
                 if len(self._request.images) > 1:
-                    self._slots.tell_builds()
-                slots = [slot for image in self._request.images for slot in self._slots.of(image)]
-                self._launch_in_rounds(slots)
-                self._try_fixes(slots)
+                    for line in build_lines(self._request, self._engines):
+                        self._observer.announce(line)
+                ready = self._ready_cells()
+                self._launch_in_rounds(ready)
+                self._try_fixes(ready)
             except BaseException:
-                self._record_interrupted()
+                store_interrupted(self._store)
                 raise
             finally:
-                self._slots.close()
+                self._engines.close()
 
     def build(self, outcomes: Iterator[BuildOutcome]) -> tuple[BuildOutcome, ...]:
         """Take what builds come to, one after the other, and store those that failed; returns all.
@@ -110,57 +122,81 @@ class Campaign:
             taken = []
             for outcome in outcomes:
                 taken.append(outcome)
-                if outcome.cause is None:
-                    continue
-                cells = self._launcher.cells(outcome.image)
-                obstacle = Obstacle(cells, outcome.engine)
-                message = f"the build failed: {outcome.message}"
-                self._launcher.store_unlaunched(obstacle, cause=outcome.cause, message=message, log_tail=outcome.log_tail)
+                if outcome.cause is not None:
+                    cells = self._planner.cells(outcome.image)
+                    message = f"the build failed: {outcome.message}"
+                    self._keep(
+                        *self._planner.unlaunched(
+                            cells, outcome.engine, cause=outcome.cause, message=message, log_tail=outcome.log_tail
+                        )
+                    )
             return tuple(taken)
 
-    def _launch_in_rounds(self, slots: Sequence[Slot]) -> None:
-        """Launch each cell in turn, until the rule says of it that it has enough."""
-        rule, number, round_number, waiting = self._request.rule, 0, 0, list(slots)
-        total = None if rule.until is not None else rule.launches * len(slots)
-        values: list[list[float | None]] = [[] for _ in slots]  # not by cell: the arms of a null test are one
-        for slot in slots:  # minutes on all cores, which no launch of a round should have right before it
-            self._cpu_runs.comparison(slot)
+    def _check_images(self) -> None:
+        """Raise `UsageError` for an image that cannot be built or run so; say what is known against the others."""
+        for image in self._request.images:
+            engine_name(image, self._request.engine)
+            if image.reference is None:
+                recipe_of(image)
+            cells = self._planner.cells(image)
+            self._announce_once(*check_gpu_use(image, [cell.variant for cell in cells], self._request.settings.gpu))
+            if image.family is not None:
+                self._announce_hazards(self._planner.hazards(cells, image.family))
+
+    def _ready_cells(self) -> list[ReadyCell]:
+        """All cells that can be launched; what stands in the way of the others is stored."""
+        all_ready: list[ReadyCell] = []
+        for image in self._request.images:
+            found = ready_cells(
+                image, self._planner, self._engines, room=self._room, observer=self._observer, sample=self._sample
+            )
+            if isinstance(found, Obstacle):
+                self._environment_error = found.environment_error or self._environment_error
+                self._keep(*found.launches)
+            else:
+                self._announce_hazards({ready.cell.id: ready.hazards for ready in found})
+                all_ready += found
+        return all_ready
+
+    def _launch_in_rounds(self, cells: Sequence[ReadyCell]) -> None:
+        """Launch each cell in turn, until the rule says that it has been launched often enough."""
+        rule, number, round_number, waiting = self._request.rule, 0, 0, list(cells)
+        total = None if rule.until is not None else rule.launches * len(cells)
+        values: list[list[float | None]] = [[] for _ in cells]  # not by cell: the arms of a null test are one
+        for ready in cells:  # minutes on all cores, which no launch of a round should have right before it
+            self._comparison(ready)
         while waiting:
-            for slot in order(waiting, round_number):
-                so_far = values[slots.index(slot)]
-                self._pace.elapsed_seconds()  # the budget is counted from here
+            for ready in order(waiting, round_number):
+                so_far = values[cells.index(ready)]
+                self._clock.elapsed_seconds()  # the budget is counted from here
                 cool_down = self._cool_down()
-                if budget_is_spent(rule, self._pace.elapsed_seconds()):
-                    if not so_far:  # absent would look like never asked for
-                        obstacle = Obstacle((slot.cell,), slot.engine.record, family=slot.family)
-                        self._launcher.store_unlaunched(
-                            obstacle, cause="interrupted", message=f"not launched: {budget_text(rule)}"
+                if budget_is_spent(rule, self._clock.elapsed_seconds()):
+                    if not so_far:  # without a record it would look as if nobody had asked for it
+                        message = f"not launched: {budget_text(rule)}"
+                        self._keep(
+                            *self._planner.unlaunched(
+                                [ready.cell], ready.engine.record, family=ready.family, cause="interrupted", message=message
+                            )
                         )
-                    waiting.remove(slot)
+                    waiting.remove(ready)
                     continue
                 number += 1
-                launch = self._launch(slot, number, total, so_far, cool_down=cool_down, round_number=round_number)
+                launch = self._launch(ready, number, total, so_far, cool_down=cool_down, round_number=round_number)
                 so_far.append(value_of(launch))
-                decision = launch.decision or decide(rule, so_far, elapsed_seconds=self._pace.elapsed_seconds())
+                decision = launch.decision or decide(rule, so_far, elapsed_seconds=self._clock.elapsed_seconds())
                 if decision.stop is not None:
-                    waiting.remove(slot)
+                    waiting.remove(ready)
             round_number += 1
 
-    def _try_fixes(self, slots: Sequence[Slot]) -> None:
+    def _try_fixes(self, cells: Sequence[ReadyCell]) -> None:
         """Launch each cell that failed once more with each fix that may mend it."""
-        failures = {launch.plan.cell: launch for launch in self.launches if launch.verdict.status != "pass"}
-        trials = [
-            msgspec.structs.replace(slot, cell=msgspec.structs.replace(slot.cell, variant=with_fixes(slot.cell.variant, [fix])))
-            for slot in slots
-            if slot.cell.id in failures
-            for fix in fixes_that_may_mend(failures[slot.cell.id], self._request.fixes_to_try)
-        ]
-        for number, trial in enumerate(trials):
-            self._launch(trial, number + 1, len(trials), cool_down=self._cool_down())
+        fixed = with_each_fix(cells, self._launches, self._request.fixes_to_try)
+        for number, ready in enumerate(fixed):
+            self._launch(ready, number + 1, len(fixed), cool_down=self._cool_down())
 
     def _launch(
         self,
-        slot: Slot,
+        ready: ReadyCell,
         number: int,
         total: int | None,
         so_far: Sequence[float | None] = (),
@@ -172,57 +208,85 @@ class Campaign:
 
         ``so_far`` is what its cell's earlier launches came to.
         """
-        comparison = self._cpu_runs.comparison(slot)
-        prepared = self._launcher.prepare(slot.cell, slot.engine, slot.built, slot.family, self._request.settings)
-        plan = msgspec.structs.replace(prepared.plan, cool_down=cool_down, round=round_number, hazards=slot.hazards)
+        comparison = self._comparison(ready)
+        prepared = self._planner.prepare_ready(ready)
+        plan = msgspec.structs.replace(prepared.plan, cool_down=cool_down, round=round_number, hazards=ready.hazards)
         prepared = msgspec.structs.replace(prepared, plan=plan)
         self._observer.begins(prepared, number, total)
-        launch = compared(self._launcher.execute(prepared, slot.engine), comparison)
-        launch = self._launcher.with_remarks(launch, slot.cell, slot.family)
+        launch = compared(self._execute(prepared, ready.engine), comparison)
+        targets = self._planner.targets(ready.family)
+        launch = with_remarks(launch, self._planner.catalog, ready.cell, family=ready.family, targets=targets)
+        self._announce_once(*(f"{ready.cell.id}: {remark}" for remark in launch.remarks))
         if self._request.stopping is not None:
             values = (*so_far, value_of(launch))
-            decision = decide(self._request.stopping, values, elapsed_seconds=self._pace.elapsed_seconds())
+            decision = decide(self._request.stopping, values, elapsed_seconds=self._clock.elapsed_seconds())
             launch = msgspec.structs.replace(launch, decision=decision)
-        self._launcher.keep(launch)
+        self._keep(launch)
         return launch
 
+    def _comparison(self, ready: ReadyCell) -> Comparison | None:
+        """What a cell's launches are held against: the CPU run that the store has, or one that is made now; ``None``: nothing."""
+        on_cpu = cpu_run_of(ready, self._request.settings, self._planner.catalog)
+        if on_cpu is None:
+            return None
+        key = (on_cpu.cell.id, on_cpu.built.id)
+        if key not in self._comparisons:
+            prepared = self._planner.prepare_ready(on_cpu, settings_of_cpu_run(self._request.settings))
+            reference = find_reference(self._store.launches(cell_like=on_cpu.cell.id), prepared.plan)
+            if reference is None:
+                self._observer.announce(
+                    f"the CPU run of {on_cpu.cell.image.name} comes first, to compare with (--no-verify: without)"
+                )
+                self._observer.begins(prepared, 1, 1)
+                reference = self._execute(prepared, on_cpu.engine)
+                self._keep(reference)
+            self._comparisons[key] = comparison_with(reference)
+        return self._comparisons[key]
+
+    def _execute(self, prepared: Prepared, engine: Engine) -> Launch:
+        """Run a launch; where the engine refuses, the record says so."""
+        plan = prepared.plan
+        if plan.device != "cpu" and not self._has_looked_at_gpu:
+            self._has_looked_at_gpu = True
+            self._announce_once(lost_gpu(engine, plan.gpu))
+        # Later launches have the same idle host, and only passes have an energy that is of interest.
+        is_quiet_time_due = not plan.task and not plan.steps and not is_idle_known(self._launches, plan)
+        try:
+            launch = execute(prepared, engine, quiet_seconds=QUIET_SECONDS if is_quiet_time_due else 0.0, sample=self._sample)
+        except EngineError as error:
+            self._environment_error = error
+            # What the guest wrote until then is kept with it.
+            launch = conclude(plan, ExitRecord(started=False, message=str(error)))
+        self._announce_once(launch.exit.remark)
+        if launch.caches is not None and launch.caches.remark:
+            self._observer.announce(launch.caches.remark)
+        self._announce_once(closed_kernel_log(launch))
+        return launch
+
+    def _keep(self, *launches: Launch) -> None:
+        """Put launches into the store; only then are their folders removed."""
+        for launch in launches:
+            self._store.add(launch)
+            forget(launch.id)
+            self._launches.append(launch)
+            self._observer.ended(launch)
+
+    def _announce_hazards(self, hazards: dict[str, tuple[str, ...]]) -> None:
+        """Say each hazard with the id of its cell, once."""
+        self._announce_once(*(f"{cell_id}: {hazard}" for cell_id, found in hazards.items() for hazard in found))
+
+    def _announce_once(self, *texts: str | None) -> None:
+        """Say each that was not said before; ``None`` and empty say nothing."""
+        for text in texts:
+            if text and text not in self._announced:
+                self._announced.add(text)
+                self._observer.announce(text)
+
     def _cool_down(self) -> CoolDown | None:
-        """The wait in front of a launch, no longer than the budget lasts; ``None`` where none is asked for."""
+        """The wait before a launch, no longer than the budget lasts; ``None`` where none is asked for."""
         most, budget = self._request.cool_down_seconds, self._request.rule.budget_seconds
         if not most:
             return None
         if budget is not None:
-            most = min(most, max(0.0, budget - self._pace.elapsed_seconds()))
-        return self._pace.cool_down(most, say=self._observer.say)
-
-    def _recover(self) -> None:
-        """Store the launches of harnesses that died, once nothing of theirs runs any more."""
-        leftovers = read_leftovers()
-        self._slots.sweep_others({plan.engine.name for plan in leftovers})
-        for plan in leftovers:
-            launch = conclude(plan, ExitRecord(started=True, interrupted=True))
-            try:
-                self._store.add(launch)
-            except RecordError as error:  # no reason to launch nothing ever again; its folder stays
-                self._observer.announce(str(error))
-                continue
-            forget(plan.id)
-            self._observer.announce(
-                f"recovered launch {plan.id} of a killed strixbench: {launch.verdict.cause or launch.verdict.status}"
-            )
-        remove_unplanned()
-
-    def _record_interrupted(self) -> None:
-        """Store the launch that an interruption of this very process ended. The engine has removed its container."""
-        for plan in read_leftovers(of_this_process=True):
-            self._store.add(conclude(plan, ExitRecord(started=True, interrupted=True)))
-            forget(plan.id)
-
-
-def fixes_that_may_mend(launch: Launch, fixes: Iterable[Variant]) -> tuple[Variant, ...]:
-    """Of some fixes those that bear on a stage or step in which a launch failed, and that it did not have already."""
-    tried = ((name, event) for name, event in launch.steps.items() if name in launch.plan.steps)
-    failed = {name for name, event in tried if judge_step(name, event).status != "pass"}
-    if not failed:
-        failed = {launch.verdict.stage}
-    return tuple(fix for fix in fixes if failed & set(fix.mends) and fix.name not in launch.plan.fixes)
+            most = min(most, max(0.0, budget - self._clock.elapsed_seconds()))
+        return self._clock.cool_down(most, say=self._observer.say)

@@ -19,7 +19,7 @@ ReadCelsius = Callable[[], Mapping[str, float]]
 """Temperatures by thermometer, of those that can be read: `harness.machine.thermometers.Thermometers.celsius`."""
 
 
-class Pace:
+class CampaignClock:
     """The clock and the thermometers of one campaign."""
 
     def __init__(

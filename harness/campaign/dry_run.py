@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,17 +9,16 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.analysis.stopping import rule_text
+from harness.campaign.planner import Planner
 from harness.campaign.recovery import DRY_RUN_PREFIX
 from harness.campaign.request import BenchRequest, engine_name
-from harness.catalog.cells import cells_of
-from harness.catalog.hazards import hazards_of
-from harness.catalog.rows import GPU_FAMILIES, Catalog
+from harness.catalog.rows import Catalog
 from harness.engines.discovery import find_engine, is_rootless
 from harness.engines.local import Local, environment_folder
 from harness.engines.options import container_command
 from harness.images.build import recipe_of
-from harness.launch.plan import make_folders, prepare_launch
-from harness.machine.gpus import check_gpu_use, used_targets
+from harness.launch.plan import make_folders
+from harness.machine.gpus import check_gpu_use
 from harness.machine.host import describe_host
 from harness.records.launch import EngineRecord
 
@@ -39,6 +37,7 @@ def dry_run_lines(known: Catalog, request: BenchRequest) -> Iterator[Line]:
     """
     if request.stopping is not None:
         yield Line(f"# launches: {rule_text(request.stopping)}", is_remark=True)
+    planner = Planner(request=request, catalog=known, host=describe_host(), campaign="dry-run", owner="")
     for image in request.images:
         name = engine_name(image, request.engine)
         engine = EngineRecord(name="local")
@@ -47,37 +46,14 @@ def dry_run_lines(known: Catalog, request: BenchRequest) -> Iterator[Line]:
             if found.remark:
                 yield Line(f"# {found.remark}", is_remark=True)
             engine = EngineRecord(name=found.name, rootless=found.name == "podman" and is_rootless())
-        cells = cells_of(
-            known,
-            image,
-            request.gfx,
-            fixes=request.fixes,
-            pipeline=request.pipeline,
-            audio=request.audio.name,
-            arms=request.arms,
-        )
-        cells = tuple({cell.id: cell for cell in cells}.values())  # the arms of a null test are one cell
-        for warning in check_gpu_use(image, [cell.variant for cell in cells], request.settings.gpu):
+        cells = tuple({cell.id: cell for cell in planner.cells(image)}.values())  # the arms of a null test are one cell
+        warnings = check_gpu_use(image, [cell.variant for cell in cells], request.settings.gpu)
+        hazards = planner.hazards(cells, image.family).values()
+        for warning in dict.fromkeys((*warnings, *(hazard for each in hazards for hazard in each))):
             yield Line(f"# {warning}", is_remark=True)
-        targets = used_targets(request.settings.gpu) if image.family in GPU_FAMILIES[:2] else ()
         for cell in cells:
-            for hazard in hazards_of(known, cell, image.family, targets):
-                yield Line(f"# {hazard}", is_remark=True)
-        for cell, audio in itertools.product(cells, request.recordings):
-            cell = msgspec.structs.replace(cell, audio=audio.name)
-            prepared = prepare_launch(
-                cell,
-                None,
-                engine,
-                campaign="dry-run",
-                audio=audio,
-                models=request.models,
-                settings=request.settings,
-                host=describe_host(),
-                family=image.family,
-                owned_by="",
-                launch_id=DRY_RUN_PREFIX + re.sub(r"[^A-Za-z0-9_.-]+", "-", cell.id),
-            )
+            launch_id = DRY_RUN_PREFIX + re.sub(r"[^A-Za-z0-9_.-]+", "-", cell.id)
+            prepared = planner.prepare(cell, engine, family=image.family, launch_id=launch_id)
             make_folders(prepared)
             if engine.name == "local":
                 line = Local().command(prepared.run)

@@ -1,4 +1,4 @@
-"""One campaign at a time, and what killed ones left behind."""
+"""One campaign at a time, and the launches that killed campaigns left."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness import places
-from harness.errors import HostError
+from harness.campaign.opened_engines import OpenedEngines
+from harness.errors import HostError, RecordError
 from harness.launch.plan import PLAN, launches_folder
-from harness.launch.run import forget
-from harness.records.launch import Plan
+from harness.launch.run import conclude, forget
+from harness.records.launch import ExitRecord, Plan
+from harness.text import Say
 from harness.tools import owner, owner_is_gone
+
+if TYPE_CHECKING:
+    from harness.records.store import Store
 
 DRY_RUN_PREFIX = "dry-run-"
 
@@ -55,21 +61,48 @@ def _lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def read_leftovers(*, of_this_process: bool = False) -> list[Plan]:
-    """Plans of launches that are not in the store and whose harness is gone, or of this process where asked so."""
-    plans = []
-    for path in sorted(launches_folder().glob(f"*/{PLAN}")):
+def recover(store: Store, engines: OpenedEngines, *, announce: Say) -> None:
+    """Store the launches of harnesses that were killed, once nothing of theirs runs any more. Raises `StoreError`."""
+    plans = plans_of_killed()
+    engines.sweep_unopened({plan.engine.name for plan in plans})
+    for plan in plans:
+        launch = conclude(plan, ExitRecord(started=True, interrupted=True))
         try:
-            plan = msgspec.json.decode(path.read_bytes(), type=Plan)
-        except (OSError, msgspec.DecodeError):
+            store.add(launch)
+        except RecordError as error:  # no reason to launch nothing ever again; its folder stays
+            announce(str(error))
             continue
-        if plan.owner == owner() if of_this_process else owner_is_gone(plan.owner):
-            plans.append(plan)
-    return plans
+        forget(plan.id)
+        announce(f"recovered launch {plan.id} of a killed strixbench: {launch.verdict.cause or launch.verdict.status}")
+    _remove_unplanned()
 
 
-def remove_unplanned() -> None:
-    """Remove folders in which a harness died before the plan was written: nothing was started of them."""
+def store_interrupted(store: Store) -> None:
+    """Store the launch that an interruption of this very process ended. The engine has removed its container."""
+    for plan in plans_of_this_process():
+        store.add(conclude(plan, ExitRecord(started=True, interrupted=True)))
+        forget(plan.id)
+
+
+def plans_of_killed() -> list[Plan]:
+    """Plans of launches that are not in the store and whose harness is gone."""
+    return [plan for plan in _plans() if owner_is_gone(plan.owner)]
+
+
+def plans_of_this_process() -> list[Plan]:
+    """Plans of launches that this process has not stored."""
+    return [plan for plan in _plans() if plan.owner == owner()]
+
+
+def _remove_unplanned() -> None:
+    """Remove folders in which a harness died before it wrote the plan: it had started nothing of them."""
     for folder in launches_folder().glob("*"):
         if not folder.name.startswith(DRY_RUN_PREFIX) and not (folder / PLAN).exists():
             forget(folder.name)
+
+
+def _plans() -> Iterator[Plan]:
+    """The plans in the folders of launches, by name; one that cannot be read is left out."""
+    for path in sorted(launches_folder().glob(f"*/{PLAN}")):
+        with suppress(OSError, msgspec.DecodeError):
+            yield msgspec.json.decode(path.read_bytes(), type=Plan)

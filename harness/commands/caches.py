@@ -10,7 +10,7 @@ import typer
 from harness.commands import common, options
 
 if TYPE_CHECKING:
-    from harness.launch.kernel_cache import Kept
+    from harness.launch.kept_caches import Kept
 
 
 @common.app.command("caches")
@@ -20,24 +20,26 @@ def show_caches(
     as_json: options.AsJson = False,
 ) -> None:
     """Show the kernel caches that `bench --caches keep` keeps, or remove them."""
+    import msgspec
+
     from harness.errors import UsageError
-    from harness.launch import kernel_cache
+    from harness.launch import kept_caches
     from reports.markdown.render import format_gib
     from reports.terminal.launches import print_caches
 
-    found = [cache for cache in kernel_cache.kept() if not names or any(_is_meant(cache, name) for name in names)]
+    found = [cache for cache in kept_caches.kept() if not names or any(_is_meant(cache, name) for name in names)]
     if names and not found:
         raise UsageError(f"no kept cache matches {' or '.join(names)}: `strixbench caches` shows all")
     if clear:
         from harness.campaign.recovery import campaign_lock
 
         with campaign_lock():  # none is taken from under a launch
-            kernel_cache.clear(found)
+            kept_caches.clear(found)
     if as_json:
-        common.print_json(kernel_cache.as_json(found))
+        common.print_json(msgspec.to_builtins(found))
     elif found and not clear:
         print_caches([(c.key, c.engine, c.driver, str(c.size.files), format_gib(c.size.bytes), c.size.remark) for c in found])
-    common.talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kernel_cache.kept_folder()}")
+    common.talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kept_caches.kept_folder()}")
 
 
 def _is_meant(cache: Kept, name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -209,16 +208,6 @@ class Engine(Protocol):
         """What the engine's own `stats` says of the memory of a running container: ``stats_usage_bytes``, and
         ``stats_shown_bytes`` where it prints another number; empty where it keeps none. Answers soon, in any thread. Raises
         `EngineError`."""
-        ...
-
-    def watch(
-        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, is_thorough: bool = False
-    ) -> AbstractContextManager[None]:
-        """Sample the host's meters into a file while inside, those of one GPU where one was chosen. Never fails a run.
-
-        Where a meter of power answers, ``quiet_seconds`` pass before: the power of the idle host. ``is_thorough``: what is slow
-        to read is read at every sample, too.
-        """
         ...
 
     def sweep(self) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from pathlib import Path
 
 from harness.engines.base import Run
 from harness.engines.connection import Connection
@@ -16,7 +14,6 @@ from harness.engines.options import container_command
 from harness.engines.silence import silence_limit
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import EngineRecord
-from harness.telemetry.start import sampling
 
 
 class ContainerEngine:
@@ -44,10 +41,3 @@ class ContainerEngine:
     @property
     def kernel_log(self) -> KernelLog:
         return KernelLog(read_kernel_journal)
-
-    def watch(
-        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, is_thorough: bool = False
-    ) -> contextlib.AbstractContextManager[None]:
-        return sampling(
-            run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds, is_thorough=is_thorough
-        )

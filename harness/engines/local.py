@@ -39,7 +39,6 @@ from harness.engines.listed_images import folder_bytes, utc_text
 from harness.errors import BuildFailed, HostError
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
-from harness.telemetry.start import sampling
 from harness.text import Say
 from harness.tools import (
     KILLED_SECONDS,
@@ -183,13 +182,6 @@ class Local:
     def memory_stats(self, name: str) -> Mapping[str, int]:
         """Empty: no engine keeps any for a process."""
         return {}
-
-    def watch(
-        self, run: Run, *, into: Path, gpu: str | None, is_nvidia: bool, quiet_seconds: float, is_thorough: bool = False
-    ) -> contextlib.AbstractContextManager[None]:
-        return sampling(
-            run.exchange, into=into, gpu=gpu, is_nvidia=is_nvidia, quiet_seconds=quiet_seconds, is_thorough=is_thorough
-        )
 
     def sweep(self) -> int:
         return _kill_marked(OWNER_VARIABLE, owner_is_gone)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from harness import places
 from harness.catalog import kernel_cache_variables
 from harness.catalog.rows import Cell
@@ -15,48 +17,61 @@ from harness.engines.local import clean_environment, environment_python
 from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
-from harness.launch import kernel_cache
+from harness.launch.cache_folder import CACHES_IN_CONTAINER
 from harness.records.launch import EngineRecord, Plan
 from harness.tools import OWNER_LABEL
 
-IN_CONTAINER = {
-    "audio": "/input/audio.wav",
-    "reference": "/input/reference.rttm",
-    "models": "/models",
-    "caches": kernel_cache.INSIDE,
-    "scratch": "/tmp",  # noqa: S108 - the container's own tmpfs
-}
+
+class GuestPlaces(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a guest finds what it reads and writes."""
+
+    audio: str
+    reference: str | None
+    models: str
+    """Empty: there are none"""
+    caches: str
+    scratch: str
+    folders: Mapping[str, str]
+    """By their names in `harness.launch.plan.Settings.folders`"""
 
 
-def folder_inside(name: str) -> str:
-    """Where a container sees a folder of `Settings.folders`."""
-    return f"/input/{name}"
+def on_host(audio: Audio, models: Models, folders: Mapping[str, Path], *, exchange: Path, cache_folder: Path) -> GuestPlaces:
+    """The places on this host, as a guest sees them that is a process of it."""
+    return GuestPlaces(
+        audio=str(audio.path),
+        reference=str(audio.reference) if audio.reference else None,
+        models=str(models.folder or ""),
+        caches=str(cache_folder),
+        scratch=str(exchange),
+        folders={name: str(path) for name, path in folders.items()},
+    )
 
 
-def in_process(audio: Audio, models: Models, exchange: Path, cache_folder: Path) -> dict[str, str]:
-    """The same places where the guest is a process of this host."""
-    return {
-        "audio": str(audio.path),
-        "reference": str(audio.reference),
-        "models": str(models.folder or ""),
-        "caches": str(cache_folder),
-        "scratch": str(exchange),
-    }
+def in_container(host: GuestPlaces) -> GuestPlaces:
+    """The same places as a container sees them."""
+    return GuestPlaces(
+        audio="/input/audio.wav",
+        reference="/input/reference.rttm" if host.reference else None,
+        models="/models" if host.models else "",
+        caches=CACHES_IN_CONTAINER,
+        scratch="/tmp",  # noqa: S108 - the container's own tmpfs
+        folders={name: f"/input/{name}" for name in host.folders},
+    )
 
 
-def guest_environment(cell: Cell, models: Models, inside: Mapping[str, str]) -> dict[str, str]:
+def guest_environment(cell: Cell, models: Models, guest: GuestPlaces) -> dict[str, str]:
     """The guest's variables. A name and a home are set since the user need not exist in the image: torch asks."""
     return {
         "HF_HUB_OFFLINE": "1",
         "PYANNOTE_METRICS_ENABLED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
-        "HOME": inside["scratch"],
-        "XDG_CACHE_HOME": f"{inside['scratch']}/cache",
+        "HOME": guest.scratch,
+        "XDG_CACHE_HOME": f"{guest.scratch}/cache",
         "USER": "strixbench",
         "LOGNAME": "strixbench",
-        **dict.fromkeys(models.environment, inside["models"]),
-        **kernel_cache_variables.environment(inside["caches"]),
+        **dict.fromkeys(models.environment, guest.models),
+        **kernel_cache_variables.environment(guest.caches),
         **cell.variant.environment,
     }
 
@@ -77,21 +92,19 @@ def local_run(cell: Cell, plan: Plan, exchange: Path, environment: Mapping[str, 
     )
 
 
-def container_mounts(
-    audio: Audio, models: Models, exchange: Path, cache_folder: Path, folders: Mapping[str, Path]
-) -> tuple[Mount, ...]:
+def container_mounts(host: GuestPlaces, guest: GuestPlaces, exchange: Path) -> tuple[Mount, ...]:
     """What a container is shown of the host; it writes into its exchange folder and its kernel caches alone."""
     mounts = [
         Mount(str(places.GUEST), "/strixbench/benchmarks"),
         Mount(str(exchange), "/exchange", writable=True),
-        Mount(str(audio.path), IN_CONTAINER["audio"]),
+        Mount(host.audio, guest.audio),
     ]
-    if models.folder is not None:
-        mounts.append(Mount(str(models.folder), IN_CONTAINER["models"]))
-    if audio.reference is not None:
-        mounts.append(Mount(str(audio.reference), IN_CONTAINER["reference"]))
-    mounts.append(Mount(str(cache_folder), IN_CONTAINER["caches"], writable=True))
-    return (*mounts, *(Mount(str(path), folder_inside(name)) for name, path in folders.items()))
+    if host.models:
+        mounts.append(Mount(host.models, guest.models))
+    if host.reference is not None and guest.reference is not None:
+        mounts.append(Mount(host.reference, guest.reference))
+    mounts.append(Mount(host.caches, guest.caches, writable=True))
+    return (*mounts, *(Mount(path, guest.folders[name]) for name, path in host.folders.items()))
 
 
 def container_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,17 +20,18 @@ from harness.engines.relaxations import flags_text
 from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
-from harness.launch import kernel_cache
+from harness.launch.cache_folder import make_folder
 from harness.launch.exchange import make_exchange
 from harness.launch.guest_view import (
-    IN_CONTAINER,
+    GuestPlaces,
     container_mounts,
     container_run,
-    folder_inside,
     guest_environment,
-    in_process,
+    in_container,
     local_run,
+    on_host,
 )
+from harness.launch.kept_caches import driver_of, files_of, key_of
 from harness.launch.kernel_cache import CacheMode
 from harness.records.host import HostRecord
 from harness.records.launch import (
@@ -117,35 +119,12 @@ def prepare_launch(
         audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
     kept_key = _cache_key(cell, built, engine, host, settings)
     cache_key = kept_key if settings.caches == "keep" else ""
-    cache_folder = _caches_folder(launch_id, cache_key)
+    cache_folder = caches_folder(launch_id, cache_key)
     mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, cache_folder, *settings.folders.values())
     # A run for reference is one on the CPU, whatever the image was built for: it is handed no device.
     handed = None if settings.purpose == "reference" else family
     devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted, root=root)
     limits = _limits(settings, audio, family=handed, device=devices.device)
-    places_inside = in_process(audio, models, exchange, cache_folder) if local else IN_CONTAINER
-    request = Request(
-        launch=launch_id,
-        pipeline=cell.pipeline.name,
-        device=devices.device,
-        last_stage=settings.last_stage,
-        audio=places_inside["audio"],
-        reference=places_inside["reference"] if audio.reference else None,
-        models=places_inside["models"] if models.folder else "",
-        warm_passes=settings.warm_passes,
-        segmentation_batch_size=cell.pipeline.segmentation_batch_size,
-        embedding_batch_size=cell.pipeline.embedding_batch_size,
-        threads=cell.variant.threads,
-        steps=settings.steps,
-        step_timeout_seconds=limits.step_seconds,
-        compiling_step_timeout_seconds=limits.compiling_step_seconds,
-        first_pass_seconds=limits.first_pass_seconds,
-        knobs=cell.variant.guest,
-        unset=cell.variant.unset,
-        task=settings.task,
-        options=dict(settings.options),
-        folders={name: str(path) if local else folder_inside(name) for name, path in settings.folders.items()},
-    )
     plan = Plan(
         id=launch_id,
         campaign=campaign,
@@ -178,24 +157,57 @@ def prepare_launch(
         first_pass_seconds=limits.first_pass_seconds,
         keeps_as=kept_key if limits.first_pass_seconds is not None and not cache_key else "",
     )
-    environment = guest_environment(cell, models, places_inside)
+    here = on_host(audio, models, settings.folders, exchange=exchange, cache_folder=cache_folder)
+    guest = here if local else in_container(here)
+    environment = guest_environment(cell, models, guest)
     if local:
         run = local_run(cell, plan, exchange, environment)
     else:
-        mounts = container_mounts(audio, models, exchange, cache_folder, settings.folders)
+        mounts = container_mounts(here, guest, exchange)
         run = container_run(cell, built, plan, exchange, environment, mounts=mounts, devices=devices)
-    return Prepared(plan=plan, run=run, request=request)
+    return Prepared(plan=plan, run=run, request=_request(plan, cell, guest, limits))
 
 
 def make_folders(prepared: Prepared) -> None:
     """What a pasted ``--dry-run`` line wants to find."""
     make_exchange(prepared.run.exchange, prepared.request)
-    kernel_cache.make_folder(_caches_folder(prepared.plan.id, prepared.plan.cache_key))
+    make_folder(caches_folder(prepared.plan.id, prepared.plan.cache_key))
 
 
 def launches_folder() -> Path:
     """Where each launch has its folder while it runs."""
     return places.results() / "launches"
+
+
+def caches_folder(launch_id: str, cache_key: str) -> Path:
+    """What a launch may keep compiled kernels in: its own folder, or the kept one of a key."""
+    return files_of(cache_key) if cache_key else launches_folder() / launch_id / CACHES
+
+
+def _request(plan: Plan, cell: Cell, guest: GuestPlaces, limits: Limits) -> Request:
+    """What the guest is asked to do."""
+    return Request(
+        launch=plan.id,
+        pipeline=plan.workload.pipeline,
+        device=plan.device,
+        last_stage=plan.last_stage,
+        audio=guest.audio,
+        reference=guest.reference,
+        models=guest.models,
+        warm_passes=plan.workload.warm_passes,
+        segmentation_batch_size=plan.workload.segmentation_batch_size,
+        embedding_batch_size=plan.workload.embedding_batch_size,
+        threads=cell.variant.threads,
+        steps=plan.steps,
+        step_timeout_seconds=limits.step_seconds,
+        compiling_step_timeout_seconds=limits.compiling_step_seconds,
+        first_pass_seconds=limits.first_pass_seconds,
+        knobs=cell.variant.guest,
+        unset=cell.variant.unset,
+        task=plan.task,
+        options=dict(plan.options),
+        folders=dict(guest.folders),
+    )
 
 
 def _limits(settings: Settings, audio: Audio, *, family: Family | None, device: str) -> Limits:
@@ -211,19 +223,14 @@ def _limits(settings: Settings, audio: Audio, *, family: Family | None, device: 
     )
 
 
-def _caches_folder(launch_id: str, cache_key: str) -> Path:
-    """What a launch may keep compiled kernels in: its own folder, or the kept one of a key."""
-    return kernel_cache.files_of(cache_key) if cache_key else launches_folder() / launch_id / CACHES
-
-
 def _cache_key(cell: Cell, built: BuiltImage | None, engine: EngineRecord, host: HostRecord, settings: Settings) -> str:
     """The kept cache of a cell. An image that is not built yet goes by its recipe or reference."""
-    return kernel_cache.key_of(
+    return key_of(
         cell.image.name,
         built.id if built else cell.image.reference or recipe_of(cell.image).hash,
         engine=engine,
         gpus=(*host.gpus, settings.gpu or ""),
-        driver=kernel_cache.driver_of(host),
+        driver=driver_of(host),
         variables=cell.variant.environment,
         knobs=(*cell.variant.guest, *(f"without {name}" for name in cell.variant.unset)),
     )
@@ -241,8 +248,6 @@ def _image_record(cell: Cell, built: BuiltImage | None, family: Family | None) -
 
 
 def _workload_record(cell: Cell, audio: Audio, models: Models, settings: Settings) -> WorkloadRecord:
-    import hashlib
-
     reference = hashlib.sha256(audio.reference.read_bytes()).hexdigest() if audio.reference else None
     # What a pipeline should reach is known for the recording as it is with the pipeline that can be scored.
     highest = audio.highest_der if cell.pipeline.name == "embedded" else None

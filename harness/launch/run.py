@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 
 import msgspec
@@ -12,9 +11,10 @@ import msgspec
 from harness.engines.base import Engine
 from harness.failures.recognise import recognise, with_firmware
 from harness.launch import kernel_cache
+from harness.launch.cache_folder import remove_folder
 from harness.launch.engine_stats import watch_stats
 from harness.launch.exchange import make_exchange, read_events, read_log_tail, trim_exchange
-from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, Prepared, _caches_folder, launches_folder
+from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, Prepared, caches_folder, launches_folder
 from harness.launch.watch import Watch
 from harness.machine.kernel_log import KernelText
 from harness.records.journal import number
@@ -28,15 +28,16 @@ from harness.records.launch import (
 )
 from harness.secrets import clean_text
 from harness.telemetry.samples import read_telemetry
-from harness.tools import remove_tree
+from harness.telemetry.start import Sampling, sampling
 from harness.verdict.judge import judge, with_kept_cache
 from harness.verdict.time_limits import most_seconds
 
 
-def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -> Launch:
+def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, sample: Sampling = sampling) -> Launch:
     """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`.
 
-    ``quiet_seconds`` before it starts, where the host's power can be read: what an idle host takes.
+    Before it starts, ``quiet_seconds`` pass where the host's power can be read: what an idle host takes. ``sample`` reads the host's
+    meters while the engine runs it.
     """
     plan = prepared.plan
     folder = launches_folder() / plan.id
@@ -45,11 +46,11 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0) -
     part = folder / f"{PLAN}.part"
     part.write_bytes(msgspec.json.encode(plan))
     os.replace(part, folder / PLAN)
-    cache_folder = _caches_folder(plan.id, plan.cache_key)
+    cache_folder = caches_folder(plan.id, plan.cache_key)
     cache_record = kernel_cache.begin(plan, cache_folder)
     with contextlib.closing(engine.kernel_log.follow()) as kernel_log:
-        with engine.watch(
-            prepared.run,
+        with sample(
+            prepared.run.exchange,
             into=folder / TELEMETRY,
             gpu=plan.gpu,
             is_nvidia=plan.image.family == "cuda",
@@ -137,8 +138,4 @@ def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail
 
 def forget(launch_id: str) -> None:
     """Remove a launch's folder: it is in the store."""
-    folder = launches_folder() / launch_id
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:  # folders in folders without end, left by the container
-        remove_tree(folder)
+    remove_folder(launches_folder() / launch_id)

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from harness import places
@@ -25,6 +25,10 @@ FIRST_SAMPLE_SECONDS = 1.5
 
 _left_behind: list[subprocess.Popen[bytes]] = []
 """Samplers that sleep in the kernel and cannot be killed: nobody waits for them."""
+
+
+Sampling = Callable[..., contextlib.AbstractContextManager[None]]
+"""What takes the arguments of `sampling` and has the same promise: it never fails a launch."""
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import pytest
 from harness.catalog import kernel_cache_variables
 from harness.engines.base import BuiltImage, Mount, Run
 from harness.engines.container import ContainerEngine
-from harness.launch import kernel_cache
+from harness.launch import cache_folder, kept_caches, kernel_cache
 from tests.engines.test_container import exchange, python, run_of  # noqa: F401 - a fixture of that file
 from tests.unit.samples import a_plan
 
@@ -25,10 +25,10 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def with_cache(run: Run) -> Run:
     """The run with its cache as a launch mounts it."""
-    folder = kernel_cache.files_of(PLAN.cache_key)
-    cache = Mount(str(folder), kernel_cache.INSIDE, writable=True)
+    folder = kept_caches.files_of(PLAN.cache_key)
+    cache = Mount(str(folder), cache_folder.CACHES_IN_CONTAINER, writable=True)
     return msgspec.structs.replace(
-        run, mounts=(*run.mounts, cache), environment=kernel_cache_variables.environment(kernel_cache.INSIDE)
+        run, mounts=(*run.mounts, cache), environment=kernel_cache_variables.environment(cache_folder.CACHES_IN_CONTAINER)
     )
 
 
@@ -37,7 +37,7 @@ def test_what_a_container_compiled_is_there_for_the_next_one_and_goes_when_its_c
     cpu_image: BuiltImage,
     exchange: Path,  # noqa: F811
 ) -> None:
-    folder = kernel_cache.files_of(PLAN.cache_key)
+    folder = kept_caches.files_of(PLAN.cache_key)
     write = "import os; open(os.environ['MIOPEN_CUSTOM_CACHE_DIR'] + '/kernel', 'x').write('0123456789')"
     first = kernel_cache.begin(PLAN, folder)
     assert engine.run(with_cache(run_of(engine, cpu_image, exchange, *python(write))), timeout_seconds=60).code == 0
@@ -50,7 +50,7 @@ def test_what_a_container_compiled_is_there_for_the_next_one_and_goes_when_its_c
     assert engine.run(with_cache(run_of(engine, cpu_image, exchange, *python(read))), timeout_seconds=60).code == 0
     assert second is not None
     assert (second.files_before, second.seen_before) == (1, True)
-    kernel_cache.clear(kernel_cache.kept())
+    kept_caches.clear(kept_caches.kept())
     assert not folder.exists()
 
 
@@ -60,7 +60,7 @@ def test_a_hostile_container_leaves_nothing_that_leads_out_or_cannot_be_removed(
     exchange: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    folder = kernel_cache.files_of(PLAN.cache_key)
+    folder = kept_caches.files_of(PLAN.cache_key)
     (tmp_path / "precious").write_text("kept")
     hostile = (
         f"import os; os.chdir('/caches'); os.rmdir('comgr'); os.symlink({str(tmp_path)!r}, 'comgr'); os.symlink('/', 'root')\n"
@@ -72,7 +72,7 @@ def test_a_hostile_container_leaves_nothing_that_leads_out_or_cannot_be_removed(
     assert ended.code == 0, (exchange / "log").read_text()
     record = kernel_cache.finish(PLAN, folder, record, came_through=True)
     assert record is not None
-    assert (record.bytes_after or 0) <= kernel_cache.LEAST_BLOCK_BYTES
-    kernel_cache.clear(kernel_cache.kept())
+    assert (record.bytes_after or 0) <= cache_folder.LEAST_BLOCK_BYTES
+    kept_caches.clear(kept_caches.kept())
     assert sorted(os.listdir(tmp_path)) == ["cache", "exchange", "precious"]
     assert not folder.parent.exists()

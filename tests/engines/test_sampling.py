@@ -11,6 +11,7 @@ from harness.engines.base import BuiltImage, Mount, Run
 from harness.engines.container import ContainerEngine
 from harness.launch.guest_view import container_user
 from harness.telemetry.samples import read_lines, read_telemetry
+from harness.telemetry.start import sampling
 from harness.tools import OWNER_LABEL, owner
 from tests.commands import wait_until
 
@@ -44,7 +45,7 @@ def test_a_container_s_memory_is_seen_by_its_processes_and_by_its_cgroup(
         user=container_user(engine.record),
         labels={OWNER_LABEL: owner()},
     )
-    with engine.watch(run, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0):
+    with sampling(run.exchange, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0):
         # Its process starts beside us: a sample from before the container is there once it is written.
         wait_until(lambda: len(read_lines(into)) > 1, what="a first sample", seconds=30)
         ended = engine.run(run, timeout_seconds=60)

@@ -14,6 +14,7 @@ from harness.engines.base import Run
 from harness.engines.local import Local
 from harness.telemetry.sampler import Sampler, sensors_of
 from harness.telemetry.samples import read_lines
+from harness.telemetry.start import sampling
 from tests.unit.sensor_trees import a_process, a_strix_halo, strixbench_itself, write_tree
 
 LAUNCH_SECONDS = 20
@@ -102,7 +103,7 @@ def test_beside_a_launch(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureF
     engine = Local()
 
     def launch() -> None:
-        with engine.watch(run, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0):
+        with sampling(run.exchange, into=into, gpu=None, is_nvidia=False, quiet_seconds=0.0):
             engine.run(run, timeout_seconds=LAUNCH_SECONDS + 60)
 
     before = time.process_time()

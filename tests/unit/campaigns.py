@@ -11,7 +11,7 @@ import pytest
 
 from harness import places
 from harness.campaign.campaign import Campaign
-from harness.campaign.cool_down import Pace
+from harness.campaign.cool_down import CampaignClock
 from harness.campaign.request import BenchRequest, OpenEngine
 from harness.catalog.load import load_catalog
 from harness.catalog.rows import Catalog, Image
@@ -20,11 +20,13 @@ from harness.errors import EngineError
 from harness.launch.plan import EXCHANGE, PLAN, Prepared, Settings, launches_folder
 from harness.records.launch import Launch, Plan
 from harness.records.store import Store
+from harness.telemetry.start import Sampling
 from harness.tools import owner
 from tests.unit.samples import (
     FakeEngine,
     a_plan,
     an_audio,
+    no_sampler,
     some_models,
     write_journal,
 )
@@ -89,7 +91,8 @@ class Bench:
         catalog: Catalog = CATALOG,
         preference: str = "podman",
         store: Store | None = None,
-        pace: Pace | None = None,
+        clock: CampaignClock | None = None,
+        sample: Sampling = no_sampler,
         **more: Any,
     ) -> Campaign:
         request = BenchRequest(
@@ -104,14 +107,16 @@ class Bench:
             **more,
         )
         opener = opener_of(engine if engine is not None else FakeEngine())
-        return Campaign(request, catalog, store or self.store, open_engine=opener, observer=self.listener, pace=pace)
+        return Campaign(
+            request, catalog, store or self.store, open_engine=opener, observer=self.listener, clock=clock, sample=sample
+        )
 
     def run(self, engine: Opened | None = None, **more: Any) -> Campaign:
         campaign = self.campaign(engine, **more)
         campaign.run()
         return campaign
 
-    def leftover(self, plan: Plan, *, journal: Iterable[dict[str, Any]] = ()) -> Path:
+    def unstored(self, plan: Plan, *, journal: Iterable[dict[str, Any]] = ()) -> Path:
         """The folder of a launch that is not in the store."""
         folder = launches_folder() / plan.id
         (folder / EXCHANGE).mkdir(parents=True)

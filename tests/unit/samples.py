@@ -366,10 +366,6 @@ class FakeEngine:
     def memory_stats(self, name: str) -> Mapping[str, int]:
         return self.stats
 
-    def watch(self, run: Run, **_: object) -> contextlib.AbstractContextManager[None]:
-        """Nothing: there is no host to look at."""
-        return contextlib.nullcontext()
-
     def sweep(self) -> int:
         self.sweeps += 1
         return 0
@@ -380,6 +376,11 @@ class FakeEngine:
     def _refuse(self) -> None:
         if self._refusal is not None:
             raise self._refusal
+
+
+def no_sampler(exchange: Path, **_: object) -> contextlib.AbstractContextManager[None]:
+    """In place of `harness.telemetry.start.sampling`: a unit test starts no process, and there is no host to look at."""
+    return contextlib.nullcontext()
 
 
 def passes(run: Run) -> ExitRecord:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.campaign.recovery import DRY_RUN_PREFIX, campaign_lock, read_leftovers
+from harness.campaign.recovery import DRY_RUN_PREFIX, campaign_lock, plans_of_killed, plans_of_this_process
 from harness.campaign.request import engine_name
 from harness.catalog.rows import Image
 from harness.catalog.select import foreign_image
@@ -46,7 +46,7 @@ from tests.unit.samples import (
 
 def test_a_finished_launch_of_a_dead_harness_is_recovered_as_what_it_was(bench: Bench) -> None:
     plan = a_dead_plan()
-    bench.leftover(plan, journal=passing_journal())
+    bench.unstored(plan, journal=passing_journal())
     campaign = bench.run()
     recovered = next(launch for launch in bench.store.launches() if launch.id == plan.id)
     assert outcome(recovered) == ("pass", "verify", None)
@@ -59,7 +59,7 @@ def test_a_finished_launch_of_a_dead_harness_is_recovered_as_what_it_was(bench: 
 
 def test_a_dead_harness_whose_launch_cannot_be_stored_stops_no_later_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = a_dead_plan()
-    bench.leftover(plan, journal=passing_journal())
+    bench.unstored(plan, journal=passing_journal())
     add = bench.store.add
 
     def refuse_one(launch: Launch) -> None:
@@ -75,7 +75,7 @@ def test_a_dead_harness_whose_launch_cannot_be_stored_stops_no_later_one(bench: 
 
 def test_half_a_launch_of_a_dead_harness_is_recovered_as_interrupted(bench: Bench) -> None:
     plan = a_dead_plan()
-    bench.leftover(plan, journal=journal_until("warm"))
+    bench.unstored(plan, journal=journal_until("warm"))
     bench.run()
     recovered = next(launch for launch in bench.store.launches() if launch.id == plan.id)
     assert outcome(recovered) == ("fail", "warm", "interrupted")
@@ -84,7 +84,7 @@ def test_half_a_launch_of_a_dead_harness_is_recovered_as_interrupted(bench: Benc
 
 def test_a_failed_launch_of_a_dead_harness_is_recovered_with_its_cause(bench: Bench) -> None:
     plan = a_dead_plan()
-    bench.leftover(plan, journal=failing_journal("load", a_link("ValueError", "no")))
+    bench.unstored(plan, journal=failing_journal("load", a_link("ValueError", "no")))
     bench.run()
     recovered = next(launch for launch in bench.store.launches() if launch.id == plan.id)
     assert outcome(recovered) == ("fail", "load", "error")
@@ -100,7 +100,7 @@ def test_what_a_dead_harness_left_running_is_swept_before_its_launch_is_recovere
             swept_when_stored.append(len(bench.store.launches()))
             return super().sweep()
 
-    bench.leftover(a_dead_plan(engine="docker"), journal=passing_journal())
+    bench.unstored(a_dead_plan(engine="docker"), journal=passing_journal())
     docker = Watched(name="docker")
     bench.run({"docker": docker, "podman": FakeEngine()})
     assert swept_when_stored == [0]
@@ -109,7 +109,7 @@ def test_what_a_dead_harness_left_running_is_swept_before_its_launch_is_recovere
 
 def test_an_engine_that_is_gone_does_not_keep_a_dead_harness_s_launch_from_being_recovered(bench: Bench) -> None:
     plan = a_dead_plan()
-    bench.leftover(plan, journal=passing_journal())
+    bench.unstored(plan, journal=passing_journal())
     bench.run(EngineError("no Podman"))
     assert plan.id in [launch.id for launch in bench.store.launches()]
     assert any("cannot sweep" in line for line in bench.listener.announced)
@@ -117,7 +117,7 @@ def test_an_engine_that_is_gone_does_not_keep_a_dead_harness_s_launch_from_being
 
 def test_a_launch_of_a_living_harness_is_left_alone(bench: Bench) -> None:
     plan = a_plan(owner=owner())
-    bench.leftover(plan, journal=passing_journal())
+    bench.unstored(plan, journal=passing_journal())
     bench.run()
     assert plan.id not in [launch.id for launch in bench.store.launches()]
     assert bench.folders == [plan.id]
@@ -127,7 +127,7 @@ def test_an_interruption_leaves_the_launch_of_another_living_harness_alone(bench
     boot = owner().split(":", 2)[2].split(":")[0]
     elsewhere = a_plan(owner=an_owner(place=f"{boot}:1"))
     assert not owner_is_gone(elsewhere.owner), "a process of another pid namespace cannot be judged"
-    bench.leftover(elsewhere, journal=journal_until("warm"))
+    bench.unstored(elsewhere, journal=journal_until("warm"))
     with pytest.raises(KeyboardInterrupt):
         bench.run(FakeEngine(guest_that_raises(KeyboardInterrupt())))
     assert elsewhere.id not in [launch.id for launch in bench.store.launches()]
@@ -135,10 +135,10 @@ def test_an_interruption_leaves_the_launch_of_another_living_harness_alone(bench
 
 def test_a_recovery_that_was_itself_cut_off_may_be_repeated(bench: Bench) -> None:
     plan = a_dead_plan()
-    folder = bench.leftover(plan, journal=passing_journal())
+    folder = bench.unstored(plan, journal=passing_journal())
     bench.run()
     assert not folder.exists()
-    bench.leftover(plan, journal=journal_until("warm"))
+    bench.unstored(plan, journal=journal_until("warm"))
     bench.run()
     recovered = [launch for launch in bench.store.launches() if launch.id == plan.id]
     assert [outcome(launch) for launch in recovered] == [("pass", "verify", None)]
@@ -153,7 +153,7 @@ def test_a_folder_without_a_plan_is_removed_and_a_dry_run_s_is_kept(bench: Bench
 
 
 def test_a_plan_that_cannot_be_read_is_left_for_a_person_to_look_at_and_stops_nothing(bench: Bench) -> None:
-    folder = bench.leftover(a_dead_plan())
+    folder = bench.unstored(a_dead_plan())
     (folder / PLAN).write_text('{"id": "half')
     bench.run()
     assert len(bench.store.launches()) == 1
@@ -253,12 +253,12 @@ def died(plan: Plan) -> Plan:
     return msgspec.structs.replace(plan, owner=an_owner(pid=HIGHEST_PID + 1))
 
 
-def test_leftovers_are_those_of_dead_harnesses_alone(bench: Bench) -> None:
+def test_launches_to_recover_are_those_of_dead_harnesses_alone(bench: Bench) -> None:
     dead, alive = a_dead_plan(1), a_plan(2, owner=owner())
-    bench.leftover(dead)
-    bench.leftover(alive)
-    assert read_leftovers() == [dead]
-    assert read_leftovers(of_this_process=True) == [alive]
+    bench.unstored(dead)
+    bench.unstored(alive)
+    assert plans_of_killed() == [dead]
+    assert plans_of_this_process() == [alive]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from harness.analysis.stopping import MOST_LAUNCHES
 from harness.campaign.campaign import Campaign
-from harness.campaign.cool_down import Pace
+from harness.campaign.cool_down import CampaignClock
 from harness.catalog.load import load_catalog
 from harness.engines.base import IMAGE_LABEL, Run
 from harness.inputs.audio import Audio
@@ -26,14 +26,14 @@ class FakeClock:
     def __init__(self) -> None:
         self.now = 0.0
 
-    def pace(self) -> Pace:
+    def of_campaign(self) -> CampaignClock:
         def celsius() -> dict[str, float]:
             return {"gpu": 40.0 + self.now}
 
         def wait(seconds: float) -> None:
             self.now += seconds
 
-        return Pace(celsius, clock=lambda: self.now, wait=wait)
+        return CampaignClock(celsius, clock=lambda: self.now, wait=wait)
 
     def takes(self, seconds: float, guest: Guest) -> Guest:
         def run(what: Run) -> ExitRecord:
@@ -106,7 +106,7 @@ def test_a_cell_that_fails_every_time_ends_behind_three_launches(bench: Bench) -
 def test_a_budget_lets_no_launch_begin_that_is_too_late_and_cuts_none(bench: Bench) -> None:
     clock = FakeClock()
     rule = StoppingRule(launches=10, budget_seconds=60.0)
-    campaign = bench.run(FakeEngine(clock.takes(25.0, that_takes(steady))), stopping=rule, pace=clock.pace())
+    campaign = bench.run(FakeEngine(clock.takes(25.0, that_takes(steady))), stopping=rule, clock=clock.of_campaign())
     assert [launch.decision.elapsed_seconds for launch in campaign.launches if launch.decision] == [25.0, 50.0, 75.0]
     assert [launch.verdict.status for launch in campaign.launches] == ["pass"] * 3
     assert campaign.launches[-1].decision is not None
@@ -117,7 +117,7 @@ def test_a_cell_that_the_budget_never_came_to_is_on_record(bench: Bench) -> None
     clock = FakeClock()
     engine = FakeEngine(clock.takes(70.0, that_takes(steady)))
     rule = StoppingRule(launches=3, budget_seconds=60.0)
-    campaign = bench.run(engine, images=(CPU, OTHER), stopping=rule, pace=clock.pace())
+    campaign = bench.run(engine, images=(CPU, OTHER), stopping=rule, clock=clock.of_campaign())
     assert images_of(engine) == ["cpu"]
     (absent,) = (launch for launch in campaign.launches if launch.image == "other")
     assert (absent.verdict.status, absent.verdict.cause) == ("fail", "interrupted")
@@ -158,7 +158,7 @@ def test_the_wait_in_front_of_each_launch_is_recorded_with_it(bench: Bench) -> N
     """The fake machine grows warmer by a degree a second, waiting or not, so each wait runs to its bound."""
     clock = FakeClock()
     engine = FakeEngine(clock.takes(25.0, that_takes(steady)))
-    campaign = bench.run(engine, launches=3, cool_down_seconds=5.0, pace=clock.pace())
+    campaign = bench.run(engine, launches=3, cool_down_seconds=5.0, clock=clock.of_campaign())
     waits = [launch.plan.cool_down for launch in campaign.launches]
     assert [each.outcome if each else None for each in waits] == ["cool", "time is up", "time is up"]
     assert [each.waited_seconds if each else None for each in waits] == [0.0, 5.0, 5.0]
@@ -174,7 +174,7 @@ def test_a_wait_lasts_no_longer_than_the_budget_and_no_launch_begins_behind_it(b
     clock = FakeClock()
     engine = FakeEngine(clock.takes(58.0, that_takes(steady)))
     rule = StoppingRule(launches=3, budget_seconds=60.0)
-    campaign = bench.run(engine, stopping=rule, cool_down_seconds=30.0, pace=clock.pace())
+    campaign = bench.run(engine, stopping=rule, cool_down_seconds=30.0, clock=clock.of_campaign())
     assert clock.now == 60.0, "two of the thirty seconds were waited"
     assert len(campaign.launches) == 1
 
@@ -208,5 +208,5 @@ def test_a_cpu_run_takes_nothing_of_the_budget(bench: Bench) -> None:
     clock = FakeClock()
     engine = FakeEngine(clock.takes(300.0, that_takes(steady)))
     rule = StoppingRule(launches=3, budget_seconds=60.0)
-    campaign = bench.run(engine, stopping=rule, fixes=WITHOUT_MIOPEN, pace=clock.pace())
+    campaign = bench.run(engine, stopping=rule, fixes=WITHOUT_MIOPEN, clock=clock.of_campaign())
     assert purposes(campaign) == ["cpu reference", "cpu result"]

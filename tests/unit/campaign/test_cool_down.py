@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from harness.campaign.cool_down import MARGIN_CELSIUS, Pace, parse_cool_down, too_hot
+from harness.campaign.cool_down import MARGIN_CELSIUS, CampaignClock, parse_cool_down, too_hot
 from harness.errors import UsageError
 
 
@@ -24,10 +24,10 @@ class FakeMachine:
         self.waits.append(seconds)
         self.now += seconds
 
-    def pace(self) -> Pace:
-        pace = Pace(self.celsius, clock=lambda: self.now, wait=self.wait)
-        pace.note_start()
-        return pace
+    def clock(self) -> CampaignClock:
+        clock = CampaignClock(self.celsius, clock=lambda: self.now, wait=self.wait)
+        clock.note_start()
+        return clock
 
 
 def gpu(*celsius: float) -> Iterable[dict[str, float]]:
@@ -36,7 +36,7 @@ def gpu(*celsius: float) -> Iterable[dict[str, float]]:
 
 def test_a_cool_machine_waits_for_nothing() -> None:
     machine = FakeMachine(*gpu(40.0, 43.0))
-    found = machine.pace().cool_down(60.0, say=machine.said.append)
+    found = machine.clock().cool_down(60.0, say=machine.said.append)
     assert (found.outcome, found.waited_seconds, machine.waits) == ("cool", 0.0, [])
     assert (found.start_celsius, found.before_celsius, found.after_celsius) == ({"gpu": 40.0}, {"gpu": 43.0}, {"gpu": 43.0})
     assert (found.most_seconds, found.margin_celsius) == (60.0, MARGIN_CELSIUS)
@@ -45,7 +45,7 @@ def test_a_cool_machine_waits_for_nothing() -> None:
 
 def test_a_warm_machine_waits_until_it_is_back_within_the_margin() -> None:
     machine = FakeMachine(*gpu(40.0, 70.0, 55.0, 43.1, 43.0))
-    found = machine.pace().cool_down(60.0, say=machine.said.append)
+    found = machine.clock().cool_down(60.0, say=machine.said.append)
     assert (found.outcome, found.waited_seconds, machine.waits) == ("cool", 3.0, [1.0, 1.0, 1.0])
     assert (found.before_celsius, found.after_celsius) == ({"gpu": 70.0}, {"gpu": 43.0})
     assert machine.said[0] == "cooling down: gpu 70 °C, was 40"
@@ -53,14 +53,14 @@ def test_a_warm_machine_waits_until_it_is_back_within_the_margin() -> None:
 
 def test_a_machine_that_stays_warm_is_waited_for_no_longer_than_is_said() -> None:
     machine = FakeMachine(*gpu(40.0, 70.0))
-    found = machine.pace().cool_down(2.5, say=machine.said.append)
+    found = machine.clock().cool_down(2.5, say=machine.said.append)
     assert (found.outcome, found.waited_seconds, machine.waits) == ("time is up", 2.5, [1.0, 1.0, 0.5])
     assert found.after_celsius == {"gpu": 70.0}
 
 
 def test_a_machine_without_a_thermometer_waits_for_nothing_and_says_why() -> None:
     machine = FakeMachine({})
-    found = machine.pace().cool_down(60.0, say=machine.said.append)
+    found = machine.clock().cool_down(60.0, say=machine.said.append)
     assert (found.outcome, found.waited_seconds, machine.waits) == ("no thermometer", 0.0, [])
     assert found.start_celsius == found.after_celsius == {}
 
@@ -69,34 +69,34 @@ def test_every_thermometer_is_waited_for() -> None:
     machine = FakeMachine(
         {"gpu": 40.0, "cpu": 50.0}, {"gpu": 41.0, "cpu": 80.0}, {"gpu": 60.0, "cpu": 52.0}, {"gpu": 40.0, "cpu": 50.0}
     )
-    found = machine.pace().cool_down(60.0, say=machine.said.append)
+    found = machine.clock().cool_down(60.0, say=machine.said.append)
     assert (found.outcome, found.waited_seconds) == ("cool", 2.0)
     assert machine.said == ["cooling down: cpu 80 °C, was 50", "cooling down: gpu 60 °C, was 40"]
 
 
 def test_a_thermometer_that_falls_silent_is_not_waited_for() -> None:
     machine = FakeMachine({"gpu": 40.0, "cpu": 50.0}, {"gpu": 90.0, "cpu": 50.0}, {"cpu": 50.0})
-    found = machine.pace().cool_down(60.0, say=machine.said.append)
+    found = machine.clock().cool_down(60.0, say=machine.said.append)
     assert (found.outcome, found.waited_seconds, found.after_celsius) == ("cool", 1.0, {"cpu": 50.0})
 
 
 def test_one_that_all_fall_silent_ends_as_no_thermometer() -> None:
     machine = FakeMachine({"gpu": 40.0}, {"gpu": 90.0}, {})
-    found = machine.pace().cool_down(60.0, say=machine.said.append)
+    found = machine.clock().cool_down(60.0, say=machine.said.append)
     assert (found.outcome, found.waited_seconds) == ("no thermometer", 1.0)
 
 
 def test_a_thermometer_that_was_silent_at_the_start_has_nothing_to_be_held_against() -> None:
     machine = FakeMachine({"cpu": 50.0}, {"gpu": 90.0, "cpu": 50.0})
-    found = machine.pace().cool_down(60.0, say=machine.said.append)
+    found = machine.clock().cool_down(60.0, say=machine.said.append)
     assert (found.outcome, found.waited_seconds, found.before_celsius) == ("cool", 0.0, {"cpu": 50.0})
 
 
 def test_every_launch_waits_for_the_campaign_s_start_and_not_for_the_last_launch_s() -> None:
     machine = FakeMachine(*gpu(40.0, 60.0, 50.0))
-    pace = machine.pace()
-    assert pace.cool_down(1.0, say=machine.said.append).outcome == "time is up"
-    assert pace.cool_down(1.0, say=machine.said.append).start_celsius == {"gpu": 40.0}
+    clock = machine.clock()
+    assert clock.cool_down(1.0, say=machine.said.append).outcome == "time is up"
+    assert clock.cool_down(1.0, say=machine.said.append).start_celsius == {"gpu": 40.0}
 
 
 def test_cooler_than_the_start_is_cool() -> None:
@@ -105,11 +105,11 @@ def test_cooler_than_the_start_is_cool() -> None:
 
 def test_time_counts_from_when_it_is_asked_for_first() -> None:
     machine = FakeMachine({})
-    pace = machine.pace()
+    clock = machine.clock()
     machine.now += 500
-    assert pace.elapsed_seconds() == 0.0
+    assert clock.elapsed_seconds() == 0.0
     machine.now += 7
-    assert pace.elapsed_seconds() == 7.0
+    assert clock.elapsed_seconds() == 7.0
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0, 3600.0])

@@ -12,7 +12,7 @@ from harness import places
 from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell, Image
 from harness.catalog.select import foreign_image
-from harness.engines.base import BuiltImage, Run
+from harness.engines.base import BuiltImage, Engine, Run
 from harness.engines.devices import DeviceRequest
 from harness.engines.options import container_command
 from harness.inputs.audio import Audio
@@ -21,7 +21,7 @@ from harness.launch.guest_view import container_run, container_user
 from harness.launch.plan import PLAN, Prepared, Settings, launches_folder, prepare_launch
 from harness.launch.run import conclude, execute, forget, not_launched
 from harness.machine.kernel_log import KernelLog
-from harness.records.launch import EngineRecord, ExitRecord, Plan
+from harness.records.launch import EngineRecord, ExitRecord, Launch, Plan
 from harness.tools import OWNER_LABEL, owner
 from tests.unit.samples import (
     HOST,
@@ -29,6 +29,7 @@ from tests.unit.samples import (
     an_audio,
     fails_at_import,
     journal_until,
+    no_sampler,
     passes,
     some_models,
     write_journal,
@@ -68,6 +69,10 @@ def prepared(
         host=HOST,
         **{"family": "cpu", "owned_by": owner(), **more},
     )
+
+
+def launched(ready: Prepared, engine: Engine) -> Launch:
+    return execute(ready, engine, sample=no_sampler)
 
 
 def test_preparing_starts_and_writes_nothing(tmp_path: Path) -> None:
@@ -239,7 +244,7 @@ def test_a_launch_that_is_ended_in_its_first_pass_says_so_and_that_its_kernels_a
         (run.exchange.parent / "caches" / "miopen-kernels" / "a").write_bytes(b"0123456789")
         return ExitRecord(started=True, code=137, timed_out=True, run_seconds=3600.4, ended_because="first pass")
 
-    launch = execute(found, FakeEngine(guest))
+    launch = launched(found, FakeEngine(guest))
     assert (launch.verdict.stage, launch.verdict.cause) == ("cold", "timeout")
     assert launch.verdict.summary == (
         "its first pass did not end within 3,600 s: still in cold, where kernels are compiled; killed. "
@@ -247,7 +252,7 @@ def test_a_launch_that_is_ended_in_its_first_pass_says_so_and_that_its_kernels_a
     )
     assert launch.caches is not None
     assert launch.caches.kept_as == found.plan.keeps_as
-    again = execute(on_rocm(tmp_path, Settings(caches="keep")), FakeEngine(passes))
+    again = launched(on_rocm(tmp_path, Settings(caches="keep")), FakeEngine(passes))
     assert again.caches is not None
     assert again.caches.files_before == 1
 
@@ -260,8 +265,8 @@ def test_why_the_kernel_s_log_was_not_read_is_recorded(tmp_path: Path) -> None:
         def kernel_log(self) -> KernelLog:
             return KernelLog(device="/nowhere/kmsg")
 
-    assert execute(prepared(tmp_path), Closed()).kernel_log_refused == "/nowhere/kmsg: No such file or directory"
-    assert execute(prepared(tmp_path), FakeEngine()).kernel_log_refused == ""
+    assert launched(prepared(tmp_path), Closed()).kernel_log_refused == "/nowhere/kmsg: No such file or directory"
+    assert launched(prepared(tmp_path), FakeEngine()).kernel_log_refused == ""
 
 
 def test_a_container_never_runs_as_the_host_s_root() -> None:
@@ -278,13 +283,13 @@ def test_a_user_that_the_row_names_is_taken(tmp_path: Path) -> None:
 
 def test_a_launch_is_judged_by_its_journal_and_keeps_it(tmp_path: Path) -> None:
     found = prepared(tmp_path)
-    launch = execute(found, FakeEngine(passes))
+    launch = launched(found, FakeEngine(passes))
     assert launch.verdict.status == "pass"
     assert launch.journal[-1]["event"] == "done"
 
 
 def test_an_image_that_does_not_work_is_a_launch_and_no_exception(tmp_path: Path) -> None:
-    launch = execute(prepared(tmp_path), FakeEngine(fails_at_import))
+    launch = launched(prepared(tmp_path), FakeEngine(fails_at_import))
     assert (launch.verdict.status, launch.verdict.signature) == ("fail", "torchaudio-other-index")
 
 
@@ -297,19 +302,19 @@ def test_the_plan_and_the_request_are_on_disk_before_the_container_starts(tmp_pa
         seen.append(Request.from_json((run.exchange / REQUEST).read_text()))
         return ExitRecord(started=True, code=0)
 
-    launch = execute(found, FakeEngine(guest))
+    launch = launched(found, FakeEngine(guest))
     assert seen == [launch.plan, found.request]
 
 
 def test_the_exchange_folder_is_open_to_the_container_and_closed_to_others_on_this_host(tmp_path: Path) -> None:
     found = prepared(tmp_path)
-    execute(found, FakeEngine())
+    launched(found, FakeEngine())
     assert found.run.exchange.stat().st_mode & 0o777 == 0o777
     assert found.run.exchange.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_folder_stays_until_it_is_forgotten(tmp_path: Path) -> None:
-    launch = execute(prepared(tmp_path), FakeEngine())
+    launch = launched(prepared(tmp_path), FakeEngine())
     assert (launches_folder() / launch.id / PLAN).exists()
     forget(launch.id)
     assert not (launches_folder() / launch.id).exists()
@@ -318,14 +323,14 @@ def test_the_folder_stays_until_it_is_forgotten(tmp_path: Path) -> None:
 
 def test_the_start_lasts_until_the_guest_s_first_line(tmp_path: Path) -> None:
     found = prepared(tmp_path)
-    execute(found, FakeEngine())
+    launched(found, FakeEngine())
     first = 1_795_299_739.0
     assert conclude(found.plan, ExitRecord(started=True, code=0), begun=first - 0.25).start_seconds == 0.25
     assert conclude(found.plan, ExitRecord(started=True, code=0), begun=None).start_seconds is None
 
 
 def test_a_guest_that_never_spoke_has_no_start_time(tmp_path: Path) -> None:
-    launch = execute(prepared(tmp_path), FakeEngine(lambda _: ExitRecord(started=True, code=139)))
+    launch = launched(prepared(tmp_path), FakeEngine(lambda _: ExitRecord(started=True, code=139)))
     assert (launch.start_seconds, launch.journal) == (None, ())
     assert (launch.verdict.stage, launch.verdict.cause) == ("launch", "crash")
 
@@ -335,7 +340,7 @@ def test_a_journal_whose_first_line_has_no_time_gives_no_start_time(tmp_path: Pa
         write_journal(run.exchange, [{"event": "begin", "stage": "launch", "at": "noon"}])
         return ExitRecord(started=True, code=1)
 
-    assert execute(prepared(tmp_path), FakeEngine(guest)).start_seconds is None
+    assert launched(prepared(tmp_path), FakeEngine(guest)).start_seconds is None
 
 
 def test_what_could_not_start_is_recorded_like_any_other(tmp_path: Path) -> None:

@@ -1,0 +1,148 @@
+"""The kernel caches that stay between launches, which `strixbench caches` shows: one for each image, GPU and driver."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import msgspec
+
+from harness import places
+from harness.errors import HostError
+from harness.launch.cache_folder import Size, how_to_remove, measure, remove_folder
+from harness.records.host import HostRecord
+from harness.records.launch import EngineRecord, Plan
+from harness.secrets import clean_text
+
+ABOUT = "about.json"
+FILES = "files"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """One kept cache."""
+
+    key: str
+    image: str
+    engine: str
+    gpus: tuple[str, ...]
+    driver: str
+    folder: str
+    size: Size
+
+
+class About(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """``about.json`` beside a kept cache's files, where no container can write."""
+
+    image: str
+    image_id: str = ""
+    engine: str = ""
+    gpus: tuple[str, ...] = ()
+    driver: str = ""
+    files: int = 0
+    """When the last launch ended"""
+    seen: tuple[str, ...] = ()
+    """Works, see `work_of`, that came through their first pass with it"""
+
+
+def kept() -> tuple[Kept, ...]:
+    """All kept caches, by name."""
+    found = []
+    for folder in sorted(kept_folder().glob("*")):
+        if folder.is_symlink() or not folder.is_dir():
+            continue
+        about = read_about(folder.name) or About(image=folder.name.rpartition("-")[0])
+        size = measure(folder / FILES) if (folder / FILES).is_dir() else Size(0, 0)
+        found.append(
+            Kept(
+                key=folder.name,
+                image=about.image,
+                engine=about.engine,
+                gpus=about.gpus,
+                driver=about.driver,
+                folder=str(folder),
+                size=size,
+            )
+        )
+    return tuple(found)
+
+
+def clear(caches: Collection[Kept]) -> None:
+    """Remove these. Raises `HostError` where one cannot be."""
+    for cache in caches:
+        if not remove_folder(kept_folder() / cache.key):
+            raise HostError(f"{cache.folder} cannot be removed: {how_to_remove(Path(cache.folder))}")
+
+
+def kept_folder() -> Path:
+    """Where kept caches lie, one folder each. All of it can be removed at any time but while a launch runs."""
+    return places.cache() / "kernels"
+
+
+def files_of(key: str) -> Path:
+    """What is mounted of a kept cache."""
+    return kept_folder() / key / FILES
+
+
+def key_of(
+    image: str,
+    image_id: str,
+    *,
+    engine: EngineRecord,
+    gpus: Collection[str],
+    driver: str,
+    variables: Mapping[str, str],
+    knobs: Collection[str],
+) -> str:
+    """The name of a kept cache: an image by its id, the GPUs, the driver, and what a variant sets, such as another GFX
+    target. The engine is in it, since each writes as another user."""
+    told = [image_id, engine.name, engine.rootless, sorted(gpus), driver, sorted(variables.items()), sorted(knobs)]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', image)[-60:].strip('.-') or 'image'}-{digest[:12]}"
+
+
+def driver_of(host: HostRecord, root: Path = Path("/")) -> str:
+    """What compiled kernels depend on below the image: the kernel, and the version of a GPU's module that has one of its
+    own, as those built by DKMS do."""
+    versions = [f"{name} {text}" for name in ("amdgpu", "nvidia") if (text := _line(root / "sys/module" / name / "version"))]
+    return ", ".join((host.kernel, *versions))
+
+
+def about_of(plan: Plan) -> About:
+    """What is said of a cache that a launch begins."""
+    engine = f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name
+    return About(
+        image=plan.image.name,
+        image_id=plan.image.id or "",
+        engine=engine,
+        gpus=plan.host.gpus,
+        driver=driver_of(plan.host),
+    )
+
+
+def read_about(key: str) -> About | None:
+    """``None`` where there is none that can be read."""
+    try:
+        return msgspec.json.decode((kept_folder() / key / ABOUT).read_bytes(), type=About)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def write_about(key: str, about: About) -> None:
+    """Whole or not at all."""
+    path = kept_folder() / key / ABOUT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(msgspec.json.encode(about))
+    os.replace(part, path)
+
+
+def _line(path: Path) -> str:
+    """The text of a small file; empty where there is none."""
+    try:
+        return clean_text(path.read_text(encoding="utf-8", errors="replace")).strip()[:100]
+    except OSError:
+        return ""
