@@ -10,7 +10,7 @@ import msgspec
 
 from harness.analysis.energy import Energy, Memory, cost_of_audio_hour, energy_of, memory_of
 from harness.analysis.intervals import Estimate, estimate, launch_seconds
-from harness.analysis.throttling import marks_of
+from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.records.price import Price
 from reports.page import Filters, Page
@@ -95,7 +95,7 @@ def _cost(launch: Launch, energy: Energy | str, price: Price) -> float | None:
 
 def _marks(launches: Sequence[Launch]) -> tuple[str, ...]:
     """Each mark with the number of launches that have it, where not all do."""
-    counted = Counter(mark for launch in launches for mark in marks_of(launch))
+    counted = Counter(mark for launch in launches for mark in signs_of_throttling(launch))
     total = len(launches)
     return tuple(mark if count == total else f"{mark} ({count} of {total})" for mark, count in counted.items())
 

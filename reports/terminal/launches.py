@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.image_variables import not_of_plan, text_of
 from harness.analysis.numeric_fingerprints import fingerprint_of
 from harness.analysis.stopping import rule_text, stop_text
-from harness.analysis.throttling import marks_of
+from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch, Purpose
 from harness.text import counted
 from reports import tables
@@ -90,9 +90,9 @@ def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result")
         print_table("agreement with the CPU run of the same image", columns, rows)
 
 
-def print_trials(image: str, findings: Sequence[Trial]) -> None:
+def print_trials(image: str, trials: Sequence[Trial]) -> None:
     """Which relaxations an image needs, to stdout."""
-    rows = [(found.flags, found.need, found.because) for found in findings]
+    rows = [(trial.flags, trial.need, trial.because) for trial in trials]
     print_table(f"{image}: each relaxation left out alone, and the least alone", ("Left out", "Result", "Because"), rows)
 
 
@@ -142,7 +142,7 @@ def print_launch(launch: Launch) -> None:
         lines["sampled"] = (
             f"{counted(len(sampled.times), 'time')}, {counted(len(sampled.series), 'meter')}; {len(sampled.unavailable)} unavailable"
         )
-        lines["marks"] = "; ".join(marks_of(launch)) or "-"
+        lines["marks"] = "; ".join(signs_of_throttling(launch)) or "-"
     for name, value in lines.items():
         print(f"{name:<9} {_printable(value)}")
     if launch.chain:
