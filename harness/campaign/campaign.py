@@ -29,7 +29,7 @@ from harness.machine.gpus import check_gpu_use
 from harness.machine.thermometers import Thermometers, find_thermometers
 from harness.records.launch import CoolDown, ExitRecord, Launch
 from harness.verdict.agreement import compared
-from harness.verdict.judge import judge_step
+from harness.verdict.steps import judge_step
 
 if TYPE_CHECKING:
     from harness.records.store import Store

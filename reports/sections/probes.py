@@ -11,7 +11,7 @@ from benchmarks.wire import STAGES, STEPS
 from harness.failures.recognise import Signature, signatures
 from harness.records.journal import number
 from harness.records.launch import Launch, Verdict, exception_chain
-from harness.verdict.judge import judge_step
+from harness.verdict.steps import judge_step
 from reports.page import Page
 
 COLUMNS = ("import", "device", *STEPS)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.analysis.outliers import FEWEST_FOR_HEAPS, Heaps, heaps, outliers, oddities_of
+from harness.analysis.outliers import FEWEST_FOR_HEAPS, Heaps, heaps, oddities_of, outliers
 
 if TYPE_CHECKING:
     import numpy
