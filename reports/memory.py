@@ -14,7 +14,8 @@ from harness.records.journal import number
 from harness.records.launch import Launch, Telemetry
 from harness.telemetry.coverage import why_uncovered, worked_of
 from harness.telemetry.meters import SLOW_METERS, every_of
-from harness.workloads.calibration import LABELS, VRAM_AND_GTT, Calibration, label_of, series_values, subject
+from harness.workloads.calibrated_meters import LABELS, VRAM_AND_GTT, label_of, series_values
+from harness.workloads.calibration import Calibration, subject
 
 NOT_CALIBRATED = "not calibrated"
 NONE_FOLLOWS = "no meter that follows"
@@ -32,7 +33,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     peak_bytes: int
     meter: str
-    """A name of `harness.workloads.calibration.METERS`"""
+    """A name of `harness.workloads.calibrated_meters.METERS`"""
     summed: str = ""
     """Its label where it is the sum of several GPUs'"""
     doubt: str = ""

@@ -6,7 +6,6 @@ recording in which the one before ended, so that a crash costs one recording.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,50 +14,15 @@ import msgspec
 from harness.records.journal import number
 from harness.records.launch import Launch, exception_chain
 from harness.workloads.checks import SHORTEST_PASS_SECONDS
+from harness.workloads.error_rates import Scores, Total, total_of
 
 TASK = "accuracy"
-
-FEWEST_FOR_INTERVAL = 10
-"""Recordings: the bootstrap of fewer gives intervals that are too narrow to be believed."""
-
-RESAMPLES = 1_000
-SEED = 20_260_101
-"""The same store gives the same interval."""
 
 MOST_RELAUNCHES = 5
 """Of one cell in one run. An image that dies more often is known well enough."""
 
 Outcome = Literal["ok", "failed", "died", "not reached", "left out", "unscored"]
 """``died``: the process ended in it. ``left out``: it could not be read. ``unscored``: it has no reference, or no recording."""
-
-
-class Scores(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of each kind of error, as pyannote.metrics counts them; overlapped speech is scored."""
-
-    missed_seconds: float
-    false_alarm_seconds: float
-    confusion_seconds: float
-    total_seconds: float
-    """Speech of the reference; where two speak at once it counts twice."""
-
-    @property
-    def error_seconds(self) -> float:
-        return self.missed_seconds + self.false_alarm_seconds + self.confusion_seconds
-
-    @property
-    def der(self) -> float | None:
-        """Diarization error rate, 0.05 is 5%; ``None`` where the reference has no speech.
-
-        https://pyannote.github.io/pyannote-metrics/reference.html#diarization
-        """
-        return self.error_seconds / self.total_seconds if self.total_seconds > 0 else None
-
-
-class Interval(msgspec.Struct, frozen=True):
-    """95% of an error rate over corpora like this one: percentiles of a bootstrap over its recordings."""
-
-    low: float
-    high: float
 
 
 class FileResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,19 +47,6 @@ class FileResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_failure(self) -> bool:
         return self.outcome not in ("ok", "unscored")
-
-
-class Total(msgspec.Struct, frozen=True, kw_only=True):
-    """All scored recordings together, by one way of scoring."""
-
-    scores: Scores
-    der: float | None
-    missed: float | None
-    false_alarm: float | None
-    confusion: float | None
-    """The parts of DER, shares of the reference's speech as it is; they sum to it."""
-    interval: Interval | None
-    """``None``: fewer recordings than `FEWEST_FOR_INTERVAL`."""
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,48 +136,6 @@ def accuracy_of(launches: Sequence[Launch]) -> Accuracy:
         audio_seconds=sum(file.audio_seconds or 0.0 for file in scored),
         processing_seconds=sum(file.seconds or 0.0 for file in scored),
     )
-
-
-def total_of(scores: Sequence[Scores]) -> Total | None:
-    """The sum over recordings, which weighs each by its speech, as pyannote.metrics does; ``None`` of nothing."""
-    if not scores:
-        return None
-    names = Scores.__struct_fields__
-    total = Scores(**{name: sum(getattr(each, name) for each in scores) for name in names})
-    speech = total.total_seconds
-
-    def share(seconds: float) -> float | None:
-        return seconds / speech if speech > 0 else None
-
-    return Total(
-        scores=total,
-        der=total.der,
-        missed=share(total.missed_seconds),
-        false_alarm=share(total.false_alarm_seconds),
-        confusion=share(total.confusion_seconds),
-        interval=bootstrap([(each.error_seconds, each.total_seconds) for each in scores]),
-    )
-
-
-def bootstrap(files: Sequence[tuple[float, float]]) -> Interval | None:
-    """The 95% interval of sum(error) / sum(speech) over recordings (error seconds, speech seconds); ``None`` of too few.
-
-    Percentiles over resamples of whole recordings, since what is inside one is not independent
-    (Bisani and Ney, Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP 2004).
-    """
-    if len(files) < FEWEST_FOR_INTERVAL:
-        return None
-    source = random.Random(SEED)  # noqa: S311 - not for secrets; of the standard library, whose stream never changes
-    rates = []
-    for _ in range(RESAMPLES):
-        drawn = source.choices(files, k=len(files))
-        speech = sum(each[1] for each in drawn)
-        if speech > 0:
-            rates.append(sum(each[0] for each in drawn) / speech)
-    if not rates:
-        return None
-    rates.sort()
-    return Interval(rates[int(0.025 * len(rates))], rates[min(len(rates) - 1, int(0.975 * len(rates)))])
 
 
 def next_index(launch: Launch) -> int | None:

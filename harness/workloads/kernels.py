@@ -13,42 +13,16 @@ from pathlib import Path
 from harness import places
 from harness.errors import HostError, UsageError
 from harness.text import Say, nearest
-from harness.tools import (
-    run_process,
-    tail_of,
-)
+from harness.tools import run_process, tail_of
+from harness.workloads.kernel_work import work_on
 
 COMPLETE = "strixbench-complete"
 """Written last: a folder without it was never finished."""
 
 TIMEOUT_SECONDS = 1800.0
 
-NAMES = (
-    "gemm square",
-    "copy",
-    "resnet34 stem",
-    "resnet34 layer 1",
-    "resnet34 layer 2 down",
-    "resnet34 layer 2",
-    "resnet34 layer 3 down",
-    "resnet34 layer 3",
-    "resnet34 layer 4 down",
-    "resnet34 layer 4",
-    "campplus head layer 1",
-    "campplus head end",
-    "campplus time delay",
-    "campplus dense 2 in 12",
-    "campplus dense 2 local",
-    "fbank",
-    "sincnet convolution 1",
-    "sincnet convolution 2",
-    "sincnet convolution 3",
-    "sincnet",
-    "gemm lstm input",
-    "lstm batch 1",
-    "lstm batch 32",
-)
-"""Of the guest's kernels, which need pytest to be listed; a test holds the two together."""
+NAMES = tuple(work_on("cpu"))
+"""The guest's kernels, the same on any device. The guest cannot list them without pytest."""
 
 
 def parse_only(patterns: Sequence[str] | None) -> list[str]:
@@ -69,7 +43,6 @@ def ensure_tools(*, say: Say) -> Path:
 
     Raises `HostError` where the packages cannot be fetched, or are not pure Python.
     """
-
     digest = hashlib.sha256(tools_lock().read_bytes()).hexdigest()[:12]
     folder = places.cache() / f"tools-{digest}"
     if (folder / COMPLETE).exists():

@@ -10,7 +10,8 @@ import msgspec
 from harness.analysis.intervals import CONFIDENCE
 from harness.records.launch import Launch
 from harness.text import counted
-from harness.workloads.accuracy import FEWEST_FOR_INTERVAL, Accuracy, FileResult, Total, accuracies_of
+from harness.workloads.accuracy import Accuracy, FileResult, accuracies_of
+from harness.workloads.error_rates import FEWEST_FOR_INTERVAL, Total
 from reports.page import Filters, Page
 
 EXPECTED = {

@@ -11,10 +11,9 @@ import pytest
 from harness.launch.exchange import read_events
 from harness.records.host import HostRecord
 from harness.records.launch import Telemetry, Verdict
+from harness.workloads.calibrated_meters import METERS, VRAM_AND_GTT
 from harness.workloads.calibration import (
     HIDDEN,
-    METERS,
-    VRAM_AND_GTT,
     Movement,
     calibration_of,
     judge_movements,
