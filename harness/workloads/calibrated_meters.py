@@ -21,13 +21,13 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     side: Side
     """Who reads it: the process that allocates, the sampler on the host, or the container engine"""
     peak_of: str | None = None
-    """The meter whose highest value so far this is; ``None``: it is a level"""
+    """The meter whose highest value so far this one shows; ``None``: it is a level itself"""
     falls: bool = False
-    """Whether it goes down by what is allocated."""
+    """Whether it goes down when memory is allocated"""
 
 
 VRAM_AND_GTT = "vram_gtt_used_bytes"
-"""Made here of two series: which of them an APU's driver takes from depends on how large each is."""
+"""The sum of two series: which of them an APU's driver allocates from depends on how large each is."""
 
 METERS = (
     Meter(name="vm_rss_bytes", label="VmRSS", side="guest"),
@@ -54,8 +54,8 @@ LABELS: Mapping[str, str] = {meter.name: meter.label for meter in METERS}
 
 
 def summed_meters(name: str, series: Telemetry) -> tuple[str, ...]:
-    """The series that a meter is the sum of: one of each GPU where several were read, and VRAM and GTT for both together.
-    None where one of them is not there."""
+    """The series whose sum a meter is: one for each GPU that was read, and both VRAM and GTT for `VRAM_AND_GTT`. Empty where one
+    of them is missing."""
     if name != VRAM_AND_GTT:
         return of_kind(series.series, name)
     vram, gtt = (of_kind(series.series, kind) for kind in ("vram_used_bytes", "gtt_used_bytes"))
@@ -63,12 +63,12 @@ def summed_meters(name: str, series: Telemetry) -> tuple[str, ...]:
 
 
 def series_values(name: str, series: Telemetry) -> tuple[float | None, ...]:
-    """A meter's values, summed where there are several GPUs; ``None`` at a sample where one of the parts was not read."""
+    """A meter's values, summed over the GPUs; ``None`` at a sample where one of the parts was not read."""
     columns = [series.series[meter] for meter in summed_meters(name, series)]
     return tuple(None if None in row else sum(v for v in row if v is not None) for row in zip(*columns, strict=False))
 
 
 def label_of(name: str, series: Telemetry | None) -> str:
-    """A meter's label, with the number of GPUs where it is a sum over several."""
+    """A meter's label, with the number of GPUs where it sums over several."""
     gpus = {suffix_of(meter) for meter in summed_meters(name, series)} if series is not None else set()
     return LABELS[name] + (f", sum of {len(gpus)} GPUs" if len(gpus) > 1 else "")

@@ -1,11 +1,11 @@
-"""Which meters of memory move by what was allocated: ``calibration_of(launch)``. Pure.
+"""Which memory meters move by what was allocated: ``calibration_of(launch)``. Pure.
 
-On an APU no meter can be believed untried: the same allocation shows in one stack's VRAM, in another's GTT, and in neither's
-cgroup. A launch of the task `calibrate` (see `benchmarks.calibrate`) holds known sizes; here each meter's level while a size is
-held is compared with its level in the time just before, when nothing was.
+On an APU no meter can be trusted untested: the same allocation shows in one stack's VRAM, in another's GTT, and in neither's
+cgroup. A launch of the task `calibrate` (see `benchmarks.calibrate`) holds known sizes. Here each meter's level while a size is
+held is compared with its level just before, when nothing was held.
 
-Traps that others fell into, each with a test: a total taken for use (it does not move), samples summed (a level is the
-median of its samples, however many), and a factor of a hundred (it moves, by something else).
+Three traps that others fell into, each with a test: a total taken for use (it does not move), samples that are summed (a level is
+the median of its samples, however many there are), and a factor of a hundred (it moves by something else).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from harness.workloads.calibrated_meters import LABELS, METERS, VRAM_AND_GTT, Me
 TASK = "calibrate"
 
 TOLERANCE = 0.05
-"""Of the size that was allocated: how far a meter may be off that is said to move by it, and how little one may move that is
-said to stay."""
+"""A share of the allocated size: how far off a meter may be and still count as moving by it, and how far one may move and still
+count as not moving."""
 
 LEAST_SAMPLES = 2
-"""In each of the two times that are compared; the holds are made for more."""
+"""Samples in each of the two windows that are compared; a hold lasts long enough for more."""
 
 MOST_SIZES = 20
-"""Looked at: the journal may hold any number."""
+"""Sizes that are looked at: the journal may hold any number."""
 
 MOST_REASON_CHARACTERS = 200
 
@@ -45,17 +45,17 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     asked_bytes: int
     """What was really allocated"""
     moved_bytes: float | None
-    """In the direction in which it should; ``None``: not known, and ``why`` says why"""
+    """In the direction in which it should move; ``None``: not known, and ``why`` says why"""
     why: str = ""
 
     @property
     def relative_error(self) -> float | None:
-        """0.05: it moved by 5% more than was allocated."""
+        """The error as a share: 0.05 means that it moved by 5% more than was allocated."""
         return None if self.moved_bytes is None else (self.moved_bytes - self.asked_bytes) / self.asked_bytes
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one meter."""
+    """How one meter did."""
 
     meter: Meter
     judgement: Judgement
@@ -63,9 +63,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     """Why it is not available"""
     source: str = ""
-    """The file or call that it is, as whoever read it tells"""
+    """The file or call that it was read from, as the reader told it"""
     label: str = ""
-    """What pages call it"""
+    """Its name on pages"""
 
     @property
     def is_right(self) -> bool:
@@ -73,7 +73,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def largest_error(self) -> float | None:
-        """Of its movements, by magnitude."""
+        """The largest error of its movements, by magnitude."""
         errors = [each.relative_error for each in self.movements if each.relative_error is not None]
         return max(errors, key=abs, default=None)
 
@@ -99,7 +99,7 @@ class _Window(msgspec.Struct, frozen=True):
 
 
 class _Hold(msgspec.Struct, frozen=True):
-    """One size: the time in which it was held, and the one just before."""
+    """One size: the window in which it was held, and the window just before."""
 
     allocated_bytes: int
     before: _Window
@@ -111,7 +111,7 @@ _Level = tuple[float | None, str]
 
 
 def calibration_of(launch: Launch) -> Calibration | None:
-    """What a launch of the task found; ``None`` for any other, and for one that did not come to its end."""
+    """What a launch of the task found; ``None`` for any other launch, and for one that did not finish."""
     if launch.plan.task != TASK or launch.verdict.status != "pass":
         return None
     holds = _holds(launch.results)
@@ -130,7 +130,7 @@ def latest_calibrations(launches: Iterable[Launch]) -> dict[tuple[str, ...], Cal
 
 
 def subject(launch: Launch) -> tuple[str, ...]:
-    """What a calibration speaks for: one image on one engine, device, variant, kernel and set of GPUs. With another of them
+    """What a calibration holds for: one image on one engine, device, variant, kernel and set of GPUs. If any of them differs,
     the same meter may show something else. Fixes and knobs, which `calibrate` does not set, change no meter."""
     plan = launch.plan
     variant = plan.variant.partition("+")[0]
@@ -140,7 +140,7 @@ def subject(launch: Launch) -> tuple[str, ...]:
 
 
 def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> Finding:
-    """One meter over all sizes."""
+    """How one meter did over all sizes."""
     source, why = _where(meter, launch)
     series = {"guest": None, "host": launch.telemetry, "engine": launch.engine_stats}[meter.side]
     finding = Finding(meter=meter, judgement="unavailable", source=source, label=label_of(meter.name, series))
@@ -154,7 +154,7 @@ def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> Finding:
 
 
 def judge_movements(movements: Sequence[Movement]) -> Judgement:
-    """What a meter does, by all sizes at which that could be seen; a gap among them makes it unavailable."""
+    """What a meter does, over all sizes at which that could be seen. One size at which it was not read makes it unavailable."""
     seen = [each for each in movements if each.moved_bytes is not None]
     if not seen or any(each.moved_bytes is None and each.why != HIDDEN for each in movements):
         return "unavailable"
@@ -166,18 +166,18 @@ def judge_movements(movements: Sequence[Movement]) -> Judgement:
 
 
 HIDDEN = "hidden by an earlier peak"
-"""Why a peak shows nothing of a size: no fault of the meter."""
+"""Why a peak shows nothing of a size, which is no fault of the meter."""
 
 
 def _gap(movements: Sequence[Movement]) -> str:
-    """Why the first movement that is not known is not, where that makes the meter unavailable."""
+    """Why the first unknown movement is unknown, where the meter is unavailable; empty elsewhere."""
     if judge_movements(movements) != "unavailable":
         return ""
     return next((f"{each.asked_bytes / 2**30:.3g} GiB: {each.why}" for each in movements if each.moved_bytes is None), "")
 
 
 def _movement(meter: Meter, hold: _Hold, series: Telemetry | None) -> Movement:
-    """By how much a meter moved while a size was held."""
+    """How far a meter moved while a size was held."""
     if meter.peak_of is not None:
         return _peak_movement(meter, meter.peak_of, hold)
     (before, why_before), (held, why_held) = (_level(meter, window, series) for window in (hold.before, hold.held))
@@ -187,9 +187,9 @@ def _movement(meter: Meter, hold: _Hold, series: Telemetry | None) -> Movement:
 
 
 def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
-    """By how much a peak rose above the level just before, which is what it should show of a size.
+    """How far a peak rose above the level just before, which is what it should show of a size.
 
-    Only where the size should lift it at all: by a quarter of itself or more. A peak that stays in spite of that did not move,
+    It counts only where the size should lift the peak by a quarter of itself or more. A peak that stays nevertheless did not move,
     and its distance to the level is not taken for a movement.
     """
     asked = hold.allocated_bytes
@@ -206,7 +206,7 @@ def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
 
 
 def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
-    """A meter's level in a time: what the guest read at its end, or the median of what was sampled within."""
+    """A meter's level in a window: what the guest read at its end, or the median of the samples within it."""
     if meter.side == "guest":
         value = number(window.meters.get(meter.name))
         return value, "" if value is not None else "it was not read"
@@ -221,7 +221,7 @@ def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
 
 
 def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
-    """A meter's source, and why it could not be read at all; empty where it could, or where nobody told."""
+    """A meter's source, and why it could not be read at all. Each is empty where there is nothing to tell."""
     if meter.side == "guest":
         told = next((event for event in launch.results if event.get("phase") == "baseline"), {})
         sources, reasons, have = told.get("sources"), told.get("unavailable"), told.get("meters")
@@ -242,13 +242,13 @@ def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
 
 
 def _text(value: Any, name: str) -> str:
-    """A text of a mapping that a journal may hold; empty where it is none."""
+    """A text from a mapping in a journal or a record; empty where it is no text."""
     found = value.get(name) if isinstance(value, Mapping) else None
     return found[:MOST_REASON_CHARACTERS] if isinstance(found, str) else ""
 
 
 def _holds(results: Iterable[Mapping[str, Any]]) -> tuple[_Hold, ...]:
-    """The sizes that were held, each with the time before; what is no such event, or has none before it, is left out."""
+    """The sizes that were held, each with the window before. Other events, and a hold without a window before it, are left out."""
     found: list[_Hold] = []
     before: _Window | None = None
     for event in results:

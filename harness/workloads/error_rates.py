@@ -8,21 +8,21 @@ from collections.abc import Sequence
 import msgspec
 
 FEWEST_FOR_INTERVAL = 10
-"""Recordings: the bootstrap of fewer gives intervals that are too narrow to be believed."""
+"""Recordings that an interval needs: with fewer, the bootstrap's intervals are too narrow to be believed."""
 
 RESAMPLES = 1_000
 SEED = 20_260_101
-"""The same store gives the same interval."""
+"""A fixed seed, so that the same store gives the same interval."""
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of each kind of error, as pyannote.metrics counts them; overlapped speech is scored."""
+    """Seconds of each kind of error, counted as pyannote.metrics does; overlapped speech is scored."""
 
     missed_seconds: float
     false_alarm_seconds: float
     confusion_seconds: float
     total_seconds: float
-    """Speech of the reference; where two speak at once it counts twice."""
+    """Speech of the reference; it counts twice where two speak at once"""
 
     @property
     def error_seconds(self) -> float:
@@ -38,27 +38,27 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """95% of an error rate over corpora like this one: percentiles of a bootstrap over its recordings."""
+    """The 95% interval of an error rate over corpora like this one: percentiles of a bootstrap over its recordings."""
 
     low: float
     high: float
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):
-    """All scored recordings together, by one way of scoring."""
+    """All scored recordings together, scored in one way."""
 
     scores: Scores
     der: float | None
     missed: float | None
     false_alarm: float | None
     confusion: float | None
-    """The parts of DER, shares of the reference's speech as it is; they sum to it."""
+    """The three parts of DER, also as shares of the reference's speech; they sum to DER"""
     interval: Interval | None
-    """``None``: fewer recordings than `FEWEST_FOR_INTERVAL`."""
+    """``None``: fewer recordings than `FEWEST_FOR_INTERVAL`"""
 
 
 def total_of(scores: Sequence[Scores]) -> Total | None:
-    """The sum over recordings, which weighs each by its speech, as pyannote.metrics does; ``None`` of nothing."""
+    """The sum over recordings, which weighs each by its speech, as pyannote.metrics does; ``None`` without a score."""
     if not scores:
         return None
     names = Scores.__struct_fields__
@@ -79,14 +79,14 @@ def total_of(scores: Sequence[Scores]) -> Total | None:
 
 
 def bootstrap(files: Sequence[tuple[float, float]]) -> Interval | None:
-    """The 95% interval of sum(error) / sum(speech) over recordings (error seconds, speech seconds); ``None`` of too few.
+    """The 95% interval of sum(error) / sum(speech) over recordings (error seconds, speech seconds); ``None`` for too few.
 
-    Percentiles over resamples of whole recordings, since what is inside one is not independent
+    It takes percentiles over resamples of whole recordings, since the parts of one recording are not independent
     (Bisani and Ney, Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP 2004).
     """
     if len(files) < FEWEST_FOR_INTERVAL:
         return None
-    source = random.Random(SEED)  # noqa: S311 - not for secrets; of the standard library, whose stream never changes
+    source = random.Random(SEED)  # noqa: S311 - not for secrets; the standard library's stream never changes
     rates = []
     for _ in range(RESAMPLES):
         drawn = source.choices(files, k=len(files))

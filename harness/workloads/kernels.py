@@ -1,4 +1,4 @@
-"""What `strixbench kernels` gives a launch beside the request: pytest and pytest-benchmark, which images do not have."""
+"""What `strixbench kernels` gives a launch in addition to the request: pytest and pytest-benchmark, which images do not have."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def parse_only(patterns: Sequence[str] | None) -> list[str]:
 
 
 def tools_lock() -> Path:
-    """Which packages, each with its hash."""
+    """The lock file of the packages, each with its hash."""
     return places.ROOT / "locks" / "tools.txt"
 
 
 def ensure_tools(*, say: Say) -> Path:
-    """A folder that any image's Python from 3.10 on can import pytest-benchmark from, made now where it is not there.
+    """A folder from which any image's Python from 3.10 on can import pytest-benchmark; it is made where it is missing.
 
     Raises `HostError` where the packages cannot be fetched, or are not pure Python.
     """
@@ -62,7 +62,7 @@ def ensure_tools(*, say: Say) -> Path:
 
 
 def check_pure(folder: Path) -> None:
-    """Raise `HostError` where a folder lacks what the guest imports, or holds what one Python alone can load."""
+    """Raise `HostError` where a folder lacks what the guest imports, or holds a file that only one Python can load."""
     for package in ("pytest", "pytest_benchmark"):
         if not (folder / package / "__init__.py").is_file():
             raise HostError(f"{tools_lock().name} did not bring {package}: `strixbench kernels` cannot time without it")
@@ -72,7 +72,7 @@ def check_pure(folder: Path) -> None:
 
 
 def install_pure(lock: Path, *, into: Path, log: Path) -> None:
-    """Unpack the locked packages into a folder, each by its hash and pure Python alone, for any Python from 3.10 on.
+    """Unpack the locked packages into a folder, each checked by its hash and pure Python only, for any Python from 3.10 on.
 
     Raises `HostError`.
     """
