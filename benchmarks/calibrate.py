@@ -36,10 +36,10 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     """Hold each size; returns the sizes. Raises MemoryError for one that does not fit, before anything large is allocated."""
     import torch
 
-    sizes, hold_seconds = _options(request.options)
+    sizes, hold_seconds = read_options(request.options)
     torch.set_num_threads(request.threads or meter.usable_processors())
     synchronise = meter.synchroniser(request.device)
-    _refuse_what_does_not_fit(max(sizes), request.device)
+    refuse_what_does_not_fit(max(sizes), *room_bytes(request.device))
 
     def release() -> None:
         if request.device != "cpu":
@@ -62,7 +62,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     journal.write("result", phase="baseline", **found, sources=meters.sources, unavailable=meters.unavailable)
     for size in sizes:
         allocated = -(-size // GRAIN_BYTES) * GRAIN_BYTES
-        _refuse_what_does_not_fit(allocated, request.device)
+        refuse_what_does_not_fit(allocated, *room_bytes(request.device))
         held = touched(allocated)
         begin = time.time()
         time.sleep(hold_seconds)
@@ -81,7 +81,7 @@ def _told(begin: float, meters: Meters) -> dict[str, Any]:
     return {"begin": begin, "end": end, "meters": meters.read()}
 
 
-def _options(options: dict[str, Any]) -> tuple[list[int], float]:
+def read_options(options: dict[str, Any]) -> tuple[list[int], float]:
     """The sizes, ascending, and how long to hold each; raises ValueError."""
     sizes, hold_seconds = options.get("sizes_bytes"), options.get("hold_seconds")
     if not isinstance(sizes, list) or not 0 < len(sizes) <= MOST_SIZES or not all(type(s) is int and s > 0 for s in sizes):
@@ -92,9 +92,8 @@ def _options(options: dict[str, Any]) -> tuple[list[int], float]:
     return sorted(sizes), float(hold_seconds)
 
 
-def _refuse_what_does_not_fit(size_bytes: int, device: str) -> None:
-    """Raise MemoryError for a size that does not fit into this machine, or into this process's limits."""
-    room, says = room_bytes(device)
+def refuse_what_does_not_fit(size_bytes: int, room: int, says: str) -> None:
+    """Raise MemoryError for a size that does not fit into the room that the meter ``says``; see `room_bytes`."""
     if size_bytes + SPARE_BYTES > room:
         raise MemoryError(
             f"{size_bytes / 2**30:.2f} GiB, with {SPARE_BYTES / 2**30:.2f} GiB to spare, do not fit: {says} leaves "

@@ -14,14 +14,14 @@ from reports.tables import Row
 
 
 class ColdAndWarmRow(msgspec.Struct, frozen=True):
-    """One row, and all launches of its cell that are like its own."""
+    """One row, with the times of all launches of its cell that are like its own."""
 
     row: Row
     times: ColdAndWarm
 
     @property
     def is_struck(self) -> bool:
-        """Whether the figures are of something wrong."""
+        """Whether the figures come from wrong output."""
         return self.times.is_wrong or self.row.is_struck
 
     @property
@@ -31,7 +31,7 @@ class ColdAndWarmRow(msgspec.Struct, frozen=True):
 
     @property
     def second_growth(self) -> str:
-        """Likewise."""
+        """The same for a second launch."""
         return growth_text(self.times.second_growth)
 
 
@@ -43,7 +43,7 @@ def section(page: Page) -> dict[str, Any]:
 def cold_and_warm_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[ColdAndWarmRow, ...]:
     """The rows that have a launch with its cache on record.
 
-    A cold launch and a second one may be of two campaigns, so these are all launches of the cell: on the same engine, image,
+    A cold launch and a second one may be from two campaigns, so all launches of the cell count that have the same engine, image,
     kernel and GPUs as the row's last.
     """
     groups: dict[tuple[str, ...], list[Launch]] = {}
@@ -72,7 +72,7 @@ def growth_text(growth: tuple[float, float] | None) -> str:
 
 
 def _likeness(launch: Launch) -> tuple[str, ...]:
-    """What launches share whose first passes can be put side by side."""
+    """What launches must share for their first passes to be compared."""
     plan = launch.plan
     return (
         plan.cell,

@@ -61,7 +61,7 @@ def test_clean_samples_have_an_outlier_as_rarely_as_is_said(size: int, most: flo
 
 
 def test_the_usual_threshold_would_flag_one_clean_sample_in_seven() -> None:
-    """Why ours is another: see `harness.analysis.outliers.MOST_Z`."""
+    """This is why ours is another: see `harness.analysis.outliers.MOST_Z`."""
     import numpy
 
     found = samples(1500, 6)

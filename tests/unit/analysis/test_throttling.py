@@ -53,14 +53,14 @@ def test_a_low_clock_at_work_marks_the_launch_and_one_of_an_idle_gpu_does_not() 
     assert signs_of_throttling(sampled(low, device="cpu")) == ()
 
 
-def test_of_several_gpus_the_one_at_work_is_judged() -> None:
+def test_the_gpu_at_work_is_judged_among_several() -> None:
     series = {**NOT_HELD, "gfx_clock_hertz_0": of_time(0.3e9), "gpu_busy_percent_0": of_time(0)}
     series |= {"gfx_clock_hertz_1": of_time(2.4e9), "gpu_busy_percent_1": of_time(99)}
     assert signs_of_throttling(sampled(series)) == ()
 
 
 def short_passes(seconds: float, phase: float) -> Sequence[tuple[float, float]]:
-    """Four in a row, some time behind a sample."""
+    """Four passes in a row, the first some time after a sample."""
     begins = [BEGUN + 5 + phase + number * (seconds + 0.01) for number in range(4)]
     return [(begin, begin + seconds) for begin in begins]
 
@@ -99,6 +99,6 @@ def test_a_clock_of_which_too_little_is_known_is_unknown_and_not_high() -> None:
     assert signs_of_throttling(sampled(NOT_HELD)) == ("clock unknown: no meter of it answered",)
 
 
-def test_of_a_launch_on_the_processor_no_meter_of_a_gpu_is_missed() -> None:
+def test_a_launch_on_the_processor_misses_no_meter_of_a_gpu() -> None:
     assert signs_of_throttling(sampled({}, device="cpu")) == ()
     assert signs_of_throttling(a_launch()) == ()

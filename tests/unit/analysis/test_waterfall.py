@@ -14,7 +14,7 @@ from tests.unit.samples import a_launch, a_plan
 
 PASS = {"segmentation": 3.0, "embeddings": 5.0, "clustering": 0.5, "reconstruction": 0.25, "rest": 0.25}
 CALM = {name: 2 * seconds for name, seconds in PASS.items()}
-"""Processor seconds: two threads at work."""
+"""Processor seconds of two threads at work"""
 
 
 def events(**changes: Any) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from tests.unit.samples import a_failed_launch, a_launch
 
 
 def scored(*results: dict[str, object]) -> list[dict[str, object]]:
-    """Each with the word before it."""
+    """Each result, after the event that announces it."""
     return [event for result in results for event in (trying(int(str(result["index"]))), result)]
 
 
@@ -53,7 +53,7 @@ def test_an_exception_costs_its_recording_and_is_told() -> None:
     assert found.hours_an_hour == pytest.approx(120 / 4), "what was not diarized counts on neither side"
 
 
-def test_a_crash_costs_its_recording_and_another_launch_goes_on_behind_it() -> None:
+def test_a_crash_costs_its_recording_and_another_launch_continues_after_it() -> None:
     died = an_accuracy_launch(1, [*scored(a_result(0)), trying(1)], ends=False)
     assert next_index(died) == 2
     alone = accuracy_of([died])
@@ -72,7 +72,7 @@ def test_a_pass_over_its_limit_is_told_as_that() -> None:
 def test_a_launch_that_ended_well_or_never_began_is_not_gone_on_with() -> None:
     assert next_index(an_accuracy_launch(1, scored(a_result(0), a_result(1), a_result(2)))) is None
     assert next_index(an_accuracy_launch(1, [], ends=False)) is None
-    assert next_index(an_accuracy_launch(1, [trying(2)], ends=False)) is None, "the last recording has none behind it"
+    assert next_index(an_accuracy_launch(1, [trying(2)], ends=False)) is None, "the last recording has none after it"
     assert next_index(a_failed_launch()) is None
 
 
@@ -82,7 +82,7 @@ def test_a_launch_that_a_person_ended_is_not_gone_on_with() -> None:
     assert next_index(interrupted) is None
 
 
-def test_a_run_goes_on_behind_each_crash_and_ends_where_nothing_is_left() -> None:
+def test_a_run_continues_after_each_crash_and_ends_where_nothing_is_left() -> None:
     asked: list[int] = []
 
     def again(ended: Launch, first: int) -> Sequence[Launch]:

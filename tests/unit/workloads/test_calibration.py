@@ -92,7 +92,7 @@ def test_what_falls_by_what_is_held_is_right_and_what_rises_in_its_place_is_not(
 
 
 def test_a_total_that_is_taken_for_use_does_not_move() -> None:
-    """optimum-benchmark's `max_global_vram` of an AMD GPU is the VRAM that there is."""
+    """For an AMD GPU optimum-benchmark's `max_global_vram` is all the VRAM that there is."""
     launch = a_calibration_launch(sampled={"vram_used_bytes": lambda held: 64.0 * GIB})
     assert finding(launch, "vram_used_bytes").judgement == STAYS
     assert moved(launch, "vram_used_bytes") == [0.0, 0.0, 0.0]
@@ -146,7 +146,7 @@ def two_gpus(held: int) -> dict[str, float]:
     }
 
 
-def test_of_two_gpus_the_sum_is_judged_and_it_says_so() -> None:
+def test_the_sum_over_two_gpus_is_judged_and_it_says_so() -> None:
     sampled = {name: (lambda held, name=name: two_gpus(held)[name]) for name in two_gpus(0)}
     launch = a_calibration_launch(sampled=sampled)
     assert moved(launch, VRAM_AND_GTT) == list(SIZES)
@@ -156,12 +156,12 @@ def test_of_two_gpus_the_sum_is_judged_and_it_says_so() -> None:
     assert finding(launch, "fdinfo_gpu_bytes").label == "fdinfo"
 
 
-def test_of_two_gpus_of_which_one_has_no_gtt_there_is_no_sum_of_both() -> None:
+def test_two_gpus_of_which_one_has_no_gtt_have_no_sum_of_both() -> None:
     launch = a_calibration_launch(sampled=dict.fromkeys(("vram_used_bytes_0", "gtt_used_bytes_0", "vram_used_bytes_1"), float))
     assert finding(launch, VRAM_AND_GTT).why == "it needs both VRAM and GTT"
 
 
-def test_of_two_gpus_without_a_reading_the_reason_of_the_first_is_told() -> None:
+def test_two_gpus_without_a_reading_tell_the_reason_of_the_first() -> None:
     series = made_up_series({}, unavailable={"gtt_used_bytes_0": "refused", "gtt_used_bytes_1": "hangs"})
     launch = msgspec.structs.replace(a_calibration_launch(), telemetry=series)
     assert finding(launch, "gtt_used_bytes").why == "refused"
@@ -253,7 +253,7 @@ def test_what_other_launches_read_every_two_seconds_is_judged_since_a_calibratio
 
 
 def test_a_sample_outside_of_the_times_in_which_nothing_changes_is_not_looked_at() -> None:
-    """The made-up series say half of the largest size there."""
+    """Outside those times the made-up series show half of the largest size."""
     series = made_up_series({"gtt_used_bytes": float}, hertz=20.0)
     assert GIB in series.series["gtt_used_bytes"]
     launch = msgspec.structs.replace(a_calibration_launch(sizes=SIZES), telemetry=series)
