@@ -26,7 +26,6 @@ FEWEST_SAMPLES = 4
 
 JOULES_PER_KWH = 3.6e6
 
-Series = Sequence["float | None"]
 Points = Sequence[tuple[float, float]]
 
 

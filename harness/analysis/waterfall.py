@@ -8,7 +8,6 @@ out of the image and may say anything: where its parts cannot be true, the launc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 import msgspec
@@ -102,28 +101,6 @@ def waterfall_of(launch: Launch) -> Waterfall | None:
     except _Impossible as impossible:
         return Waterfall(wall_seconds=whole, flaw=str(impossible))
     return Waterfall(wall_seconds=whole, warm_passes=passes, parts=parts)
-
-
-def median_parts(waterfalls: Sequence[Waterfall]) -> tuple[Part, ...]:
-    """Each part's medians over the launches that have it, in the order of `waterfall_of`. They need not sum to the median launch."""
-    found: dict[tuple[str, str], list[Part]] = {}
-    for waterfall in waterfalls:
-        for part in waterfall.parts:
-            found.setdefault((part.stage, part.name), []).append(part)
-    stages = ("container start", *STAGES, *TASKS, "between stages", "teardown")
-    ordered = sorted(found.items(), key=lambda item: (stages.index(item[0][0]), _place(item[0][1])))
-    return tuple(_median_part(stage, name, parts) for (stage, name), parts in ordered)
-
-
-def _median_part(stage: str, name: str, parts: Sequence[Part]) -> Part:
-    processor = [part.processor_seconds for part in parts if part.processor_seconds is not None]
-    return Part(
-        stage,
-        name,
-        median(part.seconds for part in parts),
-        median(processor) if len(processor) == len(parts) else None,
-        median(part.share for part in parts),
-    )
 
 
 def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, span: float) -> Iterator[Part]:

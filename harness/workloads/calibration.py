@@ -71,12 +71,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def is_right(self) -> bool:
         return self.judgement == "moves by what is allocated"
 
-    @property
-    def largest_error(self) -> float | None:
-        """The largest error of its movements, by magnitude."""
-        errors = [each.relative_error for each in self.movements if each.relative_error is not None]
-        return max(errors, key=abs, default=None)
-
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """What one launch of the task found."""
