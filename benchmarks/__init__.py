@@ -1,4 +1,4 @@
 """The guest: all that runs inside an image, with that image's own Python.
 
-Python 3.10 or later, the standard library, torch and pyannote.audio; nothing of the host.
+It needs Python 3.10 or later, the standard library, torch and pyannote.audio, and nothing of the host.
 """

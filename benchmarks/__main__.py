@@ -1,7 +1,7 @@
 """The guest: ``python -m benchmarks /exchange`` runs the stages in order and journals each.
 
-Exit status 0 when the last stage that was asked for ended well, 1 when a stage failed (the journal says how),
-2 when the request could not be read. Any other status is the death of this process.
+Exit status 0: the last stage that was asked for ended well. 1: a stage failed, and the journal says how. 2: the request could not
+be read. Any other status means that this process crashed or was killed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(exchange: Path) -> int:
         found["python"] = platform.python_version()
         found["launch"] = request.launch
         found["variables"] = variables.bearing(os.environ)
-        # Until here: Python's own start, which no stage saw.
+        # Spent so far on Python's own start, which no stage sees.
         found["processor_seconds_before"] = processor_seconds()
     try:
         run_stages(request, journal, exchange)
@@ -44,7 +44,7 @@ def main(exchange: Path) -> int:
 
 
 def run_stages(request: Request, journal: Journal, exchange: Path) -> None:
-    """The stages after ``launch``, up to the request's last one, and the probe's steps; raises `StageFailed`."""
+    """Run the stages after ``launch``, up to the request's last one, and the probe's steps; raises `StageFailed`."""
 
     def ends_with(stage: str) -> bool:
         return request.last_stage == stage

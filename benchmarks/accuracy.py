@@ -1,11 +1,11 @@
 """The task ``accuracy``: diarize each recording of a corpus and score it against its reference with pyannote.metrics.
 
-The folder ``corpus`` holds ``manifest.json``, whose ``files`` have each ``audio`` (a WAV in that folder), ``name`` (the file id),
+The folder ``corpus`` holds ``manifest.json``. Each of its ``files`` has ``audio`` (a WAV in that folder), ``name`` (the file id),
 ``turns`` of the reference (start and duration in seconds, speaker) and ``regions`` (start and end of what is scored; null: all).
-Of the options are read: ``collar_seconds`` (on each side of a reference's boundary), ``first`` (the index to begin with) and
+Three options are read: ``collar_seconds`` (on each side of a reference's boundary), ``first`` (the index to begin with) and
 ``files``, whose ``limit_seconds`` say when a pass is given up.
 
-What is journaled as ``result``: ``outcome`` ``loaded`` with the seconds it took; then for each recording ``trying``, and one of
+Each ``result`` event has an ``outcome``: first ``loaded`` with its seconds; then for each recording ``trying``, and one of
 
 ``ok``
     ``audio_seconds``; ``seconds`` and ``processor_seconds`` of the pass alone; ``rttm``, the hypothesis, empty where it would be
@@ -13,11 +13,11 @@ What is journaled as ``result``: ``outcome`` ``loaded`` with the seconds it took
     ``missed_seconds``, ``false_alarm_seconds``, ``confusion_seconds``, ``total_seconds``; ``jaccard``: ``error`` (a sum over the
     reference's speakers) and ``speakers``, without a collar. Overlapped speech is scored.
 ``failed``
-    ``chain``: the exception. The recordings behind it are tried all the same.
+    ``chain``: the exception. The recordings after it are tried all the same.
 
-What is scored is the hypothesis as its RTTM has it, to the millisecond: any other scorer can be held against these numbers.
+The hypothesis is scored as its RTTM gives it, to the millisecond, so that any other scorer can check these numbers.
 
-A pass over its limit ends this process (exit status 1), as a crash does. The host starts again behind that recording.
+A pass over its limit ends this process (exit status 1), as a crash does. The host then starts again after that recording.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from benchmarks.diarize import Diarization
 from benchmarks.wire import Journal, Request, exception_chain
 
 MOST_EVIDENCE_CHARACTERS = 2_000_000
-"""Of hypotheses and exceptions in one journal, of which the host reads 4 MiB."""
+"""For all hypotheses and exceptions in one journal, of which the host reads 4 MiB."""
 
 MOST_RTTM_CHARACTERS = 200_000
-"""Of one hypothesis: an hour of quick turns has half of it."""
+"""For one hypothesis: an hour of quick turns takes half of it."""
 
 
 class NotFinite(Exception):  # noqa: N818 - the name is what a person reads in the report
@@ -46,7 +46,7 @@ class NotFinite(Exception):  # noqa: N818 - the name is what a person reads in t
 
 
 def run(request: Request, journal: Journal) -> dict[str, Any]:
-    """Diarize and score; returns how many were tried. Raises what the loading of the pipeline raises."""
+    """Diarize and score; returns how many recordings were tried. Raises whatever loading the pipeline raises."""
     folder = Path(request.folders["corpus"])
     files = json.loads((folder / "manifest.json").read_text())["files"]
     synchronise = meter.synchroniser(request.device)
@@ -58,7 +58,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     first = int(request.options["first"])
     for index in range(first, len(files)):
         journal.write("result", outcome="trying", index=index)
-        # A thread of its own in C, so that a kernel which never comes back is no obstacle.
+        # faulthandler's own thread in C ends even a pass whose kernel never returns.
         limit_seconds = float(request.options["files"][index]["limit_seconds"])
         if index == first:  # it compiles
             limit_seconds = max(limit_seconds, request.first_pass_seconds or 0.0)
@@ -68,7 +68,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
         except Exception as error:
             journal.write("result", outcome="failed", index=index, chain=evidence.chain(error))
             _recover(request.device)
-            # Raises where the GPU answers no more: then nothing behind it can be right, and the host starts afresh.
+            # Raises where the GPU no longer answers: then nothing after it can be right, and the host starts afresh.
             synchronise()
             continue
         finally:
@@ -83,7 +83,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
 
 
 def _one(workload: Diarization, folder: Path, file: dict[str, Any], *, collar_seconds: float) -> dict[str, Any]:
-    """What the journal has of one recording."""
+    """What the journal gets about one recording."""
     audio_seconds = workload.read(str(folder / file["audio"]), name=file["name"])
     measured = workload.run()
     rttm = to_rttm(workload.take_output(), name=file["name"])
@@ -97,7 +97,7 @@ def _one(workload: Diarization, folder: Path, file: dict[str, Any], *, collar_se
 
 
 def to_rttm(hypothesis: Any, *, name: str) -> str:
-    """The annotation as RTTM, in the order of time; raises `NotFinite`."""
+    """The annotation as RTTM, in order of time; raises `NotFinite`."""
     lines = []
     for segment, _, speaker in hypothesis.itertracks(yield_label=True):
         if not (math.isfinite(segment.start) and math.isfinite(segment.end)):
@@ -109,11 +109,11 @@ def to_rttm(hypothesis: Any, *, name: str) -> str:
 def score(
     reference: list[list[Any]], hypothesis: list[list[Any]], regions: list[list[float]] | None, *, collar_seconds: float
 ) -> dict[str, Any]:
-    """Speakers and errors by pyannote.metrics of turns (start, duration, speaker).
+    """Speakers and errors by pyannote.metrics, from turns (start, duration, speaker).
 
-    ``collar_seconds`` lies on each side of a boundary; pyannote.metrics' own ``collar`` is the sum of both sides
+    ``collar_seconds`` is the collar on each side of a boundary; pyannote.metrics' own ``collar`` is the sum of both sides
     (https://pyannote.github.io/pyannote-metrics/reference.html#pyannote.metrics.diarization.DiarizationErrorRate).
-    Without regions all is scored from the first turn of either to the last.
+    Without regions everything from the first turn of either to the last is scored.
     """
     from pyannote.core import Segment, Timeline
     from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate
@@ -121,7 +121,7 @@ def score(
     said, found = _annotation(reference), _annotation(hypothesis)
     scored = None if regions is None else Timeline([Segment(*region) for region in regions]).support()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of what is meant here: without regions all is scored
+        warnings.simplefilter("ignore")  # it warns that without regions all is scored, which is intended
         strict = DiarizationErrorRate().compute_components(said, found, uem=scored)
         collar = DiarizationErrorRate(collar=2 * collar_seconds).compute_components(said, found, uem=scored)
         jaccard = JaccardErrorRate().compute_components(said, found, uem=scored)
@@ -161,7 +161,7 @@ def _turns_of(rttm: str) -> list[list[Any]]:
 
 
 def _recover(device: str) -> None:
-    """Give back what a recording that failed for memory left allocated."""
+    """Give back the memory that a failed recording left allocated."""
     if device == "cpu":
         return
     import torch
@@ -170,20 +170,20 @@ def _recover(device: str) -> None:
 
 
 class _Evidence:
-    """Keeps the journal short enough to be read whole: what does not fit any more is left out."""
+    """Keeps the journal short enough to be read whole: what no longer fits is left out."""
 
     def __init__(self) -> None:
         self._left = MOST_EVIDENCE_CHARACTERS
 
     def text(self, rttm: str) -> str:
-        """The hypothesis, or nothing."""
+        """The hypothesis, or nothing where it does not fit."""
         if len(rttm) > min(MOST_RTTM_CHARACTERS, self._left):
             return ""
         self._left -= len(rttm)
         return rttm
 
     def chain(self, error: Exception) -> list[dict[str, str]]:
-        """The exception chain; its root alone, without frames, where it does not fit."""
+        """The exception chain; only its root, without frames, where it does not fit."""
         chain = exception_chain(error)
         size = len(json.dumps(chain))
         if size > self._left // 10:

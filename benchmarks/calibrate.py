@@ -1,11 +1,11 @@
 """The task `calibrate`: known sizes are allocated on the device, touched, held and freed, so that the host can tell which
-meters of memory move by what was allocated.
+memory meters move by what was allocated.
 
-Its options: ``sizes_bytes``, and ``hold_seconds``, for which each size is held and for which nothing is held before and
-between: long enough that somebody who looks twice a second looks often. Its ``result`` events, in order: one of the phase
+Its options are ``sizes_bytes`` and ``hold_seconds``. Each size is held for that long, and nothing is held for that long before the
+first and between two, so that a sampler that looks twice a second looks often. Its ``result`` events, in order: one of the phase
 ``baseline``, then for each size one ``held`` and one ``freed``. Each has ``begin`` and ``end`` (Unix seconds) of a time in which
-nothing was allocated or freed, and ``meters``, read at its end; ``held`` has ``asked_bytes`` and ``allocated_bytes`` besides, the
-baseline ``sources`` and ``unavailable`` of `benchmarks.memory_meters`.
+nothing was allocated or freed, and ``meters``, read at its end. ``held`` also has ``asked_bytes`` and ``allocated_bytes``; the
+baseline also has ``sources`` and ``unavailable`` of `benchmarks.memory_meters`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ WARM_UP_BYTES = 16 << 20
 """Allocated, touched and freed before the baseline: the first use starts torch's threads and the device's context."""
 
 GRAIN_BYTES = 2 << 20
-"""Sizes are rounded up to it: a huge page, and the step in which torch's allocator on a GPU reserves large blocks
+"""Sizes are rounded up to a multiple of this: a huge page, and the step in which torch's allocator on a GPU reserves large blocks
 (https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management)."""
 
 SPARE_BYTES = 256 << 20
-"""Must be left beside a size: what takes the last of a machine's memory is killed, and others with it."""
+"""Must stay free beside a size: a process that takes the last of a machine's memory is killed, and others with it."""
 
 MOST_SIZES = 20
 
@@ -33,14 +33,13 @@ MOST_HOLD_SECONDS = 60.0
 
 
 def run(request: Request, journal: Journal) -> dict[str, Any]:
-    """Hold each size; returns which there were. Raises MemoryError, before anything large is allocated, for one that does
-    not fit."""
+    """Hold each size; returns the sizes. Raises MemoryError for one that does not fit, before anything large is allocated."""
     import torch
 
-    sizes, hold_seconds = _options(request.options)
+    sizes, hold_seconds = read_options(request.options)
     torch.set_num_threads(request.threads or meter.usable_processors())
     synchronise = meter.synchroniser(request.device)
-    _refuse_what_does_not_fit(max(sizes), request.device)
+    refuse_what_does_not_fit(max(sizes), *room_bytes(request.device))
 
     def release() -> None:
         if request.device != "cpu":
@@ -48,7 +47,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
         synchronise()
 
     def touched(size_bytes: int) -> Any:
-        # No zeros: those a system may keep without giving a page to them.
+        # Not zeros: a system may keep zeros without giving a page to them.
         filled = torch.empty(size_bytes // 4, dtype=torch.float32, device=request.device).fill_(1.0)
         synchronise()
         return filled
@@ -56,14 +55,14 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     touched(WARM_UP_BYTES)
     release()
     meters = Meters(request.device)
-    # Each of these sleeps is a time in which nothing moves, for samplers outside to look at: they tell this process nothing.
+    # During each of these sleeps nothing moves, so that samplers outside can look. They report nothing to this process.
     begin = time.time()
     time.sleep(hold_seconds)
     found = _told(begin, meters)
     journal.write("result", phase="baseline", **found, sources=meters.sources, unavailable=meters.unavailable)
     for size in sizes:
         allocated = -(-size // GRAIN_BYTES) * GRAIN_BYTES
-        _refuse_what_does_not_fit(allocated, request.device)
+        refuse_what_does_not_fit(allocated, *room_bytes(request.device))
         held = touched(allocated)
         begin = time.time()
         time.sleep(hold_seconds)
@@ -77,13 +76,13 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
 
 
 def _told(begin: float, meters: Meters) -> dict[str, Any]:
-    """A time that ends now, and what the meters say at its end."""
+    """The window that ends now, and what the meters say at its end."""
     end = time.time()
     return {"begin": begin, "end": end, "meters": meters.read()}
 
 
-def _options(options: dict[str, Any]) -> tuple[list[int], float]:
-    """The sizes, ascending, and the seconds of holding; raises ValueError."""
+def read_options(options: dict[str, Any]) -> tuple[list[int], float]:
+    """The sizes, ascending, and how long to hold each; raises ValueError."""
     sizes, hold_seconds = options.get("sizes_bytes"), options.get("hold_seconds")
     if not isinstance(sizes, list) or not 0 < len(sizes) <= MOST_SIZES or not all(type(s) is int and s > 0 for s in sizes):
         raise ValueError(f"sizes_bytes must be 1 to {MOST_SIZES} positive integers, not {sizes!r}")
@@ -93,9 +92,8 @@ def _options(options: dict[str, Any]) -> tuple[list[int], float]:
     return sorted(sizes), float(hold_seconds)
 
 
-def _refuse_what_does_not_fit(size_bytes: int, device: str) -> None:
-    """Raise MemoryError for a size that this machine, or what bounds this process, has no room for."""
-    room, says = room_bytes(device)
+def refuse_what_does_not_fit(size_bytes: int, room: int, says: str) -> None:
+    """Raise MemoryError for a size that does not fit into the room that the meter ``says``; see `room_bytes`."""
     if size_bytes + SPARE_BYTES > room:
         raise MemoryError(
             f"{size_bytes / 2**30:.2f} GiB, with {SPARE_BYTES / 2**30:.2f} GiB to spare, do not fit: {says} leaves "

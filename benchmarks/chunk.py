@@ -1,7 +1,7 @@
-"""What a pipeline's two networks make of one chunk of the recording itself, small enough to be kept with every launch.
+"""The output of a pipeline's two networks for one chunk of the recording, small enough to be kept with every launch.
 
-`harness.verdict.agreement` compares it with what the CPU run of the same image made of the same chunk. Turns can agree where numbers
-do not, and differ where they do: the one says whether the result is right, the other why.
+`harness.verdict.agreement` compares it with the output of the CPU run of the same image for the same chunk. Turns can agree where
+numbers do not, and differ where numbers agree: turns say whether the result is right, numbers say why.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ STEP_SECONDS = 1
 """pyannote's window moves by a tenth of its length."""
 
 SPEAKERS_A_CHUNK = 3
-"""Of segmentation-3.0, and so the embeddings that pyannote asks for a chunk."""
+"""The speakers that segmentation-3.0 tells apart, and so the embeddings that pyannote computes for each chunk."""
 
 MASK_FRAMES = 589
-"""Frames that segmentation-3.0 gives for a chunk, and so the length of the masks that the embedding gets."""
+"""The frames that segmentation-3.0 gives for a chunk, and so the length of the embedding's masks."""
 
 SAMPLED_VALUES = {"segmentation": 128, "embedding": 512}
-"""At most so many of an output's values are kept, evenly spread: of an embedding all, of a segmentation's 4,123 each 32nd."""
+"""How many of an output's values are kept at most, evenly spread: all of an embedding, every 32nd of a segmentation's 4,123."""
 
 
 def take(
@@ -34,8 +34,8 @@ def take(
 ) -> dict[str, Any]:
     """Both networks' outputs for the chunk in the middle of the recording, computed on the device.
 
-    On a GPU in the batches of segmentation and embedding that the passes had, the chunk repeated, since what is right alone
-    may be wrong in a batch; on a CPU alone. The last item of a batch is kept, and how far the others lie from it (``spread``).
+    On a GPU the chunk is repeated to the batch sizes that the passes had, since what is right alone may be wrong in a batch; on
+    a CPU it is computed once. The last item of a batch is kept, and how far the others lie from it (``spread``).
     """
     import torch
 
@@ -59,28 +59,29 @@ def take(
 
 
 def middle_of(samples: array.array[float]) -> tuple[array.array[float], int]:
-    """Ten seconds from the middle, and their first sample's number; of a shorter recording all, with silence behind it."""
+    """Ten seconds from the middle, and the number of their first sample; a shorter recording is taken whole and padded with
+    silence."""
     start = max(0, len(samples) - CHUNK_SAMPLES) // 2
     cut = samples[start : start + CHUNK_SAMPLES]
     return cut + array.array("f", bytes(4 * (CHUNK_SAMPLES - len(cut)))), start
 
 
 def as_in_the_passes(samples: int, batches: tuple[int, int]) -> tuple[int, int]:
-    """The largest batches that a pass over so many samples fills, of segmentation and of embedding: a short recording has
-    fewer chunks than a batch takes, and a larger one here might need memory that the passes did not."""
+    """The largest batches of segmentation and embedding that a pass over this many samples fills. A short recording has fewer
+    chunks than a batch takes, and a larger batch here might need memory that the passes did not."""
     chunks = 1 + max(0, samples - CHUNK_SAMPLES) // (STEP_SECONDS * SAMPLE_RATE_HERTZ)
     return min(batches[0], chunks), min(batches[1], chunks * SPEAKERS_A_CHUNK)
 
 
 def fixed_mask() -> list[float]:
-    """Which frames of the chunk an embedding is made of: two thirds of them, the same ones always."""
+    """The mask of the chunk's frames that an embedding is made of: two thirds of them, always the same."""
     return [float(frame // 40 % 3 != 1) for frame in range(MASK_FRAMES)]
 
 
 def describe(items: list[list[float]], *, keep: int) -> dict[str, Any]:
-    """A network's output, an item of the batch each, as JSON can hold it in little.
+    """A network's output, one list for each item of the batch, in a few values that JSON can hold.
 
-    ``sampled`` is base64 of 32-bit floats, little-endian: value ``values * i // kept`` of the last item for each i. ``spread``
+    ``sampled`` is base64 of little-endian 32-bit floats: value ``values * i // kept`` of the last item for each i. ``spread``
     is the largest difference between an item and the last; ``None`` where something is not finite.
     """
     last = items[-1]

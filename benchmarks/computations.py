@@ -5,16 +5,13 @@ Shapes are those of pyannote's networks on 10 s chunks: 160,000 samples, 589 fra
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
-import importlib
 import math
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from benchmarks import knobs, meter, torchaudio_names
@@ -26,16 +23,16 @@ MEL_FRAMES = 998
 MEL_BANDS = 80
 
 DISTINCT = 2
-"""Items of a batch that differ. The batch is them, repeated: so every item is compared, at the CPU's cost of two."""
+"""Different items in a batch, which repeats them: so every item is compared, and the CPU computes only two."""
 
 BATCH = 32
-"""As in pyannote's published configurations."""
+"""As in pyannote's published configurations"""
 
 MOST_REPETITIONS = 3
-"""Further calls, of which the best counts."""
+"""Further calls, of which the best counts"""
 
 LONGEST_REPETITION_SECONDS = 5.0
-"""No further call begins behind this time: a slow CPU is proven with one."""
+"""No further call begins after this time: on a slow CPU one is enough."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +42,14 @@ class Computation:
     run: Callable[..., Any]
     inputs: tuple[Any, ...]
     tolerance: float
-    """Largest difference that counts as right, relative to the largest magnitude of the reference."""
+    """The largest difference that counts as right, relative to the largest magnitude of the reference"""
     batch: int = BATCH
     is_module: bool = True
     shape: str = ""
 
 
 def measure(name: str, request: Request) -> dict[str, Any]:
-    """Compute one step on the request's device; what the journal should know of it.
+    """Compute one step on the request's device; returns what the journal should know about it.
 
     ``difference`` is the largest over all outputs, absolute and relative to the reference's largest magnitude, ``None``
     where an output is not finite; the reference is computed on the CPU in float64.
@@ -86,7 +83,7 @@ _STEPS_OF_KNOB = {"lstm-dropout-0": ("lstm-dropout-0",), "miopen-off": ("lstm-mi
 
 
 def _timed(computation: Computation, device: str) -> tuple[Any, float, float]:
-    """The output of the first call on the device, its seconds, and those of the best of a few further ones."""
+    """The output of the first call on the device, its seconds, and the seconds of the best of a few further calls."""
     import torch
 
     synchronise = meter.synchroniser(device)
@@ -106,7 +103,7 @@ def _timed(computation: Computation, device: str) -> tuple[Any, float, float]:
 
 
 def _reference(computation: Computation) -> Any:
-    """The same on the CPU in float64, of the items that differ."""
+    """The output on the CPU in float64, for the items that differ."""
     run: Any = computation.run
     if computation.is_module:
         run = copy.deepcopy(run).double()
@@ -114,7 +111,7 @@ def _reference(computation: Computation) -> Any:
 
 
 def _difference(output: Any, reference: Any) -> dict[str, float | None]:
-    """Largest differences; ``None`` where there is none to tell, since something is not finite."""
+    """The largest differences; ``None`` where something is not finite."""
     import torch
 
     output = _first(output).cpu().double()
@@ -128,7 +125,7 @@ def _difference(output: Any, reference: Any) -> dict[str, float | None]:
 
 
 def _first(output: Any) -> Any:
-    """An LSTM returns its state beside its output."""
+    """The output itself: an LSTM returns a pair of output and state."""
     return output[0] if isinstance(output, tuple) else output
 
 
@@ -187,11 +184,11 @@ def _lstm(device: str) -> Computation:
 def _checkpoint(device: str) -> Computation:
     """segmentation-3.0's network, written as pyannote's training leaves it and read back by pyannote itself.
 
-    Of it SincNet alone is computed: what comes behind it has steps of its own, and would be blamed on the checkpoint.
+    Only its SincNet is computed: the layers after it have steps of their own, and their failures would be blamed on the checkpoint.
     """
     import torch
 
-    synthetic = _synthetic()
+    synthetic = torchaudio_names.synthetic_networks()
     with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
         path = Path(folder) / "segmentation.bin"
         synthetic.save_checkpoint(synthetic.build_segmentation(0), path)
@@ -204,7 +201,7 @@ def _segmentation(device: str) -> Computation:
     """segmentation-3.0's network."""
     import torch
 
-    model, batch = _synthetic().build_segmentation(0), _batch(device)
+    model, batch = torchaudio_names.synthetic_networks().build_segmentation(0), _batch(device)
     waveforms = torch.randn(DISTINCT, 1, SAMPLES) * 0.1
     return Computation(model, (waveforms,), 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}")
 
@@ -213,22 +210,13 @@ def _embedding(device: str) -> Computation:
     """WeSpeaker's ResNet34, with its own filter bank, on a mask of speech."""
     import torch
 
-    model, batch = _synthetic().build_embedding(0), _batch(device)
+    model, batch = torchaudio_names.synthetic_networks().build_embedding(0), _batch(device)
     inputs = (torch.randn(DISTINCT, 1, SAMPLES) * 0.1, (torch.rand(DISTINCT, SEGMENTATION_FRAMES) > 0.3).float())
     return Computation(model, inputs, 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}, weighted")
 
 
-def _synthetic() -> ModuleType:
-    """pyannote's networks with weights made here."""
-    # pyannote itself says what it misses where torchaudio does not import; it is only lent names here.
-    with contextlib.suppress(ImportError, OSError):
-        importlib.import_module("torchaudio")
-    torchaudio_names.lend()
-    return importlib.import_module("benchmarks.synthetic")
-
-
 def _batch(device: str) -> int:
-    """Of what takes a CPU minutes, it computes the items that differ alone."""
+    """The batch of what would take a CPU minutes: there only the items that differ."""
     return DISTINCT if device == "cpu" else BATCH
 
 

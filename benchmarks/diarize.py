@@ -1,7 +1,7 @@
-"""Speaker diarization as a workload: pyannote.audio's pipelines, with the differences of 3.x and 4.x hidden.
+"""Speaker diarization as a workload: pyannote.audio's pipelines, with the differences between 3.x and 4.x hidden.
 
 A workload is what `benchmarks.__main__` drives: it loads, runs one pass at a time, and tells what came out.
-Transcription and other workloads are modules beside this one with the same three methods.
+Other workloads, such as transcription, would be modules beside this one with the same three methods.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ HUB_NAMES = {"3.1": "pyannote/speaker-diarization-3.1", "community-1": "pyannote
 # (pyannote/audio/pipelines/speaker_diarization.py).
 PART_OF_STEP = {"segmentation": "segmentation", "speaker_counting": "speaker counting", "embeddings": "embeddings"}
 
-# Clustering has no such call, and 4.x reconstructs once more behind the last one. So these callables of the pipeline are
-# timed themselves. `to_annotation` turns what `reconstruct` gives into turns.
+# Clustering has no such call, and 4.x reconstructs once more after the last one. So these callables of the pipeline are
+# timed directly. `to_annotation` turns what `reconstruct` gives into turns.
 PART_OF_CALLABLE = {"clustering": "clustering", "reconstruct": "reconstruction", "to_annotation": "reconstruction"}
 
 
@@ -35,7 +35,7 @@ class Workload(Protocol):
     """What can be benchmarked in an image."""
 
     def load(self) -> dict[str, Any]:
-        """Read the input and the models and move them to the device; returns what the journal should know, with ``parts``."""
+        """Read the input and the models, and move the models to the device; returns what the journal should know, with ``parts``."""
         ...
 
     def run(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Workload(Protocol):
         ...
 
     def verify(self) -> dict[str, Any]:
-        """What the passes put out, and how right it is."""
+        """The output of the passes, and how right it is."""
         ...
 
 
@@ -103,7 +103,7 @@ class Diarization:
         watch = meter.Stopwatch(self._synchronise)
 
         def hook(step: str, artefact: Any, file: Any = None, total: int | None = None, completed: int | None = None) -> None:
-            # With `completed` it tells of progress inside a step, without it that the step is done.
+            # A call with `completed` reports progress inside a step; one without it says that the step is done.
             if completed is None and step in PART_OF_STEP:
                 watch.border(PART_OF_STEP[step])
 
@@ -116,7 +116,7 @@ class Diarization:
         return measured
 
     def verify(self) -> dict[str, Any]:
-        """See `Workload.verify`: see `benchmarks.verify.describe`, `benchmarks.chunk` and `benchmarks.fingerprint`."""
+        """See `Workload.verify`; the output is that of `benchmarks.verify`, `benchmarks.chunk` and `benchmarks.fingerprint`."""
         from benchmarks import chunk, fingerprint, verify
 
         found = verify.describe(self._hypotheses, reference=self._request.reference)
@@ -127,7 +127,7 @@ class Diarization:
         if request.pipeline == "synthetic":
             found["fingerprint"] = fingerprint.take(*networks, device=request.device)
             taken.append(found["fingerprint"])
-        # NaN embeddings are left out by the clustering in silence: here they are an error.
+        # The clustering silently leaves out NaN embeddings; here they are an error.
         found["finite"] = found["finite"] and not any(
             each[name]["not_finite"] for each in taken for name in fingerprint.OUTPUTS
         )
@@ -135,16 +135,16 @@ class Diarization:
 
     @property
     def networks(self) -> tuple[Any, Any]:
-        """The segmentation and the embedding, of a pipeline that is loaded."""
+        """The segmentation and the embedding network of the loaded pipeline."""
         return self._pipeline._segmentation.model, self._pipeline._embedding.model_
 
     @property
     def samples(self) -> array.array[float]:
-        """The recording, of a pipeline that is loaded."""
+        """The recording that `load` read."""
         return self._samples
 
     def read(self, path: str, *, name: str) -> float:
-        """Take another recording in place of the one that `load` read; returns its seconds."""
+        """Read another recording in place of the one that `load` read; returns its seconds."""
         import torch
 
         samples = read_waveform(path)
@@ -153,7 +153,7 @@ class Diarization:
         return len(samples) / SAMPLE_RATE_HERTZ
 
     def take_output(self) -> Any:
-        """What the last pass put out, of which nothing is kept then: a corpus has many recordings."""
+        """The output of the last pass, which is not kept any longer: a corpus has many recordings."""
         return self._hypotheses.pop()
 
     def _load_pipeline(self) -> Any:
@@ -168,7 +168,7 @@ class Diarization:
         if name == "synthetic":
             from benchmarks import synthetic
 
-            # The host gives every launch a home of its own, which ends with it.
+            # The host gives every launch a home of its own, which is removed with it.
             return synthetic.load_pipeline(Path.home())
         version = importlib.metadata.version("pyannote.audio")
         modern = int(version.split(".")[0]) >= 4
@@ -179,16 +179,15 @@ class Diarization:
         else:
             checkpoint = HUB_NAMES[name]
         pipeline = Pipeline.from_pretrained(checkpoint)
-        if pipeline is None:  # how 3.x says that the hub refused
+        if pipeline is None:  # 3.x's answer when the hub refused
             raise ModelsMissing(f"{HUB_NAMES[name]} is not in the mounted cache: run `strixbench models fetch {name}`")
         return pipeline
 
     def _config_31_for_pyannote_4(self) -> dict[str, Any]:
         """The 3.1 pipeline's own configuration with a stand-in for community-1's PLDA.
 
-        pyannote.audio 4.0's constructor always loads a PLDA, by default from the gated community-1 repository,
-        though only VBx clustering uses it and 3.1 clusters agglomeratively
-        (https://github.com/pyannote/pyannote-audio/issues/2044).
+        pyannote.audio 4.0's constructor always loads a PLDA, by default from the gated community-1 repository. But only VBx
+        clustering uses it, and 3.1 clusters agglomeratively (https://github.com/pyannote/pyannote-audio/issues/2044).
         """
         import yaml
         from huggingface_hub import hf_hub_download
@@ -196,7 +195,7 @@ class Diarization:
         from benchmarks.embedded import UnusedPLDA
 
         config: dict[str, Any] = yaml.safe_load(Path(hf_hub_download(HUB_NAMES["3.1"], "config.yaml")).read_text())
-        config.pop("version", None)  # 4.x takes it for a dependency and refuses its major version
+        config.pop("version", None)  # 4.x takes it for the version of a dependency and refuses it
         config["pipeline"].setdefault("params", {})["plda"] = UnusedPLDA()
         self._journal.write(
             "note",
@@ -206,7 +205,7 @@ class Diarization:
         return config
 
     def _refuse_another_device(self) -> None:
-        """Raise `WrongDevice` unless both models are where they were asked to be: no silent fall back to the CPU."""
+        """Raise `WrongDevice` unless both models are on the device that was asked for: nothing falls back to the CPU in silence."""
         for name, model in zip(("segmentation", "embedding"), self.networks, strict=True):
             kinds = sorted({parameter.device.type for parameter in model.parameters()})
             if kinds != [self._request.device]:
@@ -214,7 +213,7 @@ class Diarization:
 
 
 class TimedCallable:
-    """Stands for a callable attribute and is timed as one part; all else of it is as it was."""
+    """A stand-in for a callable attribute, whose calls are timed as one part; everything else goes to the original."""
 
     def __init__(self, timed: Any, call: Callable[..., Any]) -> None:
         self._timed = timed
@@ -225,16 +224,16 @@ class TimedCallable:
         return self._call(*arguments, **named)
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else is asked of it."""
+        """Any other attribute, from the original."""
         return getattr(self._timed, name)
 
 
 @contextmanager
 def timed_callables(pipeline: Any, watch: meter.Stopwatch) -> Iterator[None]:
-    """While it lasts, each callable of `PART_OF_CALLABLE` that this pipeline has is timed.
+    """Within this context, each callable of `PART_OF_CALLABLE` that the pipeline has is timed.
 
-    Set on the instance alone: it stands before the class's method, and before pyannote.pipeline's ``__getattr__``, which
-    is where a sub-pipeline such as ``clustering`` is found. That registry is left as it is.
+    The stand-in is set on the instance only. There it comes before the class's method, and before pyannote.pipeline's
+    ``__getattr__``, which finds a sub-pipeline such as ``clustering`` in a registry that is left as it is.
     """
     own = vars(pipeline)
     kept = {name: own[name] for name in PART_OF_CALLABLE if name in own}
@@ -253,7 +252,7 @@ def timed_callables(pipeline: Any, watch: meter.Stopwatch) -> Iterator[None]:
 def read_waveform(path: str) -> array.array[float]:
     """The samples of a 16 kHz mono 16-bit PCM WAV, as floats in [-1, 1).
 
-    With the standard library alone, so that a broken torchcodec or FFmpeg does not hide whether the GPU works.
+    It uses only the standard library, so that a broken torchcodec or FFmpeg does not hide whether the GPU works.
     """
     with wave.open(path, "rb") as file:
         layout = (file.getframerate(), file.getnchannels(), file.getsampwidth())

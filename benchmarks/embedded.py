@@ -1,6 +1,6 @@
 """The pipeline that needs no token: real segmentation-3.0 and CAM++ weights from a pinned package.
 
-The weights are trained ones, so its output can be scored. It is not one of pyannote's published pipelines:
+The weights are trained, so its output can be scored. It is not one of pyannote's published pipelines:
 the embedding is CAM++ (https://arxiv.org/abs/2303.00332) in place of WeSpeaker's ResNet34.
 """
 
@@ -22,7 +22,7 @@ EMBEDDING_CODE = "camplusplus.py"
 DIMENSION = 192
 MEL_BINS = 80
 SHORTEST_FRAMES = 20
-"""Speech shorter than this (0.2 s) gets no embedding: NaN, which pyannote's clustering leaves out."""
+"""Speech shorter than this (0.2 s) gets NaN in place of an embedding, and pyannote's clustering leaves it out."""
 
 FRAMES_STEP = 100
 """Speech is lengthened to a multiple of this many frames (1 s) before it goes through CAM++."""
@@ -49,12 +49,13 @@ class UnusedPLDA(PLDA):
 class CampPlus(Model):
     """CAM++ behind pyannote's embedding interface.
 
-    ``forward`` takes waveforms ``(items, 1, samples)`` and masks ``(items, frames)`` and gives embeddings
-    ``(items, 192)``. The frames under the mask are cut out and put end to end, as speaker verification does it.
-    pyannote sends each chunk of audio once a speaker, and one item at a time would run CAM++ at batch size 1, so:
-    features are computed once a chunk; speech is repeated cyclically up to the next whole second, and speech of one
-    length goes through as one batch. On the sample, two processor cores, that is 1.8 times as fast as the loop, at
-    the same DER (`make perf` prints both); it also leaves ten shapes to a GPU's kernel search in place of a thousand.
+    ``forward`` takes waveforms ``(items, 1, samples)`` and masks ``(items, frames)`` and gives embeddings ``(items, 192)``.
+    The frames under the mask are cut out and put end to end, as in speaker verification.
+
+    pyannote sends each chunk of audio once for each speaker, and a loop over the items would run CAM++ at batch size 1. So
+    features are computed once for each chunk, speech is repeated cyclically up to the next whole second, and all speech of one
+    length goes through as one batch. On the sample with two processor cores that is 1.8 times as fast as the loop, at
+    the same DER (`make perf` prints both). It also leaves ten shapes to a GPU's kernel search in place of a thousand.
     """
 
     def __init__(self, network: torch.nn.Module) -> None:
@@ -114,7 +115,7 @@ def load_network(models: Path) -> torch.nn.Module:
 
 
 def _distinct(waveforms: torch.Tensor) -> tuple[list[torch.Tensor], list[int]]:
-    """The waveforms without neighbours that repeat, and for each item which of them it is."""
+    """The waveforms without repeated neighbours, and for each item the index of its waveform."""
     chunks = [waveforms[0]]
     chunk_of_item = [0]
     for waveform in waveforms[1:]:

@@ -1,7 +1,7 @@
-"""Numbers that tell whether two images compute the same: one made-up chunk of sound through both networks.
+"""Numbers that tell whether two images compute the same: the output of both networks for one made-up chunk of sound.
 
-Where torch, its thread count and the processor's instruction set are the same, the bits should be; elsewhere the
-sampled values say by how much they differ. `harness.analysis.numeric_fingerprints` compares.
+Where torch, its thread count and the processor's instruction set are the same, the bits should be the same too; elsewhere the
+sampled values say by how much they differ. `harness.analysis.numeric_fingerprints` compares them.
 """
 
 from __future__ import annotations
@@ -9,20 +9,15 @@ from __future__ import annotations
 import array
 import hashlib
 import math
-import sys
 from typing import Any
 
-SAMPLE_RATE_HERTZ = 16_000
-CHUNK_SECONDS = 10
+from benchmarks.chunk import CHUNK_SAMPLES, fixed_mask, little_endian
+
 STEP_SAMPLES = 4_000
 """The loudness changes every quarter of a second."""
 
 SAMPLED_VALUES = 64
-"""So many of an output's values are kept, evenly spread."""
-
-MASK_FRAMES = 589
-"""Frames that segmentation-3.0 gives for a chunk, and so the length of the masks that the embedding gets."""
-
+"""How many of an output's values are kept, evenly spread"""
 
 OUTPUTS = ("segmentation", "embedding")
 
@@ -30,7 +25,7 @@ OUTPUTS = ("segmentation", "embedding")
 def take(segmentation: Any, embedding: Any, *, device: str) -> dict[str, Any]:
     """The fingerprint of two loaded networks: how it was computed, and what came out of each.
 
-    Computed with one thread, as sums over several threads have no fixed order; the thread count is put back.
+    It is computed with one thread, since sums over several threads have no fixed order; the thread count is restored.
     """
     import torch
 
@@ -39,7 +34,7 @@ def take(segmentation: Any, embedding: Any, *, device: str) -> dict[str, Any]:
     try:
         with torch.inference_mode():
             waveform = torch.frombuffer(chunk(), dtype=torch.float32).reshape(1, 1, -1).to(device)
-            mask = torch.tensor([[float(frame // 40 % 3 != 1) for frame in range(MASK_FRAMES)]], device=device)
+            mask = torch.tensor([fixed_mask()], device=device)
             outputs = {"segmentation": segmentation(waveform), "embedding": embedding(waveform, weights=mask)}
     finally:
         torch.set_num_threads(threads)
@@ -53,25 +48,21 @@ def take(segmentation: Any, embedding: Any, *, device: str) -> dict[str, Any]:
 
 
 def chunk() -> array.array[float]:
-    """Ten seconds of noise in eight loudnesses, the same bits everywhere: integers of SHAKE-256, over powers of two."""
-    count = SAMPLE_RATE_HERTZ * CHUNK_SECONDS
-    noise = hashlib.shake_256(b"strixbench fingerprint").digest(count)
-    return array.array("f", ((noise[i] - 128) / 128 * (i // STEP_SAMPLES * 5 % 8) / 8 for i in range(count)))
+    """Ten seconds of noise in eight loudnesses, the same bits everywhere: integers from SHAKE-256, divided by powers of two."""
+    noise = hashlib.shake_256(b"strixbench fingerprint").digest(CHUNK_SAMPLES)
+    return array.array("f", ((noise[i] - 128) / 128 * (i // STEP_SAMPLES * 5 % 8) / 8 for i in range(CHUNK_SAMPLES)))
 
 
 def describe(values: array.array[float]) -> dict[str, Any]:
     """A network's output (32-bit floats) as JSON can hold it.
 
-    ``sha256`` is of the little-endian bytes; the statistics are ``None`` where a value is not finite, and so is each
-    such value of ``sample``. Nine digits give a 32-bit float back exactly.
+    ``sha256`` is the hash of the little-endian bytes. The statistics are ``None`` where a value is not finite, and so is each
+    such value in ``sample``. Nine digits give a 32-bit float back exactly.
     """
     finite = [value for value in values if math.isfinite(value)]
-    stored = array.array("f", values)
-    if sys.byteorder == "big":
-        stored.byteswap()
     kept = min(SAMPLED_VALUES, len(values))
     found: dict[str, Any] = {
-        "sha256": hashlib.sha256(stored.tobytes()).hexdigest(),
+        "sha256": hashlib.sha256(little_endian(values)).hexdigest(),
         "values": len(values),
         "not_finite": len(values) - len(finite),
         **dict.fromkeys(("mean", "std", "min", "max", "norm")),

@@ -1,6 +1,6 @@
-"""Work-arounds that are switched inside the process; those that are environment variables need nothing here.
+"""Workarounds that are switched inside the process; those that are environment variables need nothing here.
 
-Each gives up speed or nothing, never correctness: that is what makes it safe to try without asking.
+Each may cost speed but never correctness, which is why it is safe to try without asking.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 
 def apply(knobs: Iterable[str], *modules: Any) -> list[str]:
-    """Switch these knobs (see `benchmarks.wire.KNOBS`) for this process and these modules; returns what was done, as notes.
+    """Switch these knobs (see `benchmarks.wire.KNOBS`) for this process and these modules; returns notes of what was done.
 
-    ``lstm-dropout-0`` sets the dropout of each LSTM to 0. Out of training it does nothing, but ROCm 6.x's MIOpen compiles a
+    ``lstm-dropout-0`` sets the dropout of each LSTM to 0. Outside training dropout does nothing, but ROCm 6.x's MIOpen wants a
     kernel for it that its wheels cannot compile (https://github.com/pyannote/pyannote-audio/issues/1995).
     ``miopen-off`` makes torch use its own kernels instead of MIOpen's, or cuDNN's on NVIDIA.
-    ``blas-hipblas`` and ``blas-hipblaslt`` name the library of matrix products by torch's own call: some builds take hipBLASLt
+    ``blas-hipblas`` and ``blas-hipblaslt`` choose the library for matrix products by torch's own call: some builds use hipBLASLt
     on their preferred GPUs whatever the variable says (https://github.com/pytorch/pytorch/pull/174377).
     """
     import torch
@@ -36,14 +36,14 @@ def apply(knobs: Iterable[str], *modules: Any) -> list[str]:
 
 
 OF_TORCH = ("miopen-off", "blas-hipblas", "blas-hipblaslt")
-"""Those that need no module: switched before the device is used first, so that what is said of it is true of what follows."""
+"""Knobs that need no module. They are switched before the device is first used, so that its description stays true."""
 
 _BLAS = {"blas-hipblas": ("hipblas", "cublas"), "blas-hipblaslt": ("hipblaslt", "cublaslt")}
-"""Names of the same library, ROCm's first: an older torch knows NVIDIA's alone."""
+"""Names of the same library, ROCm's first: an older torch knows only NVIDIA's."""
 
 
 def _prefer_blas(torch: Any, *names: str) -> str:
-    """What became of asking torch for a library; a torch that cannot is no failure, only a knob without effect."""
+    """What torch answered when asked for a library. A torch that cannot choose is no failure, but then the knob has no effect."""
     prefer = getattr(torch.backends.cuda, "preferred_blas_library", None)
     if prefer is None:
         return "this torch has no preferred_blas_library, so the variable alone was set"

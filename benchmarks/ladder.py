@@ -1,24 +1,26 @@
-"""The task ``ladder``: both networks of the pipeline at growing batches on the device, each item beside batch 1 on the CPU.
+"""The task ``ladder``: both networks of the pipeline at growing batches on the device, each item compared with batch 1 on the CPU.
 
-A stack may be right for one chunk and wrong for many, and say nothing: MIOpen before ROCm 10 leaves out the bias of an LSTM
-whose batch x frames pass 65,535 (https://github.com/pytorch/pytorch/issues/177834,
-https://github.com/ROCm/rocm-libraries/issues/10551). pyannote's chunk of 10 s has 589 frames, so 111 chunks are right there
+A stack may be right for one chunk and wrong for many, without a word: MIOpen before ROCm 10 leaves out the bias of an LSTM
+whose batch x frames exceed 65,535 (https://github.com/pytorch/pytorch/issues/177834,
+https://github.com/ROCm/rocm-libraries/issues/10551). pyannote's chunk of 10 s has 589 frames, so there 111 chunks are right
 and 112 are fast and wrong.
 
-``result`` events: one as a rung begins (``outcome`` is ``trying``), one as it ends, with ``model``, ``batch`` and
+There are two ``result`` events for a rung: one when it begins (``outcome`` is ``trying``) and one when it ends. Both have ``model``
+and ``batch``; the second has
+
 
 ======================= ===========================================================================================
 ``outcome``             ``ok``, ``wrong``, or ``failed`` with its ``chain``: a rung that fails does not end the others
-``seconds``             of the call, the first at this batch: on a GPU it may compile
-``finite``              whether all values are
+``seconds``             of the first call at this batch; on a GPU it may compile
+``finite``              whether all values are finite
 ``max_difference``      the largest absolute difference from the CPU's, over all items
-``relative_difference`` the same in parts of the CPU's largest value
-``cosine``              the least over all items
-``wrong_items``         how many of the batch are off
+``relative_difference`` the same as a share of the CPU's largest value
+``cosine``              the smallest over all items
+``wrong_items``         how many items of the batch are off
 ``tolerance``           the largest ``relative_difference`` that counts as right
 ======================= ===========================================================================================
 
-The last three differences are ``None`` where something is not finite.
+``max_difference``, ``relative_difference`` and ``cosine`` are ``None`` where something is not finite.
 """
 
 from __future__ import annotations
@@ -37,25 +39,25 @@ from benchmarks.wire import Journal, Request, exception_chain
 BATCHES = (1, 8, 32, 64, 111, 112, 128)
 
 DISTINCT = 4
-"""Chunks that differ. A batch is them, repeated: every item is compared, at the cost of four of batch 1."""
+"""Different chunks. A batch repeats them: every item is compared, at the cost of computing four at batch 1."""
 
 TOLERANCES = {"segmentation": 1e-3, "embedding": 1e-2}
-"""Of ``relative_difference``, the largest of all values. In half precision an LSTM of these shapes was off by 7e-4 on average
-where it was right, and by 1.4e-2 at the first batch that lost its bias (pytorch#177834); this is float32, where batch 1 and
-32 differ by less than 1e-6 on a CPU. The probe's steps have the same 1e-3. The embedding is some 30 layers of convolutions, each
-of which may use another algorithm at another batch, such as Winograd's; `LEAST_COSINE` holds it as well."""
+"""The largest ``relative_difference`` that is right. In half precision an LSTM of these shapes was off by 7e-4 on average
+where it was right, and by 1.4e-2 at the first batch that lost its bias (pytorch#177834). Here it is float32, where batch 1 and
+32 differ by less than 1e-6 on a CPU. The probe's steps have the same 1e-3. The embedding has some 30 layers of convolutions, each
+of which may use another algorithm at another batch, such as Winograd's; `LEAST_COSINE` bounds it as well."""
 
 LEAST_COSINE = 0.999
-"""Of an embedding, as in `harness.verdict.agreement`."""
+"""For an embedding, as in `harness.verdict.agreement`"""
 
 
 def run(request: Request, journal: Journal) -> dict[str, Any]:
-    """Climb; what the stage found is how it was set. ``options``: ``batches`` and ``models``."""
+    """Try each batch of each network; returns the settings that were used. ``options``: ``batches`` and ``models``."""
     import torch
 
     workload = Diarization(request, journal)
     loaded = workload.load()
-    # pyannote does so in each call of a pipeline, and here none is called (pyannote/audio/utils/reproducibility.py).
+    # pyannote does this in each call of a pipeline, but no pipeline is called here (pyannote/audio/utils/reproducibility.py).
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     networks = dict(zip(("segmentation", "embedding"), workload.networks, strict=True))
@@ -69,9 +71,9 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
 
 
 def chunks_of(samples: array.array[float]) -> list[array.array[float]]:
-    """`DISTINCT` chunks from the beginning to the end of the recording, of a short one with silence behind it.
+    """`DISTINCT` chunks from the beginning to the end of the recording; a short recording is padded with silence.
 
-    No two are alike, which would hide an item that took another's place: of a short recording each is turned on by a part.
+    No two are alike, since that would hide an item that took another's place: in a short recording each is rotated by a part.
     """
     latest = max(0, len(samples) - CHUNK_SAMPLES)
     cuts = []
@@ -85,7 +87,7 @@ def chunks_of(samples: array.array[float]) -> list[array.array[float]]:
 
 
 def _climb(name: str, network: Any, chunks: Any, batches: list[int], device: str, journal: Journal) -> None:
-    """One network's rungs. Where the CPU itself fails there is nothing to compare with, and that ends the task."""
+    """Journal one network's rungs. Where the CPU itself fails there is nothing to compare with, and the task ends."""
     import torch
 
     mask = torch.tensor([fixed_mask()])
@@ -106,7 +108,7 @@ def _climb(name: str, network: Any, chunks: Any, batches: list[int], device: str
 
 
 def _rung(name: str, call: Callable[[Any], Any], chunks: Any, references: Any, batch: int, device: str) -> dict[str, Any]:
-    """What one batch came to."""
+    """How one batch did."""
     import torch
 
     synchronise = meter.synchroniser(device)
@@ -123,17 +125,17 @@ def _rung(name: str, call: Callable[[Any], Any], chunks: Any, references: Any, b
             "frames": _frames(name, output),
             **compare(output.float().cpu(), references, TOLERANCES[name]),
         }
-    except Exception as error:  # of any library; the rung is what is tried, and the next may well succeed
+    except Exception as error:  # any library may raise anything; the next rung may still succeed
         return {"outcome": "failed", "chain": exception_chain(error)}
 
 
 def _frames(name: str, output: Any) -> int | None:
-    """How many frames the LSTM had of each item; ``None``: it is a network without."""
+    """How many frames the LSTM had for each item; ``None``: the network has no LSTM."""
     return int(output.shape[1]) if name == "segmentation" else None
 
 
 def compare(output: Any, references: Any, tolerance: float) -> dict[str, Any]:
-    """A batch's output beside the CPU's of the same items, which repeat; one item at a time, so that no copy is large."""
+    """A batch's output against the CPU's for the same items, which repeat; one item at a time, so that no copy is large."""
     import torch
 
     scale = float(references.abs().max()) or 1.0

@@ -1,7 +1,7 @@
-"""What the passes of this process, its children and its container used of memory: meters by name, or why one cannot be read.
+"""The memory that the passes of this process, its children and its container used: meters by name, or why one cannot be read.
 
-No meter stands for another: on a GPU with unified memory none of the first five need see what the GPU's runtime allocates,
-and the container's count what the kernel keeps of files besides.
+No meter stands in for another. On a GPU with unified memory the first five may all miss what the GPU's runtime allocates, and the
+container's meters also count the files that the kernel caches.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ SOURCES = {
 }
 
 
-class Unavailable(Exception):  # noqa: N818 - it says what is so
+class Unavailable(Exception):  # noqa: N818 - it states a fact
     """A meter cannot be read here, and this is why."""
 
 
 def read_meters(device: str, root: Path = Path("/")) -> dict[str, dict[str, object]]:
-    """``memory`` (meter -> bytes), ``memory_sources`` (meter -> what was read) and ``memory_unavailable`` (meter -> why), of
-    `MEMORY_METERS`: each is in the first two or in the last. ``root`` is where ``/proc`` and ``/sys`` are looked for."""
+    """``memory`` (meter -> bytes), ``memory_sources`` (meter -> what was read) and ``memory_unavailable`` (meter -> why). Each of
+    `MEMORY_METERS` is in the first two or in the last. ``root`` is where ``/proc`` and ``/sys`` are looked for."""
     torch = meter.torch_peaks(device)
     ask: dict[str, Callable[[], tuple[int | None, str]]] = {
         "resident_peak_bytes": lambda: (field_bytes(root / "proc/self/status", "VmHWM"), SOURCES["resident_peak_bytes"]),
@@ -55,7 +55,7 @@ def read_meters(device: str, root: Path = Path("/")) -> dict[str, dict[str, obje
 
 
 def descendants(root: Path = Path("/"), of: int | None = None) -> list[int]:
-    """The living children of a process, of this one by default, and theirs."""
+    """The living children of a process (of this one by default), and their children in turn."""
     children: dict[int, list[int]] = {}
     for stat in (root / "proc").glob("[0-9]*/stat"):
         try:
@@ -73,13 +73,13 @@ def descendants(root: Path = Path("/"), of: int | None = None) -> list[int]:
 
 
 def _tree_peak(root: Path) -> int:
-    """Sum of the peaks of this process and of those below it."""
+    """The sum of the peaks of this process and of those below it."""
     own = field_bytes(root / "proc/self/status", "VmHWM")
     return own + sum(_peak_if_alive(root / f"proc/{process}/status") for process in descendants(root))
 
 
 def _peak_if_alive(status: Path) -> int:
-    """0 where the process has just ended."""
+    """A process's peak; 0 where it has just ended."""
     try:
         return field_bytes(status, "VmHWM")
     except (OSError, ValueError):
@@ -87,8 +87,8 @@ def _peak_if_alive(status: Path) -> int:
 
 
 def _cgroup_bytes(root: Path, *, peak: bool) -> tuple[int, str]:
-    """A meter of this process's cgroup, and what it is called. Raises `Unavailable` where the cgroup is not this
-    container's alone: its memory would be that of others too."""
+    """A meter of this process's cgroup, and its name. Raises `Unavailable` where the cgroup is not this container's alone: its
+    memory would include that of others."""
     cgroup = find_cgroup(root)
     if cgroup is None:
         raise Unavailable("no cgroup that accounts memory is mounted here")
@@ -103,12 +103,12 @@ def _cgroup_bytes(root: Path, *, peak: bool) -> tuple[int, str]:
 
 
 def why_shared(folder: Path, root: Path = Path("/")) -> str:
-    """Why a cgroup's memory is not this process's alone: some in it are neither itself, its children, nor the shell that started
-    it. Empty: it is its own. Raises OSError and ValueError."""
+    """Why a cgroup's memory is not this process's alone: processes in it are neither this one, its children, nor the shell that
+    started it. Empty: it is its own. Raises OSError and ValueError."""
     own = {os.getpid(), os.getppid(), *descendants(root)}
     if any(int(process) not in own for process in (folder / "cgroup.procs").read_text().split()):
         return "the cgroup is shared with other processes: it is no container's of its own"
-    # A file of version 1's root alone (kernel/cgroup/cgroup-v1.c). Where it is seen the whole host's tree is mounted, as in a
+    # Only version 1's root has this file (kernel/cgroup/cgroup-v1.c). Where it is seen, the whole host's tree is mounted, as in a
     # rootless container without a cgroup of its own, which does not see the processes beside it.
     whole = (root / "sys/fs/cgroup/memory/cgroup.sane_behavior").exists()
     return "the host's whole tree of cgroups is mounted here: who else is in this one cannot be seen" if whole else ""

@@ -1,4 +1,4 @@
-"""Where the kernel tells of memory: the fields of ``/proc/.../status``, and the files of the cgroup in either version.
+"""Where the kernel reports memory: the fields of ``/proc/.../status``, and the files of a cgroup in either version.
 
 ``root`` is where ``/proc`` and ``/sys`` are looked for.
 """
@@ -21,7 +21,7 @@ class Cgroup(NamedTuple):
 
     @property
     def peak(self) -> Path:
-        """Of version 2 since Linux 5.19."""
+        """The file of the peak; version 2 has it since Linux 5.19."""
         return self.folder / ("memory.peak" if self.version == 2 else "memory.max_usage_in_bytes")
 
     @property
@@ -30,7 +30,7 @@ class Cgroup(NamedTuple):
 
 
 def field_bytes(path: Path, field: str) -> int:
-    """A field of /proc/self/status or /proc/meminfo, in bytes. Raises OSError, and ValueError where it is not there."""
+    """A field of /proc/self/status or /proc/meminfo, in bytes. Raises OSError, and ValueError where the field is missing."""
     for line in path.read_text(errors="replace").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
@@ -38,14 +38,14 @@ def field_bytes(path: Path, field: str) -> int:
 
 
 def top_cgroup(root: Path) -> Cgroup:
-    """Of version 2, what a container sees as its own."""
+    """The top of version 2's tree, which a container sees as its own cgroup."""
     return Cgroup(root / "sys/fs/cgroup", 2)
 
 
 def find_cgroup(root: Path) -> Cgroup | None:
-    """This process's own; ``None`` where no cgroup that accounts memory is mounted. Raises OSError.
+    """This process's own cgroup; ``None`` where no cgroup that accounts memory is mounted. Raises OSError.
 
-    /proc/self/cgroup names it by a path that a container may not see: there its own is the mounted tree's top
+    /proc/self/cgroup names it by a path that a container may not see; there its own is the top of the mounted tree
     (https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/admin-guide/cgroup-v1/memory.html).
     """
     parts = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines() if line.count(":") >= 2]

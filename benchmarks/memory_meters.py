@@ -1,6 +1,6 @@
-"""The meters of memory that a process inside an image can read, each under a name that carries its unit.
+"""The memory meters that a process inside an image can read, each under a name that carries its unit.
 
-None is believed here: `benchmarks.calibrate` moves a known number of bytes, and the host says which meters followed.
+None of them is trusted here: `benchmarks.calibrate` moves a known number of bytes, and the host says which meters followed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Read = Callable[[], int]
 
 
 class Meters:
-    """What can be read here, found once; see ``sources`` and ``unavailable``."""
+    """The meters that can be read here, found once; see ``sources`` and ``unavailable``."""
 
     def __init__(self, device: str, root: Path = Path("/")) -> None:
         self._reads: dict[str, Read] = {}
         self.sources: dict[str, str] = {}
-        """Meter -> the file or call that it is"""
+        """Meter -> the file or call that is read"""
         self.unavailable: dict[str, str] = {}
         """Meter -> why it could not be read"""
         status = root / "proc/self/status"
@@ -30,7 +30,7 @@ class Meters:
         self._offer("vm_hwm_bytes", "/proc/self/status VmHWM", lambda: field_bytes(status, "VmHWM"))
         cgroup = _cgroup(root)
         for meter, path in (("cgroup_current_bytes", cgroup.current), ("cgroup_peak_bytes", cgroup.peak)):
-            # Not the whole path: the folders of a user's session or a cloud's machine are nobody else's business.
+            # Not the whole path: the folders of a user's session or a cloud's machine are private.
             self._offer(meter, f"{path.name} (cgroup v{cgroup.version})", _own_reader(path, root))
         for meter, (source, read) in _torch_reads().items():
             if device == "cpu":
@@ -39,7 +39,7 @@ class Meters:
                 self._offer(meter, source, read)
 
     def read(self) -> dict[str, int]:
-        """A value a meter; one that cannot be read just now is left out."""
+        """The value of each meter; one that cannot be read just now is left out."""
         found = {}
         for meter, read in self._reads.items():
             try:
@@ -49,7 +49,7 @@ class Meters:
         return found
 
     def _offer(self, meter: str, source: str, read: Read) -> None:
-        """Take a meter where it can be read now."""
+        """Add a meter if it can be read now, or the reason why not."""
         try:
             read()
         except (OSError, ValueError, RuntimeError, AttributeError) as error:
@@ -59,14 +59,14 @@ class Meters:
 
 
 def room_bytes(device: str, root: Path = Path("/")) -> tuple[int, str]:
-    """How much could be allocated on the device, and which meter says so: the least of those that bound it."""
+    """How much could be allocated on the device, and which meter says so: the smallest of its bounds."""
     bounds: list[tuple[int, str]] = []
     shares_memory = True
     if device != "cpu":
         import torch
 
         bounds.append((int(torch.cuda.mem_get_info()[0]), "torch.cuda.mem_get_info"))
-        # A GPU with memory of its own is not bound by the host's; torch before 2.3 does not tell which it is.
+        # A GPU with memory of its own is not bound by the host's; torch before 2.3 does not tell which kind it is.
         shares_memory = bool(getattr(torch.cuda.get_device_properties(0), "is_integrated", False))
     if shares_memory:
         bounds += _host_bounds(root)
@@ -74,12 +74,12 @@ def room_bytes(device: str, root: Path = Path("/")) -> tuple[int, str]:
 
 
 def _host_bounds(root: Path) -> list[tuple[int, str]]:
-    """What bounds this process in the host's memory; what cannot be read bounds nothing."""
+    """The bounds on this process in the host's memory; a bound that cannot be read is left out."""
     bounds = []
     with contextlib.suppress(OSError, ValueError):
         bounds.append((field_bytes(root / "proc/meminfo", "MemAvailable"), "MemAvailable"))
     cgroup = _cgroup(root)
-    with contextlib.suppress(OSError, ValueError):  # "max": there is none
+    with contextlib.suppress(OSError, ValueError):  # "max" means that there is none
         left = int(cgroup.limit.read_text()) - int(cgroup.current.read_text())
         bounds.append((max(0, left), "the cgroup's limit"))
     with contextlib.suppress(OSError, ValueError):
@@ -90,7 +90,7 @@ def _host_bounds(root: Path) -> list[tuple[int, str]]:
 
 
 def _torch_reads() -> dict[str, tuple[str, Read]]:
-    """torch's own meters, which exist on a GPU. A free that is above the total, as ROCm tells it of an APU, is left as it is."""
+    """torch's own meters, which exist on a GPU. A free value above the total, as ROCm reports for an APU, is left as it is."""
 
     def cuda(name: str) -> Read:
         def read() -> int:
@@ -111,8 +111,8 @@ def _torch_reads() -> dict[str, tuple[str, Read]]:
 
 
 def _cgroup(root: Path) -> Cgroup:
-    """This process's own, also one that it shares: that bounds it all the same. The top where none is known, so that its meters
-    say which file is missing."""
+    """This process's cgroup, even if it is shared, since it bounds this process all the same. Where none is known it is the top,
+    so that its meters say which file is missing."""
     try:
         return find_cgroup(root) or top_cgroup(root)
     except OSError:
@@ -120,7 +120,7 @@ def _cgroup(root: Path) -> Cgroup:
 
 
 def _own_reader(path: Path, root: Path) -> Read:
-    """A cgroup's meter, while nobody else is in the cgroup: what moves with others is believed of no pass either."""
+    """A reader of a cgroup's meter. It raises while anybody else is in the cgroup, as `benchmarks.memory` does for the passes."""
 
     def read() -> int:
         value = int(path.read_text())
@@ -133,6 +133,6 @@ def _own_reader(path: Path, root: Path) -> Read:
 
 
 def _reason(error: Exception) -> str:
-    """Why, in a line."""
+    """Why, in one line."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(said.split())[:200] or type(error).__name__

@@ -15,7 +15,7 @@ from benchmarks.wire import processor_seconds
 def peak_resident_bytes(status: str = "/proc/self/status") -> int | None:
     """This process's peak resident memory in bytes; ``None`` where the kernel does not say.
 
-    Read from ``VmHWM``, since ``ru_maxrss`` is inherited over exec and so can be the parent's
+    It is read from ``VmHWM``, since ``ru_maxrss`` is inherited over exec and may be the parent's
     (getrusage(2); proc_pid_status(5)).
     """
     try:
@@ -46,7 +46,7 @@ def torch_peaks(device: str) -> dict[str, int | None]:
 
 
 def synchroniser(device: str) -> Callable[[], None]:
-    """What to call at a border between two timed parts, so that queued kernels are counted where they belong."""
+    """The function to call at a border between two timed parts, so that queued kernels are counted where they belong."""
     if device == "cpu":
         return lambda: None
     import torch
@@ -55,7 +55,7 @@ def synchroniser(device: str) -> Callable[[], None]:
 
 
 class Stopwatch:
-    """Wall and processor seconds since it was made, in all and of named parts."""
+    """Wall and processor seconds since it was made, in total and by named part."""
 
     def __init__(self, synchronise: Callable[[], None]) -> None:
         self._synchronise = synchronise
@@ -66,7 +66,7 @@ class Stopwatch:
         self.processor_parts: dict[str, float] = {}
 
     def border(self, part: str) -> None:
-        """All since the last border belongs to ``part``."""
+        """Count the time since the last border as ``part``."""
         self._synchronise()
         now, processor = time.perf_counter(), processor_seconds()
         self.parts[part] = self.parts.get(part, 0.0) + now - self._border
@@ -74,7 +74,7 @@ class Stopwatch:
         self._border, self._processor_border = now, processor
 
     def timed(self, part: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """``call``, whose time belongs to ``part``; what came since the last border is ``rest``."""
+        """``call`` with its time counted as ``part``; the time since the last border is ``rest``."""
 
         def timed_call(*arguments: Any, **named: Any) -> Any:
             self.border("rest")
@@ -86,7 +86,7 @@ class Stopwatch:
         return timed_call
 
     def stop(self) -> dict[str, Any]:
-        """``seconds``, ``processor_seconds``, ``parts`` and ``processor_parts``; what no border claimed is ``rest``, so the
+        """``seconds``, ``processor_seconds``, ``parts`` and ``processor_parts``. Time that no border claimed is ``rest``, so the
         parts sum to the whole."""
         self.border("rest")
         return {

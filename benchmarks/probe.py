@@ -1,4 +1,4 @@
-"""What this image has: every import of the pyannote stack tried on its own, torch's flavour, the device."""
+"""What this image has: each import of the pyannote stack, tried on its own; torch's flavour; the device."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks import knobs, torchaudio_names
 from benchmarks.wire import Journal, Request, exception_chain
 
-# (module, attribute or None, distribution, needed). In the order in which a break shows its true cause first:
-# `import pyannote.audio` runs lightning before torchaudio, so a broken torch package would otherwise be blamed on it.
+# (module, attribute or None, distribution, needed). The order makes the true cause of a break show first: `import pyannote.audio`
+# runs lightning before torchaudio, and lightning would otherwise get the blame for a broken torch package.
 # Only what pyannote.audio cannot do without is needed: audio comes as a waveform, so torchcodec may be broken.
 STACK: tuple[tuple[str, str | None, str, bool], ...] = (
     ("torch", None, "torch", True),
@@ -41,7 +41,7 @@ MOST_WARNING_CHARACTERS = 300
 
 
 class DeviceUnavailable(Exception):  # noqa: N818 - the name is what a person reads in the report
-    """The device that was asked for is not there. There is no falling back to another."""
+    """The device that was asked for is not there. Nothing falls back to another."""
 
 
 class MaliciousRelease(Exception):  # noqa: N818 - likewise
@@ -53,16 +53,16 @@ MALICIOUS = (("lightning", ("2.6.2", "2.6.3"), "GHSA-w37p-236h-pfx3"),)
 
 
 def refuse_malicious() -> None:
-    """Look at versions without importing anything; raises `MaliciousRelease`."""
+    """Raise `MaliciousRelease` for a release known to be malware; only versions are looked at, and nothing is imported."""
     for name, versions, advisory in MALICIOUS:
         if _version(name) in versions:
             raise MaliciousRelease(f"{name} {_version(name)} is malware ({advisory}) and was not imported")
 
 
 def try_imports(journal: Journal) -> dict[str, Any]:
-    """Try each package of `STACK`, journal each; returns the ``import`` stage's findings.
+    """Try and journal each package of `STACK`; returns the ``import`` stage's findings.
 
-    Raises the exception of the first *needed* import that failed, after all were tried.
+    Raises the exception of the first *needed* import that failed, once all have been tried.
     """
     refuse_malicious()
     first_failure: Exception | None = None
@@ -90,9 +90,9 @@ def try_imports(journal: Journal) -> dict[str, Any]:
 
 
 def torch_identity() -> dict[str, Any]:
-    """Which torch this really is: a ROCm image whose pip replaced torch shows here.
+    """Which torch this really is: a ROCm image whose torch was replaced by pip shows here.
 
-    ``architectures`` are those it holds kernels for, asked for without a GPU; ``blas`` what it was built with.
+    ``architectures`` are those that it has kernels for, which needs no GPU to tell; ``blas`` is what it was built with.
     """
     torch: Any = sys.modules["torch"]
     flags = _told(lambda: torch._C._cuda_getArchFlags())
@@ -107,7 +107,7 @@ def torch_identity() -> dict[str, Any]:
 
 
 def gpu_libraries() -> dict[str, Any]:
-    """Which libraries torch computes with on a GPU; ``None`` for what this torch does not tell."""
+    """Which libraries torch computes with on a GPU; ``None`` where this torch does not tell."""
     torch: Any = sys.modules["torch"]
     library = "miopen" if getattr(torch.version, "hip", None) else "cudnn"
     return {
@@ -171,17 +171,17 @@ def _try_import(module: str, attribute: str | None) -> tuple[str, list[dict[str,
         if attribute is not None:
             getattr(loaded, attribute)
     except Exception as error:  # whatever an image's package raises is what we are here to record
-        # Not there at all, or there and lacking something of its own: only the first is "absent".
+        # A package that is there but lacks something of its own has failed; only one that is not there is "absent".
         absent = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
         return ("absent" if absent else "failed"), exception_chain(error), error
     return "ok", [], None
 
 
 def _told(ask: Callable[[], Any]) -> str | None:
-    """What a torch says of itself; ``None`` where this version of it cannot say."""
+    """What torch says about itself; ``None`` where this version of it cannot say."""
     try:
         answer = ask()
-    except Exception:  # an identity that one torch does not know is no reason to call it broken
+    except Exception:  # a torch that cannot tell this is not broken
         return None
     return None if answer is None else str(answer)[:MOST_IDENTITY_CHARACTERS]
 

@@ -1,7 +1,7 @@
-"""The probe's steps behind the device stage, each in a fresh process: a crash or a hang costs one of them.
+"""The probe's steps after the device stage, each in a fresh process, so that a crash or a hang costs only one.
 
 ``python -m benchmarks.steps EXCHANGE NAME`` is such a process. It reads the request, journals its one computation into
-`STEP_JOURNAL` and ends; `run_steps` starts it, waits, and tells the launch's own journal what became of it.
+`STEP_JOURNAL` and ends. `run_steps` starts it, waits, and writes into the launch's own journal how it ended.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from typing import IO, Any
 from benchmarks.wire import COMPILING_STEPS, REQUEST, STEP_JOURNAL, Journal, Request, StageFailed, read_journal
 
 MOST_TAIL_BYTES = 6_000
-"""Kept of what a step that is not ok printed."""
+"""How much is kept of the output of a step that is not ok"""
 
 MOST_NOTES = 8
 MOST_NOTE_CHARACTERS = 300
 
-# Printed by libraries that then do something else: worth knowing, and no failure.
+# Libraries print these and then take another way: worth knowing, but no failure.
 WARNINGS = re.compile(r"hipBLASLt|TensorFloat-32|TF32|MIOpen\(HIP\): (Warning|Error)|degrees of freedom", re.IGNORECASE)
 
 
 def run_steps(request: Request, journal: Journal, exchange: Path) -> None:
-    """Run the request's steps in order; each is journaled before it starts and when it ended.
+    """Run the request's steps in order; each is journaled before it starts and after it ended.
 
-    A step that compiles may take longer, until one of them took too long for that as well: it hangs, and so will the next.
+    A step that compiles may take longer, until one exceeds that limit too: it hangs, and so will the next.
     """
     compiling = request.compiling_step_timeout_seconds or request.step_timeout_seconds
     for name in request.steps:
@@ -48,7 +48,7 @@ def run_steps(request: Request, journal: Journal, exchange: Path) -> None:
 
 
 def _run_step(name: str, exchange: Path, *, limit_seconds: float) -> dict[str, Any]:
-    """What became of one step's process."""
+    """How one step's process ended."""
     own_journal = exchange / STEP_JOURNAL
     own_journal.unlink(missing_ok=True)
     process = subprocess.Popen(
@@ -68,16 +68,18 @@ def _run_step(name: str, exchange: Path, *, limit_seconds: float) -> dict[str, A
         process.kill()  # SIGKILL: a hung HIP process ignores SIGTERM
         try:
             code = process.wait(timeout=10)
-        except subprocess.TimeoutExpired:  # inside the kernel, where no signal reaches it: the next steps go on without
+        except (
+            subprocess.TimeoutExpired
+        ):  # it is inside the kernel, where no signal reaches it: the next steps start without its end
             code = -signal.SIGKILL
-    reader.join(timeout=1.0)  # what the step itself started may hold the pipe open
+    reader.join(timeout=1.0)  # a process that the step started may hold the pipe open
     text = bytes(tail).decode(errors="replace")
     events = read_journal(own_journal.read_text(errors="replace")) if own_journal.exists() else []
     return _outcome(events, code, text, timed_out=timed_out)
 
 
 def _outcome(events: list[dict[str, Any]], code: int, text: str, *, timed_out: bool) -> dict[str, Any]:
-    """The fields of a step's last event, from its own journal, its exit status and what it printed."""
+    """The fields of a step's last event, from its own journal, its exit status and its output."""
     found = next((event for event in events if event["event"] == "end"), None)
     failed = next((event for event in events if event["event"] == "failed"), None)
     measured = {} if found is None else {k: v for k, v in found.items() if k not in ("event", "at", "stage", "seconds")}
@@ -98,19 +100,19 @@ def _outcome(events: list[dict[str, Any]], code: int, text: str, *, timed_out: b
 
 
 def _is_right(found: dict[str, Any]) -> bool:
-    """Whether the difference is within the tolerance; one that is not a number is not."""
+    """Whether the difference is within the tolerance; one that is not finite is not."""
     difference = found["difference"]
     return difference["max_relative"] is not None and difference["max_relative"] <= difference["tolerance"]
 
 
 def _warnings(text: str) -> list[str]:
-    """Lines that tell of a library's detour, each once."""
+    """The lines in which a library says that it takes another way, each once."""
     lines = (line.strip()[:MOST_NOTE_CHARACTERS] for line in text.splitlines() if WARNINGS.search(line))
     return list(dict.fromkeys(lines))
 
 
 def _keep_tail(stream: IO[bytes], tail: bytearray) -> None:
-    """Read to the end, keeping the last bytes: a step may print without end."""
+    """Read to the end, keeping only the last bytes: a step may print without end."""
     with contextlib.suppress(OSError, ValueError):
         while chunk := stream.read1(4096):  # type: ignore[attr-defined]
             tail += chunk
@@ -118,7 +120,7 @@ def _keep_tail(stream: IO[bytes], tail: bytearray) -> None:
 
 
 def main(exchange: Path, name: str) -> int:
-    """One step in this process; returns the exit status."""
+    """Run one step in this process; returns the exit status."""
     faulthandler.enable()  # a segfault then leaves its Python frames
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core of many GiB would fill the host's disk
     request = Request.from_json((exchange / REQUEST).read_text())

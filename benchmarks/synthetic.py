@@ -1,10 +1,10 @@
 """The pipeline that needs nothing at all: pyannote's own networks in the shapes of 3.1, with weights made here.
 
-The weights are random, so the work is the true work and what comes out means nothing: **no accuracy**.
+The weights are random, so the work is real but the output means nothing: **no accuracy**.
 
-They come from SHAKE-256 of the seed and the tensor's name, through integers and single correctly rounded float
-operations: the same bits under every version of Python, torch and NumPy and on every processor. torch's own
-initialisers promise that for no two releases (https://docs.pytorch.org/docs/stable/notes/randomness.html).
+They come from SHAKE-256 of the seed and the tensor's name, through integers and single, correctly rounded float
+operations. So they have the same bits under every version of Python, torch and NumPy, and on every processor. torch's own
+initialisers promise this for no two releases (https://docs.pytorch.org/docs/stable/notes/randomness.html).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torchaudio  # noqa: F401 - what `torchaudio_names` lends to
 
 from benchmarks import torchaudio_names
 
-torchaudio_names.lend()  # where a step imports this module alone; in a whole launch the import stage did it, and said so
+torchaudio_names.lend()  # for a step that imports only this module; in a whole launch the import stage did it, and said so
 
 from pyannote.audio import Model  # noqa: E402 - needs those names
 from pyannote.audio.core.task import Problem, Resolution, Specifications  # noqa: E402
@@ -39,11 +39,11 @@ PARAMETERS = {
     "segmentation": {"min_duration_off": 0.0},
     "clustering": {"method": "centroid", "min_cluster_size": 12, "threshold": 0.7045654963945799},
 }
-"""Those of pyannote/speaker-diarization-3.1."""
+"""The parameters of pyannote/speaker-diarization-3.1"""
 
 LOWEST_HERTZ = 30.0
 HIGHEST_HERTZ = 7_900.0
-"""Between which SincNet's bands lie at its start (asteroid_filterbanks/param_sinc_fb.py)."""
+"""SincNet's bands lie between these before training (asteroid_filterbanks/param_sinc_fb.py)."""
 
 
 def build_segmentation(seed: int = 0) -> Model:
@@ -96,9 +96,9 @@ def load_pipeline(scratch: Path, *, seed: int = 0) -> SpeakerDiarization:
 
 
 def save_checkpoint(model: Model, path: Path) -> None:
-    """A checkpoint as pyannote's training leaves it: 5.9 MB of segmentation, 26.7 MB of embedding.
+    """Write a checkpoint as pyannote's training does: 5.9 MB for the segmentation, 26.7 MB for the embedding.
 
-    It holds pyannote's and torch's own classes beside the weights, as the published ones do: a torch that refuses
+    Like the published ones it holds pyannote's and torch's own classes beside the weights: a torch that refuses
     those (``weights_only``) fails here too.
     """
     checkpoint: dict[str, Any] = {
@@ -114,7 +114,7 @@ def save_checkpoint(model: Model, path: Path) -> None:
 
 
 def save_plda(folder: Path, seed: int = 0) -> None:
-    """A PLDA in community-1's shapes: pyannote.audio 4 loads one even for a clustering that does not use it.
+    """Write a PLDA in community-1's shapes: pyannote.audio 4 loads one even for a clustering that does not use it.
 
     See https://github.com/pyannote/pyannote-audio/issues/2044.
     """
@@ -127,22 +127,22 @@ def save_plda(folder: Path, seed: int = 0) -> None:
 
 
 def _has_plda() -> bool:
-    """Whether this pyannote.audio knows of PLDAs: 4 does, 3 does not."""
+    """Whether this pyannote.audio has PLDAs: 4 does, 3 does not."""
     return importlib.util.find_spec("pyannote.audio.core.plda") is not None
 
 
 def _with_weights(model: Model, stream: str) -> Model:
-    """The model with every tensor of its state replaced by one made here."""
+    """The model with each tensor of its state replaced by one made here."""
     state = {name: make_tensor(f"{stream}/{name}", tensor) for name, tensor in model.state_dict().items()}
     model.load_state_dict(state)
     return model.eval()
 
 
 def make_tensor(path: str, like: torch.Tensor) -> torch.Tensor:
-    """A tensor in the shape and type of another, by what its name says that it is.
+    """A tensor in the shape and type of another; its name decides its kind.
 
-    Matrices and kernels are uniform with a variance of one over their inputs, so that activations keep their size
-    from layer to layer; scales and variances lie about 1, offsets about 0.
+    Matrices and kernels are uniform with a variance of one over their number of inputs, so that activations keep their size
+    from layer to layer. Scales and variances lie around 1, offsets around 0.
     """
     shape = tuple(like.shape)
     kind = path.rpartition(".")[2]
@@ -160,14 +160,14 @@ def make_tensor(path: str, like: torch.Tensor) -> torch.Tensor:
     return uniform * 0.125
 
 
-# With a gain of one throughout, an LSTM's gates hardly move and the segmentation says the same of every frame. With these
-# it changes its mind about 75 times a chunk of speech and still does not blow up a difference in the last bit: a relative
-# change of 1e-6 in the sound comes out as 1e-4. (Measured on seeds 0 to 2; 1.5 times as much comes out as 1e-3.)
+# With a gain of one throughout, an LSTM's gates hardly move and the segmentation gives the same for every frame. With these
+# gains it changes about 75 times in a chunk of speech, and still does not blow up a difference in the last bit: a relative
+# change of 1e-6 in the sound becomes 1e-4 in the output. (Measured on seeds 0 to 2; with gains 1.5 times as large it becomes 1e-3.)
 _GAINS = {"lstm.weight_ih": 2.0, "/linear.": 1.5, "/classifier.": 4.0}
 
 
 def _integers(path: str, count: int) -> array.array[int]:
-    """Signed 16-bit integers, evenly spread, which the path alone decides."""
+    """Signed 16-bit integers, uniformly distributed, which depend only on the path."""
     integers = array.array("h", hashlib.shake_256(path.encode()).digest(2 * count))
     if sys.byteorder == "big":
         integers.byteswap()
@@ -175,18 +175,18 @@ def _integers(path: str, count: int) -> array.array[int]:
 
 
 def _band_edges(bands: int) -> list[float]:
-    """Edges of bands of one width on the mel scale; rounded, as libraries differ in the last bit of a power."""
+    """The edges of bands of equal width on the mel scale; rounded, since libraries differ in the last bit of a power."""
     low, high = (2595 * math.log10(1 + hertz / 700) for hertz in (LOWEST_HERTZ, HIGHEST_HERTZ))
     return [round(700 * (10 ** ((low + (high - low) * edge / bands) / 2595) - 1), 2) for edge in range(bands + 1)]
 
 
 def _band_widths(bands: int) -> list[float]:
-    """Hertz from each band's lower edge to the next one's."""
+    """The hertz from each band's lower edge to the next band's."""
     edges = _band_edges(bands)
     return [upper - lower for lower, upper in itertools.pairwise(edges)]
 
 
-# What is no weight in SincNet, which its checkpoint holds all the same: see asteroid_filterbanks/param_sinc_fb.py.
+# Values in SincNet's checkpoint that are not weights: see asteroid_filterbanks/param_sinc_fb.py.
 _SINCNET: dict[str, Any] = {
     "low_hz_": lambda bands: _band_edges(bands)[:-1],
     "band_hz_": _band_widths,

@@ -1,14 +1,16 @@
 """Names that pyannote.audio 3 asks torchaudio for, and torchaudio 2.9 and later no longer has.
 
-pyannote.audio 3.4.0 reads ``torchaudio.AudioMetaData`` in an annotation and asks for the backends, both while it is
-imported; speechbrain 1.0 does the latter (https://github.com/pyannote/pyannote-audio/issues/1952, won't be fixed).
-None of them is called on audio that comes as a waveform, and ours does.
+While it is imported, pyannote.audio 3.4.0 reads ``torchaudio.AudioMetaData`` in an annotation and asks for the backends;
+speechbrain 1.0 also asks for the backends (https://github.com/pyannote/pyannote-audio/issues/1952, won't be fixed).
+None of these names is called on audio that comes as a waveform, as ours does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import sys
+from types import ModuleType
 
 NOTE = (
     "torchaudio {version} lacks names that pyannote.audio {pyannote} asks for while it is imported: stand-ins for {names} "
@@ -17,14 +19,14 @@ NOTE = (
 
 
 class AudioMetaData:
-    """Stands where torchaudio's class stood: pyannote.audio 3 names it as a type, and gets none from us."""
+    """Stands in for torchaudio's class: pyannote.audio 3 names it as a type, and never gets an instance from us."""
 
 
 def lend() -> str | None:
-    """Give torchaudio what this image's pyannote.audio 3 will miss; returns what was done, ``None``: nothing was needed.
+    """Give torchaudio the names that this image's pyannote.audio 3 will miss; returns what was done, ``None``: nothing was needed.
 
-    To be called before pyannote.audio (or speechbrain) is imported, once torchaudio is known to import. Decided by what
-    torchaudio has, not by its version: beside torch 2.10 a torchaudio 2.8 was seen (https://github.com/ROCm/TheRock/issues/2488).
+    Call it before pyannote.audio (or speechbrain) is imported, and after torchaudio. It looks at what torchaudio has, not at its
+    version: a torchaudio 2.8 was seen beside torch 2.10 (https://github.com/ROCm/TheRock/issues/2488).
     """
     torchaudio = sys.modules.get("torchaudio")
     pyannote = _version("pyannote.audio")
@@ -36,6 +38,15 @@ def lend() -> str | None:
     if not lacking:
         return None
     return NOTE.format(version=_version("torchaudio"), pyannote=pyannote, names=", ".join(lacking))
+
+
+def synthetic_networks() -> ModuleType:
+    """The module `benchmarks.synthetic`, imported once torchaudio has the names that it needs."""
+    # Where torchaudio does not import, pyannote itself says what it misses.
+    with contextlib.suppress(ImportError, OSError):
+        importlib.import_module("torchaudio")
+    lend()
+    return importlib.import_module("benchmarks.synthetic")
 
 
 def _list_audio_backends() -> list[str]:

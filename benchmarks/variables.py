@@ -1,6 +1,6 @@
-"""The guest's environment variables as they really are: an image's own ENV is in them, which no plan knows.
+"""The guest's environment variables as they really are, including an image's own ENV, which no plan knows.
 
-Standard library alone.
+Only the standard library.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES, VARIABLE_PREFIXES
 
 SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD")
-"""A name that has one of these is never told."""
+"""A variable whose name contains one of these is never told."""
 
 
 def unset(names: Iterable[str]) -> None:
-    """Take these away from this process and all that it starts, before anything reads them.
+    """Remove these from this process and all that it starts, before anything reads them.
 
-    An engine cannot take an image's ENV away, and an empty value is not the same: ROCm's runtime refuses an empty
+    An engine cannot remove an image's ENV, and an empty value is not the same: ROCm's runtime refuses an empty
     HSA_OVERRIDE_GFX_VERSION as invalid (libhsakmt, src/topology.c).
     """
     for name in names:
@@ -25,7 +25,7 @@ def unset(names: Iterable[str]) -> None:
 
 
 def bearing(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those that bear on results, by name, cut to what a journal can hold."""
+    """The variables that bear on results, by name, cut to what a journal can hold."""
     names = sorted(
         name
         for name in environment
@@ -35,5 +35,5 @@ def bearing(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _text(value: str) -> str:
-    """One that can be encoded, and is not too long."""
+    """The text, escaped so that it can be encoded, and cut where it is too long."""
     return value.encode("utf-8", "backslashreplace").decode()[:MOST_VALUE_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Is the output right: the hypothesis as RTTM, its speakers and speech, and its DER against a reference."""
+"""What shows whether the output is right: the hypothesis as RTTM, its speakers and speech, and its DER against a reference."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class BadReference(Exception):  # noqa: N818 - the name is what a person reads i
 
 
 def describe(hypotheses: list[Any], *, reference: str | None) -> dict[str, Any]:
-    """What the passes put out.
+    """A description of the passes' output.
 
-    The last pass speaks for all; ``distinct_outputs`` says how many different RTTMs the passes gave.
+    It is that of the last pass; ``distinct_outputs`` says how many different RTTMs the passes gave.
     ``der`` has pyannote.metrics' components in seconds (missed, false alarm, confusion, total: no collar, overlap
     scored), so that DER = (missed + false alarm + confusion) / total can be computed on reading; ``None`` without a
     reference.
@@ -56,7 +56,7 @@ def error_components(hypothesis: Any, reference: str) -> dict[str, float]:
 
 
 def read_rttm(path: str) -> Any:
-    """The annotation in an RTTM of one file; raises `BadReference`, naming the line."""
+    """The annotation in one file's RTTM; raises `BadReference`, which names the line."""
     from pyannote.core import Annotation, Segment
 
     annotation = Annotation()

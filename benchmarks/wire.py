@@ -1,33 +1,33 @@
 """The protocol between the host and the guest: the only module that both sides import.
 
 The host writes ``request.json`` into the exchange folder and starts ``python -m benchmarks FOLDER`` from the
-folder above this package. The guest answers in ``journal.jsonl``: one JSON object a line, flushed and fsynced
-before the guest goes on, so that a native crash loses only the step in which it died.
+folder above this package. The guest answers in ``journal.jsonl``: one JSON object on each line, flushed and fsynced
+before the guest goes on, so that a native crash loses only the step in which it happens.
 
 Every line has ``event`` and ``at`` (Unix seconds). The events:
 
 ========== =====================================================================================
 ``begin``    a stage begins: ``stage``
-``end``      it ended well: ``stage``, ``seconds``, ``processor_seconds``, and what that stage found out; of ``load`` also
-             its ``parts`` and ``processor_parts``, of ``launch`` its ``variables``: see `benchmarks.variables`
+``end``      it ended well: ``stage``, ``seconds``, ``processor_seconds``, and what that stage found out; for ``load`` also
+             its ``parts`` and ``processor_parts``, for ``launch`` its ``variables`` (see `benchmarks.variables`)
 ``failed``   it ended in an exception: ``stage``, ``seconds``, ``chain`` (outermost exception first)
 ``import``   one package: ``name``, ``needed``, ``outcome`` (``trying``, ``ok``, ``absent``, ``failed``), ``version``, ``chain``
 ``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``processor_seconds``,
              ``parts``, ``processor_parts``
-``step``     one step of the probe: ``name`` (of `STEPS`), ``outcome`` (of `OUTCOMES`); see below
-``result``   one finding of a task, such as a file of a corpus; what is in it is that task's business
+``step``     one step of the probe: ``name`` (one of `STEPS`), ``outcome`` (one of `OUTCOMES`); see below
+``result``   one finding of a task, such as a file of a corpus; its fields are up to that task
 ``note``     something worth telling that is not a failure: ``text``
 ``done``     the guest has nothing more to say
 ========== =====================================================================================
 
-Steps run behind the ``device`` stage, where the request names any, each in a fresh process, and none fails the stage: a step
-that crashes costs that step. Each has a first event with outcome ``trying`` and a last one with another. What a computation
-found is in ``first_seconds`` (the first call, which compiles), ``best_seconds`` (of a few further calls), ``shape`` and
-``difference``: ``max_absolute``, ``max_relative`` (to the largest magnitude of the same computation on the CPU, ``None`` for
-what is not finite) and ``tolerance``. ``notes`` are warnings that were printed, and knobs. One that is not ok has ``chain``
-(``failed``), ``exit_code``, ``signal`` (a name) and ``tail``, the end of what it printed; a skipped one has its ``reason``.
+Steps run after the ``device`` stage, where the request names any. Each runs in a fresh process, and none fails the stage: a
+crash costs only its own step. Each has a first event with outcome ``trying`` and a last one with another outcome. The last one
+tells what the computation found: ``first_seconds`` (the first call, which compiles), ``best_seconds`` (of a few further calls),
+``shape`` and ``difference``: ``max_absolute``, ``max_relative`` (relative to the largest magnitude of the same computation on the
+CPU; ``None`` for what is not finite) and ``tolerance``. ``notes`` are knobs, and warnings that were printed. A step that is not ok
+has ``chain`` (``failed``), ``exit_code``, ``signal`` (a name) and ``tail``, the end of its output; a skipped step has its ``reason``.
 
-Standard library alone: this must import in an image where nothing else does.
+Only the standard library: this module must import in an image where nothing else does.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from contextlib import contextmanager
 from typing import Any
 
 PROTOCOL = 1
-"""Raised whenever a guest of the old protocol could not serve a host of the new one, or the reverse."""
+"""Incremented whenever a guest of the old protocol could not serve a host of the new one, or the reverse."""
 
 STAGES = ("launch", "import", "device", "load", "cold", "warm", "verify")
-"""In order. The stage that a launch reaches is its row of the compatibility table."""
+"""The stages in order. The compatibility table shows how far a launch came."""
 
 STEPS = (
     "device-op",
@@ -59,20 +59,20 @@ STEPS = (
     "segmentation",
     "embedding",
 )
-"""Of the probe, in order: each needs more of the GPU's libraries than the one before."""
+"""The probe's steps in order: each needs more of the GPU's libraries than the one before."""
 
 COMPILING_STEPS = ("conv2d", "lstm", "lstm-dropout-0", "segmentation", "embedding")
 """Steps that call MIOpen, which compiles kernels where it runs and tries them out: the first call may take minutes."""
 
 OUTCOMES = ("trying", "ok", "wrong", "failed", "crashed", "timeout", "skipped")
-"""Of a step. ``wrong``: it computed something else than the CPU."""
+"""The outcomes of a step. ``wrong``: its result differs from the CPU's."""
 
 TASKS = ("calibrate", "ladder", "accuracy", "kernels")
-"""What a launch can be asked for in place of diarizing one recording. Each is a stage of its own behind ``device``, run by
-the module of its name in this package."""
+"""What a launch can do in place of diarizing one recording. Each task is a stage of its own after ``device``, run by the module
+of its name in this package."""
 
 KNOBS = ("lstm-dropout-0", "miopen-off", "blas-hipblas", "blas-hipblaslt")
-"""What `benchmarks.knobs` can switch."""
+"""The knobs that `benchmarks.knobs` can switch"""
 
 MEMORY_METERS = (
     "resident_peak_bytes",
@@ -82,14 +82,14 @@ MEMORY_METERS = (
     "torch_allocated_peak_bytes",
     "torch_reserved_peak_bytes",
 )
-"""What `benchmarks.memory` reads at the end of ``cold`` and ``warm``: ``memory`` of that event has those that could be read,
-``memory_unavailable`` says why the others could not."""
+"""The meters that `benchmarks.memory` reads at the end of ``cold`` and ``warm``. ``memory`` of that event has those that could be
+read; ``memory_unavailable`` says why the others could not."""
 
 VARIABLE_PREFIXES = (
     *("HSA_", "HIP_", "ROCR_", "MIOPEN_", "ROCBLAS_", "HIPBLASLT_", "TORCH_", "PYTORCH_", "AMD_", "CUDA_"),
     *("OMP_", "MKL_"),
 )
-"""Of environment variables that bear on results: ``variables`` of the end of ``launch`` has them."""
+"""The beginnings of the environment variables that bear on results: ``variables`` at the end of ``launch`` has them."""
 
 MOST_VARIABLES = 100
 MOST_VALUE_CHARACTERS = 200
@@ -97,13 +97,13 @@ MOST_VALUE_CHARACTERS = 200
 REQUEST = "request.json"
 JOURNAL = "journal.jsonl"
 STEP_JOURNAL = "step.jsonl"
-"""Of the step that runs, written by its process for the guest: its end is repeated in the journal."""
+"""The running step's own journal, written by its process for the guest, which repeats its end in the main journal"""
 
 MAX_TEXT_CHARACTERS = 16_000
-"""Longer texts (a traceback, an exception's message) keep their end: that is where the cause stands."""
+"""Longer texts (a traceback, an exception's message) are cut to their end, which is where the cause stands."""
 
 MOST_EXCEPTIONS = 20
-"""Kept of one chain."""
+"""How many exceptions of one chain are kept"""
 
 
 class ProtocolError(Exception):
@@ -112,7 +112,7 @@ class ProtocolError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What the host wants of one launch. Paths are paths inside the image."""
+    """What the host wants from one launch. Paths are paths inside the image."""
 
     launch: str
     pipeline: str
@@ -120,34 +120,34 @@ class Request:
     device: str
     """``cpu`` or ``cuda`` (ROCm's torch answers to that name too)"""
     last_stage: str
-    """The guest stops after this one: ``device`` is what ``strixbench probe`` asks for."""
+    """The stage after which the guest stops; ``strixbench probe`` asks for ``device``"""
     audio: str
     reference: str | None
-    """An RTTM; ``None``: this audio has none."""
+    """An RTTM; ``None``: this audio has none"""
     models: str
-    """A folder; empty where the pipeline needs no files."""
+    """A folder; empty: the pipeline needs no files"""
     warm_passes: int
     segmentation_batch_size: int
     embedding_batch_size: int
     threads: int | None = None
-    """CPU threads for torch; ``None``: as many as this process may use."""
+    """CPU threads for torch; ``None``: as many as this process may use"""
     steps: tuple[str, ...] = ()
-    """Of `STEPS`, to be run behind the ``device`` stage."""
+    """Those of `STEPS` to run after the ``device`` stage"""
     step_timeout_seconds: float = 300.0
     compiling_step_timeout_seconds: float | None = None
-    """For `COMPILING_STEPS`, until one of them took so long; ``None``: like the others."""
+    """For `COMPILING_STEPS`, until one of them takes that long; ``None``: as for the others"""
     first_pass_seconds: float | None = None
-    """What the first pass may take, whatever the limit of a pass is; ``None``: no more than that limit."""
+    """How long the first pass may take, whatever the limit of a pass is; ``None``: no longer than that limit"""
     knobs: tuple[str, ...] = ()
-    """Of `KNOBS`, to be switched in every process."""
+    """Those of `KNOBS` to switch in every process"""
     unset: tuple[str, ...] = ()
-    """Environment variables to be taken away, whoever set them."""
+    """Environment variables to remove, whoever set them"""
     task: str = ""
-    """Of `TASKS`, to be run behind the ``device`` stage, which is then the last one; empty: diarization, in stages."""
+    """One of `TASKS` to run after the ``device`` stage, which is then the last one; empty: diarization, in stages"""
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """The task's own."""
+    """The task's own options"""
     folders: dict[str, str] = dataclasses.field(default_factory=dict)
-    """What the task reads besides, by a name that it knows."""
+    """Folders that the task also reads, by names that it knows"""
     protocol: int = PROTOCOL
 
     def to_json(self) -> str:
@@ -156,7 +156,7 @@ class Request:
 
     @classmethod
     def from_json(cls, text: str) -> Request:
-        """Read ``request.json``; raises `ProtocolError`, naming what is wrong."""
+        """The request in a ``request.json``; raises `ProtocolError`, which says what is wrong."""
         try:
             fields = json.loads(text)
         except ValueError as error:
@@ -179,26 +179,26 @@ class Request:
 
 
 class StageFailed(Exception):  # noqa: N818 - it tells what happened; the error itself is in the journal
-    """A stage failed, and the journal says how: the guest ends here."""
+    """A stage failed, and the journal says how. The guest ends here."""
 
 
 class Journal:
     """Appends events to ``journal.jsonl``; each is on disk when the call returns."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # Truncated, not appended to: a pasted `--dry-run` line may be run twice over the same folder.
+        # Truncated, not continued: a pasted `--dry-run` line may be run twice over the same folder.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         self._cut_short = False
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event. Raises OSError when the disk is full, and ValueError or TypeError for what is no JSON."""
+        """Append one event. Raises OSError when the disk is full, and ValueError or TypeError for what JSON cannot hold."""
         self._append(_line(event, fields))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Journal a stage's begin and its end; what the body puts into the yielded dictionary goes with the end.
+        """Journal the begin and the end of a stage; what the body puts into the yielded dictionary goes with the end.
 
-        Raises `StageFailed` after journaling any exception of the body.
+        Any exception of the body is journaled, and then `StageFailed` is raised.
         """
         found: dict[str, Any] = {}
         self.write("begin", stage=name)
@@ -213,7 +213,7 @@ class Journal:
         self._append(ended)
 
     def _append(self, line: str) -> None:
-        """Write a line and wait for the disk. One that a full disk cut short does not take the next one with it."""
+        """Write a line and wait for the disk. A line that a full disk cut short does not spoil the next one."""
         data = (f"\n{line}" if self._cut_short else line).encode()
         self._cut_short = True
         while data:
@@ -223,13 +223,13 @@ class Journal:
 
 
 def processor_seconds() -> float:
-    """Of this process and of its children that ended, all threads, since it began."""
-    times = os.times()  # the children's, which time.process_time() leaves out
+    """Processor seconds of this process since it began, all threads, and of its children that ended."""
+    times = os.times()  # has the children's, which time.process_time() leaves out
     return time.process_time() + times.children_user + times.children_system
 
 
 def exception_chain(error: BaseException) -> list[dict[str, str]]:
-    """The exception and all that caused it, outermost first, root cause last; of a very long chain both ends.
+    """The exception and all its causes, outermost first, root cause last; a very long chain is cut to its two ends.
 
     Each has ``type`` (qualified), ``message``, ``where`` (the deepest frame: ``file:line in function``) and
     ``traceback`` (its own frames, without those of its causes).
@@ -248,7 +248,7 @@ def exception_chain(error: BaseException) -> list[dict[str, str]]:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """One exception, in texts that can be encoded and are not too long."""
+    """One exception as texts, escaped so that they can be encoded, and cut where they are too long."""
     frames = traceback.extract_tb(error.__traceback__)
     deepest = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
     # A SyntaxError's place is in the exception, not in its frames.
@@ -265,10 +265,10 @@ def _described(error: BaseException) -> dict[str, str]:
 
 
 def _message(error: BaseException) -> str:
-    """What it says, where it can say anything."""
+    """An exception's message, where it can be printed."""
     try:
         return str(error)
-    except Exception as failure:  # a library's own __str__ is as broken as the rest of it may be
+    except Exception as failure:  # a broken library's __str__ may be broken too
         return f"(its message cannot be printed: {type(failure).__name__})"
 
 
@@ -279,7 +279,7 @@ def _line(event: str, fields: dict[str, Any]) -> str:
 
 def read_journal(text: str) -> list[dict[str, Any]]:
     """The events of a journal. A last line that a crash or a full disk cut short is left out, and so is any other
-    line that is not a JSON object: the journal comes from inside a container and may hold anything."""
+    line that is not a JSON object: the journal comes out of a container and may hold anything."""
     events: list[dict[str, Any]] = []
     for line in text.split("\n"):
         try:

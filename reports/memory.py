@@ -1,7 +1,7 @@
-"""Launches of a cell -> how much memory they took, by a meter that is known to tell it.
+"""Launches of a cell -> how much memory they took, by a meter that is known to show it.
 
-A meter is believed where a calibration of the same image, engine, device and kernel saw it move by what was allocated.
-Where there is none, the meters are those that every launch has, and are called not calibrated.
+A meter is trusted where a calibration of the same image, engine, device and kernel saw it move by what was allocated.
+Without a calibration the meters are those that every launch has, and they are called not calibrated.
 """
 
 from __future__ import annotations
@@ -14,47 +14,50 @@ from harness.records.journal import number
 from harness.records.launch import Launch, Telemetry
 from harness.telemetry.coverage import why_uncovered, worked_of
 from harness.telemetry.meters import SLOW_METERS, every_of
-from harness.workloads.calibration import LABELS, VRAM_AND_GTT, Calibration, label_of, series_values, subject
+from harness.workloads.calibrated_meters import LABELS, VRAM_AND_GTT, label_of, series_values
+from harness.workloads.calibration import Calibration, subject
 
 NOT_CALIBRATED = "not calibrated"
 NONE_FOLLOWS = "no meter that follows"
 
 _OF_A_PROCESSOR = ("vm_hwm_bytes",)
 _OF_A_GPU = ("fdinfo_gpu_bytes", VRAM_AND_GTT, "torch_peak_reserved_bytes")
-"""The first that was seen to follow speaks: of the process alone, of the whole GPU, of torch's allocator, which does not see
-what libraries take beside it."""
+"""In order of preference: the process alone, the whole GPU, torch's allocator, which misses what libraries take beside it. The
+first that was seen to follow is used."""
 _OF_THE_HOST = ("fdinfo_gpu_bytes", VRAM_AND_GTT)
-"""Sampled from outside."""
+"""Meters that are sampled from outside"""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """The largest that one meter said of some launches."""
+    """The largest value that one meter showed for some launches."""
 
     peak_bytes: int
     meter: str
-    """A name of `harness.workloads.calibration.METERS`"""
+    """A name of `harness.workloads.calibrated_meters.METERS`"""
     summed: str = ""
     """Its label where it is the sum of several GPUs'"""
     doubt: str = ""
     """Why it may be wrong; empty: it was calibrated"""
     gap: str = ""
-    """Why it may be more, in words: the readings leave some of the passes out"""
+    """Why it may have been more, in words: the readings miss part of the passes; empty: they do not"""
 
     @property
     def label(self) -> str:
-        """With its rate where that is not what all others have: a peak between two samples is missed."""
+        """The meter's label, with its sampling rate where that is slower than the others': a peak between two samples is missed."""
         return (self.summed or LABELS[self.meter]) + (", every 2 s" if self.meter in SLOW_METERS else "")
 
 
 def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...], Calibration]) -> tuple[Reading, ...]:
-    """What the launches of a row took: of a GPU row one reading by a meter that follows, of a CPU row the process's peak;
-    without a calibration, or with one in which no such meter followed, all that they have of VmHWM and torch's peak."""
+    """The memory that a row's launches took: one reading by a meter that follows, which for a CPU row is the process's peak.
+
+    Without a calibration, or where no such meter followed in it, all that the launches have of VmHWM and torch's peak.
+    """
     if not launches:
         return ()
     calibration = calibrations.get(subject(launches[-1]))
     if calibration is not None:
         telling = [_told(launches, meter) for meter in _meters_of(launches[-1]) if calibration.follows(meter)]
-        # One that was read all along, before one of which something is missing.
+        # A meter that was read all along is preferred to one with gaps.
         best = min((each for each in telling if each is not None), key=lambda each: bool(each.gap), default=None)
         if best is not None:
             return (best,)
@@ -72,7 +75,7 @@ def _meters_of(launch: Launch) -> tuple[str, ...]:
 
 
 def _told(launches: Sequence[Launch], meter: str) -> Reading | None:
-    """The largest that a meter said of the launches whose passes its readings cover; where there is none, of all."""
+    """The largest value of a meter over the launches whose passes its readings cover; where there is none, over all."""
     peaks = [(gap_of(launch, meter), peak) for launch in launches if (peak := peak_bytes(launch, meter)) is not None]
     if not peaks:
         return None
@@ -81,8 +84,8 @@ def _told(launches: Sequence[Launch], meter: str) -> Reading | None:
 
 
 def gap_of(launch: Launch, meter: str) -> str:
-    """What of a launch's passes a meter's samples leave out, in words; empty where they cover them, or where it is the guest's
-    own, which keeps its peak itself."""
+    """What part of a launch's passes a meter's samples miss, in words; empty where they cover all, or where it is one of the
+    guest's own, which keeps its peak itself."""
     worked = worked_of(launch)
     if meter not in _OF_THE_HOST or launch.telemetry is None or worked is None:
         return ""
@@ -96,9 +99,9 @@ def _samples_of(telemetry: Telemetry, meter: str) -> list[tuple[float, float]]:
 
 
 def peak_bytes(launch: Launch, meter: str) -> int | None:
-    """The most that a meter said of a launch; of one that others move as well, its rise since before the device was used.
+    """The highest value of a meter in a launch; for a meter that others move too, its rise since before the device was used.
 
-    ``None`` where the launch has no such reading, or none from before.
+    ``None`` where the launch has no such reading, or none from before the device was used.
     """
     if meter == "vm_hwm_bytes":
         return launch.peak_resident_bytes
@@ -107,7 +110,7 @@ def peak_bytes(launch: Launch, meter: str) -> int | None:
     if launch.telemetry is None:
         return None
     samples = _samples_of(launch.telemetry, meter)
-    if meter == "fdinfo_gpu_bytes":  # the launch's own processes alone: before them there is nothing
+    if meter == "fdinfo_gpu_bytes":  # only the launch's own processes, so it starts from nothing
         return round(max(value for _, value in samples)) if samples else None
     begun = (e for e in launch.journal if e.get("event") == "begin" and e.get("stage") == "device")
     used_from = number(next(begun, {}).get("at"))

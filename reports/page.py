@@ -12,7 +12,7 @@ from harness.records.price import NO_PRICE, Price
 from reports.tables import Row, by_name, rows_of
 
 Filters = Mapping[str, Callable[..., Any]]
-"""What a template calls -> what does it"""
+"""The name that a template uses -> the function"""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,12 +20,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     launches: Sequence[Launch]
     every_row: tuple[Row, ...]
-    """Portable builds among them"""
+    """All rows, portable builds among them"""
     price: Price = NO_PRICE
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Of images as they are, in the order of the results."""
+        """The rows of images as they are, without portable builds, in the order of the results."""
         return tuple(row for row in self.every_row if not row.is_portable)
 
     @property
@@ -34,10 +34,10 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def portable_rows(self) -> list[Row]:
-        """Of portable builds, by name."""
+        """The rows of portable builds, by name."""
         return sorted((row for row in self.every_row if row.is_portable), key=by_name)
 
 
 def page_of(launches: Sequence[Launch], price: Price = NO_PRICE) -> Page:
-    """The page of some launches; costs are shown where a price is told."""
+    """The page of some launches; costs are shown where a price is given."""
     return Page(launches=launches, every_row=rows_of(launches), price=price)

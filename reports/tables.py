@@ -20,23 +20,23 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A cell on one engine, as its latest campaign saw it."""
 
     launches: tuple[Launch, ...]
-    """In the order of time; all of one campaign, none interrupted where another is there."""
+    """In order of time, all of one campaign; interrupted ones only where there is no other"""
     status: str
     """``pass``, ``wrong output``, or ``fail`` where at least one launch failed"""
     speaking: Launch
-    """The launch that stands for the row: the last that failed, else the last with wrong output, else the last."""
+    """The launch that stands for the row: the last that failed, or else the last with wrong output, or else the last"""
     seconds: Estimate | None
     realtime: Estimate | None
     cold_seconds: float | None
-    """Of launches that began with an empty kernel cache; ``None``: there is none, or nothing on record of it"""
+    """First pass of launches that began with an empty kernel cache; ``None``: there is none, or the records do not say"""
     load_seconds: float | None
     der: float | None
     speakers: int | None
-    """``None``: not known, or made of random weights."""
+    """``None``: not known, or from random weights"""
     peak_resident_bytes: int | None
     peak_reserved_bytes: int | None
     memory: tuple[Reading, ...]
-    """By meters that name themselves"""
+    """Each reading names its meter"""
 
     @property
     def image(self) -> str:
@@ -49,17 +49,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_ranked(self) -> bool:
-        """Only what is known to be right has a place among the fast, and a portable build is nobody's result."""
+        """Whether the row is ranked by speed: only output known to be right is, and a portable build never is."""
         return self.status == "pass" and self.realtime is not None and not self.is_portable and not self.why_not_compared
 
     @property
     def is_struck(self) -> bool:
-        """Whether what was timed has wrong output among it: such figures are struck through."""
+        """Whether any timed launch has wrong output: then the figures are struck through."""
         return any(launch.verdict.status == "wrong output" for launch in self.launches)
 
     @property
     def why_not_compared(self) -> str:
-        """Why its output was not held against the CPU run's, though it had to be; empty: it was, or is a CPU run itself."""
+        """Why the output was not compared with the CPU run's, though it had to be; empty: it was, or this is a CPU run itself."""
         for launch in self.launches:
             if launch.verdict.status != "fail" and not is_cpu_run(launch):
                 if launch.agreement is None:
@@ -74,12 +74,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def signature(self) -> Signature | None:
-        """The known failure, where one was recognised and is still known."""
+        """The known failure, where one was recognised and is still in the list."""
         return signatures().get(self.speaking.verdict.signature or "")
 
 
 NO_ACCURACY = "random weights, no accuracy"
-"""What every page says of a pipeline whose output means nothing."""
+"""What every page says about a pipeline whose output means nothing"""
 
 
 class WorkloadRows(msgspec.Struct, frozen=True):
@@ -92,7 +92,7 @@ class WorkloadRows(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """What it is, and that it says nothing about being right where that is so."""
+        """Pipeline and recording, with a remark where the output means nothing."""
         remark = "" if self.has_accuracy else f"; {NO_ACCURACY}"
         return f"{self.pipeline} on {self.audio}: {self.audio_seconds:.1f} s of audio{remark}"
 
@@ -102,33 +102,33 @@ class WorkloadRows(msgspec.Struct, frozen=True):
 
     @property
     def as_fast(self) -> tuple[Row, ...]:
-        """Ranked rows behind the fastest whose range, an interval or the extremes, reaches into its own."""
+        """Ranked rows after the fastest whose range (an interval or the extremes) overlaps with its own."""
         ranked = [(row, row.seconds) for row in self.rows if row.is_ranked and row.seconds is not None]
         return tuple(row for row, seconds in ranked[1:] if seconds.low <= ranked[0][1].high)
 
 
 class StageMark(msgspec.Struct, frozen=True):
-    """How a row fared in one stage: ``pass``, ``fail``, ``wrong``, or ``none`` where it did not come so far."""
+    """How a row did in one stage: ``pass``, ``fail``, ``wrong``, or ``none`` where it did not get that far."""
 
     stage: str
     mark: str
 
 
 def is_cpu_run(launch: Launch) -> bool:
-    """Whether it ran on the CPU and nothing that it switched made it worth comparing: what others are held against."""
+    """Whether a launch is one that others are compared with: on the CPU, with nothing switched that calls for a comparison."""
     return launch.agreement is None and launch.plan.device == "cpu"
 
 
 def agreements_of(row: Row) -> tuple[Agreement, ...]:
-    """What was found of each of the row's launches that had to be compared."""
+    """The agreement of each of the row's launches that had to be compared."""
     return tuple(launch.agreement for launch in row.launches if launch.agreement is not None)
 
 
 def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpose: Purpose = "result") -> tuple[Row, ...]:
-    """One row a cell and engine, of its latest campaign.
+    """One row for each cell and engine, from its latest campaign.
 
-    A probe that passed, or came to its steps, says nothing about a whole run; nor does a task, or a launch of another purpose.
-    ``stored`` are launches among which there may be calibrations, beside those to be shown.
+    A probe that passed or reached its steps says nothing about a whole run; nor does a task, or a launch with another purpose.
+    ``stored`` are further launches, among which there may be calibrations.
     """
     launches = tuple(launches)
     calibrations = latest_calibrations((*stored, *launches))
@@ -148,7 +148,7 @@ def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpos
 
 
 def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
-    """Without failed builds that never saw the recording, where the same cell came further later."""
+    """The launches without failed builds that never saw the recording, where the same cell got further later."""
     last = {(launch.plan.cell, launch.plan.engine.name): launch.id for launch in launches if launch.plan.workload.audio_sha256}
     for launch in launches:
         plan = launch.plan
@@ -169,13 +169,13 @@ def workloads_of(rows: Iterable[Row]) -> tuple[WorkloadRows, ...]:
 
 
 def by_name(row: Row) -> tuple[str, str, float, str, str]:
-    """What rows are sorted by where no speed ranks them: the image, and lengths of one cell as numbers."""
+    """The sort key of rows that no speed ranks: the image, and the lengths of one cell as numbers."""
     cell = row.speaking.plan.cell
     return (row.image, cell.rpartition("/")[0], row.speaking.plan.workload.audio_seconds, cell, row.engine)
 
 
 def stage_marks(row: Row) -> tuple[StageMark, ...]:
-    """How far the row's image came."""
+    """The stages, and how the row's image did in each."""
     verdict = row.speaking.verdict
     reached = STAGES.index(verdict.stage) if verdict.stage in STAGES else 0
     marks = []
@@ -191,12 +191,12 @@ def stage_marks(row: Row) -> tuple[StageMark, ...]:
 
 
 def struck(text: str, is_struck: bool) -> str:
-    """A figure, struck through as Markdown has it where it is of wrong output."""
+    """A figure, struck through in Markdown where its output was wrong."""
     return f"~~{text}~~" if is_struck and text != "-" else text
 
 
 def status_text(row: Row) -> str:
-    """The status in a few words: what failed, and of how many launches."""
+    """The status in a few words: what failed, and in how many launches."""
     verdict = row.speaking.verdict
     words = {"pass": "PASS", "wrong output": "WRONG OUTPUT"}.get(row.status) or f"FAIL: {verdict.cause}"
     if row.status == "pass" and row.why_not_compared:
@@ -206,7 +206,7 @@ def status_text(row: Row) -> str:
 
 
 def latest_campaign(launches: Sequence[Launch]) -> tuple[Launch, ...]:
-    """The launches of the last campaign that brought one to an end; the last one's where none did."""
+    """The latest campaign's launches that were not interrupted; a campaign with no other launches counts only where all are so."""
     ended = [launch for launch in launches if launch.verdict.cause != "interrupted"] or list(launches)
     return tuple(launch for launch in ended if launch.plan.campaign == ended[-1].plan.campaign)
 
@@ -237,7 +237,7 @@ def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Ca
 
 
 def _rank(row: Row) -> tuple[int, float, str]:
-    """Right ones by speed, then those not known to be right, then wrong ones, then failures, each by name."""
+    """The sort key: right rows by speed, then those not known to be right, then wrong ones, then failures, each by name."""
     place = {"pass": 0, "wrong output": 2}.get(row.status, 3)
     place = 1 if place == 0 and row.why_not_compared else place
     factor = row.realtime.median if row.realtime is not None else 0.0

@@ -1,15 +1,15 @@
-"""The task ``kernels``: what pyannote's networks are made of, one kernel at a time, timed by pytest-benchmark in this process.
+"""The task ``kernels``: the parts of pyannote's networks, one kernel at a time, timed by pytest-benchmark in this process.
 
-The request's folder ``tools`` holds pytest, pytest-benchmark and what they need, pure Python alone: images have none of them.
+The request's folder ``tools`` holds pytest, pytest-benchmark and what they need, all pure Python, since images have none of it.
 ``options`` are ``seconds``, how long each kernel is repeated, and ``only``, patterns of names. Each kernel has two ``result``
 events: first ``outcome`` ``trying``, then
 
 - ``ok``: ``kernel``, ``shape``, ``flop`` and ``bytes`` as counted by `benchmarks.kernels.work`, ``first_seconds`` (the first
-  call, with what a library sets up, searches and compiles for it) and ``seconds``, each further call. Every timed call ends
-  with the device's synchronisation. Or
-- ``wrong`` (its output is not finite, and then it has no time) or ``failed``, with ``chain``.
+  call, including what a library sets up, searches and compiles for it) and ``seconds``, one for each further call. Every timed
+  call ends with the device's synchronisation. Or
+- ``wrong`` (its output is not finite, so it has no time) or ``failed``, with ``chain``.
 
-A crash costs the kernels behind it: what was found before is in the journal.
+A crash costs the kernels after it; what was found before is in the journal.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class KernelsFailed(Exception):  # noqa: N818 - it tells what happened; each ker
 
 
 def run(request: Request, journal: Journal) -> dict[str, Any]:
-    """Time each kernel; returns what the end of the stage should tell. Raises `KernelsFailed` behind the last of them."""
+    """Time each kernel; returns what the end of the stage should tell. Raises `KernelsFailed` after the last of them."""
     import torch
 
     torch.set_num_threads(request.threads or meter.usable_processors())
@@ -46,13 +46,14 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     notes = knobs.apply(knob for knob in request.knobs if knob in knobs.OF_TORCH)
     if "tools" in request.folders:
         sys.path.insert(0, request.folders["tools"])
-    # Only what is named here: an image's own plugins have no place in a measurement.
+    # Only the plugins named here are loaded: an image's own have no place in a measurement.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(variable, None)
     pytest = importlib.import_module("pytest")
     suite = importlib.import_module("benchmarks.kernels.suite").Suite(request, journal)
-    settings = Path.home() / "kernels.ini"  # not the configuration of a folder above: the host gives each launch a home
+    # Named, so that pytest reads no configuration of a folder above. The host gives each launch a home of its own.
+    settings = Path.home() / "kernels.ini"
     settings.write_text(_SETTINGS)
     folder = str(Path(__file__).parent)
     options = (
@@ -82,7 +83,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
 
 
 def model_work() -> dict[str, int]:
-    """FLOP of the networks, by which a pass of a pipeline can be counted."""
+    """FLOP of the networks, from which the work of a pipeline's pass can be counted."""
     return {
         "segmentation_chunk_flop": work.segmentation_flop(),
         "resnet34_item_flop": work.resnet34_flop() + work.fbank_flop(),

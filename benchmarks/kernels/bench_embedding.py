@@ -12,7 +12,7 @@ SPEECH_FRAMES = 1000
 """10 s of speech, as `benchmarks.embedded` lengthens it for CAM++."""
 
 CAMPPLUS = ("head layer 1", "head end", "time delay", "dense 2 in 12", "dense 2 local")
-"""Those with most of its work, and one of each kind."""
+"""The layers with most of its work, and one of each kind"""
 
 
 def kernels(device: str) -> tuple[Kernel, ...]:
@@ -32,7 +32,7 @@ def bench_embedding(kernel: Kernel, measure: Callable[[Kernel], None]) -> None:
 
 
 def _fbank(device: str) -> Callable[[], Any]:
-    """torchaudio's, as pyannote calls it."""
+    """torchaudio's filter bank, as pyannote calls it."""
     import torch
     import torchaudio.compliance.kaldi as kaldi
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +14,7 @@ LSTM_BATCHES = (1, GPU_BATCH)
 
 
 def kernels(device: str) -> tuple[Kernel, ...]:
-    """In the order in which a chunk goes through them."""
+    """The kernels in the order in which a chunk goes through them."""
     return (
         *(convolution(f"sincnet convolution {layer.name}", layer, BATCH) for layer in work.sincnet_layers()),
         Kernel(
@@ -36,25 +34,21 @@ def bench_segmentation(kernel: Kernel, measure: Callable[[Kernel], None]) -> Non
 
 
 def _sincnet(device: str) -> Callable[[], Any]:
-    """pyannote's own, with its filters, norms and poolings."""
+    """pyannote's own SincNet, with its filters, norms and poolings."""
     import torch
 
-    # pyannote itself says what it misses where torchaudio does not import; it is only lent names here.
-    with contextlib.suppress(ImportError, OSError):
-        importlib.import_module("torchaudio")
-    torchaudio_names.lend()
-    network = importlib.import_module("benchmarks.synthetic").build_segmentation(0).sincnet.eval().to(device)
+    network = torchaudio_names.synthetic_networks().build_segmentation(0).sincnet.eval().to(device)
     waveforms = (torch.randn(BATCH, 1, work.SAMPLES) * 0.1).to(device)
     return lambda: network(waveforms)
 
 
 def _lstm(batch: int) -> Kernel:
-    """Four layers of 128, both ways."""
+    """The LSTM: four layers of 128, both ways."""
 
     def make(device: str) -> Callable[[], Any]:
         import torch
 
-        # Without the checkpoint's dropout: it does nothing here, and ROCm 6.x's wheels cannot compile it.
+        # Without the checkpoint's dropout, which does nothing here and which ROCm 6.x's wheels cannot compile.
         network = torch.nn.LSTM(60, 128, num_layers=4, bidirectional=True, batch_first=True).eval().to(device)
         frames = torch.randn(batch, work.SINCNET_FRAMES, 60, device=device)
         return lambda: network(frames)

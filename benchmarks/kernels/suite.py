@@ -1,4 +1,4 @@
-"""A kernel as a value, and the plugin that gives kernels to pytest, times them with pytest-benchmark and journals each."""
+"""A kernel as a value, and the pytest plugin that times kernels with pytest-benchmark and journals each."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ FEWEST_ROUNDS = 3
 MOST_ROUNDS = 200
 
 LONGEST_CALL_SECONDS = 5.0
-"""A call that takes longer is timed once: a slow processor is proven by one."""
+"""A longer call is timed once: on a slow processor one is enough."""
 
 GPU_BATCH = 32
-"""As in pyannote's published configurations."""
+"""As in pyannote's published configurations"""
 
 CPU_BATCH = 2
-"""Of the embeddings' convolutions, which take a CPU minutes otherwise."""
+"""Batch of the embeddings' convolutions on a CPU, which would take minutes otherwise"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """One computation, and how much work it is."""
+    """One computation, and how much work it does."""
 
     name: str
     shape: str
     flop: int
     bytes: int
     make: Callable[[str], Callable[[], Any]]
-    """The call to be timed, its inputs on a device; what it returns must be finite."""
+    """Makes the call to be timed, with its inputs on a device; what the call returns must be finite."""
 
 
 class NotFinite(Exception):  # noqa: N818 - it tells what came out
-    """A kernel computed something that is no number."""
+    """A kernel's output holds a value that is not finite."""
 
 
 class Suite:
-    """A plugin of pytest: its fixture ``measure`` times one kernel."""
+    """A pytest plugin: its fixture ``measure`` times one kernel."""
 
     def __init__(self, request: Request, journal: Journal) -> None:
         self._device = request.device
@@ -58,21 +58,21 @@ class Suite:
         self.why = ""
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        """One test a kernel of the module's ``kernels(device)``."""
+        """Make one test for each kernel of the module's ``kernels(device)``."""
         if "kernel" in metafunc.fixturenames:
             kernels = [kernel for kernel in metafunc.module.kernels(self._device) if self._is_wanted(kernel.name)]
             metafunc.parametrize("kernel", kernels, ids=[kernel.name for kernel in kernels])
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Without the test that stands for a module of which no kernel is wanted."""
+        """Drop the placeholder test of a module from which no kernel is wanted."""
         items[:] = [item for item in items if getattr(item, "callspec", None) is not None and "kernel" in item.callspec.params]
 
     def pytest_benchmark_generate_machine_info(self, config: Any) -> dict[str, Any]:
-        """The host's record says what the machine is; asking here starts processes."""
+        """Nothing: the host's record describes the machine, and asking here would start processes."""
         return {}
 
     def pytest_benchmark_generate_commit_info(self, config: Any) -> dict[str, Any]:
-        """There is no repository in an image."""
+        """Nothing: there is no repository in an image."""
         return {}
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
@@ -88,7 +88,7 @@ class Suite:
 
     @pytest.fixture
     def measure(self, benchmark: Any) -> Callable[[Kernel], None]:
-        """Times a kernel: its first call by itself, then as many as fit into the time."""
+        """What times a kernel: its first call by itself, then as many further calls as fit into the time."""
         import torch
 
         synchronise = meter.synchroniser(self._device)
@@ -124,7 +124,7 @@ class Suite:
 
 
 def gemm(name: str, rows: int, inner: int, columns: int) -> Kernel:
-    """``rows x inner`` by ``inner x columns``."""
+    """The product of ``rows x inner`` and ``inner x columns``."""
 
     def make(device: str) -> Callable[[], Any]:
         import torch
@@ -137,7 +137,7 @@ def gemm(name: str, rows: int, inner: int, columns: int) -> Kernel:
 
 
 def convolution(name: str, layer: work.Convolution, batch: int) -> Kernel:
-    """One layer by itself; of a height of 1 it is torch's one-dimensional one, as it is in the networks."""
+    """One layer by itself. With a height of 1 it is torch's one-dimensional convolution, as in the networks."""
     line = layer.made[0] == 1 and layer.kernel[0] == 1
     first = 1 if line else 0
 
@@ -156,7 +156,7 @@ def convolution(name: str, layer: work.Convolution, batch: int) -> Kernel:
 
 
 def rounds_within(budget_seconds: float, call_seconds: float) -> int:
-    """How many calls are timed: what fits, at least three unless one takes very long."""
+    """How many calls are timed: as many as fit, but at least three, unless one takes very long."""
     if call_seconds > max(budget_seconds, LONGEST_CALL_SECONDS):
         return 1
     fitting = math.ceil(budget_seconds / call_seconds) if call_seconds > 0 else MOST_ROUNDS
@@ -164,7 +164,7 @@ def rounds_within(budget_seconds: float, call_seconds: float) -> int:
 
 
 def batch_on(device: str) -> int:
-    """Of the embeddings' networks."""
+    """The batch of the embedding networks' kernels."""
     return CPU_BATCH if device == "cpu" else GPU_BATCH
 
 
@@ -175,7 +175,7 @@ def _seconds_of(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _refuse_what_is_not_finite(output: Any) -> None:
-    """Raise `NotFinite`; an LSTM returns its state beside its output."""
+    """Raise `NotFinite` where the output is not finite; an LSTM returns a pair of output and state."""
     import torch
 
     output = output[0] if isinstance(output, tuple) else output

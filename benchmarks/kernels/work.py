@@ -1,9 +1,9 @@
-"""How much work pyannote's networks are, counted from their shapes. Pure, standard library alone.
+"""How much work pyannote's networks do, counted from their shapes. Pure; only the standard library.
 
-FLOP: floating point operations, a multiplication and an addition are two. What is counted is matrix products, convolutions,
-LSTM gates and transforms; normalisation, activation and pooling are under 2% of these networks and are left out, so that a
-rate computed from it errs to the low side. Bytes: each input, weight and output once, in float32; caches may do better within
-a network, and nothing can do better for one kernel whose tensors do not fit into them.
+FLOP are floating point operations: a multiplication and an addition are two. Matrix products, convolutions, LSTM gates and
+transforms are counted. Normalisation, activation and pooling are under 2% of these networks and are left out, so that a rate
+computed from the count is too low rather than too high. Bytes count each input, weight and output once, in float32. Within a
+network caches may do better; for one kernel whose tensors do not fit into them nothing can.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ SINCNET_FRAMES = 589
 MEL_FRAMES = 998
 MEL_BANDS = 80
 CLASSES = 7
-"""Of segmentation-3.0: silence, three speakers, three pairs."""
+"""Classes of segmentation-3.0: silence, three speakers, three pairs"""
 
 FRAME_SAMPLES = 400
 SHIFT_SAMPLES = 160
 TRANSFORM_POINTS = 512
-"""Of Kaldi's filter bank: 25 ms every 10 ms, padded to a power of two."""
+"""The frames of Kaldi's filter bank: 25 ms every 10 ms, padded to a power of two"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """A layer of a network. Sizes are height and width; one dimension has a height of 1, and a kernel's of 1."""
+    """A layer of a network. Sizes are height and width; a one-dimensional layer and its kernel have a height of 1."""
 
     name: str
     channels: tuple[int, int]
-    """In and out."""
+    """In and out"""
     kernel: tuple[int, int]
     given: tuple[int, int]
     made: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
     dilation: int = 1
     padded: bool = True
-    """Whether the edges are filled up, half a kernel each."""
+    """Whether each edge is padded by half a kernel"""
     times: int = 1
-    """How many such layers there are."""
+    """How many such layers there are"""
 
     @property
     def padding(self) -> tuple[int, int]:
@@ -52,17 +52,17 @@ class Convolution:
         return height, width
 
     def flop(self, batch: int = 1) -> int:
-        """Of one such layer."""
+        """FLOP of one such layer."""
         return 2 * batch * math.prod(self.channels) * math.prod(self.kernel) * math.prod(self.made)
 
     def bytes(self, batch: int = 1) -> int:
-        """Of one such layer."""
+        """Bytes of one such layer."""
         inputs, outputs = self.channels[0] * math.prod(self.given), self.channels[1] * math.prod(self.made)
         return FLOAT_BYTES * (batch * (inputs + outputs) + math.prod(self.channels) * math.prod(self.kernel))
 
 
 def gemm_flop(rows: int, inner: int, columns: int) -> int:
-    """Of ``rows x inner`` by ``inner x columns``."""
+    """FLOP of the product of ``rows x inner`` and ``inner x columns``."""
     return 2 * rows * inner * columns
 
 
@@ -71,30 +71,30 @@ def gemm_bytes(rows: int, inner: int, columns: int) -> int:
 
 
 def copy_bytes(elements: int) -> int:
-    """Read once, written once."""
+    """Bytes of a copy: read once, written once."""
     return 2 * FLOAT_BYTES * elements
 
 
 def convolved(length: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
-    """Frames that a convolution or a pooling makes of ``length`` (https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html)."""
+    """Frames that a convolution or a pooling gives for ``length`` (https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv1d.html)."""
     return (length + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def lstm_flop(batch: int, frames: int, *, inputs: int = 60, hidden: int = 128, layers: int = 4) -> int:
-    """Both ways: four gates, each of a product with the input and one with the state before."""
+    """FLOP in both directions: four gates, each with one product of the input and one of the previous state."""
     widths = (inputs, *[2 * hidden] * (layers - 1))
     return sum(2 * gemm_flop(batch * frames, width + hidden, 4 * hidden) for width in widths)
 
 
 def lstm_bytes(batch: int, frames: int, *, inputs: int = 60, hidden: int = 128, layers: int = 4) -> int:
-    """Each layer's input, weights and output once: the weights of a layer (1 MB) stay in a cache from frame to frame."""
+    """Bytes of each layer's input, weights and output, once: a layer's weights (1 MB) stay in a cache from frame to frame."""
     widths = (inputs, *[2 * hidden] * (layers - 1))
     weights = sum(2 * 4 * hidden * (width + hidden + 2) for width in widths)
     return FLOAT_BYTES * (weights + batch * frames * sum(width + 2 * hidden for width in widths))
 
 
 def sincnet_layers() -> tuple[Convolution, ...]:
-    """Its three convolutions; a pooling by 3 stands behind each."""
+    """SincNet's three convolutions; a pooling by 3 follows each."""
     first = convolved(SAMPLES, 251, stride=10)
     second = convolved(first // 3, 5)
     third = convolved(second // 3, 5)
@@ -114,7 +114,7 @@ def sincnet_bytes(batch: int = 1) -> int:
 
 
 def segmentation_flop(batch: int = 1) -> int:
-    """Of segmentation-3.0 on 10 s: SincNet, the LSTM, two linear layers and the classifier."""
+    """FLOP of segmentation-3.0 on 10 s: SincNet, the LSTM, two linear layers and the classifier."""
     rows = batch * SINCNET_FRAMES
     linear = gemm_flop(rows, 256, 128) + gemm_flop(rows, 128, 128) + gemm_flop(rows, 128, CLASSES)
     return sincnet_flop(batch) + lstm_flop(batch, SINCNET_FRAMES) + linear
@@ -134,12 +134,12 @@ def resnet34_layers() -> Iterator[Convolution]:
 
 
 def resnet34_flop() -> int:
-    """Of one waveform of 10 s without its filter bank: the convolutions, and 5,120 statistics to 256."""
+    """FLOP for one waveform of 10 s without its filter bank: the convolutions, and the layer from 5,120 statistics to 256."""
     return sum(layer.times * layer.flop() for layer in resnet34_layers()) + gemm_flop(1, 5120, 256)
 
 
 def campplus_layers(frames: int) -> Iterator[Convolution]:
-    """CAM++'s convolutions: two stages of two dimensions, then a time-delay network at half the frames, whose 52 layers add
+    """CAM++'s convolutions: two two-dimensional stages, then a time-delay network at half the frames, whose 52 layers add
     32 channels each (3D-Speaker's campplus, whose code comes with the weights)."""
     size = (MEL_BANDS, frames)
     yield Convolution("head", (1, 32), (3, 3), size, size)
@@ -166,12 +166,12 @@ def campplus_layers(frames: int) -> Iterator[Convolution]:
 
 
 def campplus_flop(frames: int) -> int:
-    """Of one item of speech, without its filter bank."""
+    """FLOP for one item of speech, without its filter bank."""
     return sum(layer.times * layer.flop() for layer in campplus_layers(frames))
 
 
 def fbank_flop(samples: int = SAMPLES) -> int:
-    """Of Kaldi's filter bank: window and pre-emphasis, a real transform as 2.5 n log2 n, power, and the mel product."""
+    """FLOP of Kaldi's filter bank: window and pre-emphasis, a real transform as 2.5 n log2 n, power, and the mel product."""
     frames = (samples - FRAME_SAMPLES) // SHIFT_SAMPLES + 1
     bins = TRANSFORM_POINTS // 2 + 1
     transform = round(2.5 * TRANSFORM_POINTS * math.log2(TRANSFORM_POINTS))

@@ -1,6 +1,6 @@
-"""Launches -> the three times: cold, second launch, steady; and whether the kernel cache between them works. Pure.
+"""Launches -> three times: cold, second launch, steady; and whether the kernel cache between launches works. Pure.
 
-Which of them a launch's first pass is, the recorded state of its cache says, and never the order of launches.
+Whether a launch's first pass was cold or second is read from the recorded state of its cache, never from the order of launches.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Phase = Literal["cold", "second", "filled by other work"]
 
 LEAST_WARMING_SECONDS = 0.5
 LEAST_WARMING_SHARE = 0.1
-"""A cold first pass that is longer than a steady one by less than either has compiled nothing worth keeping."""
+"""A cold first pass that exceeds a steady one by less than either of these compiled nothing worth keeping."""
 
 ALWAYS_WRITE = ("rocm", "therock")
-"""Families whose images keep what they compile: MIOpen does. cuDNN comes compiled, and need not write anything."""
+"""Families whose images keep what they compile, as MIOpen does. cuDNN comes compiled and may write nothing."""
 
 LEAST_SAVED_SHARE = 0.2
-"""A second launch that saves less of what a cold one spends beyond a steady pass has a dead cache, as after ROCm 7.2.4 on
-gfx1201, where every launch took as long as the first (https://github.com/ROCm/legacy-rocm-build/issues/6369)."""
+"""The share of a cold launch's extra time, beyond a steady pass, that a second launch must save. A cache that saves less is dead, as
+after ROCm 7.2.4 on gfx1201, where every launch took as long as the first (https://github.com/ROCm/legacy-rocm-build/issues/6369)."""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -41,30 +41,30 @@ class Health(msgspec.Struct, frozen=True):
         return self.state == "dead"
 
 
-class ThreeTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """Of launches of one cell on one engine and machine: of those that are right where there is one."""
+class ColdAndWarm(msgspec.Struct, frozen=True, kw_only=True):
+    """The times of the launches of one cell on one engine and machine. Where at least one launch is right, only right ones count."""
 
     cold: Estimate | None
     """Seconds of the first pass of launches that began with an empty cache; ``None``: there is no such launch"""
     second: Estimate | None
-    """Likewise of launches whose cache the same work had filled before"""
+    """The same for launches whose cache the same work had filled before"""
     steady: Estimate | None
-    """Of each launch's median warm pass"""
+    """Seconds of each launch's median warm pass"""
     cold_result_seconds: float | None
-    """From the order to start until the first pass has ended, the median; ``None``: not known"""
+    """From the order to start until the first pass ended, as a median; ``None``: not known"""
     second_result_seconds: float | None
     cold_growth: tuple[float, float] | None
-    """Files and bytes that a launch adds to its cache, the medians; ``None``: not counted"""
+    """Files and bytes that a launch adds to its cache, as medians; ``None``: not counted"""
     second_growth: tuple[float, float] | None
     others: int
-    """Launches whose cache other work had filled: they are in neither"""
+    """Launches whose cache other work had filled; they count as neither cold nor second"""
     health: Health
     is_wrong: bool = False
     """Whether all of these launches have wrong output"""
 
 
 def phase_of(launch: Launch) -> Phase | None:
-    """What a launch's first pass was; ``None`` where it had none, or nothing is on record of its cache."""
+    """What a launch's first pass was; ``None`` where it had none, or where the record says nothing of its cache."""
     record = launch.caches
     if record is None or record.files_before is None or not launch.pass_seconds("cold"):
         return None
@@ -73,10 +73,10 @@ def phase_of(launch: Launch) -> Phase | None:
     return "cold" if record.files_before == 0 else "filled by other work"
 
 
-def three_times(launches: Iterable[Launch]) -> ThreeTimes | None:
-    """The three times of launches of one cell; ``None`` where none of them came to its end with its cache on record.
+def cold_and_warm_of(launches: Iterable[Launch]) -> ColdAndWarm | None:
+    """The three times of one cell's launches; ``None`` where none of them finished with its cache on record.
 
-    One with wrong output may have left out the work that a cache is for, so it counts only where there is no other.
+    A launch with wrong output may have skipped the work that a cache is for, so it counts only where there is no other.
     """
     phases = [(phase_of(launch), launch) for launch in launches if launch.verdict.status != "fail"]
     ended = [(phase, launch) for phase, launch in phases if phase is not None]
@@ -88,7 +88,7 @@ def three_times(launches: Iterable[Launch]) -> ThreeTimes | None:
     second = [launch for phase, launch in known if phase == "second"]
     first_cold, first_second = _first_pass(cold), _first_pass(second)
     steady = estimate([seconds for _, launch in known if (seconds := launch_seconds(launch)) is not None])
-    return ThreeTimes(
+    return ColdAndWarm(
         cold=first_cold,
         second=first_second,
         steady=steady,
@@ -107,7 +107,7 @@ def three_times(launches: Iterable[Launch]) -> ThreeTimes | None:
 
 
 def _health(launches: Sequence[Launch], cold: Estimate | None, second: Estimate | None, steady: Estimate | None) -> Health:
-    """What the times and the folders say of the cache."""
+    """What the times and the folders say about the cache."""
     if all(launch.plan.device == "cpu" for launch in launches):
         return Health(
             "no cache on a CPU", "no kernel cache on a CPU: cold and second launch differ by chance, or by what the disk keeps"
@@ -147,12 +147,12 @@ def _result_seconds(launch: Launch) -> float | None:
     if launch.start_seconds is None or begun is None or ended is None or ended < begun:
         return None
     seconds, whole = launch.start_seconds + ended - begun, launch.wall_seconds
-    # Both times are the guest's words: what lies outside of the launch is none.
+    # The guest told both times: a value outside the launch is not believed.
     return seconds if seconds > 0 and (whole is None or seconds <= whole) else None
 
 
 def _growth(launches: Sequence[Launch]) -> tuple[float, float] | None:
-    """The medians of what was added."""
+    """Files and bytes added, as medians."""
     files = [_difference(launch.caches.files_before, launch.caches.files_after) for launch in launches if launch.caches]
     taken = [_difference(launch.caches.bytes_before, launch.caches.bytes_after) for launch in launches if launch.caches]
     both = (_median(files), _median(taken))
@@ -164,6 +164,6 @@ def _difference(before: int | None, after: int | None) -> float | None:
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    """Of those that are known; ``None`` where none is."""
+    """The median of the known values; ``None`` where none is known."""
     known = [value for value in values if value is not None]
     return median(known) if known else None

@@ -1,10 +1,10 @@
-"""Pairs of numbers -> what a change did, with its uncertainty. Pure: knows numbers alone, and the tool's one rule for a claim.
+"""Pairs of numbers -> what a change did, with its uncertainty. Pure: knows only numbers, and the tool's one rule for a claim.
 
-The pair is one round of a campaign: a launch of each arm, next to each other in time. All is done on log-ratios, so that twice as
-slow and twice as fast are equally far from no change. The rule: at least `FEWEST_PAIRS` pairs, and a paired t-test whose p, by
-Holm's correction over all comparisons of the campaign, is below `SIGNIFICANCE`. In simulation with 1% between launches that claims
-a change where there is none in 3 to 5% of the cases, with and without a drift of 10%; five pairs could not reach 5% by their signs
-whatever they held (2 / 2^5 = 6%). The sign-flip p stands beside as a second opinion that asks no normal distribution.
+A pair is one round of a campaign: one launch of each arm, next to each other in time. All arithmetic is on log-ratios, so that twice
+as slow and twice as fast are equally far from no change. The rule: at least `FEWEST_PAIRS` pairs, and a paired t-test whose p, after
+Holm's correction over all comparisons of the campaign, is below `SIGNIFICANCE`. In simulations with a spread of 1% between launches,
+the rule claims a change where there is none in 3 to 5% of the cases, with and without a drift of 10%. Five pairs could not reach 5%
+by their signs, whatever their values (2 / 2^5 = 6%). The sign-flip p is a second opinion that assumes no normal distribution.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ SIGNIFICANCE = 0.05
 POWER = 0.8
 
 MOST_ENUMERATED = 14
-"""Pairs up to which every relabelling is looked at: 2^13 of them."""
+"""Up to this many pairs, every relabelling is looked at: 2^13 of them."""
 
 RELABELLINGS = 8192
-"""Drawn, with a fixed seed, where there are more pairs."""
+"""With more pairs, this many are drawn with a fixed seed."""
 
 RESAMPLES = 400
 _SEED = 20260101
@@ -39,7 +39,7 @@ Change = Literal["slower", "faster", "no change", "too few pairs"]
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """An arm against the base. Ratios are of seconds: 1.03 is 3% slower."""
+    """An arm against the base. Ratios are ratios of seconds: 1.03 is 3% slower."""
 
     ratio: float
     """Geometric mean of the pairs' ratios"""
@@ -50,11 +50,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     """Complete pairs"""
     left_out: int = 0
-    """Pairs of which a launch failed, gave wrong output or is missing"""
+    """Pairs in which a launch failed, gave wrong output or is missing"""
     p: float | None = None
-    """Of the paired t-test, two-sided; ``None``: of one pair there is none"""
+    """Two-sided p of the paired t-test; ``None``: there is only one pair"""
     p_holm: float | None = None
-    """``p`` by Holm's correction over those of the ``among`` comparisons that have one"""
+    """``p`` after Holm's correction over those of the ``among`` comparisons that have a p"""
     p_sign_flip: float | None = None
     among: int = 1
     detectable: float | None = None
@@ -71,36 +71,38 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bound(self) -> float | None:
-        """The largest change either way that the interval leaves room for, as a share."""
+        """The largest change in either direction that the interval allows, as a share."""
         return None if self.low is None or self.high is None else max(self.high, _exp(-math.log(self.low))) - 1
 
 
 class NullTest(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell against itself: how far this machine can tell two things apart."""
+    """A cell against itself: how well this machine can tell two things apart."""
 
     comparison: Comparison
-    """Of arm B against arm A: whatever it says is noise"""
+    """Arm B against arm A: whatever it says is noise"""
     spread: Interval | None
-    """Standard deviation of the pairs' log-ratios, 0.01 is about 1%, with its interval; ``None``: fewer than two pairs"""
+    """Standard deviation of the pairs' log-ratios (0.01 is about 1%) with its interval; ``None``: fewer than two pairs"""
     claims: int
-    """How many of ``trials`` claimed a change that cannot be"""
+    """How many of ``trials`` claimed a change, though there can be none"""
     trials: int
-    """Separate blocks of `FEWEST_PAIRS` pairs in the order of time: each is a comparison as `--vary` makes it by default"""
+    """Separate blocks of `FEWEST_PAIRS` pairs in order of time: each is a comparison as `--vary` makes it by default"""
     rate: Interval | None
-    """Share of ``trials`` with an exact (Clopper-Pearson) interval; ``None``: not enough pairs for one trial"""
+    """``claims`` as a share of ``trials``, with an exact (Clopper-Pearson) interval; ``None``: not enough pairs for one trial"""
     relabelled: Interval | None
     """Share of ``relabellings`` in which the tool's rule would have claimed a change, with an interval from resampled pairs;
     ``None``: too few pairs to claim anything"""
     relabellings: int
     detectable: Interval | None
-    """The smallest effect that `FEWEST_PAIRS` pairs would show in 80% of the cases, with the spread's interval"""
+    """The smallest effect that `FEWEST_PAIRS` pairs would show in 80% of the cases; its interval follows from the spread's"""
     detectable_by_all: Interval | None
     """The same for as many pairs as there are here"""
 
 
 def compare_pairs(pairs: Sequence[tuple[float, float]], *, left_out: int = 0, among: int = 1) -> Comparison | None:
-    """The second of each pair of seconds against the first; ``None`` of nothing. ``among``: comparisons that are made at once,
-    of which the detectable effect takes account; `with_holm` corrects their p."""
+    """The second of each pair of seconds against the first; ``None`` without a pair.
+
+    ``among`` is the number of comparisons made at once. The detectable effect allows for it; `with_holm` corrects their p.
+    """
     logs = _logs(pairs)
     if not logs:
         return None
@@ -123,7 +125,7 @@ def compare_pairs(pairs: Sequence[tuple[float, float]], *, left_out: int = 0, am
 
 
 def with_holm(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The same, with Holm's correction over all of them; one without a p takes no part."""
+    """The same comparisons with Holm's correction over all of them; one without a p is left as it is."""
     tested = [each for each in comparisons if each.p is not None]
     adjusted = iter(holm([each.p for each in tested if each.p is not None]))
     return tuple(each if each.p is None else msgspec.structs.replace(each, p_holm=next(adjusted)) for each in comparisons)
@@ -139,20 +141,20 @@ def holm(ps: Sequence[float]) -> tuple[float, ...]:
 
 
 def t_test(values: Sequence[float]) -> float:
-    """p, two-sided, of the mean being 0; two values or more."""
+    """Two-sided p of the t-test that the mean is 0; needs two values or more."""
     from scipy.special import stdtr
 
     spread, n = spread_of(values), len(values)
     mean = math.fsum(values) / n
-    if spread <= 1e-12 * abs(mean) or spread == 0:  # equal values: what is left is rounding
+    if spread <= 1e-12 * abs(mean) or spread == 0:  # equal values: only rounding is left
         return 1.0 if mean == 0 else 0.0
     return float(2 * stdtr(n - 1, -abs(mean) / spread * math.sqrt(n)))
 
 
 def sign_flip_test(values: Sequence[float]) -> float:
-    """p, two-sided, that the mean is as far from 0 as it is where each sign could as well be the other.
+    """Two-sided p that the mean is as far from 0 as observed, if each value could as well have the opposite sign.
 
-    Over all 2^n signs up to `MOST_ENUMERATED` values, else over drawn ones with the observed one counted among them.
+    Up to `MOST_ENUMERATED` values all 2^n signs are tried; with more, signs are drawn and the observed ones counted among them.
     """
     import numpy
 
@@ -168,7 +170,7 @@ def sign_flip_test(values: Sequence[float]) -> float:
 def detectable_effect(spread: float, n: int, *, among: int = 1) -> float:
     """The share of the time by which two arms must differ for n pairs to show it in 80% of the cases, two-sided at 5%.
 
-    By the non-central t distribution; of several comparisons for the one that Holm's correction treats worst.
+    Computed from the non-central t distribution; among several comparisons, for the one that Holm's correction treats worst.
     """
     return _exp(_noncentrality(n, SIGNIFICANCE / among) * spread / math.sqrt(n)) - 1
 
@@ -180,11 +182,11 @@ def spread_of(values: Sequence[float]) -> float:
 
 
 def null_test(pairs: Sequence[tuple[float, float]], *, left_out: int = 0) -> NullTest | None:
-    """What pairs of one cell against itself, in the order of time, say of this machine; ``None`` of nothing.
+    """What pairs of one cell against itself, in order of time, say about this machine; ``None`` without a pair.
 
-    ``rate`` is measured: real launches in the real order, so that it holds what drifts, but it has few trials. ``relabelled``
-    takes the same pairs and swaps A and B in them: it tells whether the rule's 5% survives how this machine's noise is spread
-    (outliers, two modes), and by its making knows nothing of drift inside a pair.
+    ``rate`` is measured on real launches in their real order. It includes drift, but has few trials. ``relabelled`` swaps A and B
+    in the same pairs. It tells whether the rule's 5% holds for the distribution of this machine's noise (outliers, two modes);
+    by construction it cannot see drift inside a pair.
     """
     comparison = compare_pairs(pairs, left_out=left_out)
     if comparison is None:
@@ -219,7 +221,7 @@ def share(successes: int, trials: int) -> Interval | None:
 
 
 def _relabelled(logs: Sequence[float]) -> Interval:
-    """The share of relabellings that the rule would call a change, with a percentile interval from resampled pairs."""
+    """The share of relabellings in which the rule would claim a change, with a percentile interval from resampled pairs."""
     import numpy
 
     numbers = numpy.asarray(logs, dtype=float)
@@ -231,7 +233,7 @@ def _relabelled(logs: Sequence[float]) -> Interval:
 
 
 def _share_claimed(signs: numpy.ndarray, numbers: numpy.ndarray) -> float:
-    """How many rows of signs make a mean that the t-test calls a change. Flipping leaves the sum of squares as it is."""
+    """The share of rows of signs whose mean the t-test calls a change. Flipping signs leaves the sum of squares unchanged."""
     n = len(numbers)
     squares = float((numbers**2).sum())
     # |t| > q  <=>  mean^2 > q^2 * squares / (n * (n - 1 + q^2))
@@ -242,7 +244,7 @@ def _share_claimed(signs: numpy.ndarray, numbers: numpy.ndarray) -> float:
 
 @lru_cache(maxsize=64)
 def _signs(n: int) -> numpy.ndarray:
-    """Rows of +1 and -1: all that differ in more than the direction, or drawn ones."""
+    """Rows of +1 and -1: all of them, counting a row and its negative once; or rows that are drawn."""
     import numpy
 
     if n <= MOST_ENUMERATED:
@@ -264,7 +266,7 @@ def _spread_range(logs: Sequence[float]) -> Interval | None:
 
 
 def _detectable_range(spread: Interval | None, n: int) -> Interval | None:
-    """The detectable effect of n pairs, for a spread and the ends of its interval."""
+    """The effect that n pairs can detect, for a spread and for the ends of its interval."""
     if spread is None or n < 2:
         return None
     return Interval(*(detectable_effect(each, n) for each in (spread.value, spread.low, spread.high)))
@@ -272,7 +274,7 @@ def _detectable_range(spread: Interval | None, n: int) -> Interval | None:
 
 @lru_cache(maxsize=256)
 def _t_quantile(freedom: int, alpha: float) -> float:
-    """Beyond which, on either side, Student's t lies with probability alpha."""
+    """The value that Student's t exceeds, on either side, with probability alpha."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 1 - alpha / 2))
@@ -280,12 +282,12 @@ def _t_quantile(freedom: int, alpha: float) -> float:
 
 @lru_cache(maxsize=256)
 def _noncentrality(n: int, alpha: float) -> float:
-    """Of the t-test of n pairs, at which its power is `POWER`."""
+    """The noncentrality at which the t-test of n pairs has the power `POWER`."""
     from scipy.optimize import brentq
     from scipy.special import nctdtr
 
     quantile = _t_quantile(n - 1, alpha)
-    # The far tail adds less than 1e-4 to a power of 80%. The bound is far above, since a quantile of few pairs is large.
+    # The far tail adds less than 1e-4 to a power of 80%. The upper bound is generous, since with few pairs the quantile is large.
     return float(brentq(lambda shift: 1 - nctdtr(n - 1, shift, quantile) - POWER, 0.0, 10 + 5 * quantile))
 
 
@@ -294,5 +296,5 @@ def _logs(pairs: Sequence[tuple[float, float]]) -> list[float]:
 
 
 def _exp(value: float) -> float:
-    """Held to what a float, and JSON, can write: an interval of two pairs may be that wide."""
+    """e to the value, kept within what a float and JSON can hold: the interval of two pairs may be that wide."""
     return math.exp(max(-690.0, min(value, 690.0)))

@@ -1,6 +1,6 @@
 """Fixed and marginal cost: launches of one cell on several lengths -> seconds = fixed + marginal x audio seconds.
 
-A realtime factor of one length mixes the two: a short clip pays the fixed cost over few seconds.
+A realtime factor at one length mixes the two: a short clip spreads the fixed cost over few seconds.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from harness.analysis.intervals import CONFIDENCE, Interval
 from harness.workloads.diarization import CHUNK_SECONDS, FREE_SECONDS, STEP_SECONDS
 
 FEWEST_LENGTHS = 3
-"""Two lengths lie on a line whatever they are."""
+"""Two lengths always lie on a line."""
 
 HOUR_SECONDS = 3600.0
 
 BENT = 0.05
-"""Below this chance that a straight line scatters so, the lengths are said not to lie on one."""
+"""If a straight line would scatter this much with a lower chance, the lengths are said not to lie on one."""
 
 _ROUNDING = 1e-20
-"""A sum of squared shares of a time below which there is nothing but the rounding of floats."""
+"""A sum of squared shares of a time that is smaller than this is only the rounding of floats."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -37,19 +37,19 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
     """The line through the launches."""
 
     fixed_seconds: Interval
-    """What a recording costs whatever its length; below zero where the line crosses there."""
+    """What any recording costs, however short; below zero where the line crosses there."""
     marginal: Interval
     """Seconds for each further second of audio"""
     hour_seconds: Interval
-    """One launch on an hour of audio: its interval holds a single launch, not the mean of many."""
+    """One launch on an hour of audio: the interval is that of a single launch, not of the mean of many."""
     first_chunk_seconds: Interval
-    """The line at `FREE_SECONDS`, before the first chunk: the fixed cost, if work follows chunks."""
+    """The line at `FREE_SECONDS`, before the first chunk: the fixed cost, if work is proportional to chunks."""
     correlation_squared: float | None
-    """Of length and seconds, their correlation squared, which is that of an unweighted line. ``None``: all took the same."""
+    """The squared correlation of length and seconds: R squared of an unweighted line. ``None``: all took the same time."""
     r_squared: float | None
-    """Share of the weighted variance that the line explains, where each length counts alike: the stricter one."""
+    """The share of the weighted variance that the line explains. Each length counts alike, so it is the stricter of the two."""
     lack_of_fit: float | None
-    """Chance that a straight line scatters so between lengths; ``None``: no two launches of one length to judge it by."""
+    """The chance that a straight line scatters this much between lengths; ``None``: no two launches of one length to judge by."""
     lengths: tuple[float, ...]
     launches: int
 
@@ -57,7 +57,7 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
     def marginal_realtime(self) -> Interval | None:
         """Audio seconds for each further second of processing; ``None`` where time does not rise with length.
 
-        Infinite at its high end where the interval of the slope reaches zero.
+        The high end is infinite where the interval of the slope reaches zero.
         """
         slope = self.marginal
         if slope.value <= 0:
@@ -66,7 +66,7 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What keeps the numbers from being taken at face value, each a sentence without a full stop."""
+        """Why the numbers cannot be taken at face value, each reason a sentence without a full stop."""
         said = []
         if self.fixed_seconds.value < 0:
             said.append(f"the fixed cost is below zero: {self._why_below_zero}")
@@ -102,12 +102,12 @@ class NoFit(msgspec.Struct, frozen=True):
 
 
 def fit_cost(points: Sequence[Point]) -> CostModel | NoFit:
-    """Weighted least squares over launches, with 95% intervals of Student's t.
+    """The line by weighted least squares over launches, with 95% intervals of Student's t.
 
-    A launch scatters by a share of its time and not by a number of seconds (1% of 2 s, 1% of 120 s), so each is weighted
-    with 1 / t^2, where t is the median time of its length: its own time would favour those that happened to be fast.
+    A launch scatters by a share of its time, not by a number of seconds (1% of 2 s, 1% of 120 s). So each launch is weighted with
+    1 / t^2, where t is the median time of its length; its own time would favour launches that happened to be fast.
     Without weights the longest length alone would decide, and the interval of the fixed cost would be that length's noise.
-    The interval of an hour lets its launch scatter by the same share of the predicted time.
+    The interval for an hour assumes that its launch scatters by the same share of the predicted time.
 
     Formulas: Draper and Smith, Applied Regression Analysis, 3rd edition, 9.2 (weights), 2.1 (lack of fit), 3.1 (prediction).
     """
@@ -140,7 +140,7 @@ def _fitted(points: Sequence[Point], lengths: tuple[float, ...]) -> CostModel:
     hour = float(fixed + slope * HOUR_SECONDS)
 
     def variance_at(seconds: float) -> float:
-        """Variance of the line's own value there."""
+        """The variance of the line's own value at a length."""
         return max(0.0, float(covariance[0, 0] + 2 * seconds * covariance[0, 1] + seconds**2 * covariance[1, 1]))
 
     mean = float((root**2 @ y) / (root @ root))
@@ -159,7 +159,7 @@ def _fitted(points: Sequence[Point], lengths: tuple[float, ...]) -> CostModel:
 
 
 def _lack_of_fit(points: Sequence[Point], *, residual: float, typical: dict[float, float]) -> float | None:
-    """The F test's p-value: what is left around the line against what is left around each length's own mean."""
+    """The F test's p-value: the residuals around the line against the residuals around each length's own mean."""
     from scipy.stats import f as fisher
 
     pure_freedom, bent_freedom = len(points) - len(typical), len(typical) - 2
@@ -171,7 +171,7 @@ def _lack_of_fit(points: Sequence[Point], *, residual: float, typical: dict[floa
         mean = sum(shares) / len(shares)
         pure += sum((share - mean) ** 2 for share in shares)
     bent = max(0.0, residual - pure)
-    if pure <= _ROUNDING:  # launches of one length all took the same
+    if pure <= _ROUNDING:  # launches of one length all took the same time
         return 1.0 if bent <= _ROUNDING else 0.0
     return float(fisher.sf((bent / bent_freedom) / (pure / pure_freedom), bent_freedom, pure_freedom))
 

@@ -1,10 +1,10 @@
-"""Telemetry -> energy and memory. Pure: what is stored is raw, and this is computed on reading.
+"""Telemetry -> energy and memory. Pure: raw samples are stored, and this is computed on reading.
 
 A pass's power is integrated over the pass by the trapezoid rule, with the samples at its borders interpolated; an energy
-counter is read at the borders instead. The power of the idle host, sampled once a campaign before its first launch, is
-subtracted. Where too few samples fall into a pass, or they do not cover it, there is a sentence and no number.
+counter is read at the borders instead. The power of the idle host, sampled once in a campaign before its first launch, is
+subtracted. Where too few samples fall into a pass, or do not cover it, there is a sentence in place of a number.
 
-Prices are never stored: they are options of whoever reads.
+Prices are never stored: the reader gives them as options.
 """
 
 from __future__ import annotations
@@ -22,21 +22,20 @@ from harness.telemetry.meters import every_of, kind_of, of_kind, suffix_of
 from harness.text import counted
 
 FEWEST_SAMPLES = 4
-"""Inside a window: with fewer, its borders, which are interpolated, weigh more than what was sampled."""
+"""Samples inside a window. With fewer, its interpolated borders would weigh more than the samples."""
 
 JOULES_PER_KWH = 3.6e6
 
-Series = Sequence["float | None"]
 Points = Sequence[tuple[float, float]]
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
-    """What was used over some windows, above the idle host where that is known."""
+    """Energy used over some windows, net of the idle host where its power is known."""
 
     meter: str
     """What was read, such as ``socket_power_watts``"""
     joules: float
-    """Of all windows, the idle host included"""
+    """Over all windows, the idle host included"""
     seconds: float
     audio_seconds: float
     samples: int
@@ -66,13 +65,13 @@ class Memory(msgspec.Struct, frozen=True):
     meter: str
     bytes: float
     gap: str = ""
-    """Why it may be more, in words: the readings leave some of the launch out"""
+    """Why it may have been more, in words: the readings miss part of the launch; empty: they do not"""
 
 
 def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "warm") -> Energy | str:
-    """What the passes of a stage used; a sentence where that cannot be said. ``campaign``: where the idle host was sampled.
+    """The energy that the passes of a stage used; a sentence where it is not known. ``campaign``: where the idle host was sampled.
 
-    Passes that are each too short for `FEWEST_SAMPLES` are taken together, from the first one's begin to the last one's end.
+    Passes that are each too short for `FEWEST_SAMPLES` are taken together, from the start of the first to the end of the last.
     """
     telemetry = launch.telemetry
     if telemetry is None:
@@ -99,7 +98,7 @@ def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "
 
 
 def idle_watts_of(launches: Iterable[Launch], meters: Sequence[str]) -> float | None:
-    """What some meters said of the idle host before the first of a campaign's launches; ``None`` where nobody sampled it."""
+    """The idle host's power by some meters, before the first of a campaign's launches; ``None`` where nobody sampled it."""
     for launch in launches:
         telemetry, begun = launch.telemetry, _begun(launch)
         if telemetry is None or begun is None or not telemetry.times:
@@ -116,9 +115,12 @@ def idle_watts_of(launches: Iterable[Launch], meters: Sequence[str]) -> float | 
 
 
 def is_idle_known(launches: Iterable[Launch], plan: Plan) -> bool:
-    """Whether some launch's samples say what the idle host takes by the meters that the coming one would use, or that none of
-    them answers here. Only one that looked at the same GPUs can say so: a launch on the processor does not ask an NVIDIA card. A
-    launch that never wrote to its journal says neither: nobody knows when its idle time ended."""
+    """Whether earlier samples settle what the idle host draws: they give its power by the meters that the coming launch would
+    use, or show that no such meter answers here.
+
+    Only a launch that looked at the same GPUs can settle it: one on the processor does not ask an NVIDIA card. A launch that never
+    wrote to its journal settles nothing, since nobody knows when its idle time ended.
+    """
     for launch in launches:
         if launch.telemetry is None or not launch.telemetry.times or _looked_at(launch.plan) != _looked_at(plan):
             continue
@@ -129,19 +131,22 @@ def is_idle_known(launches: Iterable[Launch], plan: Plan) -> bool:
 
 
 def _looked_at(plan: Plan) -> tuple[str | None, bool]:
-    """What of a plan decides which GPUs its sampler reads; see `harness.telemetry.sampler.sensors_of`."""
+    """The parts of a plan that decide which GPUs its sampler reads; see `harness.telemetry.sampler.sensors_of`."""
     return plan.gpu, plan.image.family == "cuda"
 
 
 def power_meters(telemetry: Telemetry, *, on_cpu: bool) -> tuple[str, ...]:
-    """The meters whose sum is what a launch used: the socket's where there is one, since an APU's processor and graphics share
-    it, else the processor's; and those of the other GPUs, unless nothing ran there."""
+    """The meters whose sum is what a launch used.
+
+    They are the socket's meter where there is one, since an APU's processor and graphics share it, and otherwise the processor's;
+    and those of the other GPUs, unless the launch ran on the processor.
+    """
     named = telemetry.series
     sockets = of_kind(named, "socket_power_watts")
     processor = sockets or of_kind(named, "cpu_package_joules")
     if on_cpu:
         return processor
-    # Of each GPU its counter goes before its power.
+    # Each GPU's counter is preferred to its power.
     gpus = {suffix_of(meter): meter for kind in ("gpu_power_watts", "gpu_joules") for meter in of_kind(named, kind)}
     apus = {suffix_of(meter) for meter in sockets}
     others = tuple(gpus[suffix] for suffix in sorted(gpus) if suffix not in apus)
@@ -149,7 +154,7 @@ def power_meters(telemetry: Telemetry, *, on_cpu: bool) -> tuple[str, ...]:
 
 
 def joules_between(points: Points, meter: str, window: Window) -> float:
-    """Energy in a window of points (seconds, watts), or (seconds, joules) of a counter."""
+    """Energy in a window, from points (seconds, watts), or (seconds, joules) where the meter is a counter."""
     if _is_counter(meter):
         return _at(points, window.end) - _at(points, window.begin)
     inside = [point for point in points if window.begin < point[0] < window.end]
@@ -158,7 +163,7 @@ def joules_between(points: Points, meter: str, window: Window) -> float:
 
 
 def cost_of_audio_hour(energy: Energy | None, seconds_per_audio_second: float | None, price: Price) -> float | None:
-    """Energy at its price, and the machine's time at its; ``None`` where no price is told, or what it is for is not known."""
+    """Energy at its price plus the machine's time at its own; ``None`` without a price, or where what it pays for is not known."""
     if price.per_kwh is None and price.per_hour is None:
         return None
     if (price.per_kwh is not None and energy is None) or (price.per_hour is not None and seconds_per_audio_second is None):
@@ -168,8 +173,11 @@ def cost_of_audio_hour(energy: Energy | None, seconds_per_audio_second: float | 
 
 
 def memory_of(launch: Launch) -> tuple[Memory, ...]:
-    """What each of the host's meters saw, by its name: the rise of what the whole host shares, the peak of what is the
-    launch's alone. Peaks between two samples are missed; one whose readings do not cover the passes says so."""
+    """What each of the host's meters saw, by its name.
+
+    For memory that the whole host shares it is the rise, for the launch's own the peak. Peaks between two samples are missed.
+    ``gap`` says where the readings do not cover the passes.
+    """
     telemetry, worked = launch.telemetry, worked_of(launch)
     if telemetry is None:
         return ()
@@ -198,13 +206,13 @@ def memory_of(launch: Launch) -> tuple[Memory, ...]:
 
 
 def _begun(launch: Launch) -> float | None:
-    """Unix seconds of the order to start."""
+    """When the order to start was given, in Unix seconds."""
     first = number(launch.journal[0].get("at")) if launch.journal else None
     return first - launch.start_seconds if first is not None and launch.start_seconds is not None else None
 
 
 def _why_not(telemetry: Telemetry, meters: Iterable[str], window: Window) -> str:
-    """Why some meters say nothing of a window's energy, in words; empty where they do."""
+    """Why some meters do not give a window's energy, in words; empty where they do."""
     for meter in meters:
         times = [at for at, _ in points_of(telemetry, meter)]
         if why := why_uncovered(telemetry, times, window, only_borders=_is_counter(meter)):
@@ -225,7 +233,7 @@ def _samples_inside(telemetry: Telemetry, meter: str, window: Window) -> int:
 
 
 def _at(points: Points, when: float) -> float:
-    """The value at a moment, between its neighbours; at the ends, that of the nearest."""
+    """The value at a moment, interpolated between its neighbours; outside the points, that of the nearest."""
     for (earlier, a), (later, b) in pairwise(points):
         if earlier <= when <= later:
             return a if later == earlier else a + (b - a) * (when - earlier) / (later - earlier)
@@ -233,7 +241,7 @@ def _at(points: Points, when: float) -> float:
 
 
 def _why_no_power(launch: Launch, telemetry: Telemetry) -> str:
-    """The reason that was recorded for the meter that was wanted first."""
+    """The recorded reason for the first of the wanted meters that has one."""
     wanted = ("cpu_package_joules",) if launch.plan.device == "cpu" else ("gpu_power_watts", "cpu_package_joules")
     return next(
         (telemetry.unavailable[meter] for meter in wanted if meter in telemetry.unavailable), "no meter of power answered"
@@ -241,7 +249,7 @@ def _why_no_power(launch: Launch, telemetry: Telemetry) -> str:
 
 
 def _sum_of(telemetry: Telemetry, kinds: Sequence[str]) -> list[tuple[float, float]]:
-    """Points of the sum of some meters over all GPUs, where each answered; none where one of the kinds is not there."""
+    """The sum of some kinds of meter over all GPUs, at each sample where all of them answered; nothing where a kind is missing."""
     meters = [meter for kind in kinds for meter in of_kind(telemetry.series, kind)]
     if any(not of_kind(telemetry.series, kind) for kind in kinds):
         return []

@@ -1,4 +1,4 @@
-"""Whether two launches ran on the same machine in the same state: a hash of the host's record, and what differs in words."""
+"""Whether two launches ran on the same machine in the same state: a hash of the host's record, and the differences in words."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ NOT_COMPARED = ("boot",)
 """Another boot of the same machine in the same state is the same host."""
 
 MOST_LISTED = 12
-"""Of one field's parts, such as the parameters of a module."""
+"""Parts of one field that are listed, such as the parameters of a module."""
 
 
 def fingerprint(host: HostRecord) -> str:
-    """SHA-256 over all that is known, whatever the order of fields; a field that is unknown is as if it were not there."""
+    """SHA-256 over all that is known. The order of fields does not matter, and an unknown field is left out."""
     known = {name: value for name, value in msgspec.to_builtins(host).items() if name not in NOT_COMPARED and value}
     return hashlib.sha256(msgspec.json.encode(known, order="deterministic")).hexdigest()
 
 
 def differences(a: HostRecord, b: HostRecord) -> tuple[str, ...]:
-    """What changed from ``a`` to ``b``: ``kernel 6.17.7 -> 6.18.5``, ``GTT 64 GiB -> 96 GiB``. What one of them does not
-    know is no difference: an old record knows little."""
+    """What changed from ``a`` to ``b``: ``kernel 6.17.7 -> 6.18.5``, ``GTT 64 GiB -> 96 GiB``. A value that only one of them
+    knows is no difference, since an old record knows little."""
     told = [f"{label} {_shown(label, x)} -> {_shown(label, y)}" for label, x, y in _pairs(a, b) if x != y]
     if a.command_line and b.command_line:
         told += _words_between(a.command_line, b.command_line)
@@ -40,7 +40,7 @@ def differences(a: HostRecord, b: HostRecord) -> tuple[str, ...]:
 
 
 def groups_of(hosts: Iterable[HostRecord]) -> tuple[tuple[HostRecord, ...], ...]:
-    """The hosts of a store in their order, those without a difference together; the one that knows most comes first."""
+    """The hosts of a store in their order, grouped where they do not differ. In each group the one that knows most is first."""
     groups: list[list[HostRecord]] = []
     for host in hosts:
         alike = next((group for group in groups if not differences(group[0], host)), None)
@@ -89,17 +89,17 @@ _BYTES = ("memory", "VRAM", "GTT")
 
 
 def _pairs(a: HostRecord, b: HostRecord) -> list[tuple[str, Any, Any]]:
-    """Each value that both know, with what it is called."""
+    """Each value that both hosts know, with its label."""
     pairs = [(label, get(a), get(b)) for label, get in _SCALARS]
     pairs += [(label, get(x), get(y)) for x, y in _both(a.cards, b.cards) for label, get in _OF_CARD]
     pairs += [(label, get(x), get(y)) for x, y in _both(a.compute_nodes, b.compute_nodes) for label, get in _OF_NODE]
-    # A kernel whose release differs is another build: one line says it.
+    # A kernel of another release is another build anyway: one line is enough.
     pairs = [pair for pair in pairs if pair[0] != "kernel build" or a.kernel == b.kernel]
     return [(label, x, y) for label, x, y in pairs if x not in (None, "") and y not in (None, "")]
 
 
 def _both(x: tuple[Any, ...], y: tuple[Any, ...]) -> list[tuple[Any, Any]]:
-    """Cards are compared one by one where there are as many; where there are not, the GPUs differ, which is said."""
+    """Cards or nodes in pairs where both hosts have as many; nothing where they do not, since then ``GPUs`` shows the difference."""
     return list(zip(x, y, strict=True)) if len(x) == len(y) else []
 
 
@@ -109,7 +109,7 @@ def _shown(label: str, value: Any) -> str:
 
 
 def _words_between(x: tuple[str, ...], y: tuple[str, ...]) -> list[str]:
-    """Words of a command line: settings of the GPU and the IOMMU by their value, others as come or gone."""
+    """Differences of two command lines: settings of the GPU and the IOMMU by value, other words as added or removed."""
     before, after = settings_of(x), settings_of(y)
     told = [f"{name} {_set(before, name)} -> {_set(after, name)}" for name in _changed(before, after)]
     rest_x, rest_y = ({word for word in words if not settings_of((word,))} for words in (x, y))
@@ -120,7 +120,7 @@ def _words_between(x: tuple[str, ...], y: tuple[str, ...]) -> list[str]:
 
 
 def _settings_between(label: str, x: Mapping[str, str], y: Mapping[str, str]) -> list[str]:
-    """Named values; one that only one of them has is a difference of drivers or kernels and is not listed."""
+    """Differences of named values. A name that only one side has comes from another driver or kernel and is not listed."""
     told = [f"{label} {name} {x[name]} -> {y[name]}" for name in _changed(x, y) if name in x and name in y]
     return [*told[:MOST_LISTED], *([f"{len(told) - MOST_LISTED} more of {label}"] if len(told) > MOST_LISTED else [])]
 

@@ -1,6 +1,6 @@
-"""What an image's own ENV makes of a launch: the variables as its guest found them, against those that the plan set. Pure.
+"""How an image's own ENV changes a launch: the variables that its guest found, against those that the plan set. Pure.
 
-They came out of a container, and may be anything.
+They came out of a container and may hold anything.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from harness.catalog.rows import Catalog, Cell
 from harness.records.launch import Launch
 
 _OF_HARNESS = frozenset(kernel_cache_variables.environment(""))
-"""Set for every launch, by no plan."""
+"""Variables that the harness sets for every launch, and that are in no plan."""
 
 
 def variables_of(launch: Launch) -> dict[str, str] | None:
-    """The variables that the guest found; ``None`` where it told none, as in records from before."""
+    """The variables that the guest found; ``None`` where it told none, as in old records."""
     told = launch.ends("launch").get("variables")
     if not isinstance(told, dict):
         return None
@@ -29,7 +29,7 @@ def variables_of(launch: Launch) -> dict[str, str] | None:
 
 
 def not_of_plan(launch: Launch) -> dict[str, str | None]:
-    """Those that are otherwise than the plan set them, an image's ENV above all; ``None``: planned, and not there."""
+    """The variables whose value is not the plan's, mostly from an image's ENV; ``None`` as a value: planned, but not there."""
     found = variables_of(launch)
     if found is None:
         return {}
@@ -44,7 +44,7 @@ def not_of_plan(launch: Launch) -> dict[str, str | None]:
 
 
 def with_remarks(launch: Launch, known: Catalog, cell: Cell, *, family: str | None, targets: Iterable[str]) -> Launch:
-    """The launch with what its real variables make of it: each that a knob owns, and hazards that the plan did not show."""
+    """The launch with remarks on its real variables: each one that a knob owns, and hazards that the plan did not show."""
     others = not_of_plan(launch)
     if not others:
         return launch
@@ -63,5 +63,5 @@ def with_remarks(launch: Launch, known: Catalog, cell: Cell, *, family: str | No
 
 
 def text_of(name: str, value: str | None) -> str:
-    """``NAME=VALUE``"""
+    """``NAME=VALUE``, or that it is not set."""
     return f"{name} is not set" if value is None else f"{name}={value}"

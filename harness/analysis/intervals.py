@@ -1,4 +1,4 @@
-"""Launches -> numbers. The launch is the unit: passes inside one are not independent."""
+"""Launches -> a median with its interval. The launch is the unit, since passes inside one are not independent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statistics import median
 
 import msgspec
 
-from harness.analysis.outliers import spread_flags
+from harness.analysis.outliers import oddities_of
 from harness.records.launch import Launch
 
 CONFIDENCE = 0.95
@@ -23,29 +23,29 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A median with what is known of its uncertainty."""
+    """A median with its uncertainty, as far as it is known."""
 
     median: float
     low: float
     high: float
     n: int
     is_interval: bool
-    """Whether low and high are a 95% confidence interval of the median; else they are the smallest and largest value."""
+    """Whether low and high are a 95% confidence interval of the median; otherwise they are the smallest and largest value."""
     flags: tuple[str, ...] = ()
-    """What is odd about the values, all of which count: see `harness.analysis.outliers`."""
+    """What is odd about the values, see `harness.analysis.outliers`. All of them count."""
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """Median and interval; ``None`` of nothing.
+    """Median and interval; ``None`` without a value.
 
-    The interval is the one between order statistics whose binomial coverage reaches 95% (Conover, Practical
-    Nonparametric Statistics, 3.2): it assumes no distribution and needs at least six values. With fewer, the extremes
-    are given and said to be that.
+    The interval lies between the order statistics whose binomial coverage reaches 95% (Conover, Practical Nonparametric
+    Statistics, 3.2). It assumes no distribution and needs at least six values. With fewer, the extremes are given instead, and
+    ``is_interval`` is false.
     """
     if not values:
         return None
     ordered = sorted(values)
-    rank, flags = _lower_rank(len(ordered)), spread_flags(ordered)
+    rank, flags = _lower_rank(len(ordered)), oddities_of(ordered)
     if rank is None:
         return Estimate(median(ordered), ordered[0], ordered[-1], len(ordered), is_interval=False, flags=flags)
     return Estimate(median(ordered), ordered[rank], ordered[-1 - rank], len(ordered), is_interval=True, flags=flags)
@@ -65,7 +65,7 @@ def realtime_factor(launch: Launch) -> float | None:
 
 @cache
 def _lower_rank(n: int) -> int | None:
-    """The largest rank (from 0) whose interval to its mirror image covers the median with 95%; ``None``: not even
+    """The largest rank (from 0) for which the interval up to its mirror image covers the median with 95%; ``None``: not even
     the extremes do."""
     from scipy.stats import binom
 

@@ -1,6 +1,6 @@
-"""Two launches' numeric fingerprints -> identical, different by so much, or not comparable. Pure.
+"""Two launches' numeric fingerprints -> identical, different by some amount, or not comparable. Pure.
 
-`benchmarks.fingerprint` takes them: one made-up chunk of sound through the synthetic pipeline's two networks.
+`benchmarks.fingerprint` takes them: it sends one made-up chunk of sound through the synthetic pipeline's two networks.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _Text = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """What came out of one network."""
+    """The output of one network."""
 
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-    """Of the 32-bit floats, little-endian."""
+    """Hash of the values as little-endian 32-bit floats"""
     values: int
     sample: Annotated[tuple[float | None, ...], msgspec.Meta(min_length=1, max_length=64)]
     """Some of them, evenly spread; ``None``: not finite."""
@@ -31,7 +31,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
-    """What a launch's networks made of the chunk, and with what."""
+    """What a launch's networks made of the chunk, and what they ran on."""
 
     torch: _Text
     device: _Text
@@ -45,15 +45,15 @@ class Difference(msgspec.Struct, frozen=True):
     """How far two fingerprints are apart, by output."""
 
     segmentation: float | None
-    """0 where the bits are the same, else the largest absolute difference of the sampled values, which can be 0 as well where
-    only others differ; ``None``: a value is not finite, or the outputs have not one length."""
+    """0 where the bits are the same, otherwise the largest absolute difference of the sampled values, which is 0 too where
+    only other values differ; ``None``: a value is not finite, or the outputs differ in length"""
     embedding: float | None
     identical: bool
-    """Whether all bits of both are the same."""
+    """Whether all bits of both outputs are the same"""
 
 
 def fingerprint_of(launch: Launch) -> Fingerprint | None:
-    """The launch's fingerprint; ``None`` where it has none, or something of another shape: the image wrote it."""
+    """The launch's fingerprint; ``None`` where it has none, or where what the image wrote has another shape."""
     try:
         return msgspec.convert(launch.output.get("fingerprint"), Fingerprint)
     except msgspec.ValidationError:
@@ -61,7 +61,7 @@ def fingerprint_of(launch: Launch) -> Fingerprint | None:
 
 
 def compare(one: Fingerprint, other: Fingerprint) -> Difference:
-    """How far they are apart."""
+    """How far two fingerprints are apart."""
     return Difference(
         segmentation=_largest_difference(one.segmentation, other.segmentation),
         embedding=_largest_difference(one.embedding, other.embedding),
@@ -70,7 +70,7 @@ def compare(one: Fingerprint, other: Fingerprint) -> Difference:
 
 
 def describe(difference: Difference) -> str:
-    """``identical``, or each output that is not with by how much: ``differ: segmentation 1.2e-06, embedding 3.4e-05``."""
+    """``identical``, or how far each output differs: ``differ: segmentation 1.2e-06, embedding 3.4e-05``."""
     if difference.identical:
         return "identical"
     found: dict[str, Any] = {name: getattr(difference, name) for name in OUTPUTS}

@@ -1,6 +1,6 @@
 """What is odd about a cell's launches: values far from the rest, and two heaps instead of one. Flagged, never dropped.
 
-Both rules are chosen by how often they speak of clean data; `tests.unit.test_spread` simulates that.
+Both rules are chosen by how often they flag clean data; `tests.unit.analysis.test_outliers` simulates that.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from statistics import median
 import msgspec
 
 LEAST_SHARE = 0.02
-"""Of the median: what lies nearer is never flagged. Launches of one image spread by some 1%, and less than 2% is no claim."""
+"""A share of the median: nothing nearer to it is flagged. Launches of one image spread by some 1%, so less than 2% means nothing."""
 
 FEWEST_FOR_OUTLIERS = 6
 
 MOST_Z = 6.0
 """Modified z-score above which a value is an outlier.
 
-The usual 3.5 (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993) is for tens of values: of six normal ones it
-flags at least one in 15% of all samples, of twelve in 11%. At 6.0 that is 4% and 1%."""
+The usual 3.5 (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993) is meant for tens of values: it flags at least one of
+six normal values in 15% of all samples, and of twelve in 11%. With 6.0 these are 4% and 1%."""
 
 FEWEST_FOR_HEAPS = 10
-"""Below that, normal samples fall into two heaps too often by chance: 8% of six, 6% of eight."""
+"""Smaller normal samples fall into two heaps too often by chance: 8% of samples of six values, 6% of samples of eight."""
 
 FEWEST_IN_A_HEAP = 3
 
@@ -36,10 +36,10 @@ class Heaps(msgspec.Struct, frozen=True):
 
 
 def outliers(values: Sequence[float]) -> tuple[int, ...]:
-    """Positions of the values that lie far from the rest; none of fewer than six values.
+    """Positions of the values that lie far from the rest; empty for fewer than six values.
 
-    Far is a modified z-score, 0.6745 (x - median) / MAD, above `MOST_Z`, and more than `LEAST_SHARE` of the median away.
-    Where more than half of the values are the same the MAD is 0, and the second alone decides.
+    A value is far when its modified z-score, 0.6745 (x - median) / MAD, is above `MOST_Z` and it lies more than `LEAST_SHARE`
+    of the median away. Where more than half of the values are equal, the MAD is 0 and only the second condition decides.
     """
     if len(values) < FEWEST_FOR_OUTLIERS:
         return ()
@@ -54,13 +54,13 @@ def outliers(values: Sequence[float]) -> tuple[int, ...]:
 
 
 def heaps(values: Sequence[float]) -> Heaps | None:
-    """The two heaps that the values lie in; ``None`` where it is one, or fewer than ten values.
+    """The two heaps that the values lie in; ``None`` where they lie in one, or are fewer than ten.
 
-    The rule of the largest gap: two heaps of at least three values and a quarter of all, and between them a gap wider than
-    the wider heap (and than `LEAST_SHARE` of the median). Of ten normal values it sees two heaps in 3% of all samples, of
-    twelve in 1%, of twenty in none of 10,000; of ten evenly spread ones, its hardest case, in 8%. Two normal heaps of
-    equal size that lie eight of their standard deviations apart it sees in 9 of 10 samples. Hartigan's dip test (Annals of
-    Statistics 13, 1985) needs tables of its own for so few values; this rule a reader can check by eye.
+    The rule looks at the largest gap. Each heap has at least three values and a quarter of all, and the gap between them is wider
+    than the wider heap (and than `LEAST_SHARE` of the median). The rule sees two heaps in 3% of all samples of ten normal values,
+    in 1% of twelve, in none of 10,000 samples of twenty, and in 8% of ten uniformly spread values, its hardest case. It sees two
+    normal heaps of equal size, eight of their standard deviations apart, in 9 of 10 samples. Hartigan's dip test (Annals of
+    Statistics 13, 1985) needs tables of its own for so few values; a reader can check this rule by eye.
     """
     count = len(values)
     if count < FEWEST_FOR_HEAPS:
@@ -75,8 +75,8 @@ def heaps(values: Sequence[float]) -> Heaps | None:
     return Heaps(tuple(low), tuple(high))
 
 
-def spread_flags(values: Sequence[float]) -> tuple[str, ...]:
-    """What is odd, in a few words to stand beside a spread: ``1 outlier``, ``two heaps``."""
+def oddities_of(values: Sequence[float]) -> tuple[str, ...]:
+    """What is odd about the values, in a few words to stand beside them: ``1 outlier``, ``two heaps``."""
     far = outliers(values)
     said = [f"{len(far)} outlier{'' if len(far) == 1 else 's'}"] if far else []
     return (*said, "two heaps") if heaps(values) is not None else tuple(said)

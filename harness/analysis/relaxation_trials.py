@@ -1,4 +1,4 @@
-"""Which relaxations of the wide set an image needs here, found by leaving out one at a time. Pure: others launch."""
+"""Which relaxations of the wide set an image needs here, found by leaving out one at a time. Pure: launches nothing itself."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ Need = Literal["needed", "not needed", "fails even with all", "passes", "fails",
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """What leaving out one relaxation, or all, did to an image."""
+    """What leaving out one relaxation, or all of them, did to an image."""
 
     flags: str
     """The relaxation that was left out; ``least``: all of them"""
     need: Need
     because: str = ""
-    """What failed, where something did."""
+    """What failed; empty: nothing"""
     launches: tuple[str, ...] = ()
     """Their ids"""
 
 
 def arrangements() -> tuple[Flags, ...]:
-    """What to launch with: all, all but one each, none."""
+    """The sets of relaxations to launch with: all, all but one for each, none."""
     everything = tuple(COMPAT)
     return (everything, *(tuple(name for name in everything if name != left_out) for left_out in everything), ())
 
 
-def judge_flags(launches: Mapping[Flags, Sequence[Launch]]) -> tuple[Trial, ...]:
-    """A finding a relaxation, and one for the least. A cell that fails with the whole set says nothing of a part of it."""
+def judge_relaxations(launches: Mapping[Flags, Sequence[Launch]]) -> tuple[Trial, ...]:
+    """One trial for each relaxation, and one without any. A cell that fails with the whole set says nothing about a part of it."""
     whole = {launch.plan.cell: launch for launch in launches[tuple(COMPAT)]}
     broken = [launch for launch in whole.values() if launch.verdict.status != "pass"]
     working = {cell for cell, launch in whole.items() if launch.verdict.status == "pass"}
-    findings = []
+    trials = []
     for flags in arrangements()[1:]:
         (name,) = set(COMPAT) - set(flags) if flags else ("least",)
         tried = launches[flags]
@@ -52,15 +52,15 @@ def judge_flags(launches: Mapping[Flags, Sequence[Launch]]) -> tuple[Trial, ...]
         elif not any(_has(launch, name) for launch in whole.values()):
             need = "does not apply"
         elif any(_has(launch, name) for launch in judged):
-            need = "forced here"  # this host cannot run it otherwise, so that leaving it out was never tried
+            need = "forced here"  # this host cannot run the image without it, so leaving it out was never tried
         else:
             need = "needed" if failed else "not needed"
-        findings.append(Trial(name, need, _because(failed), ids))
-    return tuple(findings)
+        trials.append(Trial(name, need, _because(failed), ids))
+    return tuple(trials)
 
 
 def _has(launch: Launch, name: str) -> bool:
-    """Whether a launch was really weakened so: an image without a GPU gets no nodes at all."""
+    """Whether a launch really had a relaxation: an image without a GPU gets no device nodes at all."""
     return any(text.startswith(f"{name}:") for text in launch.plan.relaxations)
 
 

@@ -1,8 +1,8 @@
 """How many launches a cell gets: values so far and seconds since the first -> go on, or stop and why.
 
-A rule that looks at the data behind each launch stops a little early on lucky data: simulated with normal launches whose
-spread is 1, 1.5, 2, 3 and 5% and a rule of 2%, the 95% interval at the stop held the true median in 97, 96, 95, 94 and 93%
-of 4,000 campaigns. `tests.unit.test_stopping` simulates the worst of them again.
+A rule that looks at the data after each launch stops a little early on lucky data. In a simulation with normal launches whose
+spread is 1, 1.5, 2, 3 and 5%, and a rule of 2%, the 95% interval at the stop held the true median in 97, 96, 95, 94 and 93%
+of 4,000 campaigns. `tests.unit.analysis.test_stopping` repeats the worst of them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from harness.records.launch import Decision, Launch, StoppingRule, StopReason
 from harness.text import counted
 
 MOST_LAUNCHES = 50
-"""Of a cell under ``--until``: launches that spread by 5% need some 37 for 2%, and what needs more needs a quieter machine."""
+"""Launches of one cell under ``--until``. With a spread of 5% some 37 reach 2%; a cell that needs more needs a quieter machine."""
 
 FEWEST_VALUES = 6
-"""That a 95% interval of the median needs: see `harness.analysis.intervals.estimate`."""
+"""The values that a 95% interval of the median needs: see `harness.analysis.intervals.estimate`."""
 
 MOST_FAILURES = 3
-"""Launches of a cell in a row without a time, behind which ``--until`` has nothing to wait for."""
+"""After this many launches of a cell in a row without a time, ``--until`` has nothing to wait for."""
 
 MOST_BUDGET_MINUTES = 30 * 24 * 60
 
@@ -31,7 +31,7 @@ MOST_BUDGET_MINUTES = 30 * 24 * 60
 def decide(rule: StoppingRule, values: Sequence[float | None], *, elapsed_seconds: float) -> Decision:
     """Whether a cell is launched again. ``values`` are those of its launches in order, ``None`` for one without a time.
 
-    Where several reasons hold, the cell's own come before the campaign's budget.
+    Where several reasons to stop hold, the cell's own come before the campaign's budget.
     """
     timed = [value for value in values if value is not None]
     half_width = relative_half_width(estimate(timed))
@@ -49,7 +49,7 @@ def decide(rule: StoppingRule, values: Sequence[float | None], *, elapsed_second
 
 
 def budget_is_spent(rule: StoppingRule, elapsed_seconds: float) -> bool:
-    """Whether no launch may begin any more. One that is under way is never cut."""
+    """Whether no further launch may begin. A launch that is under way is never cut."""
     return rule.budget_seconds is not None and elapsed_seconds >= rule.budget_seconds
 
 
@@ -61,12 +61,12 @@ def relative_half_width(found: Estimate | None) -> float | None:
 
 
 def value_of(launch: Launch) -> float | None:
-    """What a launch counts for: its time, also where its output is wrong; ``None`` where it failed."""
+    """The time that a launch counts for, even where its output is wrong; ``None`` where it failed."""
     return None if launch.verdict.status == "fail" else launch_seconds(launch)
 
 
 def rule_text(rule: StoppingRule) -> str:
-    """The rule in words, as `--dry-run`, the progress and the report say it."""
+    """The rule in words, for `--dry-run`, the progress and the report."""
     budget = (
         "" if rule.budget_seconds is None else f"; none begins later than {rule.budget_seconds / 60:g} min behind the first"
     )
@@ -95,17 +95,17 @@ def stop_text(rule: StoppingRule, decision: Decision) -> str:
 
 
 def budget_text(rule: StoppingRule) -> str:
-    """That the budget ended it."""
+    """The words that say that the budget is spent."""
     return f"the budget of {(rule.budget_seconds or 0) / 60:g} min is spent"
 
 
 def percent(share: float) -> str:
-    """``1.7%``, with as many digits as it takes to see that it is not zero."""
+    """``1.7%``, to three significant digits, so that a small share does not read as zero."""
     return f"{100 * share:.3g}%"
 
 
 def parse_stopping(launches: int | None, until: str | None, budget_minutes: float | None, *, default: int) -> StoppingRule:
-    """``--launches``, ``--until`` and ``--budget``. Raises `UsageError` for what cannot be."""
+    """The rule from ``--launches``, ``--until`` and ``--budget``. Raises `UsageError` where they cannot hold."""
     if launches is not None and until is not None:
         raise UsageError("--launches and --until exclude each other: give a number of launches, or a precision to reach")
     if budget_minutes is not None and not (0 < budget_minutes <= MOST_BUDGET_MINUTES):

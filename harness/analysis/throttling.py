@@ -10,25 +10,25 @@ from harness.telemetry.coverage import LONGEST_GAP_PERIODS, Window, period_of, p
 from harness.telemetry.meters import kind_of, of_kind, suffix_of
 
 FEWEST_SAMPLES = 2
-"""In the passes, of what is so at a moment: a clock, or a limiter that is at work now."""
+"""Readings inside the passes that a momentary value needs: a clock, or a limiter that is at work now."""
 
 LOW_CLOCK_HERTZ = 1.0e9
-"""Below it, at work, something holds the clock: a Strix Halo has been seen at 2.36 to 2.71 GHz under load (nix-amd-ai#132), and
+"""A busy GPU below this clock is held back: a Strix Halo has been seen at 2.36 to 2.71 GHz under load (nix-amd-ai#132), and
 at 600 to 885 MHz where its clock was stuck (https://github.com/ROCm/legacy-rocm-build/issues/5750)."""
 
 BUSY_PERCENT = 50.0
-"""Clocks are judged while the GPU is this busy: an idle one sleeps at a low clock."""
+"""Clocks are judged while the GPU is at least this busy: an idle GPU sleeps at a low clock."""
 
 _HEAT = ("prochot", "thm_", "thermal")
 _POWER = ("spl", "fppt", "sppt", "power", "current")
-"""An APU at work is often at its power limit, which is how it was built; heat is somebody's fan."""
+"""Limiters are told apart by cause: a busy APU is often at its power limit by design, while heat points to a fan."""
 
 
-def marks_of(launch: Launch) -> tuple[str, ...]:
-    """``throttled by ...`` and ``low clock ...``, where the passes show it, and ``... unknown: ...`` where nothing can be said.
+def signs_of_throttling(launch: Launch) -> tuple[str, ...]:
+    """``throttled by ...`` and ``low clock ...`` where the passes show it; ``... unknown: ...`` where nothing can be said.
 
-    No mark means that neither was seen though it was looked for; of a launch on the processor, which may have no such meter,
-    that none was seen.
+    Empty means that the meters were read and showed neither. On the processor, where there may be no such meter, it means only
+    that nothing was seen.
     """
     telemetry = launch.telemetry
     windows = (*windows_of(launch, "cold"), *windows_of(launch, "warm"))
@@ -46,7 +46,7 @@ def _throttling(telemetry: Telemetry, windows: Sequence[Window], is_on_gpu: bool
         if meter.startswith(prefix)
     }
     limiters = [name for name, was_at_work in answers.items() if was_at_work]
-    marks = []
+    signs = []
     for by, words in (("heat", _HEAT), ("power", _POWER), ("other limits", ())):
         named = [
             each
@@ -54,16 +54,16 @@ def _throttling(telemetry: Telemetry, windows: Sequence[Window], is_on_gpu: bool
             if (kind_of(each).startswith(words) if words else not kind_of(each).startswith(_HEAT + _POWER))
         ]
         if named:
-            marks.append(f"throttled by {by}: {', '.join(named)}")
+            signs.append(f"throttled by {by}: {', '.join(named)}")
     if not answers and is_on_gpu:
-        marks.append("throttling unknown: no meter of it answered")
-    elif not marks and None in answers.values():
-        marks.append("throttling unknown: too few readings in or around the passes")
-    return marks
+        signs.append("throttling unknown: no meter of it answered")
+    elif not signs and None in answers.values():
+        signs.append("throttling unknown: too few readings in or around the passes")
+    return signs
 
 
 def _clock(telemetry: Telemetry, windows: Sequence[Window]) -> list[str]:
-    """By the median clock of the GPU that worked most, over samples of the passes at which it was busy."""
+    """The sign of a low clock: by the GPU that worked most, and its median clock over the passes' samples when it was busy."""
     meters = of_kind(telemetry.series, "gfx_clock_hertz")
     if not meters:
         return ["clock unknown: no meter of it answered"]
@@ -86,20 +86,20 @@ def _is_inside(at: float, windows: Iterable[Window]) -> bool:
 
 
 def _are_enough(telemetry: Telemetry, points: Sequence[tuple[float, float]], windows: Sequence[Window]) -> bool:
-    """Whether readings of what is so at a moment speak for the passes."""
+    """Whether momentary readings are dense enough to speak for the passes."""
     inside = sum(_is_inside(at, windows) for at, _ in points)
     return inside >= FEWEST_SAMPLES and not why_uncovered(telemetry, [at for at, _ in points], whole_of(windows))
 
 
 def _has_grown(telemetry: Telemetry, meter: str, windows: Sequence[Window]) -> bool | None:
-    """Whether a counter of a limiter's time moved during a pass; ``None``: nobody can say. It is of 32 bits, and may wrap: any
-    change counts."""
+    """Whether a counter of a limiter's time moved during a pass; ``None``: it cannot be told. A counter has 32 bits and may
+    wrap, so any change counts."""
     answers = [_has_grown_in(telemetry, points_of(telemetry, meter), window) for window in windows]
     return True if True in answers else None if None in answers else False
 
 
 def _has_grown_in(telemetry: Telemetry, points: Sequence[tuple[float, float]], window: Window) -> bool | None:
-    """By the readings around a pass: in a short one there may be none, or one."""
+    """The same for one pass. It looks around the pass too, since a short one may hold one reading or none."""
     before = [point for point in points if point[0] <= window.begin][-1:]
     inside = [point for point in points if window.begin < point[0] < window.end]
     after = [point for point in points if point[0] >= window.end][:1]
@@ -109,14 +109,14 @@ def _has_grown_in(telemetry: Telemetry, points: Sequence[tuple[float, float]], w
         return None
     if len({value for _, value in (*before, *inside, *after)}) == 1:
         return False
-    # What moved long before the pass, or long after it, did not move in it.
+    # A counter that moved between readings far from the pass need not have moved during it.
     around = LONGEST_GAP_PERIODS * period_of(telemetry.times, telemetry.hertz, window.end)
     (begin, _), (end, _) = before[0], after[0]
     return True if window.begin - begin <= around and end - window.end <= around else None
 
 
 def _was_on(telemetry: Telemetry, meter: str, windows: Sequence[Window]) -> bool | None:
-    """Whether a limiter was at work at a moment of a pass; ``None``: nobody can say."""
+    """Whether a limiter was at work at some moment of a pass; ``None``: it cannot be told."""
     points = points_of(telemetry, meter)
     if any(value for at, value in points if _is_inside(at, windows)):
         return True

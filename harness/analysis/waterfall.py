@@ -1,14 +1,13 @@
-"""Launch -> what its time was spent on, part by part, summing to the whole. Pure.
+"""Launch -> what its time was spent on, in parts that sum to the whole. Pure.
 
-The whole is `Launch.wall_seconds`: from the order to start until the engine had removed the container. What no part claims
-is a part of its own and named for where it lies: ``rest`` inside a stage, ``between stages``, ``teardown``. The journal comes
-out of the image and may say anything: a launch whose parts cannot be true has a ``flaw`` in their place.
+The whole is `Launch.wall_seconds`: from the order to start until the engine had removed the container. Time that no part claims
+becomes a part of its own, named for where it lies: ``rest`` inside a stage, ``between stages``, ``teardown``. The journal comes
+out of the image and may say anything: where its parts cannot be true, the launch has a ``flaw`` instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 import msgspec
@@ -18,12 +17,12 @@ from harness.records.journal import number
 from harness.records.launch import Launch
 
 TOLERANCE = 0.01
-"""Of the whole: parts that were timed on another clock than the whole may be off by as much."""
+"""A share of the whole. Parts are timed on another clock than the whole and may be off by this much."""
 
 PASSES = ("cold", "warm")
 
 UNKNOWN_PARTS_NAME = "other parts"
-"""What parts are summed under whose names are none of ours: names come out of the image."""
+"""Parts whose names we do not know are summed under this name, since names come out of the image."""
 
 PART_NAMES = (
     "decode",
@@ -37,7 +36,7 @@ PART_NAMES = (
     "clustering and reconstruction",
     "rest",
 )
-"""Inside a stage, in order. The last but one: of guests that did not tell the two apart."""
+"""The parts of a stage, in order. ``clustering and reconstruction`` is from old guests, which timed the two together."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -46,12 +45,12 @@ class Part(msgspec.Struct, frozen=True):
     stage: str
     """``container start``, one of `benchmarks.wire.STAGES` or a task, ``between stages``, ``teardown``"""
     name: str
-    """Of `PART_NAMES`; empty: the stage has no parts"""
+    """One of `PART_NAMES`; empty: the stage has no parts"""
     seconds: float
     processor_seconds: float | None
     """Over all threads; ``None``: not known"""
     share: float
-    """Of the whole launch"""
+    """Share of the whole launch"""
 
 
 class Waterfall(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,19 +60,19 @@ class Waterfall(msgspec.Struct, frozen=True, kw_only=True):
     warm_passes: int = 0
     parts: tuple[Part, ...] = ()
     flaw: str | None = None
-    """Why there are no parts: what in the journal cannot be true; ``None``: nothing"""
+    """Why there are no parts: what cannot be true in the journal; ``None``: nothing"""
 
     @property
     def share(self) -> float:
-        """Of all parts together: 1 within `TOLERANCE`; 0 where there is a flaw."""
+        """The shares of all parts together: 1 within `TOLERANCE`; 0 where there is a flaw."""
         return sum(part.share for part in self.parts)
 
     def seconds(self, stage: str, name: str | None = None) -> float:
-        """Of one stage, or of one part of it; 0 where it did not come so far."""
+        """Seconds of one stage, or of one part of it; 0 where the launch did not get that far."""
         return sum(part.seconds for part in self.parts if part.stage == stage and name in (None, part.name))
 
     def processor_seconds(self, stage: str, name: str | None = None) -> float | None:
-        """Likewise; ``None`` where one of its parts does not tell."""
+        """Processor seconds likewise; ``None`` where those of a part are not known."""
         found = [part.processor_seconds for part in self.parts if part.stage == stage and name in (None, part.name)]
         known = [seconds for seconds in found if seconds is not None]
         return sum(known) if found and len(known) == len(found) else None
@@ -85,7 +84,7 @@ class _Impossible(Exception):  # noqa: N818 - it says what cannot be
 
 def waterfall_of(launch: Launch) -> Waterfall | None:
     """A launch's waterfall; ``None`` where there is nothing to divide: it never started, its whole time is not known, or the
-    guest did not come to its end."""
+    guest did not finish."""
     whole, start = launch.wall_seconds, launch.start_seconds
     first = next(iter(launch.journal), {})
     last = next((event for event in reversed(launch.journal) if event.get("event") == "done"), None)
@@ -104,30 +103,8 @@ def waterfall_of(launch: Launch) -> Waterfall | None:
     return Waterfall(wall_seconds=whole, warm_passes=passes, parts=parts)
 
 
-def median_parts(waterfalls: Sequence[Waterfall]) -> tuple[Part, ...]:
-    """Each part's medians over launches that have it, in the order of `waterfall_of`. Medians need not sum to a median."""
-    found: dict[tuple[str, str], list[Part]] = {}
-    for waterfall in waterfalls:
-        for part in waterfall.parts:
-            found.setdefault((part.stage, part.name), []).append(part)
-    stages = ("container start", *STAGES, *TASKS, "between stages", "teardown")
-    ordered = sorted(found.items(), key=lambda item: (stages.index(item[0][0]), _place(item[0][1])))
-    return tuple(_median_part(stage, name, parts) for (stage, name), parts in ordered)
-
-
-def _median_part(stage: str, name: str, parts: Sequence[Part]) -> Part:
-    processor = [part.processor_seconds for part in parts if part.processor_seconds is not None]
-    return Part(
-        stage,
-        name,
-        median(part.seconds for part in parts),
-        median(processor) if len(processor) == len(parts) else None,
-        median(part.share for part in parts),
-    )
-
-
 def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, span: float) -> Iterator[Part]:
-    """The parts in the order of time. Raises `_Impossible`."""
+    """The parts in order of time. Raises `_Impossible`."""
     known = (*STAGES, *TASKS)
     ends = [event for event in journal if event.get("event") in ("end", "failed") and event.get("stage") in known]
     names = [str(event["stage"]) for event in ends]
@@ -149,7 +126,7 @@ def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, spa
 
 
 def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[str, Any]], whole: float) -> Iterator[Part]:
-    """A stage as its parts, of what lies inside it (its passes, or itself); what they leave is ``rest``."""
+    """A stage's parts, summed over the events in ``inside`` (its passes, or its own end); the remainder is ``rest``."""
     seconds, processor = _seconds(end, "seconds", f"stage {stage}", whole), _processor(end.get("processor_seconds"))
     wall: dict[str, float] = {}
     spent: dict[str, float] = {}
@@ -170,19 +147,19 @@ def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[st
     processor_rest = processor - (sum(spent.values()) - spent.pop("rest", 0.0)) if told and processor is not None else None
     for name in sorted(wall, key=_place):
         yield _part(stage, name, wall[name], spent[name] if told else None, whole)
-    # Clocks of processor time tick apart by a little: less than nothing is nothing.
+    # Clocks of processor time differ a little, so a small negative remainder counts as 0.
     yield _part(stage, "rest", rest, None if processor_rest is None else max(0.0, processor_rest), whole)
 
 
 def _names(parts: Mapping[str, Any]) -> dict[str, str]:
-    """What each part of a journal is called here: guests from before reconstruction was timed lumped it with clustering."""
+    """What each part of a journal is called here. Old guests did not time reconstruction and counted it as clustering."""
     lumped = "clustering" in parts and "reconstruction" not in parts
     known = {name: name if name in PART_NAMES else UNKNOWN_PARTS_NAME for name in parts}
     return known | ({"clustering": "clustering and reconstruction"} if lumped else {})
 
 
 def _part(stage: str, name: str, seconds: float, processor_seconds: float | None, whole: float) -> Part:
-    """A part that can be. Raises `_Impossible` where it took less than nothing, beyond what clocks may differ."""
+    """One part. Raises `_Impossible` where its time is further below zero than clocks may differ."""
     where = f"{name} in {stage}" if name else stage
     if seconds < -TOLERANCE * whole:
         left = f"{seconds:.2f} s" if seconds > -10 * whole else "far less than nothing"
@@ -203,8 +180,8 @@ def _span(first: Mapping[str, Any], last: Mapping[str, Any], whole: float) -> fl
 
 
 def _seconds(event: Mapping[str, Any], key: str, what: str, whole: float) -> float:
-    """Raises `_Impossible` where it is no time, or one that the launch did not have. The value itself is not quoted: a container
-    chose it, and it may have any number of digits."""
+    """A time out of the journal. Raises `_Impossible` where it is none, or longer than the launch. The message does not quote
+    the value: a container chose it, and it may have any number of digits."""
     value = number(event.get(key))
     if value is None:
         raise _Impossible(f"{what} took no number of s")
@@ -216,7 +193,7 @@ def _seconds(event: Mapping[str, Any], key: str, what: str, whole: float) -> flo
 
 
 def _processor(value: Any) -> float | None:
-    """Processor seconds; ``None`` where they are not told, or are none: nothing else hangs on them."""
+    """Processor seconds; ``None`` where they are missing or impossible, which is no flaw: nothing else depends on them."""
     seconds = number(value)
     return None if seconds is None or seconds < 0 else seconds
 

@@ -10,7 +10,7 @@ from harness.campaign.planner import ReadyCell
 from harness.catalog.rows import Variant
 from harness.catalog.select import with_fixes
 from harness.records.launch import Launch
-from harness.verdict.judge import judge_step
+from harness.verdict.steps import judge_step
 
 
 def with_each_fix(cells: Iterable[ReadyCell], launches: Iterable[Launch], fixes: Iterable[Variant]) -> tuple[ReadyCell, ...]:

@@ -24,7 +24,7 @@ def try_flags(
     """Find out which relaxations of `--flags compat` an image needs to reach its device, one at a time."""
     import msgspec
 
-    from harness.analysis.relaxation_trials import arrangements, judge_flags
+    from harness.analysis.relaxation_trials import arrangements, judge_relaxations
     from harness.commands.arguments import choose_images, parse_engine, parse_family
     from harness.engines.relaxations import flags_text
     from harness.launch.plan import Settings
@@ -50,10 +50,10 @@ def try_flags(
         found[flags] = campaign.launches
         # What the first launch found out need not be found out again.
         row = msgspec.structs.replace(row, family=row.family or campaign.launches[0].plan.image.family)
-    findings = judge_flags(found)
+    trials = judge_relaxations(found)
     if as_json:
-        common.print_json(msgspec.to_builtins(findings))
+        common.print_json(msgspec.to_builtins(trials))
     else:
-        print_trials(row.name, findings)
-    if all(finding.need == "fails even with all" for finding in findings):
+        print_trials(row.name, trials)
+    if all(trial.need == "fails even with all" for trial in trials):
         raise typer.Exit(1)

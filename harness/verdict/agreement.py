@@ -1,7 +1,7 @@
-"""A launch's output beside the CPU run's -> how far they agree, and what is wrong where they do not. Pure.
+"""A launch's output and the CPU run's -> how far they agree, and what is wrong where they do not. Pure.
 
-The CPU run is of the same image, pipeline, recording, models and batch sizes: what differs is the device, and what a variant
-switches. Everything that is compared came out of a container, and may be anything.
+The CPU run uses the same image, pipeline, recording, models and batch sizes. Only the device differs, and what a variant
+switches. Everything that is compared came out of a container and may hold anything.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from harness.records.launch import Agreement, Launch, Plan, Verdict
 from harness.workloads.diarization import Turns, error_rate, read_turns
 
 MOST_DER = 0.01
-"""Of the hypothesis against the CPU run's. pyannote's output moves a little with the version of the kernels
-(https://github.com/pyannote/pyannote-audio/issues/1370); what lies, such as an LSTM without its bias, moves it much more."""
+"""The largest DER of the hypothesis against the CPU run's. pyannote's output moves a little with the version of the kernels
+(https://github.com/pyannote/pyannote-audio/issues/1370); a real fault, such as an LSTM without its bias, moves it much more."""
 
 LEAST_COSINE = 0.999
-"""Of the fixed chunk's embedding. A port of such a network to another runtime was reported to reach 0.99997
-(google-ai-edge/litert-samples#188), and embeddings of two speakers are far below."""
+"""The smallest cosine of the fixed chunk's embedding. A port of such a network to another runtime was reported to reach 0.99997
+(google-ai-edge/litert-samples#188); the embeddings of two speakers are far below."""
 
 MOST_DIFFERENCE = 0.01
-"""Of the fixed chunk's segmentation, in parts of the CPU run's largest value. These are logarithms of probabilities, from 0 to
-some -20: a hundredth of that moves no likely class. Where MIOpen's LSTM begins to lose its bias, values are off by that much on
-average, and some by far more (https://github.com/pytorch/pytorch/issues/177834)."""
+"""The largest difference of the fixed chunk's segmentation, as a share of the CPU run's largest value. The values are logarithms
+of probabilities, from 0 to some -20: a hundredth of that moves no likely class. Where MIOpen's LSTM begins to lose its bias, values
+are off by that much on average, and some by far more (https://github.com/pytorch/pytorch/issues/177834)."""
 
 _SAMPLED = Annotated[str, msgspec.Meta(max_length=4096)]
 
@@ -47,7 +47,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def floats(self) -> tuple[float, ...] | None:
-        """The sampled values; ``None`` where that is not what the text holds."""
+        """The sampled values; ``None`` where the text does not hold such values."""
         try:
             data = base64.b64decode(self.sampled, validate=True)
             values = array.array("f", data)
@@ -67,15 +67,15 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """What a cell's launches are held against."""
+    """The CPU run that a cell's launches are compared with."""
 
     reference: Launch | None = None
     why_not: str = ""
-    """Why there is none."""
+    """Why there is none"""
 
 
 def comparison_with(reference: Launch) -> Comparison:
-    """The comparison that a CPU run allows: none where it failed, or is itself not right."""
+    """The comparison with a CPU run; one without a reference where the run failed or is itself not right."""
     verdict = reference.verdict
     if verdict.status != "pass":
         how = "failed" if verdict.status == "fail" else f"has {verdict.status}"
@@ -86,7 +86,7 @@ def comparison_with(reference: Launch) -> Comparison:
 
 
 def compared(launch: Launch, comparison: Comparison | None) -> Launch:
-    """The launch with what the comparison says; unchanged where there is nothing to compare, or no output of its own."""
+    """The launch with the result of the comparison; unchanged where there is no comparison, or the launch has no output."""
     if comparison is None or launch.verdict.status == "fail":
         return launch
     if comparison.reference is None:
@@ -95,10 +95,10 @@ def compared(launch: Launch, comparison: Comparison | None) -> Launch:
 
 
 def agree(launch: Launch, reference: Launch) -> Agreement:
-    """How a launch's output agrees with that of the CPU run; ``reasons`` say what is wrong, none where nothing is.
+    """How a launch's output agrees with that of the CPU run. ``reasons`` say what is wrong and are empty where nothing is.
 
-    Labels are matched as well as can be, so that other names for the same speakers are no difference. Of random weights the
-    numbers alone are compared: who they take to speak means nothing, and the last digit may change it.
+    Speaker labels are matched as well as possible, so that other names for the same speakers are no difference. With random
+    weights only the networks' numbers are compared: who seems to speak means nothing then, and the last digit may change it.
     """
     reasons: list[str] = []
     found: dict[str, Any] = {"reference": reference.id}
@@ -111,7 +111,7 @@ def agree(launch: Launch, reference: Launch) -> Agreement:
 
 
 def with_agreement(launch: Launch, agreement: Agreement) -> Launch:
-    """The launch with what the comparison said; one that would pass and does not agree has wrong output."""
+    """The launch with the result of the comparison; one that would pass but does not agree gets the verdict wrong output."""
     verdict = launch.verdict
     if verdict.status == "pass" and agreement.reasons:
         said = f"not what the CPU of the same image puts out: {'; '.join(agreement.reasons)}"
@@ -120,7 +120,7 @@ def with_agreement(launch: Launch, agreement: Agreement) -> Launch:
 
 
 def chunk_of(launch: Launch) -> Chunk | None:
-    """The launch's fixed chunk; ``None`` where it has none, or something of another shape: the image wrote it."""
+    """The launch's fixed chunk; ``None`` where it has none, or where what the image wrote has another shape."""
     try:
         chunk = msgspec.convert(launch.output.get("chunk"), Chunk)
     except msgspec.ValidationError:
@@ -129,12 +129,12 @@ def chunk_of(launch: Launch) -> Chunk | None:
 
 
 def reference_cell(cell: Cell, catalog: Catalog) -> Cell:
-    """The cell of the CPU run: the variant without a GPU, no override and no knob.
+    """The cell of the CPU run: the variant without a GPU, with no override and no knob.
 
-    Nor are batch sizes the cell's: a CPU computes the same at all but the last digits (`benchmarks.ladder` says how near), and
-    what does not on a GPU is to be found.
+    Its batch sizes are the pipeline's, not the cell's. A CPU computes the same at any of them but for the last digits
+    (`benchmarks.ladder` says how near), and a GPU that does not is to be found.
 
-    Of the fixes those that a CPU needs as well stay: what makes a checkpoint load at all.
+    Fixes that a CPU needs as well stay: those without which a checkpoint does not load.
     """
     fixes = (catalog.variants[name] for name in cell.variant.fixes if name in catalog.variants)
     plain = with_fixes(catalog.variants["cpu"], (fix for fix in fixes if "load" in fix.mends))
@@ -143,17 +143,17 @@ def reference_cell(cell: Cell, catalog: Catalog) -> Cell:
 
 
 def needs_reference(device: str, variant: Variant, reference: Variant) -> bool:
-    """Whether the output has to be compared: on a GPU always, on a CPU where a variant may change what is computed.
+    """Whether the output has to be compared: always on a GPU, and on a CPU where a variant may change what is computed.
 
-    Otherwise it is itself the CPU run.
+    Otherwise the launch is itself the CPU run.
     """
     return device != "cpu" or (variant.environment, variant.guest) != (reference.environment, reference.guest)
 
 
 def find_reference(launches: Iterable[Launch], wanted: Plan) -> Launch | None:
-    """The latest launch that is what the plan of a CPU run would give; ``None``: there is none yet.
+    """The latest launch that stands for what the plan of a CPU run would give; ``None``: there is none yet.
 
-    A result of a CPU cell serves as well as a run that was made for reference.
+    A result of a CPU cell serves as well as a launch that was made for reference.
     """
     fitting = [launch for launch in launches if launch.verdict.status == "pass" and _key(launch.plan) == _key(wanted)]
     return next((launch for launch in reversed(fitting) if chunk_of(launch) is not None), None)
@@ -218,7 +218,7 @@ def _compare_chunks(ours: Chunk | None, theirs: Chunk | None, reasons: list[str]
 
 
 def _cosine(ours: Values, theirs: Values) -> float | None:
-    """Cosine of the angle between two vectors; ``None`` where there is none to tell."""
+    """Cosine of the angle between two vectors; ``None`` where it cannot be told."""
     a, b = _pair(ours, theirs)
     lengths = math.sqrt(math.fsum(value * value for value in a)) * math.sqrt(math.fsum(value * value for value in b))
     if not lengths or not math.isfinite(lengths):
@@ -227,8 +227,8 @@ def _cosine(ours: Values, theirs: Values) -> float | None:
 
 
 def _difference(ours: Values, theirs: Values) -> tuple[float | None, float | None]:
-    """The largest difference, absolute and in parts of their largest value; what the items of our batch differ by among
-    themselves counts too. ``None`` where there is none to tell."""
+    """The largest difference, absolute and as a share of their largest value. The spread among the items of our batch counts too.
+    ``None`` where it cannot be told."""
     a, b = _pair(ours, theirs)
     if not a or ours.spread is None:
         return None, None
@@ -239,13 +239,13 @@ def _difference(ours: Values, theirs: Values) -> tuple[float | None, float | Non
 
 
 def _pair(ours: Values, theirs: Values) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Both outputs' sampled values; nothing where they are not of one length, or not all finite."""
+    """Both outputs' sampled values; empty where their lengths differ or a value is not finite."""
     a, b = ours.floats or (), theirs.floats or ()
     comparable = len(a) == len(b) and ours.values == theirs.values and all(map(math.isfinite, (*a, *b)))
     return (a, b) if comparable else ((), ())
 
 
 def _turns(output: dict[str, Any]) -> Turns | None:
-    """The turns of an output; ``None`` where its RTTM is none."""
+    """The turns of an output; ``None`` where its RTTM cannot be read."""
     text = output.get("rttm")
     return read_turns(text) if isinstance(text, str) else None

@@ -1,4 +1,4 @@
-"""What is known of a failure that somebody shows: a launch of the store, a traceback, a log. Pure; `harness.cli` reads."""
+"""What is known about a failure that somebody shows: a stored launch, a traceback, a log. Pure: `harness.commands` reads."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from harness.records.launch import ExceptionRecord, Launch
 from harness.verdict.judge import under_way
 
 MOST_SEARCHED_CHARACTERS = 1_000_000
-"""Of a text that is searched for all signatures, from its end."""
+"""How much of a text is searched for signatures, counted from its end."""
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out about one failure."""
 
     chain: tuple[ExceptionRecord, ...] = ()
-    """Outermost first; empty where there is no exception."""
+    """Outermost first; empty: there is no exception"""
     match: Match | None = None
-    """``None``: nothing known fits."""
+    """``None``: nothing known fits"""
     also: Signature | None = None
-    """Known, and seen above the exception that ended it all: what was survived is no cause."""
+    """A known failure above the exception that ended it all. It was survived, so it is not the cause."""
     warnings: tuple[Signature, ...] = ()
     stage: str | None = None
-    """Where the launch failed; ``None``: a text does not say."""
+    """Where the launch failed; ``None``: a text does not say"""
     failed: bool = True
-    """Whether there is a failure at all: a launch may have passed."""
+    """Whether there is a failure at all: a launch may have passed"""
     verdict: str = ""
-    """On a launch; empty for a text."""
+    """The launch's verdict; empty for a text"""
     kernel_log_refused: str = ""
-    """Why a launch's record lacks the kernel's log; empty: it has it, or it is a text"""
+    """Why a launch's record lacks the kernel's log; empty: it has it, or this explains a text"""
 
     @property
     def root(self) -> ExceptionRecord | None:
-        """The exception that all others came of."""
+        """The exception that caused all the others."""
         return self.chain[-1] if self.chain else None
 
     @property
@@ -54,11 +54,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain_text(text: str) -> Explanation:
-    """A traceback or a log that somebody pasted; it may be the kernel's."""
+    """An explanation of a traceback or a log that somebody pasted; it may be the kernel's log."""
     chain = read_chain(text)
     match = find_match(chain, text, kernel_log=text, most_characters=MOST_SEARCHED_CHARACTERS)
     also = None
-    if match is not None and chain and match.found_in == "log" and not _stands_behind(match.signature, chain[-1], text):
+    if match is not None and chain and match.found_in == "log" and not _comes_after(match.signature, chain[-1], text):
         also, match = match.signature, None
     return Explanation(
         chain=chain,
@@ -68,11 +68,11 @@ def explain_text(text: str) -> Explanation:
     )
 
 
-def _stands_behind(signature: Signature, root: ExceptionRecord, text: str) -> bool:
-    """Whether a signature is in what follows the last exception, as a native death behind a warning's traceback is."""
+def _comes_after(signature: Signature, root: ExceptionRecord, text: str) -> bool:
+    """Whether a signature matches in the text after the last exception, as when a process crashes after a warning's traceback."""
     said = (root.message or root.type).split("\n", 1)[0]
-    _, _, behind = text.rpartition(said)
-    return re.search(signature.pattern, behind[-MOST_SEARCHED_CHARACTERS:]) is not None
+    _, _, after = text.rpartition(said)
+    return re.search(signature.pattern, after[-MOST_SEARCHED_CHARACTERS:]) is not None
 
 
 def explain_launch(launch: Launch) -> Explanation:

@@ -1,7 +1,7 @@
 """How long a launch may take: what its journal and the kernel's log show -> whether to go on waiting. Pure.
 
-A first pass on ROCm compiles kernels and tries them out: a minute as a rule, 20 and more have been reported
-(ROCm/TheRock#2591: 37 min). Killed, it has to begin anew. A process may as well spin for ever after a fault of the GPU
+A first pass on ROCm compiles kernels and tries them out. This takes a minute as a rule; 20 and more have been reported
+(ROCm/TheRock#2591: 37 min). A pass that is killed has to start again. But after a GPU fault a process may also spin for ever
 (ollama/ollama#13589), so a longer limit alone would cost an hour for each launch that hangs.
 """
 
@@ -16,38 +16,38 @@ from benchmarks.wire import COMPILING_STEPS
 from harness.records.launch import Ending, Plan
 
 FIRST_PASS_SECONDS = 3600.0
-"""For a first pass, and for a step of the probe, that compiles kernels."""
+"""For a first pass, or a step of the probe, that compiles kernels."""
 
 STEP_SECONDS = 300.0
 """For a step of the probe that compiles none."""
 
 START_SECONDS = 600.0
-"""For imports and the device, beside a probe's steps; and the least that any launch gets."""
+"""For imports and the device, in addition to a probe's steps; and the least that any launch gets."""
 
 SECONDS_AFTER_STEP = 10.0
-"""A process that the kernel holds is waited for so long."""
+"""Extra time for each step, to wait for a process that the kernel holds."""
 
 COMPILING_FAMILIES = ("rocm", "therock")
-"""Their libraries compile kernels where they run. cuDNN brings its own along."""
+"""Families whose libraries compile kernels where they run. cuDNN brings its kernels with it."""
 
 FAULT_SECONDS = 60.0
-"""After a fault of the GPU, without a word from the guest: ROCm's runtime ends its process within seconds where it notices."""
+"""How long the guest may stay silent after a GPU fault. ROCm's runtime ends its process within seconds if it notices the fault."""
 
 SETTLING_SECONDS = 10.0
-"""A word from the guest later than this after a fault shows that the fault was not its own."""
+"""If the guest speaks later than this after a fault, the fault was not its own."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How long a launch may take."""
 
     whole_seconds: float
-    """From its start; where there is ``first_pass_seconds`` and the first pass has ended, from that moment on"""
+    """From its start. With ``first_pass_seconds``, counted anew from the end of the first pass."""
     first_pass_seconds: float | None = None
-    """From its start to the end of its first pass; ``None``: what compiles there is not waited for"""
+    """From its start to the end of its first pass; ``None``: a first pass gets no extra time to compile"""
     step_seconds: float = STEP_SECONDS
-    """Of a step of the probe"""
+    """For a step of the probe"""
     compiling_step_seconds: float = STEP_SECONDS
-    """Likewise, where it compiles"""
+    """For a step of the probe that compiles"""
 
 
 def limits_of(
@@ -63,8 +63,8 @@ def limits_of(
 ) -> Limits:
     """The limits of one launch.
 
-    ``passes`` is the number of its passes over ``audio_seconds``, and ``reckoned_seconds`` what a task is to take in their place.
-    What a user set holds as it is: ``timeout_seconds`` for the whole launch, ``step_timeout_seconds`` for each step.
+    ``passes`` is the number of its passes over ``audio_seconds``; for a task, ``reckoned_seconds`` stands in their place.
+    What the user sets is taken as it is: ``timeout_seconds`` for the whole launch, ``step_timeout_seconds`` for each step.
     """
     compiles = family in COMPILING_FAMILIES and device != "cpu"
     step = step_timeout_seconds or STEP_SECONDS
@@ -85,32 +85,32 @@ def limits_of(
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a launch has shown until now. Times are seconds since its start."""
+    """What a launch has shown so far. Times are seconds since its start."""
 
     now: float
     device_ended: float | None = None
-    """When the journal first had it; ``None``: not yet, here and below"""
+    """When the journal first showed it; ``None``: not yet, here and below"""
     first_pass_ended: float | None = None
     last_word: float = 0.0
     """When the journal last grew"""
     fault: float | None = None
-    """When the kernel's log first had a fault that concerns this launch"""
+    """When the kernel's log first showed a fault that concerns this launch"""
 
 
 def first_pass_has_ended(event: dict[str, Any]) -> bool:
-    """Whether an event of the journal shows that kernels have been compiled: the cold pass's end, or a task's first result."""
+    """Whether an event of the journal shows that kernels have been compiled: the end of the cold pass, or a task's first result."""
     if event.get("event") == "end":
         return event.get("stage") == "cold"
     return event.get("event") == "result" and event.get("outcome") not in ("trying", "loaded")
 
 
 def device_has_ended(event: dict[str, Any]) -> bool:
-    """Whether an event is the end of the device stage: what follows may compile."""
+    """Whether an event is the end of the device stage. What comes next may compile."""
     return event.get("event") == "end" and event.get("stage") == "device"
 
 
 def why_end(plan: Plan, seen: Seen) -> Ending | None:
-    """Why a launch is to be ended now; ``None``: it may go on."""
+    """Why a launch must be ended now; ``None``: it may go on."""
     if is_lost_to_fault(seen):
         return "gpu fault"
     if plan.first_pass_seconds is None:  # the engine's own clock ends it
@@ -123,17 +123,17 @@ def why_end(plan: Plan, seen: Seen) -> Ending | None:
 
 
 def is_lost_to_fault(seen: Seen) -> bool:
-    """Whether the guest has been silent for too long since a fault of the GPU."""
+    """Whether the guest has been silent for too long after a GPU fault."""
     if seen.fault is None or is_over_fault(seen):
         return False
     return seen.now - max(seen.fault, seen.last_word) > FAULT_SECONDS
 
 
 def is_over_fault(seen: Seen) -> bool:
-    """Whether the guest has gone on after a fault, which was then another's."""
+    """Whether the guest has gone on after a fault, which was then another process's."""
     return seen.fault is not None and seen.last_word > seen.fault + SETTLING_SECONDS
 
 
 def most_seconds(plan: Plan) -> float:
-    """No launch of a plan takes longer, whatever its journal says."""
+    """The time that no launch of a plan exceeds, whatever its journal says."""
     return plan.timeout_seconds + (plan.first_pass_seconds or 0.0)

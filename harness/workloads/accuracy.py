@@ -1,12 +1,11 @@
 """Launches of the task ``accuracy`` -> error rates by recording and over the corpus. Pure.
 
-One run scores a corpus in one image. It is one launch, and further ones where the process died: each begins behind the
-recording in which the one before ended, so that a crash costs one recording.
+One run scores a corpus in one image. It is one launch, and a further one each time the process dies: that one begins after the
+recording in which the process died, so that a crash costs one recording.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,50 +14,15 @@ import msgspec
 from harness.records.journal import number
 from harness.records.launch import Launch, exception_chain
 from harness.workloads.checks import SHORTEST_PASS_SECONDS
+from harness.workloads.error_rates import Scores, Total, total_of
 
 TASK = "accuracy"
 
-FEWEST_FOR_INTERVAL = 10
-"""Recordings: the bootstrap of fewer gives intervals that are too narrow to be believed."""
-
-RESAMPLES = 1_000
-SEED = 20_260_101
-"""The same store gives the same interval."""
-
 MOST_RELAUNCHES = 5
-"""Of one cell in one run. An image that dies more often is known well enough."""
+"""Relaunches of one cell in one run. An image that dies more often is known well enough."""
 
 Outcome = Literal["ok", "failed", "died", "not reached", "left out", "unscored"]
-"""``died``: the process ended in it. ``left out``: it could not be read. ``unscored``: it has no reference, or no recording."""
-
-
-class Scores(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of each kind of error, as pyannote.metrics counts them; overlapped speech is scored."""
-
-    missed_seconds: float
-    false_alarm_seconds: float
-    confusion_seconds: float
-    total_seconds: float
-    """Speech of the reference; where two speak at once it counts twice."""
-
-    @property
-    def error_seconds(self) -> float:
-        return self.missed_seconds + self.false_alarm_seconds + self.confusion_seconds
-
-    @property
-    def der(self) -> float | None:
-        """Diarization error rate, 0.05 is 5%; ``None`` where the reference has no speech.
-
-        https://pyannote.github.io/pyannote-metrics/reference.html#diarization
-        """
-        return self.error_seconds / self.total_seconds if self.total_seconds > 0 else None
-
-
-class Interval(msgspec.Struct, frozen=True):
-    """95% of an error rate over corpora like this one: percentiles of a bootstrap over its recordings."""
-
-    low: float
-    high: float
+"""``died``: the process ended during it. ``left out``: it could not be read. ``unscored``: reference or recording is missing."""
 
 
 class FileResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,15 +31,15 @@ class FileResult(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     outcome: Outcome
     audio_seconds: float | None = None
-    """``None``: it was not read."""
+    """``None``: it was not read"""
     why: str = ""
-    """Why there is no score; parts of it may come out of a container."""
+    """Why there is no score; parts of it may come out of a container"""
     seconds: float | None = None
-    """Of its pass, as are all following: ``None`` without a score."""
+    """Time of its pass. This and all that follows is ``None`` without a score."""
     strict: Scores | None = None
     collar: Scores | None = None
     jaccard_error: float | None = None
-    """A sum over the reference's speakers."""
+    """The sum over the reference's speakers"""
     jaccard_speakers: int | None = None
     speakers: int | None = None
     reference_speakers: int | None = None
@@ -85,41 +49,28 @@ class FileResult(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome not in ("ok", "unscored")
 
 
-class Total(msgspec.Struct, frozen=True, kw_only=True):
-    """All scored recordings together, by one way of scoring."""
-
-    scores: Scores
-    der: float | None
-    missed: float | None
-    false_alarm: float | None
-    confusion: float | None
-    """The parts of DER, shares of the reference's speech as it is; they sum to it."""
-    interval: Interval | None
-    """``None``: fewer recordings than `FEWEST_FOR_INTERVAL`."""
-
-
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     """One image on one corpus."""
 
     launches: tuple[Launch, ...]
     files: tuple[FileResult, ...]
-    """Of the corpus in its order, then those that were left out."""
+    """The corpus's recordings in its order, then those that were left out"""
     strict: Total | None
-    """Without a collar; ``None``, as are all following: nothing was scored."""
+    """Without a collar; ``None``, here and below: nothing was scored"""
     collar: Total | None
     jer: float | None
-    """Jaccard error rate: the mean over the reference's speakers of all recordings (as pyannote.metrics sums it up)."""
+    """Jaccard error rate: the mean over the reference's speakers of all recordings, summed up as in pyannote.metrics"""
     speaker_count_error: float | None
-    """Mean over recordings of how many speakers too many or too few were found."""
+    """The number of speakers too many or too few, as a mean over recordings"""
     speaker_count_right: float | None
-    """Share of the recordings with as many speakers as the reference has."""
+    """The share of recordings with as many speakers as the reference has"""
     audio_seconds: float
     processing_seconds: float
-    """Of the scored recordings' passes alone: no start, no loading."""
+    """Time of the scored recordings' passes alone, without starting and loading"""
 
     @property
     def launch(self) -> Launch:
-        """The first: what ran is the same in all."""
+        """The first launch: what ran is the same in all."""
         return self.launches[0]
 
     @property
@@ -132,12 +83,12 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def without_score(self) -> tuple[FileResult, ...]:
-        """What failed, then what has no reference or no recording."""
+        """The recordings that failed, then those whose reference or recording is missing."""
         return (*self.failed, *(file for file in self.files if file.outcome == "unscored"))
 
     @property
     def hours_an_hour(self) -> float | None:
-        """Audio hours that an hour of processing diarizes."""
+        """Hours of audio that one hour of processing diarizes."""
         return self.audio_seconds / self.processing_seconds if self.processing_seconds > 0 else None
 
     @property
@@ -147,18 +98,18 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def collar_seconds(self) -> float:
-        """On each side of a boundary."""
+        """The collar on each side of a boundary."""
         return number(self.launch.plan.options.get("collar_seconds")) or 0.0
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd about the corpus."""
+        """Remarks on what was odd about the corpus."""
         notes = self.launch.plan.options.get("notes")
         return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
 
 
 def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
-    """One finding for each run, cell and engine, in the order of time."""
+    """One finding for each run, cell and engine, in order of time."""
     runs: dict[tuple[str, ...], list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
@@ -169,7 +120,7 @@ def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
 
 
 def accuracy_of(launches: Sequence[Launch]) -> Accuracy:
-    """What the launches of one run in one cell say."""
+    """The result of one run in one cell, from its launches."""
     files = (*_files_of(launches), *_left_out(launches[0].plan.options))
     scored = [file for file in files if file.outcome == "ok"]
     jaccard_speakers = sum(file.jaccard_speakers or 0 for file in scored)
@@ -187,53 +138,11 @@ def accuracy_of(launches: Sequence[Launch]) -> Accuracy:
     )
 
 
-def total_of(scores: Sequence[Scores]) -> Total | None:
-    """The sum over recordings, which weighs each by its speech, as pyannote.metrics does; ``None`` of nothing."""
-    if not scores:
-        return None
-    names = Scores.__struct_fields__
-    total = Scores(**{name: sum(getattr(each, name) for each in scores) for name in names})
-    speech = total.total_seconds
-
-    def share(seconds: float) -> float | None:
-        return seconds / speech if speech > 0 else None
-
-    return Total(
-        scores=total,
-        der=total.der,
-        missed=share(total.missed_seconds),
-        false_alarm=share(total.false_alarm_seconds),
-        confusion=share(total.confusion_seconds),
-        interval=bootstrap([(each.error_seconds, each.total_seconds) for each in scores]),
-    )
-
-
-def bootstrap(files: Sequence[tuple[float, float]]) -> Interval | None:
-    """The 95% interval of sum(error) / sum(speech) over recordings (error seconds, speech seconds); ``None`` of too few.
-
-    Percentiles over resamples of whole recordings, since what is inside one is not independent
-    (Bisani and Ney, Bootstrap estimates for confidence intervals in ASR performance evaluation, ICASSP 2004).
-    """
-    if len(files) < FEWEST_FOR_INTERVAL:
-        return None
-    source = random.Random(SEED)  # noqa: S311 - not for secrets; of the standard library, whose stream never changes
-    rates = []
-    for _ in range(RESAMPLES):
-        drawn = source.choices(files, k=len(files))
-        speech = sum(each[1] for each in drawn)
-        if speech > 0:
-            rates.append(sum(each[0] for each in drawn) / speech)
-    if not rates:
-        return None
-    rates.sort()
-    return Interval(rates[int(0.025 * len(rates))], rates[min(len(rates) - 1, int(0.975 * len(rates)))])
-
-
 def next_index(launch: Launch) -> int | None:
-    """Where another launch goes on behind one that ended early; ``None``: nothing is left, or it would end the same way.
+    """The recording at which another launch continues after one that ended early; ``None``: none is left, or it would end the same.
 
-    One that died before its first recording says that the image cannot do it at all, and one that a person ended is
-    not started again.
+    A launch that died before its first recording shows that the image cannot do it at all; one that a person ended is not
+    started again.
     """
     tried = [index for index, _ in _events(launch)]
     if launch.verdict.status == "pass" or launch.verdict.cause in ("interrupted", "engine") or not tried:
@@ -245,7 +154,7 @@ def next_index(launch: Launch) -> int | None:
 def run_to_the_end(
     launch_all: Callable[[], Sequence[Launch]], launch_again: Callable[[Launch, int], Sequence[Launch]]
 ) -> tuple[Launch, ...]:
-    """Launch, and launch each cell that died again from where it ended on, at most `MOST_RELAUNCHES` times each.
+    """All launches of a run: each cell that died is launched again from where it ended, at most `MOST_RELAUNCHES` times.
 
     ``launch_again`` takes the launch that ended early and the index to begin with.
     """
@@ -265,7 +174,7 @@ def run_to_the_end(
 
 
 def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
-    """Each recording that was planned, with the last word on it."""
+    """The result for each planned recording, from the last event about it."""
     planned = _planned(launches[0].plan.options)
     said: dict[int, tuple[Launch, Mapping[str, Any]]] = {}
     for launch in launches:
@@ -286,7 +195,7 @@ def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
 def _file_result(
     name: str, audio_seconds: float | None, launch: Launch, event: Mapping[str, Any], *, doubt: str | None
 ) -> FileResult:
-    """One recording from the last event about it."""
+    """One recording's result, from the last event about it."""
     if event.get("outcome") == "trying":
         return FileResult(name=name, outcome="died", audio_seconds=audio_seconds, why=_death(launch))
     if event.get("outcome") == "failed":
@@ -323,8 +232,8 @@ def _file_result(
 
 
 def _doubt(launch: Launch) -> str | None:
-    """Why no score of a launch counts; ``None``: they do."""
-    if launch.verdict.cause == "wrong torch":  # it was something else than this image that diarized
+    """Why a launch's scores do not count; ``None``: they do."""
+    if launch.verdict.cause == "wrong torch":  # what diarized was not what this image claims to be
         return launch.verdict.summary
     ran = launch.exit.run_seconds
     passes = sum(number(event.get("seconds")) or 0.0 for _, event in _events(launch))
@@ -334,14 +243,14 @@ def _doubt(launch: Launch) -> str | None:
 
 
 def _death(launch: Launch) -> str:
-    """How the process ended in a recording."""
-    if "Timeout (" in launch.log_tail:  # how faulthandler begins what it prints of a pass over its limit
+    """How the process ended during a recording."""
+    if "Timeout (" in launch.log_tail:  # faulthandler prints this when a pass exceeds its limit
         return "its pass was over the limit of time and was ended"
     return f"the process ended in it: {launch.verdict.summary or launch.verdict.cause}"
 
 
 def _events(launch: Launch) -> list[tuple[int, dict[str, Any]]]:
-    """What was said of each recording; an index that was not planned is nobody's."""
+    """The events about each recording, by its index; those with an index that was not planned are ignored."""
     planned = len(_planned(launch.plan.options))
     found = []
     for event in launch.results:
@@ -356,7 +265,7 @@ def _planned(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _left_out(options: Mapping[str, Any]) -> tuple[FileResult, ...]:
-    """What the host had to leave out."""
+    """The recordings that the host had to leave out."""
     return tuple(
         FileResult(
             name=str(each.get("name")),
@@ -369,7 +278,7 @@ def _left_out(options: Mapping[str, Any]) -> tuple[FileResult, ...]:
 
 
 def _scores(value: Any) -> Scores | None:
-    """Components out of a journal; ``None`` where one is missing or below zero."""
+    """Scores out of a journal; ``None`` where a part is missing or below zero."""
     if not isinstance(value, dict):
         return None
     seconds = {name: number(value.get(name)) for name in Scores.__struct_fields__}

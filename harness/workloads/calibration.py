@@ -1,11 +1,11 @@
-"""Which meters of memory move by what was allocated: ``calibration_of(launch)``. Pure.
+"""Which memory meters move by what was allocated: ``calibration_of(launch)``. Pure.
 
-On an APU no meter can be believed untried: the same allocation shows in one stack's VRAM, in another's GTT, and in neither's
-cgroup. A launch of the task `calibrate` (see `benchmarks.calibrate`) holds known sizes; here each meter's level while a size is
-held is compared with its level in the time just before, when nothing was.
+On an APU no meter can be trusted untested: the same allocation shows in one stack's VRAM, in another's GTT, and in neither's
+cgroup. A launch of the task `calibrate` (see `benchmarks.calibrate`) holds known sizes. Here each meter's level while a size is
+held is compared with its level just before, when nothing was held.
 
-Traps that others fell into, each with a test: a total taken for use (it does not move), samples summed (a level is the
-median of its samples, however many), and a factor of a hundred (it moves, by something else).
+Three traps that others fell into, each with a test: a total taken for use (it does not move), samples that are summed (a level is
+the median of its samples, however many there are), and a factor of a hundred (it moves by something else).
 """
 
 from __future__ import annotations
@@ -18,65 +18,25 @@ import msgspec
 
 from harness.records.journal import number
 from harness.records.launch import Launch, Telemetry
-from harness.telemetry.meters import of_kind, suffix_of
+from harness.telemetry.meters import of_kind
 from harness.text import counted
+from harness.workloads.calibrated_meters import LABELS, METERS, VRAM_AND_GTT, Meter, label_of, series_values, summed_meters
 
 TASK = "calibrate"
 
 TOLERANCE = 0.05
-"""Of the size that was allocated: how far a meter may be off that is said to move by it, and how little one may move that is
-said to stay."""
+"""A share of the allocated size: how far off a meter may be and still count as moving by it, and how far one may move and still
+count as not moving."""
 
 LEAST_SAMPLES = 2
-"""In each of the two times that are compared; the holds are made for more."""
+"""Samples in each of the two windows that are compared; a hold lasts long enough for more."""
 
 MOST_SIZES = 20
-"""Looked at: the journal may hold any number."""
+"""Sizes that are looked at: the journal may hold any number."""
 
 MOST_REASON_CHARACTERS = 200
 
 Judgement = Literal["moves by what is allocated", "moves by something else", "does not move", "unavailable"]
-Side = Literal["guest", "host", "engine"]
-
-
-class Meter(msgspec.Struct, frozen=True, kw_only=True):
-    """A meter that may be judged."""
-
-    name: str
-    label: str
-    side: Side
-    """Who reads it: the process that allocates, the sampler on the host, or the container engine"""
-    peak_of: str | None = None
-    """The meter whose highest value so far this is; ``None``: it is a level"""
-    falls: bool = False
-    """Whether it goes down by what is allocated."""
-
-
-VRAM_AND_GTT = "vram_gtt_used_bytes"
-"""Made here of two series: which of them an APU's driver takes from depends on how large each is."""
-
-METERS = (
-    Meter(name="vm_rss_bytes", label="VmRSS", side="guest"),
-    Meter(name="vm_hwm_bytes", label="VmHWM", side="guest", peak_of="vm_rss_bytes"),
-    Meter(name="torch_allocated_bytes", label="torch allocated", side="guest"),
-    Meter(name="torch_reserved_bytes", label="torch reserved", side="guest"),
-    Meter(name="torch_peak_reserved_bytes", label="torch peak reserved", side="guest", peak_of="torch_reserved_bytes"),
-    Meter(name="device_free_bytes", label="torch mem_get_info free", side="guest", falls=True),
-    Meter(name="cgroup_current_bytes", label="cgroup current", side="guest"),
-    Meter(name="cgroup_peak_bytes", label="cgroup peak", side="guest", peak_of="cgroup_current_bytes"),
-    Meter(name="tree_resident_bytes", label="RSS of the process tree", side="host"),
-    Meter(name="cgroup_memory_bytes", label="cgroup", side="host"),
-    Meter(name="mem_available_bytes", label="MemAvailable", side="host", falls=True),
-    Meter(name="vram_used_bytes", label="VRAM used", side="host"),
-    Meter(name="gtt_used_bytes", label="GTT used", side="host"),
-    Meter(name=VRAM_AND_GTT, label="VRAM + GTT used", side="host"),
-    Meter(name="fdinfo_gpu_bytes", label="fdinfo", side="host"),
-    Meter(name="kfd_vram_bytes", label="KFD", side="host"),
-    Meter(name="stats_usage_bytes", label="stats usage", side="engine"),
-    Meter(name="stats_shown_bytes", label="stats as printed", side="engine"),
-)
-
-LABELS: Mapping[str, str] = {meter.name: meter.label for meter in METERS}
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,17 +45,17 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     asked_bytes: int
     """What was really allocated"""
     moved_bytes: float | None
-    """In the direction in which it should; ``None``: not known, and ``why`` says why"""
+    """In the direction in which it should move; ``None``: not known, and ``why`` says why"""
     why: str = ""
 
     @property
     def relative_error(self) -> float | None:
-        """0.05: it moved by 5% more than was allocated."""
+        """The error as a share: 0.05 means that it moved by 5% more than was allocated."""
         return None if self.moved_bytes is None else (self.moved_bytes - self.asked_bytes) / self.asked_bytes
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one meter."""
+    """How one meter did."""
 
     meter: Meter
     judgement: Judgement
@@ -103,19 +63,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     """Why it is not available"""
     source: str = ""
-    """The file or call that it is, as whoever read it tells"""
+    """The file or call that it was read from, as the reader told it"""
     label: str = ""
-    """What pages call it"""
+    """Its name on pages"""
 
     @property
     def is_right(self) -> bool:
         return self.judgement == "moves by what is allocated"
-
-    @property
-    def largest_error(self) -> float | None:
-        """Of its movements, by magnitude."""
-        errors = [each.relative_error for each in self.movements if each.relative_error is not None]
-        return max(errors, key=abs, default=None)
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +93,7 @@ class _Window(msgspec.Struct, frozen=True):
 
 
 class _Hold(msgspec.Struct, frozen=True):
-    """One size: the time in which it was held, and the one just before."""
+    """One size: the window in which it was held, and the window just before."""
 
     allocated_bytes: int
     before: _Window
@@ -151,7 +105,7 @@ _Level = tuple[float | None, str]
 
 
 def calibration_of(launch: Launch) -> Calibration | None:
-    """What a launch of the task found; ``None`` for any other, and for one that did not come to its end."""
+    """What a launch of the task found; ``None`` for any other launch, and for one that did not finish."""
     if launch.plan.task != TASK or launch.verdict.status != "pass":
         return None
     holds = _holds(launch.results)
@@ -170,7 +124,7 @@ def latest_calibrations(launches: Iterable[Launch]) -> dict[tuple[str, ...], Cal
 
 
 def subject(launch: Launch) -> tuple[str, ...]:
-    """What a calibration speaks for: one image on one engine, device, variant, kernel and set of GPUs. With another of them
+    """What a calibration holds for: one image on one engine, device, variant, kernel and set of GPUs. If any of them differs,
     the same meter may show something else. Fixes and knobs, which `calibrate` does not set, change no meter."""
     plan = launch.plan
     variant = plan.variant.partition("+")[0]
@@ -180,7 +134,7 @@ def subject(launch: Launch) -> tuple[str, ...]:
 
 
 def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> Finding:
-    """One meter over all sizes."""
+    """How one meter did over all sizes."""
     source, why = _where(meter, launch)
     series = {"guest": None, "host": launch.telemetry, "engine": launch.engine_stats}[meter.side]
     finding = Finding(meter=meter, judgement="unavailable", source=source, label=label_of(meter.name, series))
@@ -194,7 +148,7 @@ def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> Finding:
 
 
 def judge_movements(movements: Sequence[Movement]) -> Judgement:
-    """What a meter does, by all sizes at which that could be seen; a gap among them makes it unavailable."""
+    """What a meter does, over all sizes at which that could be seen. One size at which it was not read makes it unavailable."""
     seen = [each for each in movements if each.moved_bytes is not None]
     if not seen or any(each.moved_bytes is None and each.why != HIDDEN for each in movements):
         return "unavailable"
@@ -206,18 +160,18 @@ def judge_movements(movements: Sequence[Movement]) -> Judgement:
 
 
 HIDDEN = "hidden by an earlier peak"
-"""Why a peak shows nothing of a size: no fault of the meter."""
+"""Why a peak shows nothing of a size, which is no fault of the meter."""
 
 
 def _gap(movements: Sequence[Movement]) -> str:
-    """Why the first movement that is not known is not, where that makes the meter unavailable."""
+    """Why the first unknown movement is unknown, where the meter is unavailable; empty elsewhere."""
     if judge_movements(movements) != "unavailable":
         return ""
     return next((f"{each.asked_bytes / 2**30:.3g} GiB: {each.why}" for each in movements if each.moved_bytes is None), "")
 
 
 def _movement(meter: Meter, hold: _Hold, series: Telemetry | None) -> Movement:
-    """By how much a meter moved while a size was held."""
+    """How far a meter moved while a size was held."""
     if meter.peak_of is not None:
         return _peak_movement(meter, meter.peak_of, hold)
     (before, why_before), (held, why_held) = (_level(meter, window, series) for window in (hold.before, hold.held))
@@ -227,9 +181,9 @@ def _movement(meter: Meter, hold: _Hold, series: Telemetry | None) -> Movement:
 
 
 def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
-    """By how much a peak rose above the level just before, which is what it should show of a size.
+    """How far a peak rose above the level just before, which is what it should show of a size.
 
-    Only where the size should lift it at all: by a quarter of itself or more. A peak that stays in spite of that did not move,
+    It counts only where the size should lift the peak by a quarter of itself or more. A peak that stays nevertheless did not move,
     and its distance to the level is not taken for a movement.
     """
     asked = hold.allocated_bytes
@@ -246,7 +200,7 @@ def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
 
 
 def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
-    """A meter's level in a time: what the guest read at its end, or the median of what was sampled within."""
+    """A meter's level in a window: what the guest read at its end, or the median of the samples within it."""
     if meter.side == "guest":
         value = number(window.meters.get(meter.name))
         return value, "" if value is not None else "it was not read"
@@ -260,29 +214,8 @@ def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
     return median(inside), ""
 
 
-def summed_meters(name: str, series: Telemetry) -> tuple[str, ...]:
-    """The series that a meter is the sum of: one of each GPU where several were read, and VRAM and GTT for both together.
-    None where one of them is not there."""
-    if name != VRAM_AND_GTT:
-        return of_kind(series.series, name)
-    vram, gtt = (of_kind(series.series, kind) for kind in ("vram_used_bytes", "gtt_used_bytes"))
-    return (*vram, *gtt) if [*map(suffix_of, vram)] == [*map(suffix_of, gtt)] else ()
-
-
-def series_values(name: str, series: Telemetry) -> tuple[float | None, ...]:
-    """A meter's values, summed where there are several GPUs; ``None`` at a sample where one of the parts was not read."""
-    columns = [series.series[meter] for meter in summed_meters(name, series)]
-    return tuple(None if None in row else sum(v for v in row if v is not None) for row in zip(*columns, strict=False))
-
-
-def label_of(name: str, series: Telemetry | None) -> str:
-    """A meter's label, with the number of GPUs where it is a sum over several."""
-    gpus = {suffix_of(meter) for meter in summed_meters(name, series)} if series is not None else set()
-    return LABELS[name] + (f", sum of {len(gpus)} GPUs" if len(gpus) > 1 else "")
-
-
 def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
-    """A meter's source, and why it could not be read at all; empty where it could, or where nobody told."""
+    """A meter's source, and why it could not be read at all. Each is empty where there is nothing to tell."""
     if meter.side == "guest":
         told = next((event for event in launch.results if event.get("phase") == "baseline"), {})
         sources, reasons, have = told.get("sources"), told.get("unavailable"), told.get("meters")
@@ -303,13 +236,13 @@ def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
 
 
 def _text(value: Any, name: str) -> str:
-    """A text of a mapping that a journal may hold; empty where it is none."""
+    """A text from a mapping in a journal or a record; empty where it is no text."""
     found = value.get(name) if isinstance(value, Mapping) else None
     return found[:MOST_REASON_CHARACTERS] if isinstance(found, str) else ""
 
 
 def _holds(results: Iterable[Mapping[str, Any]]) -> tuple[_Hold, ...]:
-    """The sizes that were held, each with the time before; what is no such event, or has none before it, is left out."""
+    """The sizes that were held, each with the window before. Other events, and a hold without a window before it, are left out."""
     found: list[_Hold] = []
     before: _Window | None = None
     for event in results:

@@ -1,6 +1,6 @@
-"""What a finished task's journal tells that cannot be true: ``task_lie(...)``, in words. Pure.
+"""What cannot be true in a finished task's journal: ``task_lie(...)``, in words. Pure.
 
-The image wrote it and may write anything. The ladder's check is part of its verdict (`harness.workloads.ladder`).
+The image wrote the journal and may write anything. The ladder's check is part of its verdict (`harness.workloads.ladder`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from harness.records.journal import number
 from harness.workloads.kernel_work import MODELS, Work, work_on
 
 SHORTEST_PASS_SECONDS = 1e-6
-"""No pipeline has looked at a recording in less."""
+"""No pipeline processes a recording in less."""
 
 SHORTEST_CALL_SECONDS = 1e-7
 """Starting one kernel and waiting for it takes a GPU microseconds."""
@@ -22,10 +22,10 @@ MOST_FLOP_A_SECOND = 1e16
 """10 PFLOP/s: no single device computes float32 so fast; the largest of 2025 reach a hundredth of it."""
 
 MOST_BYTES_A_SECOND = 1e15
-"""1 PB/s: likewise for what a memory or a cache moves."""
+"""1 PB/s: no memory or cache moves so much."""
 
 GRAIN_BYTES = 2 << 20
-"""To which the guest rounds a size up (`benchmarks.calibrate`)."""
+"""The guest rounds each size up to a multiple of this (`benchmarks.calibrate`)."""
 
 Event = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ Event = Mapping[str, Any]
 def task_lie(
     task: str, journal: Sequence[Event], options: Mapping[str, Any], device: str, run_seconds: float | None
 ) -> str | None:
-    """What of a task that came to its end cannot be; ``None``: nothing. ``device`` is empty where it is not known."""
+    """What cannot be true of a task that finished; ``None``: nothing. ``device`` is empty where it is not known."""
     results = [event for event in journal if event.get("event") == "result"]
     if task == "kernels":
         end = next((event for event in journal if event.get("event") == "end" and event.get("stage") == task), {})
@@ -46,7 +46,7 @@ def task_lie(
 
 
 def kernel_lie(event: Event, device: str) -> str | None:
-    """What of a kernel that is told to be timed cannot be; ``None``: nothing."""
+    """What cannot be true of a kernel that is said to be timed; ``None``: nothing."""
     name, flop, moved = str(event.get("kernel"))[:100], number(event.get("flop")), number(event.get("bytes"))
     allowed = [work[name] for work in _tables(device) if name in work]
     if not allowed:
@@ -57,7 +57,7 @@ def kernel_lie(event: Event, device: str) -> str | None:
 
 
 def rate_lie(event: Event) -> str | None:
-    """What of a kernel's times, and of the rates that follow from them, cannot be; ``None``: nothing."""
+    """What cannot be true of a kernel's times, or of the rates that follow from them; ``None``: nothing."""
     name = str(event.get("kernel"))[:100]
     calls = event.get("seconds")
     values = [number(value) for value in (*(calls if isinstance(calls, list) else []), event.get("first_seconds"))]
@@ -72,7 +72,7 @@ def rate_lie(event: Event) -> str | None:
 
 
 def overlong(events: Iterable[Event], run_seconds: float | None) -> str | None:
-    """What kernels' calls took that no run had the time for; ``None``: nothing."""
+    """That the kernels' calls took longer than the launch ran; ``None``: they did not."""
     spent = sum(sum(number(value) or 0.0 for value in _list(event.get("seconds"))) for event in events)
     return (
         f"its calls took longer than the {run_seconds:.1f} s that it ran"
@@ -96,7 +96,7 @@ def _kernels_lie(results: Sequence[Event], options: Mapping[str, Any], device: s
 
 
 def _models_lie(work: Any) -> str | None:
-    """What a pass is counted by is known."""
+    """That the networks' work, by which a pass is counted, is not what it is known to be; ``None``: it is."""
     told = work if isinstance(work, dict) else {}
     wrong = [name for name, flop in MODELS.items() if number(told.get(name)) != flop]
     return (
@@ -105,7 +105,7 @@ def _models_lie(work: Any) -> str | None:
 
 
 def _calibration_lie(results: Sequence[Event], sizes: Any) -> str | None:
-    """Each size that was asked for must have been held."""
+    """That a size that was asked for was not held; ``None``: each was."""
     if not any(event.get("phase") == "baseline" for event in results):
         return "it ends without a baseline"
     held = [event.get("allocated_bytes") for event in results if event.get("phase") == "held"]
@@ -116,7 +116,8 @@ def _calibration_lie(results: Sequence[Event], sizes: Any) -> str | None:
 
 
 def _accuracy_lie(results: Sequence[Event], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
-    """Each recording from the first on must have come to an end; its numbers are judged where they are read (`harness.workloads.accuracy`)."""
+    """That a recording has no end, or that the passes took too long; ``None``: neither. Scores are judged by
+    `harness.workloads.accuracy`."""
     last = [event.get("index") for event in results if event.get("outcome") in ("ok", "failed")]
     ended = {index for index in last if type(index) is int}
     files, first = _list(options.get("files")), options.get("first")

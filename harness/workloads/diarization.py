@@ -1,9 +1,9 @@
 """Diarization: RTTM text -> turns; two sets of turns -> the diarization error rate between them. Pure.
 
-pyannote.metrics gives the same number (a test holds them together) where no speaker's own turns overlap, as in what a pipeline
-puts out. Where they do, that time counts here once, since one voice speaks once; pyannote.metrics counts it once a turn, unless
-such turns are merged before (`Annotation.support`). It brings pandas, scikit-learn and more, for one formula that the host needs
-once a launch.
+pyannote.metrics gives the same number (a test compares the two) where no speaker's own turns overlap, as in a pipeline's output.
+Where they overlap, that time counts once here, since one voice speaks once; pyannote.metrics counts it once for each turn, unless
+such turns are merged before (`Annotation.support`). It is not used here because it brings pandas, scikit-learn and more, for one
+formula that the host needs once per launch.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Turns = tuple[Turn, ...]
 """(start in seconds, end in seconds, speaker)"""
 
 MOST_TURNS = 200_000
-"""A day of speech has fewer; more is no hypothesis."""
+"""A day of speech has fewer; an output with more is not believed."""
 
 MOST_SPEAKERS = 1_000
 
 
 def read_turns(text: str) -> Turns | None:
-    """The turns of an RTTM of one recording; ``None`` where a line cannot be one, or where there are too many."""
+    """The turns of one recording's RTTM; ``None`` where a line cannot be a turn, or where there are too many turns or speakers."""
     turns: list[Turn] = []
     for line in text.splitlines():
         fields = line.split()
@@ -34,7 +34,7 @@ def read_turns(text: str) -> Turns | None:
             start, duration, speaker = float(fields[3]), float(fields[4]), fields[7]
         except (IndexError, ValueError):
             return None
-        end = start + duration  # of two that are finite it need not be
+        end = start + duration  # may be infinite although both are finite
         if not (math.isfinite(end) and start >= 0 and duration >= 0) or len(turns) == MOST_TURNS:
             return None
         turns.append((start, end, speaker))
@@ -42,11 +42,11 @@ def read_turns(text: str) -> Turns | None:
 
 
 def error_rate(*, reference: Sequence[Turn], hypothesis: Sequence[Turn]) -> float | None:
-    """(missed + false alarm + confusion) / speech of the reference: no collar, overlap scored, speakers matched as well as can be.
+    """DER: (missed + false alarm + confusion) / speech of the reference, with no collar, overlap scored, and the best matching of
+    speakers.
 
-    0 where neither has any speech; ``None`` where the hypothesis alone has; NaN where the turns are so long that their sum is not
-    finite. Source of the definition:
-    https://pyannote.github.io/pyannote-metrics/reference.html#diarization
+    0 where neither has any speech; ``None`` where only the hypothesis has; NaN where the turns are so long that their sum is not
+    finite. Definition: https://pyannote.github.io/pyannote-metrics/reference.html#diarization
     """
     import numpy
     from scipy.optimize import linear_sum_assignment
@@ -71,7 +71,7 @@ def error_rate(*, reference: Sequence[Turn], hypothesis: Sequence[Turn]) -> floa
 
 
 def _pieces(reference: Sequence[Turn], hypothesis: Sequence[Turn]) -> Iterator[tuple[float, frozenset[str], frozenset[str]]]:
-    """The time between one border and the next, with who speaks in it by either."""
+    """The seconds between each border and the next, with who speaks there in the reference and in the hypothesis."""
     borders: dict[float, list[tuple[int, str, int]]] = {}
     for side, turns in enumerate((reference, hypothesis)):
         for start, end, who in turns:
@@ -92,20 +92,15 @@ def _pieces(reference: Sequence[Turn], hypothesis: Sequence[Turn]) -> Iterator[t
         before = border
 
 
-# How pyannote cuts a recording: `segmentation_step=0.1` of pyannote.audio's SpeakerDiarization, over the 10 s that its
-# segmentation models take.
+# How pyannote cuts a recording: its segmentation models take 10 s, and SpeakerDiarization has `segmentation_step=0.1`.
 CHUNK_SECONDS = 10
-
-
 STEP_SECONDS = 1
-
-
 FREE_SECONDS = CHUNK_SECONDS - STEP_SECONDS
-"""Audio that adds no chunk: T seconds have T - 9 of them."""
+"""Audio that adds no chunk: T seconds have T - 9 chunks."""
 
 
 def chunks_of(audio_seconds: float) -> int:
-    """How many there are; what is left at the end is one more."""
+    """The number of chunks; a remainder at the end is one more."""
     step = STEP_SECONDS * SAMPLE_RATE_HERTZ
     left = round(audio_seconds * SAMPLE_RATE_HERTZ) - CHUNK_SECONDS * SAMPLE_RATE_HERTZ
     return 1 if left <= 0 else left // step + 1 + (left % step > 0)

@@ -1,7 +1,7 @@
-"""How much work each kernel of `strixbench kernels` is: the host's own table, against which a guest's word is held.
+"""How much work each kernel of `strixbench kernels` does: the host's own table, against which the guest's counts are checked.
 
-The guest counts the same from the shapes (`benchmarks.kernels.work`) and a test holds the two together. What runs in an image may
-write any count, and a ceiling computed from it would be the image's own invention.
+The guest counts the same from the shapes (`benchmarks.kernels.work`), and a test compares the two. An image may write any count,
+and a ceiling computed from it would be the image's own invention.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 Work = tuple[int, int]
-"""FLOP and bytes of one call."""
+"""FLOP and bytes of one call"""
 
 ON_ANY: Mapping[str, Work] = {
     "copy": (0, 536_870_912),
@@ -39,7 +39,7 @@ ON_CPU: Mapping[str, Work] = {
     "campplus dense 2 in 12": (163_840_000, 3_399_680),
     "campplus dense 2 local": (24_576_000, 689_152),
 }
-"""Kernels that are smaller where there is no GPU."""
+"""Kernels that are smaller where there is no GPU"""
 
 ON_GPU: Mapping[str, Work] = {
     "gemm square": (137_438_953_472, 201_326_592),
@@ -63,7 +63,7 @@ MODELS: Mapping[str, int] = {
     "resnet34_item_flop": 45_283_373_298,
     "campplus_second_flop": 1_125_722_521,
 }
-"""FLOP of the networks, by which a pass of a pipeline is counted."""
+"""FLOP of the networks, from which the work of a pipeline's pass is counted"""
 
 
 def work_on(device: str) -> dict[str, Work]:

@@ -1,4 +1,4 @@
-"""What `strixbench kernels` gives a launch beside the request: pytest and pytest-benchmark, which images do not have."""
+"""What `strixbench kernels` gives a launch in addition to the request: pytest and pytest-benchmark, which images do not have."""
 
 from __future__ import annotations
 
@@ -13,42 +13,16 @@ from pathlib import Path
 from harness import places
 from harness.errors import HostError, UsageError
 from harness.text import Say, nearest
-from harness.tools import (
-    run_process,
-    tail_of,
-)
+from harness.tools import run_process, tail_of
+from harness.workloads.kernel_work import work_on
 
 COMPLETE = "strixbench-complete"
 """Written last: a folder without it was never finished."""
 
 TIMEOUT_SECONDS = 1800.0
 
-NAMES = (
-    "gemm square",
-    "copy",
-    "resnet34 stem",
-    "resnet34 layer 1",
-    "resnet34 layer 2 down",
-    "resnet34 layer 2",
-    "resnet34 layer 3 down",
-    "resnet34 layer 3",
-    "resnet34 layer 4 down",
-    "resnet34 layer 4",
-    "campplus head layer 1",
-    "campplus head end",
-    "campplus time delay",
-    "campplus dense 2 in 12",
-    "campplus dense 2 local",
-    "fbank",
-    "sincnet convolution 1",
-    "sincnet convolution 2",
-    "sincnet convolution 3",
-    "sincnet",
-    "gemm lstm input",
-    "lstm batch 1",
-    "lstm batch 32",
-)
-"""Of the guest's kernels, which need pytest to be listed; a test holds the two together."""
+NAMES = tuple(work_on("cpu"))
+"""The guest's kernels, the same on any device. The guest cannot list them without pytest."""
 
 
 def parse_only(patterns: Sequence[str] | None) -> list[str]:
@@ -60,16 +34,15 @@ def parse_only(patterns: Sequence[str] | None) -> list[str]:
 
 
 def tools_lock() -> Path:
-    """Which packages, each with its hash."""
+    """The lock file of the packages, each with its hash."""
     return places.ROOT / "locks" / "tools.txt"
 
 
 def ensure_tools(*, say: Say) -> Path:
-    """A folder that any image's Python from 3.10 on can import pytest-benchmark from, made now where it is not there.
+    """A folder from which any image's Python from 3.10 on can import pytest-benchmark; it is made where it is missing.
 
     Raises `HostError` where the packages cannot be fetched, or are not pure Python.
     """
-
     digest = hashlib.sha256(tools_lock().read_bytes()).hexdigest()[:12]
     folder = places.cache() / f"tools-{digest}"
     if (folder / COMPLETE).exists():
@@ -89,7 +62,7 @@ def ensure_tools(*, say: Say) -> Path:
 
 
 def check_pure(folder: Path) -> None:
-    """Raise `HostError` where a folder lacks what the guest imports, or holds what one Python alone can load."""
+    """Raise `HostError` where a folder lacks what the guest imports, or holds a file that only one Python can load."""
     for package in ("pytest", "pytest_benchmark"):
         if not (folder / package / "__init__.py").is_file():
             raise HostError(f"{tools_lock().name} did not bring {package}: `strixbench kernels` cannot time without it")
@@ -99,7 +72,7 @@ def check_pure(folder: Path) -> None:
 
 
 def install_pure(lock: Path, *, into: Path, log: Path) -> None:
-    """Unpack the locked packages into a folder, each by its hash and pure Python alone, for any Python from 3.10 on.
+    """Unpack the locked packages into a folder, each checked by its hash and pure Python only, for any Python from 3.10 on.
 
     Raises `HostError`.
     """

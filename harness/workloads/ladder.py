@@ -1,6 +1,6 @@
-"""What the task ``ladder`` found -> its rungs, the batch at which a stack begins to lie, the rule that meets, the verdict. Pure.
+"""What the task ``ladder`` found -> its rungs, the batch from which a stack is wrong, the rule that explains it, the verdict. Pure.
 
-The rungs come out of a container: see `benchmarks.ladder` for what they say, and trust none of it.
+The rungs come out of a container: see `benchmarks.ladder` for what they say. None of it is trusted.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ BATCHES = (1, 8, 32, 64, 111, 112, 128)
 MOST_BATCH = 4096
 
 MOST_ROWS = 65_535
-"""Of a grid's second dimension on AMD's RDNA GPUs. MIOpen before ROCm 10 puts batch x frames there as it adds an LSTM's bias,
-rounded up to 64, and does not look whether that was refused (https://github.com/ROCm/rocm-libraries/issues/10551, where one
-card takes 65,536). For 589 frames all of that comes to the same: 111 is the last right batch."""
+"""The largest second dimension of a grid on AMD's RDNA GPUs. To add an LSTM's bias, MIOpen before ROCm 10 puts batch x frames there,
+rounded up to 64, and does not check whether that was refused (https://github.com/ROCm/rocm-libraries/issues/10551, where one
+card takes 65,536). For 589 frames it makes no difference: 111 is the last right batch."""
 
 LEAST_COSINE = 0.999
 MOST_DIFFERENCE = {"segmentation": 1e-3, "embedding": 1e-2}
-"""As in `benchmarks.ladder`, where the reasons are: what the guest calls right is held to it again."""
+"""As in `benchmarks.ladder`, which gives the reasons: what the guest calls right is checked again here."""
 
 Outcome = Literal["ok", "wrong", "failed", "unfinished"]
 
@@ -40,16 +40,16 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     """``unfinished``: it began, and then the guest died or was killed"""
     seconds: float | None = None
-    """Of one call, the first at this batch; ``None``: it did not end"""
+    """Time of one call, the first at this batch; ``None``: it did not end"""
     frames: int | None = None
-    """Of the LSTM, an item; ``None``: the network has none, or it is not known"""
+    """Frames of the LSTM for one item; ``None``: the network has no LSTM, or it is not known"""
     difference: float | None = None
-    """The largest; ``None``: something is not finite, or it did not end. Likewise the next two."""
+    """The largest difference; ``None``: something is not finite, or it did not end, as for the next two"""
     relative_difference: float | None = None
     cosine: float | None = None
     wrong_items: int = 0
     said: str = ""
-    """Why it failed."""
+    """Why it failed"""
 
     @property
     def rows(self) -> int | None:
@@ -58,7 +58,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_batches(text: str) -> tuple[int, ...]:
-    """``1,111,112`` in order, each once. Raises `UsageError`."""
+    """The batches in ``1,111,112``, in order and each once. Raises `UsageError`."""
     words = [word.strip() for word in text.split(",")]
     for word in words:
         if not word.isdecimal() or not 1 <= int(word[:9]) <= MOST_BATCH:
@@ -67,7 +67,7 @@ def parse_batches(text: str) -> tuple[int, ...]:
 
 
 def parse_models(text: str | None) -> tuple[str, ...]:
-    """Of `MODELS`; all where nothing was said. Raises `UsageError` with the nearest."""
+    """The chosen ones of `MODELS`; all where nothing was chosen. Raises `UsageError` with the nearest name."""
     if text is None:
         return MODELS
     names = [word.strip() for word in text.split(",")]
@@ -78,7 +78,7 @@ def parse_models(text: str | None) -> tuple[str, ...]:
 
 
 def rungs_of(results: Sequence[Mapping[str, Any]]) -> tuple[Rung, ...]:
-    """The last word on each network and batch, in the order in which they began; what is no rung is left out."""
+    """The rung for each network and batch, from its last event, in the order in which they began; other events are left out."""
     last: dict[tuple[str, int], Mapping[str, Any]] = {}
     for event in results:
         model, batch = event.get("model"), event.get("batch")
@@ -88,20 +88,20 @@ def rungs_of(results: Sequence[Mapping[str, Any]]) -> tuple[Rung, ...]:
 
 
 def first_wrong(rungs: Sequence[Rung], model: str) -> Rung | None:
-    """The smallest batch at which a network lies; ``None``: at none that was tried."""
+    """The smallest batch at which a network is wrong; ``None``: at none that was tried."""
     return min((rung for rung in rungs if rung.model == model and rung.outcome == "wrong"), key=lambda r: r.batch, default=None)
 
 
 def rule_met(rungs: Sequence[Rung], wrong: Rung) -> str:
-    """Whether what lies is the known fault of 65,535 rows: right up to there and wrong behind; in words."""
+    """Whether a wrong rung is the known fault at 65,535 rows (right up to there and wrong above), in words."""
     if wrong.frames is None or wrong.rows is None:
         return "no rule is known for it"
     limit = MOST_ROWS // wrong.frames
     frames = f"{wrong.frames} frames x {wrong.batch} = {wrong.rows:,} rows"
     mine = [rung for rung in rungs if rung.model == wrong.model]
-    right_behind = [rung.batch for rung in mine if rung.outcome == "ok" and rung.batch > limit]
-    if wrong.rows <= MOST_ROWS or right_behind:
-        return f"not the rule of {MOST_ROWS:,} rows: {frames}" + (f", and {right_behind[0]} is right" if right_behind else "")
+    right_above = [rung.batch for rung in mine if rung.outcome == "ok" and rung.batch > limit]
+    if wrong.rows <= MOST_ROWS or right_above:
+        return f"not the rule of {MOST_ROWS:,} rows: {frames}" + (f", and {right_above[0]} is right" if right_above else "")
     below = [rung.batch for rung in mine if rung.outcome == "ok"]
     known = max(below, default=None)
     exact = "" if known == limit else f"; {limit} would be the last right one, and was not tried"
@@ -112,7 +112,7 @@ def rule_met(rungs: Sequence[Rung], wrong: Rung) -> str:
 
 
 def judge_ladder(results: Sequence[Mapping[str, Any]], asked: Mapping[str, Any]) -> Verdict:
-    """The verdict on a ladder that came to its end: a rung that lies speaks, else the first that failed."""
+    """The verdict on a ladder that finished: by the first wrong rung of a network, or else the first rung that failed."""
     rungs = rungs_of(results)
     for model in MODELS:
         wrong = first_wrong(rungs, model)
@@ -156,7 +156,7 @@ def _asked(options: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _rung(model: str, batch: int, event: Mapping[str, Any]) -> Rung:
-    """One rung from its last event; one that says it is right and gives no such numbers is wrong."""
+    """One rung from its last event. A rung that claims to be right without the numbers to show it is wrong."""
     outcome = event.get("outcome")
     frames, items = number(event.get("frames")), number(event.get("wrong_items"))
     if outcome not in ("ok", "wrong"):

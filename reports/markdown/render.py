@@ -1,4 +1,4 @@
-"""Rows -> BENCHMARKS.md. The same store gives the same bytes: no clock, no order but the data's."""
+"""Rows -> BENCHMARKS.md. The same store gives the same bytes: there is no clock, and no order but the data's."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SECTIONS = (
     accuracy,
     kernels,
 )
-"""Where their parts of the page are, the template says."""
+"""The template decides where their parts of the page are."""
 
 _ENTITY_OF = {
     **{sign: f"\\{sign}" for sign in "\\`*_{}[]#|~$"},
@@ -62,11 +62,11 @@ _ENTITY_OF = {
     "&": "&amp;",
     "@": "&#64;",
 }
-"""What Markdown, or the HTML in it, could take for its own inside a line; ``@`` would call a person on GitHub."""
+"""Characters that mean something to Markdown, or to HTML in it, inside a line; ``@`` would notify a person on GitHub."""
 
 
 def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> str:
-    """The whole page. Text that came out of a container is escaped. Costs are shown where a price is told."""
+    """The whole page. Text that came out of a container is escaped. Costs are shown where a price is given."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         trim_blocks=True,
@@ -85,7 +85,7 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page whole or not at all; a link is followed, and what is no plain file, such as a pipe, written into."""
+    """Write a page whole or not at all. A link is followed; anything but a plain file, such as a pipe, is written into."""
     if path.exists() and not path.is_file():  # resolved, /dev/stdout would be a pipe's number and no path
         path.write_text(text, encoding="utf-8")
         return
@@ -98,7 +98,7 @@ def write_page(path: Path, text: str) -> None:
 
 
 def why_no_page(path: Path) -> str:
-    """Why a page cannot be written there, to be asked before hours of launches; empty: nothing is in its way."""
+    """Why a page cannot be written there; empty: it can. It is asked before hours of launches."""
     try:
         if path.is_dir():
             return "is a folder; name a file"
@@ -118,12 +118,12 @@ def escape_text(value: object) -> str:
     """Plain text for a line or a table's cell of Markdown."""
     line = " ".join(without_controls(str(value)).split())
     escaped = "".join(_ENTITY_OF.get(sign, sign) for sign in line)
-    # A bare address would become a link without any sign of Markdown's.
+    # A bare address would become a link without any of Markdown's own characters.
     return escaped.replace("://", ":&#47;/").replace("www.", "www&#46;")
 
 
 def source_text(text: str) -> str:
-    """Where a known failure's cause and fix are from. It comes from our own file, so that an address may be a link."""
+    """Where a known failure's cause and fix are from. It is from our own file, so an address may be a link."""
     return f"<{text}>" if re.fullmatch(r"https://[^\s<>]+", text) else escape_text(text)
 
 
@@ -187,4 +187,4 @@ FILTERS: Filters = {
     "percent": format_percent,
     "gib": format_gib,
 }
-"""Of all sections."""
+"""The filters of all sections"""

@@ -1,4 +1,4 @@
-"""Launches of the task ``accuracy`` -> a table for each corpus, with what is known of it beside."""
+"""Launches of the task ``accuracy`` -> a table for each corpus, with what other people reached on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import msgspec
 from harness.analysis.intervals import CONFIDENCE
 from harness.records.launch import Launch
 from harness.text import counted
-from harness.workloads.accuracy import FEWEST_FOR_INTERVAL, Accuracy, FileResult, Total, accuracies_of
+from harness.workloads.accuracy import Accuracy, FileResult, accuracies_of
+from harness.workloads.error_rates import FEWEST_FOR_INTERVAL, Total
 from reports.page import Filters, Page
 
 EXPECTED = {
@@ -18,11 +19,11 @@ EXPECTED = {
     "voxconverse": "the seed gives 9-11% for pipeline 3.1; OpenBench ran it (pyannote.audio 3.3.2) to 11%",
     "dihard3": "the seed gives 17-19% for pipeline 3.1",
 }
-"""By the name that the user gave: what pipeline 3.1 should reach. The seed is the guide that this project began with; OpenBench's
-values are those of its BENCHMARKS.md (https://github.com/argmaxinc/OpenBench, ca95a2b)."""
+"""What pipeline 3.1 should reach, by the corpus name that the user gave. The seed is the guide that this project began with;
+OpenBench's values are those of its BENCHMARKS.md (https://github.com/argmaxinc/OpenBench, ca95a2b)."""
 
 MOST_FILES_SHOWN = 10
-"""Scored recordings of a row on the page: the worst; ``--json`` has all."""
+"""How many of a row's scored recordings the page shows, the worst first; ``--json`` has all."""
 
 MOST_FAILURES_SHOWN = 30
 
@@ -33,13 +34,13 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     pipeline: str
     files: int
-    """That could be read."""
+    """Recordings that could be read"""
     seconds: float
     collar_seconds: float
     expected: str | None
-    """``None``: nothing is known of this corpus with this pipeline."""
+    """``None``: nothing is known about this corpus with this pipeline"""
     rows: tuple[Accuracy, ...]
-    """By DER, those without one last."""
+    """By DER, those without one last"""
 
     @property
     def title(self) -> str:
@@ -52,7 +53,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
-    """Each corpus, by name, with the latest run of each image; what was interrupted only where there is no other."""
+    """Each corpus, by name, with the latest run of each image; an interrupted run only where there is no other."""
     latest: dict[tuple[str, ...], Accuracy] = {}
     for found in accuracies_of(launches):
         plan = found.launch.plan
@@ -78,7 +79,7 @@ def engine_of(found: Accuracy) -> str:
 
 
 def version_of(found: Accuracy) -> str:
-    """pyannote.audio's."""
+    """The version of pyannote.audio."""
     return str(found.launch.imports.get("pyannote.audio", {}).get("version") or "-")
 
 
@@ -96,7 +97,7 @@ def scored_text(found: Accuracy) -> str:
 
 
 def der_text(total: Total | None) -> str:
-    """``12.3% [10.9, 13.8]``; without the interval where the recordings are too few for one."""
+    """``12.3% [10.9, 13.8]``; without the interval where there are too few recordings for one."""
     if total is None or total.der is None:
         return "-"
     interval = total.interval
@@ -136,11 +137,11 @@ EXPLANATION = (
     "too many or too few were found, and the share of recordings with the right number. Audio h/h is audio hours an hour of "
     "processing: of the passes alone, one each, the first of a launch with what a first pass costs."
 )
-"""What the numbers are; a person must not have to guess."""
+"""What the numbers are, so that nobody has to guess"""
 
 
 def as_builtins(found: Accuracy) -> dict[str, Any]:
-    """One finding for ``--json``, its launches by their ids."""
+    """One finding for ``--json``, with its launches by their ids."""
     plan = found.launch.plan
     fields = {name: getattr(found, name) for name in found.__struct_fields__ if name != "launches"}
     totals = {name: _total(getattr(found, name)) for name in ("strict", "collar")}
@@ -173,13 +174,13 @@ def as_builtins(found: Accuracy) -> dict[str, Any]:
 
 
 def expected_of(found: Accuracy) -> str | None:
-    """What pipeline 3.1 should reach on a corpus of this name; of other pipelines nothing is known."""
+    """What pipeline 3.1 should reach on a corpus of this name; nothing is known about other pipelines."""
     plan = found.launch.plan
     return EXPECTED.get(str(plan.options.get("name") or "").lower()) if plan.workload.pipeline == "3.1" else None
 
 
 def _total(total: Total | None) -> dict[str, Any] | None:
-    """The components beside the rates."""
+    """A total with its components and its rates."""
     if total is None:
         return None
     known: dict[str, Any] = msgspec.to_builtins(total)
@@ -193,7 +194,7 @@ def _place(found: Accuracy) -> tuple[str, ...]:
 
 
 def _corpus(rows: list[Accuracy]) -> Corpus:
-    """Rows of one corpus and pipeline."""
+    """One corpus and pipeline with its rows."""
     first = rows[0]
     workload = first.launch.plan.workload
     ders = {id(row): row.strict.der if row.strict is not None else None for row in rows}

@@ -13,21 +13,21 @@ from reports.tables import Row, agreements_of, by_name, is_cpu_run
 
 
 class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row's launches beside the CPU run: of each number the worst. ``None``: not known, or nothing was compared."""
+    """One row's launches against the CPU run: the worst of each number. ``None``: not known, or nothing was compared."""
 
     row: Row
     n: int
-    """Launches that were compared."""
+    """Launches that were compared"""
     reference: str | None
     der: float | None
     speakers: tuple[int, ...]
-    """Numbers of speakers that were found, and at the end the CPU run's; none where weights are random."""
+    """The numbers of speakers found, and last the CPU run's; empty where weights are random"""
     cosine: float | None
     difference: float | None
     relative_difference: float | None
     sampled: int
     said: str
-    """``agrees``, what is wrong, or why nothing was compared."""
+    """``agrees``, what is wrong, or why nothing was compared"""
 
     @property
     def speakers_text(self) -> str:
@@ -43,7 +43,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple[AgreementRow, ...]:
-    """A row for each configuration that came to an output, CPU runs among them; none where all are CPU runs, unless asked for."""
+    """A row for each configuration that has an output, CPU runs included; none where all are CPU runs, unless asked for."""
     listed = sorted((row for row in rows if row.status != "fail"), key=by_name)
     is_needed = with_cpu_runs or any(not is_cpu_run(launch) for row in listed for launch in row.launches)
     return tuple(_agreement_row(row) for row in listed) if is_needed else ()
@@ -57,7 +57,7 @@ def format_difference(each: AgreementRow) -> str:
 
 
 def format_cosine(value: float | None) -> str:
-    """``0.999998``: cut, not rounded, so that only 1 is shown as 1, but for the last bits of its own arithmetic."""
+    """``0.999998``: cut, not rounded, so that only 1 is shown as 1 (up to the last bits of its arithmetic)."""
     return "-" if value is None else f"{int(value * 1_000_000 + 1e-6) / 1_000_000:.6f}"
 
 

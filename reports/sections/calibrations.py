@@ -1,4 +1,4 @@
-"""Calibrations -> what pages show of them."""
+"""Calibrations -> what pages show about them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MeterRow(msgspec.Struct, frozen=True, kw_only=True):
     moved: tuple[str, ...]
     """A text for each size"""
     judged: str
-    """May quote what came out of a container."""
+    """The judgement; it may quote text out of a container"""
 
 
 def section(page: Page) -> dict[str, Any]:
@@ -31,12 +31,12 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def shown_calibrations(launches: Iterable[Launch]) -> tuple[Calibration, ...]:
-    """The latest of each image, engine, device and kernel, by name."""
+    """The latest calibration of each image, engine, device and kernel, by name."""
     return tuple(sorted(latest_calibrations(launches).values(), key=lambda each: (each.launch.plan.cell, each.launch.id)))
 
 
 def calibration_rows(calibration: Calibration) -> tuple[MeterRow, ...]:
-    """A row a meter, in the order of `harness.workloads.calibration.METERS`."""
+    """A row for each meter, in the order of `harness.workloads.calibrated_meters.METERS`."""
     return tuple(
         MeterRow(
             meter=finding.label,

@@ -7,21 +7,21 @@ from typing import Any
 
 import msgspec
 
-from harness.analysis.cold_and_warm import ThreeTimes, three_times
+from harness.analysis.cold_and_warm import ColdAndWarm, cold_and_warm_of
 from harness.records.launch import Launch
 from reports.page import Page
 from reports.tables import Row
 
 
-class ThreeTimesRow(msgspec.Struct, frozen=True):
-    """One row, and all launches of its cell that are like its own."""
+class ColdAndWarmRow(msgspec.Struct, frozen=True):
+    """One row, with the times of all launches of its cell that are like its own."""
 
     row: Row
-    times: ThreeTimes
+    times: ColdAndWarm
 
     @property
     def is_struck(self) -> bool:
-        """Whether the figures are of something wrong."""
+        """Whether the figures come from wrong output."""
         return self.times.is_wrong or self.row.is_struck
 
     @property
@@ -31,19 +31,19 @@ class ThreeTimesRow(msgspec.Struct, frozen=True):
 
     @property
     def second_growth(self) -> str:
-        """Likewise."""
+        """The same for a second launch."""
         return growth_text(self.times.second_growth)
 
 
 def section(page: Page) -> dict[str, Any]:
     """What the template of this section reads."""
-    return {"three_times": three_times_rows(page.rows_by_name, page.launches)}
+    return {"three_times": cold_and_warm_rows(page.rows_by_name, page.launches)}
 
 
-def three_times_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[ThreeTimesRow, ...]:
+def cold_and_warm_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[ColdAndWarmRow, ...]:
     """The rows that have a launch with its cache on record.
 
-    A cold launch and a second one may be of two campaigns, so these are all launches of the cell: on the same engine, image,
+    A cold launch and a second one may be from two campaigns, so all launches of the cell count that have the same engine, image,
     kernel and GPUs as the row's last.
     """
     groups: dict[tuple[str, ...], list[Launch]] = {}
@@ -52,15 +52,15 @@ def three_times_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[T
             groups.setdefault(_likeness(launch), []).append(launch)
     told = []
     for row in rows:
-        times = three_times(groups.get(_likeness(row.launches[-1]), ()))
+        times = cold_and_warm_of(groups.get(_likeness(row.launches[-1]), ()))
         if times is not None and not row.is_portable:
-            told.append(ThreeTimesRow(row, times))
+            told.append(ColdAndWarmRow(row, times))
     return tuple(told)
 
 
 def alarms(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[str, ...]:
     """One line for each row whose kernel cache is dead."""
-    found = three_times_rows(rows, launches)
+    found = cold_and_warm_rows(rows, launches)
     return tuple(
         f"{each.row.image}: dead kernel cache: {each.times.health.text}" for each in found if each.times.health.is_alarm
     )
@@ -72,7 +72,7 @@ def growth_text(growth: tuple[float, float] | None) -> str:
 
 
 def _likeness(launch: Launch) -> tuple[str, ...]:
-    """What launches share whose first passes can be put side by side."""
+    """What launches must share for their first passes to be compared."""
     plan = launch.plan
     return (
         plan.cell,

@@ -1,4 +1,4 @@
-"""Launches -> what knobs change, and what a cell against itself says of a machine. Decides which launches are a pair."""
+"""Launches -> what knobs change, and what a cell against itself says about a machine. It decides which launches are a pair."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Subject(msgspec.Struct, frozen=True):
     audio_sha256: str
     passes: int
     host: tuple[str, ...]
-    """What of a host decides how noisy it is"""
+    """The parts of a host's record that decide how noisy it is"""
 
     @property
     def cell(self) -> str:
@@ -46,13 +46,13 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison | None
     """``None``: no complete pair"""
     left_out: int
-    """Pairs that are not complete"""
+    """Incomplete pairs"""
     reasons: tuple[str, ...] = ()
-    """Why they are not: ``segmentation-batch=128: 6 x wrong output``"""
+    """Why they are incomplete: ``segmentation-batch=128: 6 x wrong output``"""
     remark: str = ""
-    """What speaks against the knob having been switched at all"""
+    """Why the knob may not have been switched at all; empty: nothing suggests it"""
     null: NullTest | None = None
-    """The latest of the same subject; ``None``: none was run"""
+    """The latest null test of the same subject; ``None``: none was run"""
 
 
 class Null(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class Null(msgspec.Struct, frozen=True, kw_only=True):
     claims: int
     trials: int
     rate: Interval | None
-    """Of all null tests of this subject in the store"""
+    """The rate over all null tests of this subject in the store"""
 
 
 def section(page: Page) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def effects_of(launches: Iterable[Launch]) -> tuple[Effect, ...]:
-    """Each arm's latest comparison, Holm's correction over all those of its campaign."""
+    """Each arm's latest comparison, with Holm's correction over all comparisons of its campaign."""
     launches = tuple(launches)
     nulls = {null.subject: null.test for null in nulls_of(launches)}
     latest: dict[tuple[Subject, str, str], Effect] = {}
@@ -87,7 +87,7 @@ def effects_of(launches: Iterable[Launch]) -> tuple[Effect, ...]:
 
 
 def nulls_of(launches: Iterable[Launch]) -> tuple[Null, ...]:
-    """One for each subject that was compared with itself."""
+    """One null test for each subject that was compared with itself."""
     found: dict[Subject, list[Null]] = {}
     for of_campaign in _campaigns(launches, purpose="null"):
         for subject, arms in _by_subject(of_campaign).items():
@@ -123,13 +123,13 @@ def compared_data(launches: Sequence[Launch]) -> dict[str, Any]:
 
 
 def _pooled(nulls: Sequence[Null]) -> Null:
-    """The last, with the trials of all."""
+    """The last null test, with the trials of all."""
     claims, trials = sum(null.claims for null in nulls), sum(null.trials for null in nulls)
     return msgspec.structs.replace(nulls[-1], claims=claims, trials=trials, rate=share(claims, trials))
 
 
 def _campaigns(launches: Iterable[Launch], *, purpose: str) -> list[list[Launch]]:
-    """The launches of arms, by campaign, in the order of time."""
+    """The launches of arms, by campaign, in order of time."""
     found: dict[str, list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         if launch.plan.arm and launch.plan.purpose == purpose and not launch.plan.task:
@@ -138,7 +138,7 @@ def _campaigns(launches: Iterable[Launch], *, purpose: str) -> list[list[Launch]
 
 
 def _by_subject(launches: Sequence[Launch]) -> dict[Subject, dict[str, list[Launch]]]:
-    """One campaign's by what was launched, then by arm."""
+    """One campaign's launches, by what was launched, then by arm."""
     varied = {launch.plan.arm.partition("=")[0] for launch in launches if "=" in launch.plan.arm}
     found: dict[Subject, dict[str, list[Launch]]] = {}
     for launch in launches:
@@ -162,7 +162,7 @@ def _subject(launch: Launch, varied: Collection[str]) -> Subject:
 
 
 def _effects(launches: Sequence[Launch]) -> tuple[Effect, ...]:
-    """Of one campaign."""
+    """The effects in one campaign."""
     found: list[Effect] = []
     subjects = _by_subject(launches)
     among = sum(len(set(arms) - {BASE}) for arms in subjects.values())
@@ -194,7 +194,7 @@ _BLAS_KNOB = "hipblaslt"
 
 
 def _same_blas(base: Sequence[Launch], others: Sequence[Launch]) -> str:
-    """Where both arms prefer one library for matrix products, that the knob which is to change it did not."""
+    """That a knob which should change the library for matrix products did not, where both arms prefer the same one."""
     told = [{str(name) for each in arm if (name := each.ends("device").get("preferred_blas"))} for arm in (base, others)]
     if len(told[0]) == 1 and told[0] == told[1]:
         return f"both arms compute with {told[0].pop()[:60]}: the knob changed no library"
@@ -218,7 +218,7 @@ def _pairs(base: Sequence[Launch], other: Sequence[Launch]) -> tuple[list[tuple[
 
 
 def _value(launch: Launch | None) -> float | None:
-    """The seconds of a launch that came to its end with the right output; ``None`` of any other."""
+    """The seconds of a launch that finished with the right output; ``None`` for any other."""
     seconds = launch_seconds(launch) if launch is not None and launch.verdict.status == "pass" else None
     return seconds if seconds is not None and seconds > 0 else None
 
@@ -249,7 +249,7 @@ def effect_cells(effect: Effect) -> tuple[str, ...]:
 
 
 def says(found: Comparison) -> str:
-    """What a comparison allows to claim, in words."""
+    """What a comparison allows one to claim, in words."""
     change = found.change
     if change == "too few pairs":
         return f"nothing: n = {found.n} is too small, {FEWEST_PAIRS} pairs at least"
@@ -289,7 +289,7 @@ def null_lines(null: Null) -> tuple[tuple[str, str], ...]:
 
 
 def percent(value: float | None) -> str:
-    """``2.3%``; one that no box can have is not printed digit by digit."""
+    """``2.3%``; an impossibly large one is not printed digit by digit."""
     if value is None:
         return "-"
     return f"{value:.1%}" if value < 10 else "over 1000%"
@@ -317,7 +317,7 @@ def _pairs_text(n: int, left_out: int, reasons: Sequence[str]) -> str:
 
 
 def _null_text(test: NullTest | None) -> str:
-    """What the machine's own null test says beside a claim."""
+    """What the machine's own null test adds to a claim."""
     if test is None:
         return "none: `bench --null`"
     return f"n = {test.comparison.n}: {test.claims} of {test.trials} claim a change, detects from {percent(_value_of(test.detectable))}"

@@ -1,4 +1,4 @@
-"""Launches of one cell on several lengths -> what a recording costs at all, and what each second of it costs."""
+"""Launches of one cell on several lengths -> the fixed cost of a recording, and the cost of each second of it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ COST_COLUMNS = (
 
 
 class CostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell on all lengths of one recording and one engine, as the latest campaign that makes a line of them saw it."""
+    """A cell on all lengths of one recording and on one engine, from the latest campaign that gives a line."""
 
     launches: tuple[Launch, ...]
-    """All that came to an end, also those that failed."""
+    """All that ended, including those that failed"""
     model: CostModel | NoFit
     later: str = ""
-    """Why a later campaign on several lengths makes no line; empty: there is none"""
+    """Why a later campaign on several lengths gives no line; empty: there is no later one"""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _reach(self) -> list[str]:
-        """How far the hour is from what was measured."""
+        """How far the hour is beyond what was measured."""
         longest = self.model.lengths[-1]
         return [f"an hour is {3600 / longest:.0f} times the longest length"] if longest < 1800 else []
 
@@ -94,7 +94,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:
-    """One row for each cell, recording whatever its length, and engine that a campaign ran on several lengths."""
+    """One row for each cell, recording (of any length) and engine that a campaign ran on several lengths."""
     groups: dict[tuple[str, ...], dict[str, list[Launch]]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
@@ -109,12 +109,12 @@ def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:
 
 
 def recording_of(workload: WorkloadRecord) -> str:
-    """``call`` for ``call-fitted-120s`` and ``call-30s``: a record has no hash of what its audio was fitted from."""
+    """``call`` for ``call-fitted-120s`` and ``call-30s``: a record has no hash of the audio that it was fitted from."""
     return re.sub(r"(-fitted)?-\d+s$", "", workload.audio) or workload.audio
 
 
 def interval_text(value: Interval, unit: str, *, digits: int) -> str:
-    """``1.52 s [1.31, 1.73]``; an end that is not finite is none."""
+    """``1.52 s [1.31, 1.73]``; an end that is not finite is not shown."""
     ends = ("none" if math.isinf(end) else f"{end:.{digits}f}" for end in (value.low, value.high))
     return f"{value.value:.{digits}f}{unit} [{', '.join(ends)}]"
 
@@ -125,9 +125,9 @@ def r_squared_text(value: float | None) -> str:
 
 
 def _row(campaigns: Iterable[Sequence[Launch]]) -> CostRow | None:
-    """Of the latest campaign on two lengths or more that makes a line, else of the latest; ``None`` where there is none.
+    """The row from the latest campaign on two lengths or more that gives a line, or else from the latest; ``None``: there is none.
 
-    What was interrupted is no launch, and a campaign that was cut off takes nobody's place.
+    Interrupted launches do not count, and a campaign that was cut off replaces no other.
     """
     several = (found for found in campaigns if len({launch.plan.workload.audio for launch in found}) > 1)
     ended = (tuple(each for each in found if each.verdict.cause != "interrupted") for found in several)

@@ -19,9 +19,9 @@ class MemoryRow(msgspec.Struct, frozen=True):
     row: Row
     n: int
     peaks: tuple[int | None, ...]
-    """Bytes by `MEMORY_METERS`, the largest over launches; ``None``: unavailable in each"""
+    """Bytes in the order of `MEMORY_METERS`, the largest over launches; ``None``: unavailable in each"""
     reasons: tuple[str, ...]
-    """Why meters are unavailable, each once; from inside the container"""
+    """Why meters are unavailable, each reason once; from inside the container"""
 
 
 def section(page: Page) -> dict[str, Any]:

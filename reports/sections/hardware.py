@@ -1,4 +1,4 @@
-"""The machines of a store's launches, as the page's head tells of them."""
+"""The machines of a store's launches, as the head of the page shows them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
     host: HostRecord
     details: tuple[str, ...]
-    """What is known beyond processor, memory and kernel: ``GTT 64 GiB``, ``IOMMU off``."""
+    """What else is known besides processor, memory and kernel: ``GTT 64 GiB``, ``IOMMU off``"""
     boots: int
-    """How many its launches ran in; 0: not recorded."""
+    """How many boots its launches ran in; 0: not recorded"""
     differs: tuple[str, ...]
-    """From the first machine; empty for that one."""
+    """Differences from the first machine; empty for that one"""
 
 
 def section(page: Page) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def machines_of(hosts: Iterable[HostRecord]) -> tuple[Machine, ...]:
-    """In the order in which they come first."""
+    """The machines, in the order of their first launches."""
     groups = groups_of(dict.fromkeys(hosts))
     return tuple(
         Machine(
@@ -44,7 +44,7 @@ def machines_of(hosts: Iterable[HostRecord]) -> tuple[Machine, ...]:
 
 
 def details_of(host: HostRecord) -> list[str]:
-    """What results on a GPU depend on, where it is known."""
+    """The settings that results on a GPU depend on, where they are known."""
     details = []
     for card in host.cards:
         mes = next((each.partition("=")[2] for each in card.firmware if each.startswith("mes=")), None)
@@ -56,5 +56,5 @@ def details_of(host: HostRecord) -> list[str]:
     profile = host.tuned_profile or host.platform_profile
     details += [f"profile {profile}"] if profile else []
     details += [f"governor {host.governor.split()[-1]}"] if host.governor else []
-    # An old record has nothing else to be told from by.
+    # An old record differs in nothing else.
     return [*details, f"fingerprint {fingerprint(host)[:8]}"] if details else []

@@ -1,6 +1,6 @@
 """Launches of the task ``kernels`` -> each image's measured ceilings, and the share of them that diarization reaches.
 
-What the guest wrote is taken for what it may be: anything. A kernel without a name, a count or a time is left out.
+The guest may have written anything. A kernel without a name, a count or a time is left out.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from reports.page import Filters, Page
 SPEAKERS_OF_A_CHUNK = 3
 
 WITH_RESNET34 = ("3.1", "community-1", "synthetic")
-"""Pipelines that send each chunk through WeSpeaker's ResNet34 once a speaker. How much CAM++ of ``embedded`` computes depends on
-who speaks how long, which no launch says: its embeddings have no share."""
+"""Pipelines that send each chunk through WeSpeaker's ResNet34 once for each speaker. How much ``embedded``'s CAM++ computes depends
+on who speaks how long, which no launch records, so its embeddings have no share."""
 
 MOST_TEXT_CHARACTERS = 200
 MOST_KERNELS = 100
@@ -36,11 +36,11 @@ class KernelRow(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     shape: str
     seconds: Estimate
-    """Over launches, of each launch's median call."""
+    """Over launches, from each launch's median call"""
     first_seconds: float | None
-    """Median over launches of the first call."""
+    """The first call, as a median over launches"""
     calls: int
-    """Timed in all launches together."""
+    """Timed calls of all launches together"""
     flop: float
     bytes: float
 
@@ -56,15 +56,15 @@ class KernelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage of diarization beside the image's best rate."""
+    """One stage of diarization against the image's best rate."""
 
     pipeline: str
     audio: str
     stage: str
     flop: float
-    """Counted, of one pass."""
+    """Counted, for one pass"""
     seconds: Estimate
-    """Of the stage in warm passes, over launches of `bench`."""
+    """The stage's time in warm passes, over launches of `bench`"""
     best: KernelRow
 
     @property
@@ -73,7 +73,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float:
-        """1 is the rate of the best kernel."""
+        """The stage's rate as a share of the best kernel's: 1 is that rate."""
         return self.flop_rate / self.best.flop_rate
 
 
@@ -81,10 +81,10 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
     """The latest ``kernels`` of an image, a variant and an engine."""
 
     launches: tuple[Launch, ...]
-    """Those that timed anything, or failed."""
+    """Launches that timed anything, or failed"""
     rows: tuple[KernelRow, ...]
     bad: tuple[tuple[str, str], ...]
-    """Kernels that failed, were wrong or took the process with them, and why."""
+    """Kernels that failed, were wrong or crashed the process, and why"""
     shares: tuple[Share, ...] = ()
 
     @property
@@ -115,7 +115,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
-    """One an image, variant, engine and GPU, of its latest campaign; with the shares of the passes in the same launches."""
+    """One for each image, variant, engine and GPU, from its latest campaign, with the shares of the passes in the same launches."""
     groups: dict[tuple[Any, ...], list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         if launch.plan.task == "kernels" and launch.plan.purpose == "result":
@@ -125,7 +125,7 @@ def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
 
 
 def diarized_flop(launch: Launch, work: dict[str, Any]) -> dict[str, float]:
-    """FLOP of one pass by stage, from the recording's length and what the guest counted of the networks."""
+    """FLOP of one pass by stage, from the recording's length and the guest's counts of the networks' work."""
     chunks = chunks_of(launch.plan.workload.audio_seconds)
     segmentation, resnet34 = number(work.get("segmentation_chunk_flop")), number(work.get("resnet34_item_flop"))
     counted = {"segmentation": chunks * segmentation} if segmentation and segmentation > 0 else {}
@@ -135,7 +135,7 @@ def diarized_flop(launch: Launch, work: dict[str, Any]) -> dict[str, float]:
 
 
 def ceiling_lines(image: KernelImage) -> list[str]:
-    """The best rates, and what diarization reaches of them."""
+    """The best rates, and how much of them diarization reaches."""
     lines = []
     if image.best_compute is not None:
         best = image.best_compute
@@ -178,7 +178,7 @@ def _digits(value: float) -> str:
 
 
 def _key(launch: Launch) -> tuple[Any, ...]:
-    """What makes two launches the same image in the same use."""
+    """What two launches must share to be the same image used in the same way."""
     plan = launch.plan
     flags = plan.flags if plan.flags != "least" else ""
     return (
@@ -220,14 +220,14 @@ def _last_words(launch: Launch) -> dict[str, dict[str, Any]]:
 
 
 def _seconds(event: dict[str, Any]) -> tuple[float, ...]:
-    """The calls' times: those that can be times."""
+    """The calls' times, without values that cannot be times."""
     values = event.get("seconds")
     found = (number(value) for value in (values if isinstance(values, list) else []))
     return tuple(value for value in found if value is not None and value > 0)
 
 
 def _lie(event: dict[str, Any], launch: Launch) -> str | None:
-    """What of a timed kernel cannot be. Counts were held against the table when a launch passed; of others nobody has yet."""
+    """What cannot be true of a timed kernel. A launch that passed had its counts checked against the table; others did not yet."""
     return rate_lie(event) if launch.verdict.status == "pass" else kernel_lie(event, launch.plan.device)
 
 
@@ -256,7 +256,7 @@ def _row(name: str, events: Sequence[tuple[dict[str, Any], tuple[float, ...]]]) 
 
 
 def _shares(kernels: Launch, best: KernelRow, store: Sequence[Launch]) -> Iterable[Share]:
-    """Of rows of the results that ran the same image in the same way on the same machine, and were right."""
+    """The shares, from rows of the results that ran the same image in the same way on the same machine and were right."""
     found = kernels.ends("kernels").get("work") if kernels.verdict.status == "pass" else None
     work = found if isinstance(found, dict) else {}
     for row in tables.rows_of(store):
@@ -274,7 +274,7 @@ def _shares(kernels: Launch, best: KernelRow, store: Sequence[Launch]) -> Iterab
 
 
 def _stage_seconds(launch: Launch, stage: str) -> float | None:
-    """Median over a launch's warm passes of one stage's time."""
+    """One stage's time, as a median over a launch's warm passes."""
     passes = [event for event in launch.journal if event.get("event") == "pass" and event.get("stage") == "warm"]
     parts = [event["parts"] for event in passes if isinstance(event.get("parts"), dict)]
     seconds = [value for part in parts if (value := number(part.get(stage))) is not None and value > 0]

@@ -28,12 +28,12 @@ class Ladder(msgspec.Struct, frozen=True):
 
     @property
     def said(self) -> str:
-        """What it came to."""
+        """The result of the ladder, in words."""
         return self.launch.verdict.summary or "right at every batch that was tried"
 
     @property
     def cells(self) -> tuple[tuple[str, ...], ...]:
-        """A row of `COLUMNS` a rung."""
+        """A row of `COLUMNS` for each rung."""
         return tuple(ladder_cells(rung) for rung in self.rungs)
 
 
@@ -43,7 +43,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def ladders_of(launches: Iterable[Launch]) -> tuple[Ladder, ...]:
-    """By image, the latest that was not interrupted."""
+    """The latest ladder of each image that was not interrupted."""
     latest: dict[tuple[str, ...], Launch] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         if launch.plan.task == "ladder" and launch.verdict.cause != "interrupted":
@@ -52,7 +52,7 @@ def ladders_of(launches: Iterable[Launch]) -> tuple[Ladder, ...]:
 
 
 def ladder_cells(rung: Rung) -> tuple[str, ...]:
-    """One rung, in the order of `COLUMNS`."""
+    """One rung's cells, in the order of `COLUMNS`."""
     result = {"ok": "right", "wrong": "WRONG"}.get(rung.outcome, f"{rung.outcome}{f': {rung.said}' if rung.said else ''}")
     tried = rung.outcome in ("ok", "wrong")
     return (

@@ -1,4 +1,4 @@
-"""Rows -> what their networks make of one made-up chunk, bit by bit."""
+"""Rows -> what their networks compute for one made-up chunk, compared bit by bit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reports.tables import Row, by_name
 
 
 class FingerprintRow(msgspec.Struct, frozen=True):
-    """What one row's networks computed of the fingerprint's chunk, beside what the reference row's did."""
+    """What one row's networks computed for the fingerprint's chunk, against what the reference row's did."""
 
     row: Row
     fingerprint: Fingerprint
@@ -29,7 +29,7 @@ def section(page: Page) -> dict[str, Any]:
 def fingerprint_rows(rows: Iterable[Row]) -> tuple[FingerprintRow, ...]:
     """The rows that have a numeric fingerprint, each compared with the first of them that was computed on a CPU.
 
-    A row speaks by its last launch, and says so where an earlier one of the same campaign computed something else.
+    A row shows its last launch, and says so where an earlier one of the same campaign computed something else.
     """
     found = {}
     for row in sorted(rows, key=by_name):

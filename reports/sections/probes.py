@@ -11,11 +11,11 @@ from benchmarks.wire import STAGES, STEPS
 from harness.failures.recognise import Signature, signatures
 from harness.records.journal import number
 from harness.records.launch import Launch, Verdict, exception_chain
-from harness.verdict.judge import judge_step
+from harness.verdict.steps import judge_step
 from reports.page import Page
 
 COLUMNS = ("import", "device", *STEPS)
-"""What a probe goes through: two stages, then the steps."""
+"""The columns of the matrix: two stages, then the steps"""
 
 MOST_EVIDENCE_CHARACTERS = 1_500
 
@@ -25,13 +25,13 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     step: str
     text: str
-    """Such as ``ok 12 ms`` or ``crashed (SIGSEGV)``; parts of it may come out of a container."""
+    """Such as ``ok 12 ms`` or ``crashed (SIGSEGV)``; parts of it may come out of a container"""
     verdict: Verdict | None = None
-    """``None``: it was not reached."""
+    """``None``: it was not reached"""
     passes_with: tuple[str, ...] = ()
-    """Fixes with which this step of the same image is ok."""
+    """Fixes with which this step of the same image is ok"""
     tail: str = ""
-    """The end of what the step printed: a library says there what its exception does not."""
+    """The end of what the step printed: a library may say there what its exception does not"""
 
     @property
     def is_bad(self) -> bool:
@@ -64,12 +64,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bad(self) -> tuple[Cell, ...]:
-        """What failed or gave wrong numbers."""
+        """The cells that failed or gave wrong numbers."""
         return tuple(cell for cell in self.cells if cell.is_bad)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Warnings that libraries printed in the device stage and the steps, and what knobs did; each once."""
+        """Warnings that libraries printed in the device stage and the steps, and what knobs did, each once."""
         found = [self.launch.ends("device").get("warnings"), *(event.get("notes") for event in self.launch.steps.values())]
         return tuple(dict.fromkeys(str(note)[:300] for notes in found if isinstance(notes, list) for note in notes))[:20]
 
@@ -81,7 +81,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def notes_of(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
-    """What was noted, and by which images: most of them note the same."""
+    """Each note with the images that have it, since most images have the same notes."""
     said: dict[str, list[str]] = {}
     for probe in probes:
         for note in probe.notes:
@@ -90,7 +90,7 @@ def notes_of(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
 
 
 def probes_of(launches: Iterable[Launch]) -> tuple[Probe, ...]:
-    """The latest probe of each image, variant and engine, by name; one that was interrupted only where there is no other."""
+    """The latest probe of each image, variant and engine, by name; an interrupted one only where there is no other."""
     latest: dict[tuple[str, str, str, bool], Launch] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
@@ -102,7 +102,7 @@ def probes_of(launches: Iterable[Launch]) -> tuple[Probe, ...]:
 
 
 def _cells(launch: Launch, others: Iterable[Launch]) -> tuple[Cell, ...]:
-    """The row of a launch, with what the same image did under fixes."""
+    """The row of a launch, with the fixes that helped the same image."""
     steps = launch.steps
     stages = tuple(_stage_cell(launch, stage) for stage in ("import", "device"))
     return (*stages, *(_step_cell(launch, name, steps.get(name), others) for name in STEPS))
@@ -138,7 +138,7 @@ def _step_cell(launch: Launch, name: str, event: Mapping[str, Any] | None, other
 
 
 def _fixes_for(launch: Launch, step: str, others: Iterable[Launch]) -> tuple[str, ...]:
-    """Fixes under which the same image on the same engine computed this step right."""
+    """Fixes with which the same image on the same engine computed this step right."""
     plan = launch.plan
     return tuple(
         other.plan.variant.removeprefix(f"{plan.variant}+")

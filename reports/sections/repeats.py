@@ -1,4 +1,4 @@
-"""Launches -> how many a row has and why no more, which of them are odd, and how warm they began."""
+"""Launches -> how many a row has and why no more, which of them are odd, and how warm the machine was when they began."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RepeatRow(msgspec.Struct, frozen=True, kw_only=True):
     row: tables.Row
     rule: StoppingRule
     ended: str
-    """Why there are no more launches."""
+    """Why there are no more launches"""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ class RepeatRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_worth_saying(self) -> bool:
-        """Whether there is more to it than a fixed number of launches, all made and none odd."""
+        """Whether there is more to say than that a fixed number of launches were all made and none was odd."""
         return self.rule.until is not None or self.rule.budget_seconds is not None or bool(odd_text(self.row.launches))
 
 
@@ -75,7 +75,7 @@ def repeat_rows(launches: Sequence[Launch]) -> tuple[RepeatRow, ...]:
 def ended_text(launches: Sequence[Launch], rule: StoppingRule, elapsed_seconds: float) -> str:
     """Why a row has no more launches. ``elapsed_seconds`` is when its campaign's last one ended.
 
-    A launch of another cell may have spent the budget: then none of this cell's own says so.
+    A launch of another cell may have spent the budget, and then none of this cell's launches says so.
     """
     decisions = [launch.decision for launch in launches if launch.decision is not None]
     said = stop_text(rule, decisions[-1]) if decisions else ""
@@ -98,7 +98,7 @@ def odd_text(launches: Sequence[Launch]) -> str:
 
 
 def cool_down_text(waits: Iterable[CoolDown]) -> str:
-    """How long launches waited for what, in words; empty where none was to wait."""
+    """How long launches waited, and for what, in words; empty where none had to wait."""
     waits = tuple(waits)
     if not waits:
         return ""

@@ -1,4 +1,4 @@
-"""Rows -> the results, what ran, what failed and how to run it again: what the page has of every benchmark."""
+"""Rows -> the results, what ran, what failed and how to run it again: what the page shows of every benchmark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
 
 
 def section(page: Page) -> dict[str, Any]:
-    """What the page's own template reads."""
+    """What the page's main template reads."""
     return {
         "rows": page.rows_by_name,
         "portable": page.portable_rows,
@@ -30,7 +30,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def reproduction(row: tables.Row) -> str:
-    """The command that runs a row again; a recording of the user's own is named by its hash."""
+    """The command that runs a row again; a user's own recording is named by its hash."""
     plan, workload = row.speaking.plan, row.speaking.plan.workload
     options: list[str] = []
     if workload.pipeline != "embedded":
@@ -55,23 +55,23 @@ def reproduction(row: tables.Row) -> str:
 
 
 def _one_line(value: object) -> str:
-    """Text that stays on its line of a fenced block, and opens no other."""
+    """Text that stays on its line of a fenced block and opens no other block."""
     return re.sub(r"[\s`]+", " ", str(value)).strip()
 
 
 def _visible(text: str) -> str:
-    """What is no printable sign spelled out: a quoted new line would end its line, and let a fence in behind it."""
+    """Text with unprintable characters spelled out: a quoted newline would end its line, and a fence could follow it."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def once(text: str) -> str:
-    """Lines without those that stand above already: what several lengths of one recording have in common is said once."""
+    """Lines without those that were shown above already: what several lengths of one recording share is said once."""
     lines = text.splitlines(keepends=True)
     return "".join(line for number, line in enumerate(lines) if not line.strip() or line not in lines[:number])
 
 
 def chain_text(launch: Launch) -> str:
-    """The exception chain as a person reads it: the outermost first, each with its deepest frame."""
+    """The exception chain for a person: the outermost first, each with its deepest frame."""
     lines = []
     for number, link in enumerate(launch.chain):
         lines.append(f"{'caused by ' if number else ''}{link.type}: {link.message}")
@@ -91,7 +91,7 @@ def _broken_imports(launch: Launch) -> list[tuple[str, str]]:
 
 
 def _words(value: object) -> str:
-    """A journal's list as words; a dash where it is none, or empty: a CPU's torch holds no kernels for a GPU."""
+    """A journal's list as words; a dash where it is no list, or empty: a CPU's torch has no kernels for a GPU."""
     return " ".join(str(word) for word in value[:30]) or "-" if isinstance(value, list) else "-"
 
 

@@ -1,4 +1,4 @@
-"""Rows -> what the host saw of them: power, energy, cost, marks and memory, each by the name of its meter."""
+"""Rows -> what the host saw of them: power, energy, cost, throttling and memory, each with the name of its meter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from harness.analysis.energy import Energy, Memory, cost_of_audio_hour, energy_of, memory_of
 from harness.analysis.intervals import Estimate, estimate, launch_seconds
-from harness.analysis.throttling import marks_of
+from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.records.price import Price
 from reports.page import Filters, Page
@@ -18,21 +18,21 @@ from reports.tables import Row
 
 
 class TelemetryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of which at least one launch was sampled."""
+    """A row with at least one sampled launch."""
 
     row: Row
     meter: str
-    """Of power or energy; empty where none could be read."""
+    """The meter of power or energy; empty: none could be read"""
     watts: Estimate | None
-    """Mean power over the warm passes, a value a launch"""
+    """Mean power over the warm passes, one value for each launch"""
     idle_watts: float | None
     joules_per_audio_hour: Estimate | None
     samples: int
-    """Of the launch with the fewest; 0: there is no energy"""
+    """Samples of the launch with the fewest; 0: there is no energy"""
     why_no_energy: str
-    """Empty where there is."""
+    """Why there is no energy; empty: there is"""
     cost: Estimate | None
-    """Of an audio hour; ``None``: no price was told, or what it is for was not measured"""
+    """For an hour of audio; ``None``: no price was given, or what it pays for was not measured"""
     marks: tuple[str, ...]
     memory: tuple[Memory, ...]
     """The highest of any launch, meter by meter"""
@@ -47,7 +47,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def telemetry_rows(rows: Iterable[Row], launches: Iterable[Launch], price: Price) -> tuple[TelemetryRow, ...]:
-    """One for each row that was sampled. ``launches``: all, since the idle host is sampled once a campaign."""
+    """One for each row that was sampled. ``launches`` are all launches, since the idle host is sampled once in a campaign."""
     campaigns: dict[str, list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         campaigns.setdefault(launch.plan.campaign, []).append(launch)
@@ -94,14 +94,14 @@ def _cost(launch: Launch, energy: Energy | str, price: Price) -> float | None:
 
 
 def _marks(launches: Sequence[Launch]) -> tuple[str, ...]:
-    """Each mark with the number of launches that have it, where not all do."""
-    counted = Counter(mark for launch in launches for mark in marks_of(launch))
+    """Each sign of throttling, with the number of launches that have it where not all do."""
+    counted = Counter(sign for launch in launches for sign in signs_of_throttling(launch))
     total = len(launches)
-    return tuple(mark if count == total else f"{mark} ({count} of {total})" for mark, count in counted.items())
+    return tuple(sign if count == total else f"{sign} ({count} of {total})" for sign, count in counted.items())
 
 
 def _memory(launches: Iterable[Launch]) -> tuple[Memory, ...]:
-    """The highest of each meter, of the launches whose readings cover the passes; where none do, of all."""
+    """The highest value of each meter over the launches whose readings cover the passes; where none do, over all."""
     best: dict[str, Memory] = {}
     for launch in launches:
         for memory in memory_of(launch):
@@ -134,7 +134,7 @@ def format_cost(value: Estimate | None) -> str:
 
 
 def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
-    """The median, and behind it what is known of its spread, as `reports.markdown.render.format_spread` has it."""
+    """The median followed by its spread, as in `reports.markdown.render.format_spread`."""
     middle = f"{value.median * unit:{digits}}{name}"
     if value.n == 1:
         return middle
@@ -143,7 +143,7 @@ def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
 
 
 def _prices(price: Price) -> str:
-    """The prices in words; empty where none is told."""
+    """The prices in words; empty where none is given."""
     told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
     return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)
 

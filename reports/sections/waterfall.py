@@ -24,7 +24,7 @@ LAUNCH_COLUMNS: tuple[tuple[str, tuple[tuple[str, str | None], ...]], ...] = (
     ("Between stages", (("between stages", None),)),
     ("Teardown", (("teardown", None),)),
 )
-"""Title, and the parts of `harness.analysis.waterfall` that it sums. Together they are the whole launch."""
+"""Each title with the parts of `harness.analysis.waterfall` that its column sums. Together they are the whole launch."""
 
 PASS_COLUMNS = (
     "segmentation",
@@ -59,16 +59,16 @@ class WaterfallRow(msgspec.Struct, frozen=True, kw_only=True):
     """Launches; 0 where each has a flaw"""
     wall_seconds: float | None = None
     of_launch: tuple[Share, ...] = ()
-    """By `LAUNCH_COLUMNS`"""
+    """In the order of `LAUNCH_COLUMNS`"""
     lowest_sum: float | None = None
     highest_sum: float | None = None
-    """What the parts of a launch sum to, 1 is its whole time: the extremes over launches"""
+    """What the parts of a launch sum to, where 1 is its whole time: the extremes over launches"""
     pass_seconds: float | None = None
-    """Of a warm pass; ``None`` where there is none"""
+    """Time of a warm pass; ``None``: there is none"""
     of_pass: tuple[Share | None, ...] = ()
-    """By `PASS_COLUMNS`; ``None``: this pyannote has no such part"""
+    """In the order of `PASS_COLUMNS`; ``None``: this pyannote has no such part"""
     flaws: tuple[str, ...] = ()
-    """Text out of a container may be in them."""
+    """They may hold text out of a container"""
 
     @property
     def sum_text(self) -> str:
@@ -85,7 +85,7 @@ def section(page: Page) -> dict[str, Any]:
 
 
 def waterfall_rows(rows: Iterable[Row]) -> tuple[WaterfallRow, ...]:
-    """The rows whose launches passed and have their whole time on record; a portable build has no time of its own."""
+    """The rows whose launches passed and have their whole time on record, without portable builds."""
     told = []
     for row in rows:
         passed = [launch for launch in row.launches if launch.verdict.status != "fail"]
@@ -115,7 +115,7 @@ def _row(row: Row, found: Sequence[Waterfall]) -> WaterfallRow:
 
 
 def _of_launch(found: Sequence[Waterfall], wanted: Sequence[tuple[str, str | None]]) -> Share:
-    """The medians of what some parts sum to."""
+    """The medians, over launches, of the sum of some parts."""
     sums = [[part for part in waterfall.parts if _is_one_of(part, wanted)] for waterfall in found]
     return Share(
         median(sum(part.seconds for part in parts) for parts in sums),

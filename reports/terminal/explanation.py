@@ -1,4 +1,4 @@
-"""What is known of one failure, as lines for a person. All of it may come out of a container: it is escaped."""
+"""What is known about one failure, as lines for a person. All of it may come out of a container, so it is escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FOUND_IN = {
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:
-    """What was recognised, or that nothing was and how to change that."""
+    """Lines that say what was recognised, or that nothing was and how to change that."""
     lines: list[tuple[str, str]] = []
     root, match = explanation.root, explanation.match
     if not explanation.failed:
@@ -51,7 +51,7 @@ def explanation_lines(explanation: Explanation) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """One line that moves no cursor and turns no text around: what a terminal would obey is spelled out."""
+    """One line that a terminal only shows: characters that move its cursor or reverse its text are spelled out."""
     line = " ".join(text.split())
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
 

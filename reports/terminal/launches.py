@@ -1,4 +1,4 @@
-"""Rows as a table on the terminal, and what else is printed of launches."""
+"""Rows as a table on the terminal, and what else is printed about launches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.image_variables import not_of_plan, text_of
 from harness.analysis.numeric_fingerprints import fingerprint_of
 from harness.analysis.stopping import rule_text, stop_text
-from harness.analysis.throttling import marks_of
+from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch, Purpose
 from harness.text import counted
 from reports import tables
@@ -46,7 +46,7 @@ def print_results(launches: Sequence[Launch], *, stored: Sequence[Launch] = ()) 
 
 
 def print_comparisons(launches: Sequence[Launch]) -> None:
-    """What knobs changed in some launches, and what a cell against itself says of this machine, to stdout."""
+    """What knobs changed in some launches, and what a cell against itself says about this machine, to stdout."""
     effects = effects_of(launches)
     if effects:
         print()
@@ -68,7 +68,7 @@ def print_built(rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result") -> None:
-    """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless they were made to be compared."""
+    """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless `verify` made them."""
     of_rows = tables.rows_of(launches, purpose=purpose)
     rows = [
         (
@@ -90,9 +90,9 @@ def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result")
         print_table("agreement with the CPU run of the same image", columns, rows)
 
 
-def print_trials(image: str, findings: Sequence[Trial]) -> None:
+def print_trials(image: str, trials: Sequence[Trial]) -> None:
     """Which relaxations an image needs, to stdout."""
-    rows = [(found.flags, found.need, found.because) for found in findings]
+    rows = [(trial.flags, trial.need, trial.because) for trial in trials]
     print_table(f"{image}: each relaxation left out alone, and the least alone", ("Left out", "Result", "Because"), rows)
 
 
@@ -142,7 +142,7 @@ def print_launch(launch: Launch) -> None:
         lines["sampled"] = (
             f"{counted(len(sampled.times), 'time')}, {counted(len(sampled.series), 'meter')}; {len(sampled.unavailable)} unavailable"
         )
-        lines["marks"] = "; ".join(marks_of(launch)) or "-"
+        lines["marks"] = "; ".join(signs_of_throttling(launch)) or "-"
     for name, value in lines.items():
         print(f"{name:<9} {_printable(value)}")
     if launch.chain:
@@ -150,7 +150,7 @@ def print_launch(launch: Launch) -> None:
 
 
 def _cells(row: tables.Row) -> tuple[str, ...]:
-    """A portable build's times are nobody's result, so they are not shown."""
+    """One row's cells. A portable build's times are nobody's result, so they are not shown."""
     times = (
         ("-",) * 5
         if row.is_portable
@@ -176,7 +176,7 @@ def _cells(row: tables.Row) -> tuple[str, ...]:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """What `doctor` found, by subject, to stdout. What needs nobody's care is one line."""
+    """What `doctor` found, by subject, to stdout. A finding that is ok takes one line."""
     subject = None
     for finding in findings:
         if finding.subject != subject:
@@ -197,5 +197,5 @@ _COUNTED = {"problem": "problems", "warning": "warnings", "unknown": "unknown", 
 
 
 def _printable(text: str) -> str:
-    """Text on its line: what came out of a file may hold signs that command a terminal or turn its direction."""
+    """Text that stays on its line: a file may hold characters that command a terminal or reverse its direction."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

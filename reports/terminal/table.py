@@ -1,4 +1,4 @@
-"""A table on the terminal; Markdown's own where stdout is not one, so that it can be piped on."""
+"""A table on the terminal; a Markdown table where stdout is not a terminal, so that it can be piped on."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rich.text import Text
 from reports.terminal.explanation import printable
 
 _WIDE = 400
-"""Columns where there is no terminal to fit into."""
+"""Columns to use where there is no terminal to fit into"""
 
 _DISPENSABLE = (
     *("Memory", "Load", "Cold", "PyTorch", "Speakers"),
     *("Workload", "p (sign-flip)", "p", "Null test here", "GFX"),
 )
-"""Left out, in this order, of a terminal that is too narrow for all."""
+"""The columns that are left out, in this order, where a terminal is too narrow for all"""
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table that fits the terminal; Markdown's own without trailing blanks where there is none."""
+    """Print a table that fits the terminal; where there is none, a Markdown table without trailing blanks."""
     terminal = sys.stdout.isatty()
     console = Console(highlight=False, width=None if terminal else _WIDE)
     left_out: list[str] = []
@@ -34,7 +34,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         for number in shown:
             table.add_column(columns[number], overflow="fold")
         for row in rows:
-            words = [printable(row[number]) for number in shown]  # what comes out of a container makes no lines of its own
+            words = [printable(row[number]) for number in shown]  # text out of a container starts no lines of its own
             table.add_row(*(Text(word if terminal else word.replace("|", "\\|")) for word in words))
         dispensable = [column for column in _DISPENSABLE if column in columns and column not in left_out]
         if not dispensable or Measurement.get(console, console.options.update(width=_WIDE), table).maximum <= console.width:

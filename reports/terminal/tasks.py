@@ -21,7 +21,7 @@ from reports.terminal.table import print_table
 
 
 def print_probes(launches: Sequence[Launch]) -> None:
-    """What probes found in each image, to stdout."""
+    """What the probes found in each image, to stdout."""
     columns = ("Image", "Engine", "Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")
     print_table("probe: imports and device", columns, [_found(launch) for launch in launches])
     probes = probes_of(launches)
@@ -52,7 +52,7 @@ def _found(launch: Launch) -> tuple[str, ...]:
 
 
 def _name(probe: Probe) -> str:
-    """What heads a probe's column."""
+    """The heading of a probe's column."""
     return f"{probe.image} {probe.variant} ({probe.engine})"
 
 
@@ -84,7 +84,7 @@ def print_ladders(launches: Sequence[Launch]) -> None:
 
 
 def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> None:
-    """What the kernels of some launches took, to stdout; ``beside`` are launches of `bench`, of which shares are taken."""
+    """The times of some launches' kernels, to stdout; ``beside`` are launches of `bench` whose shares are shown."""
     passes = [launch for launch in beside if not launch.plan.task]
     columns = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")
     for image in kernel_images([*launches, *passes]):
@@ -110,7 +110,7 @@ def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> No
 
 
 def print_calibrations(launches: Sequence[Launch]) -> None:
-    """Which meters of memory moved by what was allocated, to stdout."""
+    """Which memory meters moved by what was allocated, to stdout."""
     for launch in launches:
         engine = launch.plan.engine
         title = f"{launch.image} {launch.plan.variant} ({engine.name}{' rootless' if engine.rootless else ''})"
@@ -126,7 +126,7 @@ def print_calibrations(launches: Sequence[Launch]) -> None:
 
 
 def print_accuracies(findings: Sequence[Accuracy]) -> None:
-    """How right images are on a corpus: by recording, then in all, to stdout."""
+    """How accurate images are on a corpus, by recording and then in total, to stdout."""
     for found in findings:
         plan = found.launch.plan
         print_table(f"{plan.cell} ({accuracy.engine_of(found)})", _RECORDINGS, [_recording(file) for file in found.files])

@@ -38,27 +38,27 @@ class Stubs:
     """Which stub packages there are, and how they misbehave."""
 
     misbehave: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Moment -> Python to run then. ``import NAME`` is the first line of a package; ``multiply`` a product on the device,
+    """Moment -> Python to run at it. ``import NAME`` is the first line of a package; ``multiply`` a product on the device,
     ``load`` the pipeline's constructor, ``move`` its ``to``, ``pass 0`` the cold pass, ``pass 1`` the first warm one;
     ``cluster`` each clustering, ``write`` the output as RTTM, ``chunk segmentation`` and ``chunk embedding`` each network on the
     fixed chunk, ``step NAME`` that step's own process. It sees ``os``, ``signal``, ``sys``, ``EXCHANGE`` and what the moment is about."""
     absent: Collection[str] = ()
-    """Modules that are not installed."""
+    """Modules that are not installed"""
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """More files, or others in their place: path in the folder -> text."""
+    """More files, or replacements: path in the folder -> text"""
     outputs: Sequence[Turns] = (TURNS,)
-    """What each pass puts out; the last one speaks for all later passes."""
+    """The output of each pass; the last one is that of all later passes too"""
     hip: str | None = None
     cuda: str | None = None
     gpu: bool = False
-    """Whether torch sees a GPU."""
+    """Whether torch sees a GPU"""
     models_on: str | None = None
-    """The device on which models end up whatever was asked; ``None``: where they were sent."""
+    """The device on which models end up, whatever was asked for; ``None``: where they were sent"""
     hub_refuses: bool = False
-    """``Pipeline.from_pretrained`` returns None, as pyannote.audio 3 does it."""
+    """Whether ``Pipeline.from_pretrained`` returns None, as pyannote.audio 3 does"""
     pyannote_audio: str = "4.0.0+stub"
     difference: str = "0"
-    """How far each step's result seems to lie from the CPU's, a float's text."""
+    """How far each step's result seems to lie from the CPU's, as the text of a float"""
 
     def write(self, folder: Path) -> Path:
         """Write the packages and their metadata; returns the folder, for ``PYTHONPATH``."""
@@ -98,7 +98,7 @@ class Ended:
 
     @property
     def journal(self) -> tuple[dict[str, Any], ...]:
-        """As the host reads it."""
+        """The journal as the host reads it."""
         return read_events(self.exchange)
 
     @property
@@ -107,7 +107,7 @@ class Ended:
         return read_log_tail(self.exchange)
 
     def verdict(self, *, family: str | None = None, highest_der: float | None = None) -> Verdict:
-        """As the host judges it."""
+        """The verdict as the host judges it."""
         return judge(
             self.journal,
             self.exit,
@@ -214,7 +214,7 @@ def start_guest(
 
 
 def exchange_of(folder: Path) -> Path:
-    """Where a test's guest and host meet."""
+    """The folder where a test's guest and host meet."""
     return folder / "launch" / "exchange"
 
 

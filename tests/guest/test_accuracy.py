@@ -36,7 +36,7 @@ FILES = {
 
 
 def a_request(folder: Path, *, files: int = 3, first: int = 0, limit_seconds: float = 60.0, **fields: object) -> Request:
-    """A corpus of silence, whose references are what the stub says."""
+    """A request for a corpus of silence, whose references are what the stub says."""
     corpus = folder / "corpus"
     corpus.mkdir()
     for index in range(files):
@@ -61,7 +61,7 @@ def words(ended: Ended) -> list[str]:
     return [f"{event['outcome']} {event.get('index', '')}".strip() for event in ended.events("result")]
 
 
-def test_each_recording_is_said_before_and_behind_its_pass(tmp_path: Path) -> None:
+def test_each_recording_is_journaled_before_and_after_its_pass(tmp_path: Path) -> None:
     ended = run(tmp_path)
     assert ended.exit.code == 0, ended.log
     assert words(ended) == ["loaded", "trying 0", "ok 0", "trying 1", "ok 1", "trying 2", "ok 2"]
@@ -92,7 +92,7 @@ def test_a_crash_leaves_what_was_done_and_the_one_it_died_in(tmp_path: Path) -> 
     assert words(ended) == ["loaded", "trying 0", "ok 0", "trying 1"]
 
 
-def test_a_launch_behind_a_crash_begins_where_it_is_told(tmp_path: Path) -> None:
+def test_a_launch_after_a_crash_begins_where_it_is_told(tmp_path: Path) -> None:
     assert words(run(tmp_path, first=2)) == ["loaded", "trying 2", "ok 2"]
 
 
@@ -103,7 +103,7 @@ def test_a_pass_that_hangs_ends_at_its_limit(tmp_path: Path) -> None:
     assert "Timeout (0:00:02)!" in ended.log
 
 
-def test_a_gpu_that_answers_no_more_ends_the_launch_and_nothing_behind_it_is_tried(tmp_path: Path) -> None:
+def test_a_gpu_that_no_longer_answers_ends_the_launch_and_nothing_after_it_is_tried(tmp_path: Path) -> None:
     dead = "import torch.cuda\ndef dead(*a): raise RuntimeError('the context is gone')\ntorch.cuda.synchronize = dead\ndead()"
     ended = run(tmp_path, {"pass 1": dead}, device="cuda")
     assert words(ended) == ["loaded", "trying 0", "ok 0", "trying 1", "failed 1"]

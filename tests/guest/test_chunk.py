@@ -26,7 +26,7 @@ def test_the_chunk_is_the_middle_of_the_recording() -> None:
     assert (cut[0], cut[-1]) == (1000.0, 1000.0 + CHUNK_SAMPLES - 1)
 
 
-def test_a_short_recording_is_whole_with_silence_behind_it() -> None:
+def test_a_short_recording_is_taken_whole_and_padded_with_silence() -> None:
     cut, start = middle_of(floats(0.5, -0.5))
     assert (start, len(cut)) == (0, CHUNK_SAMPLES)
     assert cut[:3] == floats(0.5, -0.5, 0.0)
@@ -53,7 +53,7 @@ def test_the_last_item_is_kept_to_the_bit_and_the_others_by_how_far_they_lie_fro
     assert (found["values"], found["not_finite"], found["spread"]) == (3, 0, 0.5)
 
 
-def test_of_a_long_output_the_values_are_evenly_spread() -> None:
+def test_the_values_kept_of_a_long_output_are_evenly_spread() -> None:
     found = describe([[float(number) for number in range(4123)]], keep=128)
     values = array.array("f", base64.b64decode(found["sampled"]))
     assert len(values) == 128

@@ -46,7 +46,7 @@ def test_a_sampled_value_is_the_32_bit_float_to_the_last_bit() -> None:
     assert floats(*describe(values)["sample"]) == values
 
 
-def test_of_a_long_output_as_many_values_are_sampled_as_of_any() -> None:
+def test_a_long_output_has_as_many_sampled_values_as_any() -> None:
     found = describe(floats(*range(4123)))
     assert len(found["sample"]) == SAMPLED_VALUES
     assert found["sample"] == sorted(set(found["sample"]))

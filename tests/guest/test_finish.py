@@ -1,4 +1,4 @@
-"""What a build asserts at its end. torch is a stub of a few lines here, and pip's report is written by hand."""
+"""What a build asserts at its end. Here torch is a stub of a few lines, and pip's report is written by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FINISH = Path(__file__).resolve().parents[2] / "containers" / "finish.py"
 
 
 class Environment:
-    """A folder with a stub torch, whatever else is said to be installed, and what pip reported."""
+    """A folder with a stub torch, metadata of whatever else is to be installed, and pip's report."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -22,7 +22,7 @@ class Environment:
         self.site.mkdir()
 
     def install(self, name: str, version: str) -> None:
-        """Only its metadata: `importlib.metadata` reads nothing else."""
+        """Write only its metadata: `importlib.metadata` reads nothing else."""
         info = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")

@@ -22,7 +22,7 @@ def test_the_chunks_are_whole_and_no_two_are_alike(samples: int) -> None:
         assert sum(a != b for a, b in zip(chunk, chunks[0], strict=True)) >= min(samples, CHUNK_SAMPLES // 4)
 
 
-def test_of_a_long_recording_the_chunks_reach_from_its_beginning_to_its_end() -> None:
+def test_the_chunks_of_a_long_recording_reach_from_its_beginning_to_its_end() -> None:
     recording = array.array("f", range(30 * 16_000))
     chunks = guest.chunks_of(recording)
     assert (chunks[0][0], chunks[-1][-1]) == (0.0, 30 * 16_000 - 1)

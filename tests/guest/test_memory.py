@@ -32,12 +32,12 @@ class Tree:
         (self.root / path).write_text(text)
 
     def process(self, number: int, *, parent: int, peak: int, name: str = "python") -> None:
-        """One with a peak in KiB."""
+        """Add a process with a peak in KiB."""
         self.write(f"proc/{number}/stat", f"{number} ({name}) S {parent} 1 1 0 -1 4194304 0\n")
         self.write(f"proc/{number}/status", f"VmHWM:\t {peak} kB\n")
 
     def cgroup(self, folder: str = "", *, old: bool = False, processes: tuple[int, ...] | None = None) -> None:
-        """A cgroup that holds 300 bytes and has held 500."""
+        """Add a cgroup that holds 300 bytes and has held 500."""
         below = f"sys/fs/cgroup/{folder}"
         peak, current = ("memory.max_usage_in_bytes", "memory.usage_in_bytes") if old else ("memory.peak", "memory.current")
         self.write(f"{below}/{peak}", "500\n")
@@ -163,7 +163,7 @@ def test_a_real_child_s_memory_is_in_the_tree_s_peak() -> None:
     assert 64 << 20 <= grown <= 128 << 20
 
 
-def test_the_guest_journals_its_meters_behind_the_passes(whole: Ended) -> None:
+def test_the_guest_journals_its_meters_after_the_passes(whole: Ended) -> None:
     for stage in ("cold", "warm"):
         end = whole.end(stage)
         assert end["memory"]["resident_peak_bytes"] > 1 << 20
@@ -171,7 +171,7 @@ def test_the_guest_journals_its_meters_behind_the_passes(whole: Ended) -> None:
 
 
 def test_a_cgroup_in_the_host_s_whole_tree_is_not_taken_for_a_container_s_own(tree: Tree) -> None:
-    """Of a rootless container with cgroups of version 1, which does not see who else is in it."""
+    """As in a rootless container with cgroups of version 1, which does not see who else is in its cgroup."""
     tree.write("proc/self/cgroup", "4:memory:/\n")
     tree.cgroup("memory", old=True)
     assert tree.read()["memory"]["cgroup_peak_bytes"] == 500

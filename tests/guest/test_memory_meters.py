@@ -1,4 +1,4 @@
-"""The guest's meters of memory on made-up trees of /proc and cgroups, and with a named fake of torch."""
+"""The guest's memory meters on made-up trees of /proc and cgroups, and with a named fake of torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.calibrate import GRAIN_BYTES, MOST_SIZES, SPARE_BYTES, _options, _refuse_what_does_not_fit
+from benchmarks.calibrate import GRAIN_BYTES, MOST_SIZES, SPARE_BYTES, read_options, refuse_what_does_not_fit
 from benchmarks.memory_files import find_cgroup
 from benchmarks.memory_meters import Meters, room_bytes
 
@@ -149,18 +149,17 @@ def test_where_nothing_can_be_read_there_is_no_room(tmp_path: Path) -> None:
     assert room_bytes("cpu", tmp_path) == (0, "nothing that can be read")
 
 
-def test_a_size_that_does_not_fit_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.calibrate.room_bytes", lambda device: (2 * GIB, "MemAvailable"))
-    _refuse_what_does_not_fit(2 * GIB - SPARE_BYTES, "cpu")
+def test_a_size_that_does_not_fit_is_refused_in_a_sentence() -> None:
+    refuse_what_does_not_fit(2 * GIB - SPARE_BYTES, 2 * GIB, "MemAvailable")
     with pytest.raises(MemoryError, match=r"2\.00 GiB, with 0\.25 GiB to spare, do not fit: MemAvailable leaves 2\.00 GiB"):
-        _refuse_what_does_not_fit(2 * GIB, "cpu")
+        refuse_what_does_not_fit(2 * GIB, 2 * GIB, "MemAvailable")
 
 
 # Options
 
 
-def test_sizes_go_up_for_a_peak_shows_no_smaller_one_behind_a_larger() -> None:
-    assert _options({"sizes_bytes": [3, 1, 2], "hold_seconds": 1}) == ([1, 2, 3], 1.0)
+def test_sizes_go_up_for_a_peak_shows_no_smaller_one_after_a_larger() -> None:
+    assert read_options({"sizes_bytes": [3, 1, 2], "hold_seconds": 1}) == ([1, 2, 3], 1.0)
     assert (1 << 29) % GRAIN_BYTES == 0
 
 
@@ -181,4 +180,4 @@ def test_sizes_go_up_for_a_peak_shows_no_smaller_one_behind_a_larger() -> None:
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        _options(options)
+        read_options(options)

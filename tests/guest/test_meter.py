@@ -1,4 +1,4 @@
-"""Seconds, processors and memory. The GPU's meters are asked of a named fake: no number of its is a measurement."""
+"""Seconds, processors and memory. The GPU's meters are a named fake's: none of its numbers is a measurement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness import places
 
 
 class FakeTorch(types.ModuleType):
-    """torch with a GPU that counts how often it was waited for."""
+    """A torch whose GPU counts how often it was waited for."""
 
     def __init__(self) -> None:
         super().__init__("torch")

@@ -1,4 +1,4 @@
-"""What the time of a load and of a pass is said to be spent on: pyannote's stubs, the real guest."""
+"""What the guest says the time of a load and of a pass was spent on: pyannote's stubs, the real guest."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_timing_changes_neither_answers_nor_attributes_and_leaves_nothing_behind
     assert set(watch.stop()["parts"]) == {"rest", "clustering", "reconstruction"}
 
 
-def test_what_an_instance_had_of_its_own_is_put_back_also_behind_an_exception() -> None:
+def test_what_an_instance_had_of_its_own_is_put_back_even_after_an_exception() -> None:
     pipeline = FakePipeline()
     pipeline.clustering = own = Registered()
     with pytest.raises(TypeError), timed_callables(pipeline, Stopwatch(lambda: None)):

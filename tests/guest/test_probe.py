@@ -15,7 +15,7 @@ from .stubs import Ended, Stubs, make_request, run_guest
 
 
 def probed(folder: Path, stubs: Stubs) -> Ended:
-    """A guest that was asked for its imports alone."""
+    """A guest that was asked only for its imports."""
     return run_guest(folder, stubs, make_request(folder, last_stage="import"))
 
 
@@ -26,7 +26,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 
 def outcomes(ended: Ended) -> Mapping[str, dict[str, Any]]:
-    """The last word on each import."""
+    """The last outcome of each import."""
     return {event["name"]: event for event in ended.events("import")}
 
 
@@ -91,7 +91,7 @@ def test_the_first_needed_import_that_failed_is_the_reason(tmp_path: Path) -> No
     assert probed(tmp_path, Stubs(misbehave=broken)).verdict().summary == "OSError: first"
 
 
-def test_an_import_that_takes_a_module_away_behind_itself_is_recorded(tmp_path: Path) -> None:
+def test_an_import_that_removes_its_own_module_is_recorded(tmp_path: Path) -> None:
     ended = probed(tmp_path, Stubs(misbehave={"import pyannote.audio": "del sys.modules['torch']"}))
     assert ended.verdict().stage == "import"
     assert ended.verdict().status == "fail"

@@ -26,7 +26,7 @@ def stepped(folder: Path, stubs: Stubs | None = None, **fields: Any) -> Ended:
 
 
 def outcomes(ended: Ended) -> dict[str, str]:
-    """The last word on each step."""
+    """The last outcome of each step."""
     return {event["name"]: event["outcome"] for event in ended.events("step")}
 
 
@@ -40,7 +40,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return stepped(tmp_path_factory.mktemp("sound"))
 
 
-def test_all_steps_are_run_in_order_behind_the_device_stage(sound: Ended) -> None:
+def test_all_steps_are_run_in_order_after_the_device_stage(sound: Ended) -> None:
     assert sound.verdict().status == "pass", sound.events("step")
     kinds = [(event["event"], event.get("stage") or event.get("name")) for event in sound.journal]
     behind = kinds[kinds.index(("end", "device")) + 1 :]
@@ -91,7 +91,7 @@ DEATHS = {
 def test_a_death_costs_one_step(tmp_path: Path, death: str) -> None:
     code, outcome, name, cause = DEATHS[death]
     steps = ("gemm", "lstm", "lstm-dropout-0")
-    # Short for the step that hangs alone: on a busy machine any other may need seconds to start.
+    # Short only for the step that hangs: on a busy machine any other may need seconds to start.
     limits = {"step_timeout_seconds": 60.0, "compiling_step_timeout_seconds": 1.5 if cause == "timeout" else 60.0}
     ended = stepped(tmp_path, Stubs(misbehave={"step lstm": code}), steps=steps, **limits)
     assert ended.exit.code == 0
@@ -115,7 +115,7 @@ def test_a_step_that_compiles_has_longer(tmp_path: Path) -> None:
 
 def test_when_a_step_that_compiles_has_hung_the_others_have_as_long_as_any_step(tmp_path: Path) -> None:
     stubs = Stubs(misbehave={"step lstm": HANG, "step segmentation": SLOW})
-    # The other way round than in life, so that no step which ends has little time.
+    # The reverse of real life, so that no step that ends has little time.
     limits = {"step_timeout_seconds": 60.0, "compiling_step_timeout_seconds": 1.5}
     ended = stepped(tmp_path, stubs, steps=("lstm", "segmentation"), **limits)
     assert outcomes(ended) == {"lstm": "timeout", "segmentation": "ok"}
@@ -144,7 +144,7 @@ def test_a_crash_at_a_step_s_exit_is_a_crash_and_keeps_its_numbers(tmp_path: Pat
     assert event["first_seconds"] > 0
 
 
-def test_of_a_step_that_prints_without_end_the_last_is_kept(tmp_path: Path) -> None:
+def test_a_step_that_prints_without_end_keeps_the_last_of_its_output(tmp_path: Path) -> None:
     code = "print('the beginning'); [print('x' * 999, flush=True) for _ in range(2000)]; print('last words', flush=True); os.abort()"
     tail = last(stepped(tmp_path, Stubs(misbehave={"step gemm": code}), steps=("gemm",)), "gemm")["tail"]
     assert len(tail) <= MOST_TAIL_BYTES

@@ -11,7 +11,7 @@ from .stubs import Stubs, make_request, run_guest
 
 SEES = 'import os; print("seen:", "HSA_OVERRIDE_GFX_VERSION" in os.environ, "OMP_DYNAMIC" in os.environ, flush=True)'
 OF_IMAGE = {"HSA_OVERRIDE_GFX_VERSION": "11.5.0", "OMP_DYNAMIC": "false", "HIP_TOKEN": "hidden", "EDITOR": "vi"}
-"""In place of an image's ENV."""
+"""Stands for an image's ENV"""
 
 
 def test_the_launch_stage_tells_the_variables_that_bear_on_results(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Is the output right. pyannote.core and pyannote.metrics are stubs here (see `tests.guest.stubs`)."""
+"""Whether the output is right. pyannote.core and pyannote.metrics are stubs here (see `tests.guest.stubs`)."""
 
 from __future__ import annotations
 

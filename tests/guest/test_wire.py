@@ -104,7 +104,7 @@ def test_a_child_process_does_not_inherit_the_journal(tmp_path: Path) -> None:
 
 
 def _is_open(name: str) -> bool:
-    """Whether a descriptor is still open: the one that listed the folder is not."""
+    """Whether a descriptor is still open, which the one that listed the folder is not."""
     return os.path.lexists(f"/proc/self/fd/{name}")
 
 

@@ -114,3 +114,9 @@ def _held_at(at: float, sizes: Sequence[int]) -> int:
         if begin <= at <= end:
             return size
     return max(sizes) // 2
+
+
+def largest_error(finding: Finding) -> float | None:
+    """The largest error of a meter's movements, by magnitude; ``None``: none is known."""
+    errors = [each.relative_error for each in finding.movements if each.relative_error is not None]
+    return max(errors, key=abs, default=None)

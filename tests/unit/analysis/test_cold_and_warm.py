@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis.cold_and_warm import phase_of, three_times
+from harness.analysis.cold_and_warm import cold_and_warm_of, phase_of
 from harness.records.launch import CacheRecord, Launch, Verdict
 from reports.markdown.render import render_benchmarks
-from reports.sections.cold_and_warm import alarms, three_times_rows
+from reports.sections.cold_and_warm import alarms, cold_and_warm_rows
 from reports.tables import rows_of
 from tests.unit.samples import a_launch, a_plan, a_wrong_launch, passing_journal
 
@@ -70,7 +70,7 @@ def test_what_a_first_pass_was_is_told_by_its_cache(launch: Launch, phase: str |
 
 
 def test_the_order_of_launches_says_nothing() -> None:
-    times = three_times(reversed(a_working_cache()))
+    times = cold_and_warm_of(reversed(a_working_cache()))
     assert times is not None
     assert times.cold is not None
     assert times.second is not None
@@ -78,7 +78,7 @@ def test_the_order_of_launches_says_nothing() -> None:
 
 
 def test_the_three_times_stand_each_with_its_n_and_what_the_cache_grew_by() -> None:
-    times = three_times([*a_working_cache(), a_run(4, 30.0, before=41, after=50, **GPU)])
+    times = cold_and_warm_of([*a_working_cache(), a_run(4, 30.0, before=41, after=50, **GPU)])
     assert times is not None
     assert times.steady is not None
     assert (times.steady.median, times.steady.n, times.others) == (2.0, 4, 1)
@@ -111,7 +111,7 @@ def test_the_three_times_stand_each_with_its_n_and_what_the_cache_grew_by() -> N
     ],
 )
 def test_a_cache_is_dead_by_a_rule(launches: list[Launch], state: str, words: str) -> None:
-    times = three_times(launches)
+    times = cold_and_warm_of(launches)
     assert times is not None
     assert times.health.state == state
     assert words in times.health.text
@@ -120,7 +120,7 @@ def test_a_cache_is_dead_by_a_rule(launches: list[Launch], state: str, words: st
 
 def test_launches_that_failed_or_have_no_cache_on_record_are_left_out() -> None:
     failed = msgspec.structs.replace(a_run(1, 99.0), verdict=a_wrong_launch().verdict.__class__(status="fail", stage="warm"))
-    assert three_times([failed, a_launch()]) is None
+    assert cold_and_warm_of([failed, a_launch()]) is None
 
 
 def test_the_results_cold_is_the_cold_time_and_none_where_each_cache_was_filled() -> None:
@@ -142,7 +142,7 @@ def test_a_launch_with_wrong_output_is_none_of_the_times_of_those_that_are_right
         is_wrong(a_run(4, 1.0, after=40, steady=0.1, **GPU)),
         is_wrong(a_run(5, 59.9, before=40, after=41, seen=True, steady=0.1, **GPU)),
     ]
-    assert three_times([*fast, *a_working_cache()]) == three_times(a_working_cache())
+    assert cold_and_warm_of([*fast, *a_working_cache()]) == cold_and_warm_of(a_working_cache())
     cold, second = a_run(1, 385.0, after=9, **GPU), a_run(2, 384.0, before=9, after=18, seen=True, **GPU)
     assert alarms(rows_of([cold]), [cold, second]), "the alarm is there where both are right"
     assert alarms(rows_of([cold]), [cold, is_wrong(second)]) == ()
@@ -163,12 +163,12 @@ def test_times_of_wrong_output_alone_are_struck_through_and_raise_no_alarm() -> 
 def test_a_cold_launch_of_another_campaign_counts_and_one_of_another_kernel_does_not() -> None:
     cold, *later = a_working_cache()
     later = [msgspec.structs.replace(x, plan=msgspec.structs.replace(x.plan, campaign="campaign-2")) for x in later]
-    (row,) = three_times_rows(rows_of([cold, *later]), [cold, *later])
+    (row,) = cold_and_warm_rows(rows_of([cold, *later]), [cold, *later])
     assert row.times.cold is not None
     assert (row.row.launches, row.times.cold.n) == (tuple(later), 1)
     host = msgspec.structs.replace(cold.plan.host, kernel="6.19.0")
     other = msgspec.structs.replace(cold, plan=msgspec.structs.replace(cold.plan, host=host))
-    (row,) = three_times_rows(rows_of([other, *later]), [other, *later])
+    (row,) = cold_and_warm_rows(rows_of([other, *later]), [other, *later])
     assert row.times.cold is None
 
 
@@ -188,6 +188,6 @@ def test_the_page_has_the_table_and_the_alarm_and_an_old_store_has_neither() -> 
 @pytest.mark.parametrize(("start", "known"), [(0.4, True), (-(2.0**62), False), (2.0**62, False)])
 def test_a_first_result_from_outside_of_the_launch_has_no_time(start: float, known: bool) -> None:
     runs = [msgspec.structs.replace(each, wall_seconds=500.0, start_seconds=start) for each in a_working_cache()]
-    times = three_times(runs)
+    times = cold_and_warm_of(runs)
     assert times is not None
     assert (times.cold_result_seconds is not None) == known

@@ -116,7 +116,7 @@ def test_holm_s_correction_has_its_known_answers() -> None:
     assert holm([]) == ()
 
 
-def test_of_several_arms_the_correction_decides() -> None:
+def test_the_correction_decides_among_several_arms() -> None:
     one = compared(1.02, 1.01, 1.03, 0.995, 1.02, 1.005)
     assert one.p is not None
     assert 0.025 < one.p < 0.05

@@ -123,7 +123,7 @@ ON_AMD = a_plan(image="rocm", family="rocm")
 
 
 def launched(plan: Plan, series: Mapping[str, Column]) -> Launch:
-    """With samples from 2.5 s before its start, some of something else than power."""
+    """A launch with samples from 2.5 s before its start, some of which are not of power."""
     return msgspec.structs.replace(sampled({"mem_available_bytes": of_time(5), **series}), plan=plan)
 
 
@@ -168,7 +168,7 @@ def test_beside_an_apu_a_card_s_power_is_added_to_the_socket_s_and_the_processor
     assert found(sampled(series, device="cpu")).meter == "socket_power_watts_0"
 
 
-def test_of_two_cards_the_one_without_a_counter_has_its_power() -> None:
+def test_a_card_without_a_counter_has_its_power_beside_one_that_has() -> None:
     series = {"gpu_joules_0": of_time(lambda at: 4 * at), "gpu_power_watts_0": of_time(4), "gpu_power_watts_1": of_time(9)}
     energy = found(sampled(series))
     assert (energy.meter, energy.watts) == ("gpu_joules_0 + gpu_power_watts_1", pytest.approx(13.0))
@@ -244,7 +244,7 @@ def test_a_peak_whose_readings_stop_before_the_passes_do_may_be_more_and_says_so
     assert whole.gap == ""
 
 
-def test_of_a_launch_without_a_pass_the_peak_reaches_to_its_last_word() -> None:
+def test_a_launch_without_a_pass_has_its_peak_up_to_its_last_word() -> None:
     (memory,) = memory_of(sampled({"tree_resident_bytes": of_time(30, seconds=8)}, passes=()))
     assert memory.gap == ""
     (memory,) = memory_of(sampled({"tree_resident_bytes": (30.0, 30.0)}, passes=()))

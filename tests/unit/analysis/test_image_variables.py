@@ -1,4 +1,4 @@
-"""What an image's own ENV makes of a launch. No image is run, and no GPU is there: the journals are made up."""
+"""How an image's own ENV changes a launch. No image is run, and no GPU is there: the journals are made up."""
 
 from __future__ import annotations
 

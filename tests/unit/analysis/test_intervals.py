@@ -16,7 +16,7 @@ def coverage(n: int, rank: int) -> Fraction:
     return 1 - 2 * Fraction(sum(comb(n, below) for below in range(rank + 1)), 2**n)
 
 
-def test_of_nothing_there_is_no_estimate() -> None:
+def test_no_values_have_no_estimate() -> None:
     assert estimate([]) is None
 
 

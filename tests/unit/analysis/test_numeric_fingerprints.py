@@ -20,7 +20,7 @@ def an_output(digit: str = "a", *sample: float | None) -> dict[str, Any]:
 
 
 def a_fingerprint(**fields: Any) -> dict[str, Any]:
-    """As the guest journals it."""
+    """A fingerprint as the guest journals it."""
     made = {"torch": "2.13.0+cpu", "device": "cpu", "threads": 1, "cpu_capability": "AVX512"}
     return {**made, "segmentation": an_output("a"), "embedding": an_output("b"), **fields}
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.analysis.outliers import FEWEST_FOR_HEAPS, Heaps, heaps, outliers, spread_flags
+from harness.analysis.outliers import FEWEST_FOR_HEAPS, Heaps, heaps, oddities_of, outliers
 
 if TYPE_CHECKING:
     import numpy
@@ -61,7 +61,7 @@ def test_clean_samples_have_an_outlier_as_rarely_as_is_said(size: int, most: flo
 
 
 def test_the_usual_threshold_would_flag_one_clean_sample_in_seven() -> None:
-    """Why ours is another: see `harness.analysis.outliers.MOST_Z`."""
+    """This is why ours is another: see `harness.analysis.outliers.MOST_Z`."""
     import numpy
 
     found = samples(1500, 6)
@@ -123,7 +123,7 @@ def test_two_true_heaps_are_seen_nine_times_in_ten() -> None:
 
 
 def test_what_is_odd_is_said_in_a_few_words() -> None:
-    assert spread_flags(EVEN) == ()
-    assert spread_flags([*EVEN, 9.0]) == ("1 outlier",)
-    assert spread_flags([*EVEN, 1.02, 1.03, 9.0, 9.1]) == ("2 outliers",)
-    assert spread_flags([*LOW, *HIGH]) == ("two heaps",)
+    assert oddities_of(EVEN) == ()
+    assert oddities_of([*EVEN, 9.0]) == ("1 outlier",)
+    assert oddities_of([*EVEN, 1.02, 1.03, 9.0, 9.1]) == ("2 outliers",)
+    assert oddities_of([*LOW, *HIGH]) == ("two heaps",)

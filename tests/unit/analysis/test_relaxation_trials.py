@@ -7,7 +7,7 @@ from collections.abc import Collection
 import msgspec
 import pytest
 
-from harness.analysis.relaxation_trials import Flags, arrangements, judge_flags
+from harness.analysis.relaxation_trials import Flags, arrangements, judge_relaxations
 from harness.engines.relaxations import COMPAT
 from harness.records.launch import ExitRecord, Launch, Verdict
 from tests.unit.samples import a_launch, a_plan
@@ -33,7 +33,7 @@ def launches(
 
 
 def needs(found: dict[Flags, list[Launch]]) -> dict[str, str]:
-    return {finding.flags: finding.need for finding in judge_flags(found)}
+    return {trial.flags: trial.need for trial in judge_relaxations(found)}
 
 
 def test_all_all_but_one_and_none_are_launched() -> None:
@@ -51,9 +51,9 @@ def test_an_image_that_needs_nothing() -> None:
 def test_one_relaxation_without_which_it_fails_is_needed_and_no_other(name: str) -> None:
     found = launches((name,))
     assert needs(found) == {**dict.fromkeys(COMPAT, "not needed"), name: "needed", "least": "fails"}
-    (finding,) = [finding for finding in judge_flags(found) if finding.flags == name]
-    assert "Memory critical error" in finding.because
-    assert len(finding.launches) == 1
+    (trial,) = [trial for trial in judge_relaxations(found) if trial.flags == name]
+    assert "Memory critical error" in trial.because
+    assert len(trial.launches) == 1
 
 
 def test_two_that_can_stand_in_for_each_other_are_seen_by_the_least_alone() -> None:
@@ -62,9 +62,9 @@ def test_two_that_can_stand_in_for_each_other_are_seen_by_the_least_alone() -> N
 
 
 def test_an_image_that_fails_with_the_whole_set_says_nothing_of_a_part_of_it() -> None:
-    findings = judge_flags(launches((), variants=("broken",)))
-    assert {finding.need for finding in findings} == {"fails even with all"}
-    assert all("Memory critical error" in finding.because for finding in findings)
+    trials = judge_relaxations(launches((), variants=("broken",)))
+    assert {trial.need for trial in trials} == {"fails even with all"}
+    assert all("Memory critical error" in trial.because for trial in trials)
 
 
 def test_a_variant_that_never_works_does_not_hide_one_that_does() -> None:

@@ -63,7 +63,7 @@ def test_a_failed_launch_is_no_value_and_does_not_end_a_cell_that_has_values() -
     assert decide(UNTIL, (None, *TIGHT), elapsed_seconds=0.0).stop == "precise"
 
 
-def test_a_cell_that_fails_every_time_ends_behind_three() -> None:
+def test_a_cell_that_fails_every_time_ends_after_three() -> None:
     assert [stop(UNTIL, (None,) * done) for done in (1, 2, 3)] == [None, None, "failures"]
 
 
@@ -78,7 +78,7 @@ def test_no_cell_is_launched_more_often_than_the_most() -> None:
 
 
 def test_whatever_the_values_are_every_rule_ends() -> None:
-    """Also where failures come just too seldom to be three in a row."""
+    """Even where failures are just too rare to be three in a row."""
     values: list[float | None] = []
     while stop(UNTIL, tuple(values)) is None:
         values.append(None if len(values) % 3 else 1.0 + len(values))
@@ -111,7 +111,7 @@ def test_a_launch_counts_for_its_time_unless_it_failed() -> None:
 
 
 def test_stopping_early_on_lucky_data_costs_no_more_of_the_coverage_than_is_said() -> None:
-    """Launches that spread by 5%, a rule of 2%: the interval at the stop holds the true median in some 93 of 100."""
+    """With launches that spread by 5% and a rule of 2%, the interval at the stop holds the true median in some 93 of 100."""
     import numpy
 
     random = numpy.random.default_rng(20261122)

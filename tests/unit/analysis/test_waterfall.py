@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis.waterfall import Waterfall, median_parts, waterfall_of
+from harness.analysis.waterfall import Waterfall, waterfall_of
 from harness.records.launch import ExitRecord, Launch
 from tests.unit.samples import a_launch, a_plan
 
 PASS = {"segmentation": 3.0, "embeddings": 5.0, "clustering": 0.5, "reconstruction": 0.25, "rest": 0.25}
 CALM = {name: 2 * seconds for name, seconds in PASS.items()}
-"""Processor seconds: two threads at work."""
+"""Processor seconds of two threads at work"""
 
 
 def events(**changes: Any) -> list[dict[str, Any]]:
@@ -203,12 +203,3 @@ def test_clocks_may_differ_by_a_little() -> None:
 )
 def test_without_a_whole_there_is_nothing_to_divide(odd: Launch) -> None:
     assert waterfall_of(odd) is None
-
-
-def test_medians_are_of_each_part_over_launches() -> None:
-    walls = [waterfall_of(launch(wall=wall)) for wall in (40.0, 41.0, 50.0)]
-    parts = median_parts([each for each in walls if each is not None])
-    assert [part.stage for part in parts if part.name == ""][-1] == "teardown"
-    assert {part.stage: part.seconds for part in parts}["teardown"] == 9.0
-    assert next(part.share for part in parts if part.stage == "container start") == 2.0 / 41.0
-    assert median_parts([]) == ()

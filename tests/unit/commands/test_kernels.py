@@ -22,7 +22,7 @@ from tests.unit.command_line import Strixbench
         (("local-cpu", "--flags", "everything"), "everything"),
         (
             ("local-cpu", "--only", "fbnak"),
-            "--only 'fbnak': no kernel matches (did you mean 'fbank'?); there are gemm square, ",
+            "--only 'fbnak': no kernel matches (did you mean 'fbank'?); there are copy, ",
         ),
         (("local-cpu", "--only", ""), "--only '': no kernel matches; there are"),
         (("local-cpu", "--only", "["), "--only '[': no kernel matches; there are"),

@@ -1,4 +1,4 @@
-"""An output beside the CPU run's: each planted fault is caught and says by how much, and another name for a speaker is none.
+"""An output against the CPU run's: each planted fault is caught and says by how much; another name for a speaker is no fault.
 
 Outputs are made up here, and so is every number in them.
 """
@@ -71,7 +71,7 @@ def a_chunk(**changes: Any) -> dict[str, Any]:
 
 
 def an_output(*, turns: Sequence[tuple[float, float, str]] = TURNS, **changes: Any) -> dict[str, Any]:
-    """What `verify` journals of an output that agrees with itself."""
+    """What `verify` journals about an output that agrees with itself."""
     return {"rttm": an_rttm(turns), "chunk": a_chunk(), **changes}
 
 
@@ -175,7 +175,7 @@ def test_items_of_one_batch_that_differ_among_themselves_are_caught() -> None:
     assert "0.05 times the CPU run's largest value" in reasons(chunk=a_chunk(segmentation=values(SEGMENTATION, spread=0.5)))
 
 
-def test_of_random_weights_the_numbers_alone_are_compared() -> None:
+def test_with_random_weights_only_the_numbers_are_compared() -> None:
     reference = launched(9, gpu=False, pipeline="synthetic")
     other = launched(pipeline="synthetic", rttm=an_rttm(TURNS[:1]))
     found = agree(other, reference)
@@ -247,7 +247,7 @@ def test_what_was_not_compared_passes_and_has_no_rank() -> None:
         assert f"- **Not compared with the CPU run, so not ranked**: rocm-made-up (podman): {why}" in page
 
 
-def test_rows_not_known_to_be_right_come_behind_the_right_ones_and_before_the_wrong() -> None:
+def test_rows_not_known_to_be_right_come_after_the_right_ones_and_before_the_wrong() -> None:
     fast, right = launched(1, plan={"image": "fast"}), compared(launched(2, plan={"image": "right"}), Comparison(REFERENCE))
     wrong = compared(launched(3, rttm="", plan={"image": "wrong"}), Comparison(REFERENCE))
     (workload,) = workloads_of(rows_of([wrong, fast, right]))
@@ -267,7 +267,7 @@ def test_a_gpu_that_fails_needs_no_section_either() -> None:
     assert agreement_rows(rows_of([a_launch(), failed])) == ()
 
 
-def test_of_several_launches_the_worst_figure_is_shown() -> None:
+def test_the_worst_figure_of_several_launches_is_shown() -> None:
     near = a_chunk(segmentation=values([SEGMENTATION[0] + 0.01, *SEGMENTATION[1:]]))
     launches = [compared(each, Comparison(REFERENCE)) for each in (launched(1, chunk=near), launched(2))]
     (each,) = agreement_rows(rows_of(launches))
@@ -358,7 +358,7 @@ def guest_where_the_gpu(gpu: dict[str, Any]) -> Any:
 
 
 FAULTY = msgspec.structs.replace(CATALOG.variants["native"], name="faulty", environment={"FAULT": "1"})
-"""On a CPU image, so that no GPU is pretended: a variant that sets something is compared there as well."""
+"""A variant on a CPU image, so that no GPU is pretended: one that sets something is compared there as well."""
 
 PLANTED = msgspec.structs.replace(CATALOG, variants={**CATALOG.variants, "faulty": FAULTY})
 IMAGE = msgspec.structs.replace(CATALOG.images["cpu"], variants=("faulty",))

@@ -212,7 +212,7 @@ def test_what_was_survived_before_the_exception_is_not_its_cause(survived: str) 
     assert explanation.also is not None
 
 
-def test_a_native_death_behind_a_warning_s_traceback_is_explained() -> None:
+def test_a_native_death_after_a_warning_s_traceback_is_explained() -> None:
     warned = "Traceback (most recent call last):\n  File \"x.py\", line 1, in <module>\n    load()\nKeyError: 'a'\n"
     explanation = explain_text(
         f"{warned}Memory access fault by GPU node-1 (Agent handle: 0x5) on address 0x7f. Reason: Unknown.\n"

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.wire import STAGES
 from harness.records.launch import CacheRecord, Cause, ExitRecord, Verdict
-from harness.verdict.judge import MOST_SUMMARY_CHARACTERS, judge, reached_stage, with_kept_cache
+from harness.verdict.failed import MOST_SUMMARY_CHARACTERS
+from harness.verdict.judge import judge, reached_stage, with_kept_cache
 from tests.unit.samples import Event, a_link, failing_journal, journal_until, passing_journal
 
 WELL = ExitRecord(started=True, code=0)

@@ -116,7 +116,7 @@ def test_a_guest_that_is_silent_after_a_fault_is_ended(plan: Plan, seen: Seen, w
     assert why_end(plan, seen) == why
 
 
-# The watch: a clock of the test's own, a journal of real bytes, and a log that says what the test wants
+# The watch, with the test's own clock, a journal of real bytes, and a log that says what the test wants
 
 
 class FakeLog(FollowedLog):
@@ -132,7 +132,7 @@ class FakeLog(FollowedLog):
 
 
 class Watched:
-    """A launch that is watched, second by second."""
+    """A launch that is watched second by second."""
 
     def __init__(self, folder: Path, plan: Plan = ROCM) -> None:
         self.now = 0.0
@@ -141,7 +141,7 @@ class Watched:
         self.watch = Watch(plan, folder, self.log, clock=lambda: self.now)
 
     def until(self, seconds: float) -> str | None:
-        """Why it was ended until then."""
+        """Why it was ended by then; ``None``: it was not."""
         while self.now < seconds:
             self.now += 1.0
             if (why := self.watch.give_up()) is not None:

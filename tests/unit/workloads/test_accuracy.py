@@ -7,59 +7,18 @@ import pytest
 from harness.records.launch import ExitRecord, Launch
 from harness.workloads.accuracy import (
     MOST_RELAUNCHES,
-    Scores,
     accuracies_of,
     accuracy_of,
-    bootstrap,
     next_index,
     run_to_the_end,
-    total_of,
 )
 from tests.unit.corpora import a_result, a_score, an_accuracy_launch, failing, trying
 from tests.unit.samples import a_failed_launch, a_launch
 
 
 def scored(*results: dict[str, object]) -> list[dict[str, object]]:
-    """Each with the word before it."""
+    """Each result, after the event that announces it."""
     return [event for result in results for event in (trying(int(str(result["index"]))), result)]
-
-
-def test_der_over_a_corpus_is_the_sum_of_errors_over_the_sum_of_speech() -> None:
-    total = total_of([Scores(**a_score(0, 30.0, parts=(1, 2, 3))), Scores(**a_score(0, 10.0, parts=(4, 0, 0)))])
-    assert total is not None
-    assert total.der == pytest.approx(10 / 40)
-    assert (total.missed, total.false_alarm, total.confusion) == (5 / 40, 2 / 40, 3 / 40)
-    assert total.interval is None
-
-
-def test_a_corpus_without_speech_has_no_der_and_does_not_divide_by_it() -> None:
-    total = total_of([Scores(**a_score(2.0, 0.0))])
-    assert total is not None
-    assert (total.der, total.missed, total.scores.error_seconds) == (None, None, 2.0)
-    assert total_of([]) is None
-
-
-def test_recordings_that_are_all_alike_have_an_interval_without_width() -> None:
-    interval = bootstrap([(1.0, 10.0)] * 10)
-    assert interval is not None
-    assert (interval.low, interval.high) == pytest.approx((0.1, 0.1))
-
-
-def test_fewer_than_ten_recordings_have_no_interval() -> None:
-    assert bootstrap([(1.0, 10.0)] * 9) is None
-
-
-def test_the_interval_is_near_that_of_the_normal_law_where_that_one_holds() -> None:
-    # 400 recordings, half with 10% and half with 30%: mean 20%, deviation 10%, so 20% -+ 1.96 x 10% / 20.
-    interval = bootstrap([(1.0, 10.0), (3.0, 10.0)] * 200)
-    assert interval is not None
-    assert interval.low == pytest.approx(0.2 - 0.0098, abs=0.0012)
-    assert interval.high == pytest.approx(0.2 + 0.0098, abs=0.0012)
-
-
-def test_the_same_recordings_give_the_same_interval() -> None:
-    files = [(float(number), 10.0) for number in range(12)]
-    assert bootstrap(files) == bootstrap(files)
 
 
 def test_a_run_has_its_recordings_its_totals_and_its_throughput() -> None:
@@ -94,7 +53,7 @@ def test_an_exception_costs_its_recording_and_is_told() -> None:
     assert found.hours_an_hour == pytest.approx(120 / 4), "what was not diarized counts on neither side"
 
 
-def test_a_crash_costs_its_recording_and_another_launch_goes_on_behind_it() -> None:
+def test_a_crash_costs_its_recording_and_another_launch_continues_after_it() -> None:
     died = an_accuracy_launch(1, [*scored(a_result(0)), trying(1)], ends=False)
     assert next_index(died) == 2
     alone = accuracy_of([died])
@@ -113,7 +72,7 @@ def test_a_pass_over_its_limit_is_told_as_that() -> None:
 def test_a_launch_that_ended_well_or_never_began_is_not_gone_on_with() -> None:
     assert next_index(an_accuracy_launch(1, scored(a_result(0), a_result(1), a_result(2)))) is None
     assert next_index(an_accuracy_launch(1, [], ends=False)) is None
-    assert next_index(an_accuracy_launch(1, [trying(2)], ends=False)) is None, "the last recording has none behind it"
+    assert next_index(an_accuracy_launch(1, [trying(2)], ends=False)) is None, "the last recording has none after it"
     assert next_index(a_failed_launch()) is None
 
 
@@ -123,7 +82,7 @@ def test_a_launch_that_a_person_ended_is_not_gone_on_with() -> None:
     assert next_index(interrupted) is None
 
 
-def test_a_run_goes_on_behind_each_crash_and_ends_where_nothing_is_left() -> None:
+def test_a_run_continues_after_each_crash_and_ends_where_nothing_is_left() -> None:
     asked: list[int] = []
 
     def again(ended: Launch, first: int) -> Sequence[Launch]:

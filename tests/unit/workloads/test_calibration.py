@@ -11,10 +11,9 @@ import pytest
 from harness.launch.exchange import read_events
 from harness.records.host import HostRecord
 from harness.records.launch import Telemetry, Verdict
+from harness.workloads.calibrated_meters import METERS, VRAM_AND_GTT
 from harness.workloads.calibration import (
     HIDDEN,
-    METERS,
-    VRAM_AND_GTT,
     Movement,
     calibration_of,
     judge_movements,
@@ -27,6 +26,7 @@ from tests.unit.calibrations import (
     a_calibration_launch,
     calibrated,
     finding,
+    largest_error,
     made_up_results,
     made_up_series,
     windows,
@@ -59,7 +59,7 @@ def test_a_level_that_rises_by_what_is_held_is_right_whatever_it_started_from() 
 def test_a_sampled_level_is_judged_like_the_guest_s(name: str) -> None:
     launch = a_calibration_launch(sampled={name: lambda held: 1e9 + 1.04 * held})
     assert finding(launch, name).judgement == RIGHT
-    assert finding(launch, name).largest_error == pytest.approx(0.04)
+    assert largest_error(finding(launch, name)) == pytest.approx(0.04)
     assert finding(launch, name).source == "made up"
 
 
@@ -72,7 +72,7 @@ def test_not_quite_five_percent_off_is_right_and_a_little_more_is_not(factor: fl
 def test_one_size_out_of_three_that_is_off_is_enough_to_be_something_else() -> None:
     launch = a_calibration_launch(sampled={"gtt_used_bytes": lambda held: min(held, GIB)})
     assert finding(launch, "gtt_used_bytes").judgement == ELSE
-    assert finding(launch, "gtt_used_bytes").largest_error == -0.5
+    assert largest_error(finding(launch, "gtt_used_bytes")) == -0.5
 
 
 def test_what_falls_by_what_is_held_is_right_and_what_rises_in_its_place_is_not() -> None:
@@ -93,7 +93,7 @@ def test_what_falls_by_what_is_held_is_right_and_what_rises_in_its_place_is_not(
 
 
 def test_a_total_that_is_taken_for_use_does_not_move() -> None:
-    """optimum-benchmark's `max_global_vram` of an AMD GPU is the VRAM that there is."""
+    """For an AMD GPU optimum-benchmark's `max_global_vram` is all the VRAM that there is."""
     launch = a_calibration_launch(sampled={"vram_used_bytes": lambda held: 64.0 * GIB})
     assert finding(launch, "vram_used_bytes").judgement == STAYS
     assert moved(launch, "vram_used_bytes") == [0.0, 0.0, 0.0]
@@ -111,7 +111,7 @@ def test_a_percentage_that_was_not_divided_moves_by_something_else() -> None:
     """torchbench's `cpu_peak_mem` is percent times total."""
     launch = a_calibration_launch(sampled={"tree_resident_bytes": lambda held: 100.0 * held})
     assert finding(launch, "tree_resident_bytes").judgement == ELSE
-    assert finding(launch, "tree_resident_bytes").largest_error == 99.0
+    assert largest_error(finding(launch, "tree_resident_bytes")) == 99.0
 
 
 def test_a_cgroup_to_which_the_gpu_s_memory_is_not_charged_does_not_move() -> None:
@@ -147,7 +147,7 @@ def two_gpus(held: int) -> dict[str, float]:
     }
 
 
-def test_of_two_gpus_the_sum_is_judged_and_it_says_so() -> None:
+def test_the_sum_over_two_gpus_is_judged_and_it_says_so() -> None:
     sampled = {name: (lambda held, name=name: two_gpus(held)[name]) for name in two_gpus(0)}
     launch = a_calibration_launch(sampled=sampled)
     assert moved(launch, VRAM_AND_GTT) == list(SIZES)
@@ -157,12 +157,12 @@ def test_of_two_gpus_the_sum_is_judged_and_it_says_so() -> None:
     assert finding(launch, "fdinfo_gpu_bytes").label == "fdinfo"
 
 
-def test_of_two_gpus_of_which_one_has_no_gtt_there_is_no_sum_of_both() -> None:
+def test_two_gpus_of_which_one_has_no_gtt_have_no_sum_of_both() -> None:
     launch = a_calibration_launch(sampled=dict.fromkeys(("vram_used_bytes_0", "gtt_used_bytes_0", "vram_used_bytes_1"), float))
     assert finding(launch, VRAM_AND_GTT).why == "it needs both VRAM and GTT"
 
 
-def test_of_two_gpus_without_a_reading_the_reason_of_the_first_is_told() -> None:
+def test_two_gpus_without_a_reading_tell_the_reason_of_the_first() -> None:
     series = made_up_series({}, unavailable={"gtt_used_bytes_0": "refused", "gtt_used_bytes_1": "hangs"})
     launch = msgspec.structs.replace(a_calibration_launch(), telemetry=series)
     assert finding(launch, "gtt_used_bytes").why == "refused"
@@ -254,7 +254,7 @@ def test_what_other_launches_read_every_two_seconds_is_judged_since_a_calibratio
 
 
 def test_a_sample_outside_of_the_times_in_which_nothing_changes_is_not_looked_at() -> None:
-    """The made-up series say half of the largest size there."""
+    """Outside those times the made-up series show half of the largest size."""
     series = made_up_series({"gtt_used_bytes": float}, hertz=20.0)
     assert GIB in series.series["gtt_used_bytes"]
     launch = msgspec.structs.replace(a_calibration_launch(sizes=SIZES), telemetry=series)

@@ -1,4 +1,4 @@
-"""What a finished task's journal tells that cannot be true. All numbers are made up."""
+"""What cannot be true in a finished task's journal. All numbers are made up."""
 
 from __future__ import annotations
 

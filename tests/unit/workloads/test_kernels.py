@@ -23,13 +23,13 @@ WORK = {"segmentation_chunk_flop": 2_000_000_000, "resnet34_item_flop": 40_000_0
 
 
 def a_kernel(name: str, *seconds: float, **fields: Any) -> dict[str, Any]:
-    """What the guest says last of one kernel: 1 GFLOP and 1 GB unless told otherwise."""
+    """The guest's last event about one kernel: 1 GFLOP and 1 GB unless told otherwise."""
     counted = {"flop": 10**9, "bytes": 10**9, "first_seconds": 1.5, "shape": "2 x 3", **fields}
     return {"event": "result", "kernel": name, "outcome": "ok", "seconds": list(seconds), **counted}
 
 
 A_COPY = a_kernel("copy", 0.1, flop=0, bytes=536_870_912)
-"""Counted as it is."""
+"""A copy with its true counts"""
 
 
 def a_kernels_launch(

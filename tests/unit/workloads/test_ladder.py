@@ -24,7 +24,7 @@ Event = dict[str, Any]
 
 
 def rung(batch: int, outcome: str = "ok", *, model: str = "segmentation", **fields: Any) -> list[Event]:
-    """The two events of a rung; ``unfinished`` has the first alone."""
+    """The two events of a rung; ``unfinished`` has only the first."""
     begun = {"event": "result", "model": model, "batch": batch, "outcome": "trying"}
     off = {"finite": True, "max_difference": 5.0, "relative_difference": 0.3, "cosine": 0.9, "wrong_items": batch}
     near = {"finite": True, "max_difference": 1e-6, "relative_difference": 1e-7, "cosine": 1.0, "wrong_items": 0}
@@ -154,7 +154,7 @@ def test_frames_that_cannot_be_are_unknown(frames: Any) -> None:
 
 
 def a_ladder(events: Sequence[Event], number: int = 1, *, done: bool = True, **plan: Any) -> Launch:
-    """A launch of the ladder; without ``done`` its guest died in it."""
+    """A launch of the ladder; without ``done`` its guest died during it."""
     fields: dict[str, Any] = {"last_stage": "device", "task": "ladder", "options": ASKED, **plan}
     journal = [*passing_journal(last_stage="device")[:-1], {"event": "begin", "stage": "ladder"}, *events]
     if done:

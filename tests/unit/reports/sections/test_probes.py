@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.wire import STEPS
 from harness.records.launch import ExitRecord, ImageRecord, Launch
-from harness.verdict.judge import judge, judge_step
+from harness.verdict.judge import judge
+from harness.verdict.steps import judge_step
 from reports.markdown.render import render_benchmarks
 from reports.sections.probes import COLUMNS, Probe, format_step_seconds, notes_of, probes_of
 from reports.tables import rows_of
