@@ -116,7 +116,7 @@ def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
     from harness.doctor.private import Private
     from harness.doctor.report import make_report
     from harness.doctor.throttle import read_throttle_counters
-    from harness.engines.about import rpm_versions
+    from harness.machine.firmware_packages import installed_versions
     from harness.machine.host import describe_host
 
     shipped, host = shipped_catalog(), describe_host()
@@ -127,7 +127,7 @@ def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
         examine(facts),
         Known(host=host, launches=launches, ours=frozenset((*shipped.images, *shipped.variants)), counters=counters),
         unknowns=read_unknowns(shipped),
-        packages=rpm_versions(("container-selinux",)),
+        packages=installed_versions(Path("/"), ("container-selinux",)) or {},
         private=Private(
             names=tuple(filter(None, (platform.node(), facts.user.name))),
             familiar=tuple(filter(None, (host.processor, host.distribution))),

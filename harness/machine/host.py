@@ -1,4 +1,4 @@
-"""This machine, as far as results depend on it. Read from files that need no privilege; no host or user name, no serial.
+"""This machine, as far as results depend on it. No privilege is needed; no host or user name, no serial is read.
 
 ``root`` is where ``/proc``, ``/sys``, ``/etc`` and package databases are looked for: tests give a tree of their own. A file
 that hangs costs no more than `PATIENCE_SECONDS` in all, and what cannot be read is unknown.
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.machine.files import Tree
-from harness.machine.firmware_packages import packages_in_files
+from harness.machine.firmware_packages import installed_versions
 from harness.machine.kernel_command_line import keep_words
 from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord, gfx_target
 
@@ -158,7 +158,7 @@ def _parameters(tree: Tree) -> tuple[str, ...]:
 
 
 def _firmware_packages(root: Path) -> tuple[str, ...]:
-    return tuple(f"{name}={version}" for name, version in sorted((packages_in_files(root) or {}).items()))
+    return tuple(f"{name}={version}" for name, version in sorted((installed_versions(root) or {}).items()))
 
 
 def _iommu(tree: Tree, cards: tuple[CardRecord, ...]) -> str | None:

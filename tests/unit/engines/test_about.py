@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.engines import about
-from harness.engines.about import EngineFacts, ask_engines, docker_facts, podman_facts, rpm_versions
+from harness.engines.about import EngineFacts, ask_engines, docker_facts, podman_facts
 from harness.engines.base import Storage
 
 PODMAN_INFO = {
@@ -152,7 +152,3 @@ def test_an_engine_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: p
         silent.bind(str(tmp_path / "s"))
         silent.listen()
         assert "no answer on" in str(asked(tmp_path / "s", "docker").error)
-
-
-def test_rpm_is_not_asked_where_it_is_not_installed() -> None:
-    assert rpm_versions(["linux-firmware"]) == {}

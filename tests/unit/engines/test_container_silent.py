@@ -134,6 +134,8 @@ def test_a_service_of_ours_that_cannot_start_is_tried_once_and_no_connection_is_
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr(subprocess, "Popen", no_podman)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "podman").touch(mode=0o755)
     theirs = tmp_path / "podman.sock"
     theirs.touch()
     engine._url = f"unix://{theirs}"
