@@ -112,17 +112,6 @@ def _hash_of_version(path: Path, length: int, modified_ns: int, size: int) -> st
         return digest.hexdigest()
 
 
-def place_link(hub: Path, pin: Pin, name: str, *, etag: str) -> None:
-    """Let the snapshot's file be the blob of this name."""
-    path = snapshot_file(hub, pin, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    blob = repository_folder(hub, pin.repository) / "blobs" / etag
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    part.symlink_to(os.path.relpath(blob, path.parent))
-    os.replace(part, path)
-
-
 def point_main(hub: Path, pin: Pin) -> str | None:
     """Let the repository's name alone mean the pinned commit; returns the commit that it meant before, if another."""
     before = main_commit(hub, pin.repository)
