@@ -147,10 +147,11 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
 def _models(pipeline: str) -> Models:
     """The pipeline's, verified; the embedded profile is fetched where it is missing."""
     from harness.inputs import models
+    from harness.inputs.embedded import fetch_embedded
     from harness.inputs.gather import show_licences
 
     if pipeline == "embedded":
-        show_licences(models.fetch_embedded(say=common.talk), say=common.talk)
+        show_licences(fetch_embedded(say=common.talk), say=common.talk)
     return models.models_for(pipeline)
 
 

@@ -78,7 +78,8 @@ def this_host(images: Iterable[Image]) -> HostFacts:
     from harness.engines.devices import obstacles_to
     from harness.engines.kernel_journal import read_kernel_journal
     from harness.images.build_needs import need_of
-    from harness.inputs.models import EMBEDDED, GATED, embedded_folder
+    from harness.inputs.embedded import EMBEDDED, embedded_folder
+    from harness.inputs.models import GATED
     from harness.machine.kernel_log import KernelLog
 
     images = tuple(images)

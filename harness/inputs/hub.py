@@ -20,6 +20,7 @@ import msgspec
 
 from harness.errors import ModelsError
 from harness.inputs import hub_cache
+from harness.inputs.hashes import content_hash
 from harness.inputs.hub_answers import Answer, is_about_the_token, malformed, malformed_sentence, refusal_sentence, scrubbed
 from harness.inputs.hub_cache import Pin
 from harness.text import Say
@@ -189,7 +190,7 @@ def _download(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], N
 def _is_right(path: Path, file: _Wanted) -> bool:
     """Whether a file is there and has the hub's hash and the pinned one."""
     hashes = (known for known in (file.etag, file.pin.files[file.name]) if known)
-    return path.is_file() and all(hub_cache.content_matches(path, known) for known in hashes)
+    return all(content_hash(path, digits=len(known)) == known for known in hashes)
 
 
 def _get(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None]) -> None:
