@@ -27,7 +27,9 @@ from harness.images.build_all import BuildOutcome
 from harness.launch.run import conclude, forget
 from harness.machine.gpus import check_gpu_use
 from harness.machine.thermometers import Thermometers, find_thermometers
-from harness.records.launch import CoolDown, ExitRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
+from harness.records.plan import CoolDown
 from harness.verdict.agreement import compared
 from harness.verdict.judge import judge_step
 

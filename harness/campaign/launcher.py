@@ -22,7 +22,9 @@ from harness.machine.gpu_faults import gpu_events, state_of
 from harness.machine.gpus import used_targets
 from harness.machine.host import describe_host
 from harness.machine.kernel_log import kernel_seconds
-from harness.records.launch import Cause, EngineRecord, ExitRecord, Launch, Plan, new_id
+from harness.records.launch import Launch, new_id
+from harness.records.outcome import Cause, ExitRecord
+from harness.records.plan import EngineRecord, Plan
 from harness.secrets import without_home
 from harness.tools import owner
 

@@ -15,7 +15,7 @@ from harness.images.build import ensure_built
 from harness.images.build_plan import plan_lines, planned
 from harness.images.disk_space import Room
 from harness.launch.run import execute, forget, not_launched
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 
 
 class Slot(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from harness import places
 from harness.errors import HostError
 from harness.launch.plan import PLAN, launches_folder
 from harness.launch.run import forget
-from harness.records.launch import Plan
+from harness.records.plan import Plan
 from harness.tools import owner, owner_is_gone
 
 DRY_RUN_PREFIX = "dry-run-"

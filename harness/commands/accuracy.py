@@ -109,7 +109,7 @@ def accuracy(
 def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
     """Raise `UsageError` for what cannot be scored."""
     from harness.commands.arguments import parse_number
-    from harness.records.launch import WITHOUT_ACCURACY
+    from harness.records.plan import WITHOUT_ACCURACY
 
     if pipeline in WITHOUT_ACCURACY:
         raise UsageError(f"accuracy of the {pipeline} pipeline: its weights are random, so there is nothing to score")

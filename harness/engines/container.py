@@ -49,7 +49,8 @@ from harness.engines.storage import docker_storage, podman_storage
 from harness.engines.wire import WIRE_ERRORS, silence_limit
 from harness.errors import BuildFailed, EngineError
 from harness.machine.kernel_log import KernelLog
-from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
+from harness.records.outcome import TIME_IS_UP, Ending, ExitRecord
+from harness.records.plan import EngineRecord
 from harness.telemetry.start import sampling
 from harness.text import Say
 from harness.tools import OWNER_LABEL, owner_is_gone, tail_of

@@ -24,7 +24,7 @@ from harness.engines.find import find_engine, find_refusal, is_rootless
 from harness.errors import EngineError, UsageError
 from harness.machine.enclosure import Enclosure, find_enclosure, how_to_map
 from harness.machine.gpus import AMD_VENDOR, amd_gpus, choose_gpu, compute_gpus, render_vendor, visible_device
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 from harness.text import nearest
 
 Way = Literal["cdi", "nodes", "gpus"]

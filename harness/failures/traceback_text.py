@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from harness.records.launch import ExceptionRecord
+from harness.records.outcome import ExceptionRecord
 
 MOST_EXCEPTIONS = 20
 MOST_FRAMES = 100

@@ -11,7 +11,7 @@ from harness.inputs import models
 from harness.inputs.audio import Audio, prepare_audio
 from harness.inputs.embedded import ModelFile, embedded_folder, fetch_embedded
 from harness.inputs.models import FetchedFile, Models
-from harness.records.launch import WITHOUT_ACCURACY
+from harness.records.plan import WITHOUT_ACCURACY
 from harness.text import Say, nearest
 
 

@@ -16,7 +16,7 @@ from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.launch import kernel_cache
-from harness.records.launch import EngineRecord, Plan
+from harness.records.plan import EngineRecord, Plan
 from harness.tools import OWNER_LABEL
 
 IN_CONTAINER = {

@@ -25,7 +25,8 @@ from harness import places
 from harness.catalog.kernel_cache_variables import FOLDERS
 from harness.errors import HostError, UsageError
 from harness.records.host import HostRecord
-from harness.records.launch import CacheRecord, Ending, EngineRecord, Plan
+from harness.records.outcome import CacheRecord, Ending
+from harness.records.plan import EngineRecord, Plan
 from harness.secrets import clean_text
 from harness.text import counted
 from harness.tools import remove_tree

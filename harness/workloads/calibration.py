@@ -17,7 +17,8 @@ from typing import Any, Literal
 import msgspec
 
 from harness.records.journal import number
-from harness.records.launch import Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
 from harness.telemetry.meters import of_kind, suffix_of
 from harness.text import counted
 

@@ -30,7 +30,7 @@ from harness.engines.devices import COMPAT, DeviceRequest, parse_flags, request_
 from harness.engines.find import Found
 from harness.engines.libpod import container_specification, needs_libpod
 from harness.launch.guest_view import container_user
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 from harness.tools import OWNER_LABEL, owner
 from tests.commands import Workplace, wait_until
 

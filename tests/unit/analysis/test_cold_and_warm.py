@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from harness.analysis.cold_and_warm import phase_of, three_times
-from harness.records.launch import CacheRecord, Launch, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import CacheRecord, Verdict
 from reports.markdown.render import render_benchmarks
 from reports.sections.cold_and_warm import alarms, three_times_rows
 from reports.tables import rows_of

@@ -7,7 +7,7 @@ import pytest
 
 from harness.engines.base import Run
 from harness.machine.kernel_log import FollowedLog, KernelLog, KernelText
-from harness.records.launch import ExitRecord
+from harness.records.outcome import ExitRecord
 from tests.unit.campaigns import Bench
 from tests.unit.launch.test_plan import on_rocm, prepared
 from tests.unit.machine.test_gpu_faults import PAGE_FAULT, RESET_THAT_FAILED, RESET_THAT_SUCCEEDED, lines_of

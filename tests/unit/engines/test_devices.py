@@ -9,7 +9,7 @@ import pytest
 
 from harness.engines.devices import COMPAT, GROUPS, WAYS, flags_text, parse_flags, request_devices
 from harness.errors import UsageError
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 from tests.unit.real_hosts import TWO_GPUS, UNPRIVILEGED_LXC
 from tests.unit.samples import a_gpu, is_root
 

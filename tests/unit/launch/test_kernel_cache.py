@@ -14,7 +14,8 @@ from harness.catalog import kernel_cache_variables
 from harness.errors import UsageError
 from harness.launch import kernel_cache
 from harness.records.host import HostRecord
-from harness.records.launch import CacheRecord, EngineRecord, Plan
+from harness.records.outcome import CacheRecord
+from harness.records.plan import EngineRecord, Plan
 from tests.unit.samples import HOST, WORKLOAD, a_plan
 
 PODMAN = EngineRecord(name="podman", version="5.7.0")

@@ -12,7 +12,7 @@ import pytest
 
 from harness.machine import kernel_log
 from harness.machine.kernel_log import FollowedLog, KernelLine, KernelLog, KernelText, _line, _records, kernel_seconds
-from harness.records.launch import ExitRecord
+from harness.records.outcome import ExitRecord
 from harness.verdict.judge import judge
 from tests.unit.samples import is_root, journal_until
 

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.records.launch import Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
 from harness.workloads.calibration import VRAM_AND_GTT, latest_calibrations
 from reports.markdown.render import render_benchmarks
 from reports.memory import Reading, memory_of, memory_text, peak_bytes

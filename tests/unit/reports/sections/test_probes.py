@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from benchmarks.wire import STEPS
-from harness.records.launch import ExitRecord, ImageRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
+from harness.records.plan import ImageRecord
 from harness.verdict.judge import judge, judge_step
 from reports.markdown.render import render_benchmarks
 from reports.sections.probes import COLUMNS, Probe, format_step_seconds, notes_of, probes_of
