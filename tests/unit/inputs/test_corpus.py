@@ -8,8 +8,9 @@ import pytest
 
 from harness.errors import UsageError
 from harness.inputs.audio import prepare_audio
-from harness.inputs.corpus import Corpus, parse_rttm, parse_uem, read_corpus
+from harness.inputs.corpus import Corpus, read_corpus
 from harness.inputs.corpus_folder import MANIFEST, CorpusFolder, lay_out
+from harness.inputs.corpus_lines import parse_rttm, parse_uem
 from tests.unit.samples import write_audio, write_rttm
 
 TURNS = ((0.0, 1.0, "a"), (0.5, 1.5, "b"))
