@@ -63,7 +63,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*") -> Corpus:
+def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*", most_files: int = MOST_FILES) -> Corpus:
     """The pairs of a folder; ``references`` is where its RTTM and UEM files are, ``files`` a glob of recordings to take.
 
     Raises `UsageError` where there is no folder, or no pair in it.
@@ -87,8 +87,8 @@ def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*
     )
     if not corpus.pairs:
         raise UsageError(_no_pairs(folder, chosen, rttms, corpus, files=files))
-    if len(corpus.pairs) > MOST_FILES:
-        raise UsageError(f"{folder} has {len(corpus.pairs)} recordings; at most {MOST_FILES} a run: choose some with --files")
+    if len(corpus.pairs) > most_files:
+        raise UsageError(f"{folder} has {len(corpus.pairs)} recordings; at most {most_files} a run: choose some with --files")
     return msgspec.structs.replace(corpus, notes=(*notes, *corpus.notes))
 
 
