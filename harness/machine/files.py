@@ -74,6 +74,12 @@ def within(seconds: float, act: Callable[[], _Told]) -> _Told | None:
     return told[0] if told else None
 
 
+def whole_number(text: str | None) -> int | None:
+    """A text as a number of the kernel's, of 64 bits at most; ``None`` where it is none."""
+    number = int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 20 else None
+    return number if number is not None and number < 1 << 64 else None
+
+
 class Tree:
     """Many small files below one folder, with a bound on the time that all of them together may waste."""
 
@@ -92,8 +98,7 @@ class Tree:
 
     def number(self, name: str | Path) -> int | None:
         """A file's whole number; ``None`` where there is none."""
-        text = self.text(name) or ""
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+        return whole_number(self.text(name))
 
     def names(self, folder: str | Path) -> tuple[str, ...] | None:
         """What is in a folder, sorted; ``None`` where there is no such folder or it cannot be listed."""

@@ -19,6 +19,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from harness.machine.files import whole_number
+
 DEVICE = "/dev/kmsg"
 
 RESTRICTED = "kernel.dmesg_restrict"
@@ -224,7 +226,8 @@ def parse_record(record: bytes) -> KernelLine | None:
     """A record's text with its time; ``None`` where it is of no concern."""
     head, _, text = record.decode(errors="replace").partition(";")
     fields = head.split(",")
-    if len(fields) < 3 or not (fields[2].isascii() and fields[2].isdigit() and len(fields[2]) < 20):
+    microseconds = whole_number(fields[2]) if len(fields) > 2 else None
+    if microseconds is None:
         return None
     line = text.split("\n", 1)[0]
-    return KernelLine(int(fields[2]) / 1e6, line) if _OURS.search(line) else None
+    return KernelLine(microseconds / 1e6, line) if _OURS.search(line) else None
