@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 from harness.errors import HostError
@@ -84,6 +86,19 @@ def run_process(argv: tuple[str, ...], *, stdout: int, timeout_seconds: float) -
         raise HostError(f"`{argv[0]}` did not end within {timeout_seconds:.0f} s and was killed") from None
     finally:
         kill_session(process)
+
+
+def read_output(argv: tuple[str, ...], *, timeout_seconds: float, most_bytes: int = 64 << 10) -> str:
+    """The beginning of what a program of ours prints, stdout and stderr; its exit status is not looked at.
+
+    Raises `HostError` where it is not installed or does not end in time.
+    """
+    if shutil.which(argv[0]) is None:
+        raise HostError(f"`{argv[0]}` is not installed")
+    with tempfile.TemporaryFile() as stream:
+        run_process(argv, stdout=stream.fileno(), timeout_seconds=timeout_seconds)
+        stream.seek(0)
+        return stream.read(most_bytes).decode(errors="replace")
 
 
 def remove_tree(folder: Path) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.records.journal import number
-from harness.records.launch import Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import why_uncovered, worked_of
 from harness.telemetry.meters import SLOW_METERS, every_of
 from harness.workloads.calibrated_meters import LABELS, VRAM_AND_GTT, label_of, series_values

@@ -11,7 +11,9 @@ from benchmarks.wire import STAGES
 from harness.analysis.cold_and_warm import phase_of
 from harness.analysis.intervals import Estimate, estimate, launch_seconds, realtime_factor
 from harness.failures.recognise import Signature, signatures
-from harness.records.launch import WITHOUT_ACCURACY, Agreement, Launch, Purpose
+from harness.records.launch import Launch
+from harness.records.outcome import Agreement
+from harness.records.plan import WITHOUT_ACCURACY, Purpose
 from harness.workloads.calibration import Calibration, latest_calibrations
 from reports.memory import Reading, memory_of
 

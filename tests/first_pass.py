@@ -11,7 +11,8 @@ from harness.catalog import kernel_cache_variables
 from harness.engines.base import Mount, Run
 from harness.launch import cache_folder, kept_caches
 from harness.launch.plan import CACHES, EXCHANGE, Prepared, launches_folder
-from harness.records.launch import EngineRecord, Launch
+from harness.records.launch import Launch
+from harness.records.plan import EngineRecord
 from tests.unit.samples import a_plan
 
 KEY = "spinning-0123456789ab"

@@ -56,6 +56,8 @@ class FakeHub:
         """A download of a large file stops half way until this is set; ``None``: it does not."""
         self.status: int | None = None
         """What every request is answered with; ``None``: as it should be."""
+        self.offers_xet = False
+        """Whether large files can also be had from another kind of storage, as the hub says of all of its own."""
         self.echoes_the_token = False
         """Whether a refusal quotes the header that it refuses."""
         self.seen: list[Seen] = []
@@ -145,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif file in repository.large:
             sha256 = hashlib.sha256(content).hexdigest()
             headers |= {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(content))}
+            if self.hub.offers_xet:
+                headers |= {"X-Xet-Hash": sha256, "X-Xet-Refresh-Route": f"{self.hub.hub_url}/api/xet-read-token"}
             self._send(302, headers | {"Location": f"{self.hub.storage_url}/blobs/{sha256}?signature=made-up"}, b"")
         else:
             git = hashlib.sha1(f"blob {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()

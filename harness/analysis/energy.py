@@ -15,7 +15,9 @@ from itertools import pairwise
 import msgspec
 
 from harness.records.journal import number
-from harness.records.launch import Launch, Plan, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
+from harness.records.plan import Plan
 from harness.records.price import Price
 from harness.telemetry.coverage import Window, points_of, whole_of, why_uncovered, windows_of, worked_of
 from harness.telemetry.meters import every_of, kind_of, of_kind, suffix_of

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 from harness.analysis.intervals import Estimate, estimate, launch_seconds
 from harness.errors import UsageError
-from harness.records.launch import Decision, Launch, StoppingRule, StopReason
+from harness.records.launch import Launch
+from harness.records.outcome import Decision, StopReason
+from harness.records.plan import StoppingRule
 from harness.text import counted
 
 MOST_LAUNCHES = 50

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from harness.records.launch import Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import LONGEST_GAP_PERIODS, Window, period_of, points_of, whole_of, why_uncovered, windows_of
 from harness.telemetry.meters import kind_of, of_kind, suffix_of
 

@@ -35,7 +35,9 @@ from harness.launch.run import conclude, execute, forget
 from harness.machine.gpus import check_gpu_use
 from harness.machine.host import describe_host
 from harness.machine.thermometers import Thermometers, find_thermometers
-from harness.records.launch import CoolDown, ExitRecord, Launch, new_id
+from harness.records.launch import Launch, new_id
+from harness.records.outcome import ExitRecord
+from harness.records.plan import CoolDown
 from harness.telemetry.start import Sampling, sampling
 from harness.tools import owner
 from harness.verdict.agreement import Comparison, compared, comparison_with, find_reference

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from harness.errors import UsageError
-from harness.records.launch import CoolDown
+from harness.records.plan import CoolDown
 
 MARGIN_CELSIUS = 3.0
 """Above its start that a thermometer may be: an idle chip's own readings move by a degree or two."""

@@ -20,7 +20,7 @@ from harness.images.build import recipe_of
 from harness.launch.plan import make_folders
 from harness.machine.gpus import check_gpu_use
 from harness.machine.host import describe_host
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from harness.engines.base import Engine
 from harness.machine.gpu_faults import gpu_events, state_of
 from harness.machine.kernel_log import kernel_seconds
-from harness.records.launch import Cause, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import Cause
 
 KERNEL_MAY_KNOW: tuple[Cause, ...] = ("gpu fault", "crash", "timeout", "out of memory", "error")
 """Causes about which the kernel's log may say more than the guest could."""

@@ -16,7 +16,9 @@ from harness.launch.plan import Prepared, Settings, prepare_launch
 from harness.launch.run import not_launched
 from harness.machine.gpus import used_targets
 from harness.records.host import HostRecord
-from harness.records.launch import Cause, EngineRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import Cause
+from harness.records.plan import EngineRecord
 from harness.secrets import without_home
 
 

@@ -17,7 +17,8 @@ from harness.images.build_plan import plan_lines, planned
 from harness.images.disk_space import Room
 from harness.launch.plan import Settings
 from harness.launch.run import execute, forget, not_launched
-from harness.records.launch import EngineRecord, Launch
+from harness.records.launch import Launch
+from harness.records.plan import EngineRecord
 from harness.telemetry.start import Sampling
 
 

@@ -16,7 +16,8 @@ from harness.campaign.opened_engines import OpenedEngines
 from harness.errors import HostError, RecordError
 from harness.launch.plan import PLAN, launches_folder
 from harness.launch.run import conclude, forget
-from harness.records.launch import ExitRecord, Plan
+from harness.records.outcome import ExitRecord
+from harness.records.plan import Plan
 from harness.text import Say
 from harness.tools import owner, owner_is_gone
 

@@ -14,7 +14,8 @@ from harness.errors import UsageError
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.launch.plan import Prepared, Settings
-from harness.records.launch import Launch, StoppingRule
+from harness.records.launch import Launch
+from harness.records.plan import StoppingRule
 
 
 class Observer(Protocol):

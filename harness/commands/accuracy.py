@@ -109,7 +109,7 @@ def accuracy(
 def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
     """Raise `UsageError` for what cannot be scored."""
     from harness.commands.arguments import parse_number
-    from harness.records.launch import WITHOUT_ACCURACY
+    from harness.records.plan import WITHOUT_ACCURACY
 
     if pipeline in WITHOUT_ACCURACY:
         raise UsageError(f"accuracy of the {pipeline} pipeline: its weights are random, so there is nothing to score")
@@ -147,10 +147,11 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
 def _models(pipeline: str) -> Models:
     """The pipeline's, verified; the embedded profile is fetched where it is missing."""
     from harness.inputs import models
+    from harness.inputs.embedded import fetch_embedded
     from harness.inputs.gather import show_licences
 
     if pipeline == "embedded":
-        show_licences(models.fetch_embedded(say=common.talk), say=common.talk)
+        show_licences(fetch_embedded(say=common.talk), say=common.talk)
     return models.models_for(pipeline)
 
 

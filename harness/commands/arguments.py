@@ -18,7 +18,7 @@ from harness.catalog.knobs import Family
 from harness.catalog.rows import GPU_FAMILIES, Catalog, Image
 from harness.catalog.select import foreign_image, is_portable, looks_like_reference, portable, select_images, unknown_image
 from harness.errors import UsageError
-from harness.inputs.audio import LONGEST_SECONDS, SAMPLE_RATE_HERTZ
+from harness.inputs.decoding import LONGEST_SECONDS, SAMPLE_RATE_HERTZ
 from harness.text import Say, nearest
 
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600

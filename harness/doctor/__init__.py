@@ -78,7 +78,8 @@ def this_host(images: Iterable[Image]) -> HostFacts:
     from harness.engines.devices import obstacles_to
     from harness.engines.kernel_journal import read_kernel_journal
     from harness.images.build_needs import need_of
-    from harness.inputs.models import EMBEDDED, GATED, embedded_folder
+    from harness.inputs.embedded import EMBEDDED, embedded_folder
+    from harness.inputs.models import GATED
     from harness.machine.kernel_log import KernelLog
 
     images = tuple(images)
@@ -116,7 +117,7 @@ def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
     from harness.doctor.private import Private
     from harness.doctor.report import make_report
     from harness.doctor.throttle import read_throttle_counters
-    from harness.engines.about import rpm_versions
+    from harness.machine.firmware_packages import installed_versions
     from harness.machine.host import describe_host
 
     shipped, host = shipped_catalog(), describe_host()
@@ -127,7 +128,7 @@ def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
         examine(facts),
         Known(host=host, launches=launches, ours=frozenset((*shipped.images, *shipped.variants)), counters=counters),
         unknowns=read_unknowns(shipped),
-        packages=rpm_versions(("container-selinux",)),
+        packages=installed_versions(Path("/"), ("container-selinux",)) or {},
         private=Private(
             names=tuple(filter(None, (platform.node(), facts.user.name))),
             familiar=tuple(filter(None, (host.processor, host.distribution))),

@@ -19,11 +19,11 @@ import msgspec
 
 from harness import places
 from harness.doctor.facts import Card, DeviceNode, Disk, HostFacts, ImageFacts, KfdNode, PciGpu, User
-from harness.doctor.packages import read_packages
 from harness.engines.about import EngineFacts
 from harness.images.disk_space import read_free
 from harness.machine.enclosure import find_enclosure
 from harness.machine.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, within
+from harness.machine.firmware_packages import installed_versions
 from harness.machine.host import gfx_name, memory_bytes
 from harness.machine.kernel_log import KernelText, kernel_seconds
 
@@ -81,7 +81,7 @@ def read_facts(
         parameters=_parameters(root),
         parameter_names=_parameter_names(root),
         debug_firmware=_debug_firmware(root),
-        packages=read_packages(root),
+        packages=installed_versions(root),
         selinux_enforce=read_file(root / "sys/fs/selinux/enforce"),
         selinux_booleans={name: read_file(root / "sys/fs/selinux/booleans" / name) for name in _BOOLEANS},
         iommu_units=tuple(sorted(path.name for path in (root / "sys/class/iommu").glob("*"))),

@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -54,20 +54,6 @@ def ask_engines(environment: Mapping[str, str], *, timeout_seconds: float = ANSW
     with ThreadPoolExecutor(max_workers=2) as pool:
         asked = [pool.submit(ask, environment, timeout_seconds) for ask in (_ask_podman, _ask_docker)]
         return tuple(facts for facts in (each.result() for each in asked) if facts is not None)
-
-
-def rpm_versions(names: Sequence[str]) -> dict[str, str]:
-    """Installed versions of packages by name, from rpm's database: no text file holds them. Empty where rpm fails."""
-    if shutil.which("rpm") is None:
-        return {}
-    query = ("rpm", "--query", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n", *names)
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=ANSWER_TIMEOUT_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    # For a package that is not installed rpm prints a sentence.
-    rows = [line.split() for line in done.stdout.splitlines()]
-    return {row[0]: row[1] for row in rows if len(row) == 2 and row[0] in names}
 
 
 def _ask_podman(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:

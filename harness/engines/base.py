@@ -9,7 +9,8 @@ from typing import Protocol
 import msgspec
 
 from harness.machine.kernel_log import KernelLog
-from harness.records.launch import Ending, EngineRecord, ExitRecord
+from harness.records.outcome import Ending, ExitRecord
+from harness.records.plan import EngineRecord
 from harness.text import Say
 
 CAMPAIGN_LABEL = "io.strixbench.campaign"

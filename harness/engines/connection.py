@@ -20,7 +20,7 @@ from harness.engines.discovery import EngineName, Found
 from harness.engines.podman_service import PodmanService, foreign_groups_text, has_foreign_groups
 from harness.engines.silence import CONNECTION_ERRORS
 from harness.errors import EngineError
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 
 CALL_TIMEOUT_SECONDS = 60
 """For any call but a build and a wait."""

@@ -13,7 +13,7 @@ from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.options import container_command
 from harness.engines.silence import silence_limit
 from harness.machine.kernel_log import KernelLog
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 
 
 class ContainerEngine:

@@ -22,7 +22,7 @@ from harness.engines.connection import CALL_TIMEOUT_SECONDS, REFUSALS, Connectio
 from harness.engines.options import docker_keywords, libpod_specification, needs_libpod
 from harness.engines.stats import stats_memory
 from harness.errors import EngineError
-from harness.records.launch import TIME_IS_UP, Ending, ExitRecord
+from harness.records.outcome import TIME_IS_UP, Ending, ExitRecord
 from harness.tools import OWNER_LABEL, owner_is_gone
 
 LIBPOD_CREATE = "/v{version}/libpod/containers/create"

@@ -21,7 +21,7 @@ from harness.engines.relaxations import CDI_OF_AMD, COMPAT, EVERY_AMD_GPU, Relax
 from harness.errors import EngineError, UsageError
 from harness.machine.enclosure import Enclosure, find_enclosure
 from harness.machine.gpus import AMD_VENDOR, amd_gpus, choose_gpu, compute_gpus, render_vendor, visible_device
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 
 Way = Literal["cdi", "nodes", "gpus"]
 """How a GPU is handed in: by a CDI specification, node by node, or by `docker run --gpus`."""

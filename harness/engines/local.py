@@ -38,7 +38,8 @@ from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.listed_images import folder_bytes, utc_text
 from harness.errors import BuildFailed, HostError
 from harness.machine.kernel_log import KernelLog
-from harness.records.launch import TIME_IS_UP, Ending, EngineRecord, ExitRecord
+from harness.records.outcome import TIME_IS_UP, Ending, ExitRecord
+from harness.records.plan import EngineRecord
 from harness.text import Say
 from harness.tools import (
     KILLED_SECONDS,

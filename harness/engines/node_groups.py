@@ -12,7 +12,7 @@ from harness.engines.base import KEEP_GROUPS
 from harness.engines.discovery import group_name
 from harness.machine.enclosure import Enclosure, how_to_map
 from harness.machine.files import read_file
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 
 Groups = Literal["numbers", "keep", "none"]
 

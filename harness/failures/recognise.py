@@ -18,7 +18,7 @@ import msgspec
 
 from harness.failures.traceback_text import read_chain
 from harness.records.host import HostRecord
-from harness.records.launch import Cause, ExceptionRecord
+from harness.records.outcome import Cause, ExceptionRecord
 
 MOST_CHARACTERS = 20_000
 """Searched of each text, from its end: what came out of a container can be long."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from harness.records.launch import ExceptionRecord
+from benchmarks.wire import MOST_EXCEPTIONS
+from harness.records.outcome import ExceptionRecord
 
-MOST_EXCEPTIONS = 20
 MOST_FRAMES = 100
 MOST_LINE_CHARACTERS = 2_000
 MOST_MESSAGE_LINES = 60

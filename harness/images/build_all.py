@@ -15,7 +15,7 @@ from harness.engines.base import BuiltImage, Engine
 from harness.errors import BuildFailed, EngineError
 from harness.images.build import build_log, ensure_built, rebuild, recipe_of
 from harness.images.disk_space import Room
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 from harness.text import Say
 
 

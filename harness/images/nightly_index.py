@@ -132,7 +132,7 @@ def _has(page: str, project: str, release: str) -> str:
     )
 
 
-def fetch_page(index: str, project: str) -> str:
+def fetch_page(index: str, project: str, *, most_bytes: int = MOST_PAGE_BYTES, most_seconds: float = WHOLE_PAGE_SECONDS) -> str:
     """A project's page. Raises `PackageIndexError` saying why there is none."""
     address = f"{index.rstrip('/')}/{project}/"
     if urlsplit(address).scheme not in ("http", "https"):
@@ -140,7 +140,7 @@ def fetch_page(index: str, project: str) -> str:
     request = Request(address, headers={"Accept": "text/html", "User-Agent": "strixbench"})  # noqa: S310 - http alone, see above
     try:
         with urlopen(request, timeout=SILENCE_SECONDS) as answer:  # noqa: S310
-            return _read(answer, address)
+            return _read(answer, address, most_bytes=most_bytes, most_seconds=most_seconds)
     except HTTPError as error:
         # AMD's indexes answer 403 for what they do not have: https://github.com/mudler/LocalAI/pull/10997
         why = f"has no {project}" if error.code in (403, 404, 410) else "does not serve it now"
@@ -155,13 +155,13 @@ def fetch_page(index: str, project: str) -> str:
 _WAY_OUT = "Without it, name exact versions of torch and torchaudio in an overlay (`--catalog FILE`)"
 
 
-def _read(answer: HTTPResponse, address: str) -> str:
+def _read(answer: HTTPResponse, address: str, *, most_bytes: int, most_seconds: float) -> str:
     """A whole answer, within bounds of time and size."""
-    ends_at, kept = time.monotonic() + WHOLE_PAGE_SECONDS, bytearray()
+    ends_at, kept = time.monotonic() + most_seconds, bytearray()
     while data := answer.read1(1 << 16):  # `read` would wait for all of them, however slowly they come
         kept += data
-        if len(kept) > MOST_PAGE_BYTES:
-            raise PackageIndexError(f"{address} sends more than {MOST_PAGE_BYTES >> 20} MB: it is no page of a package index")
+        if len(kept) > most_bytes:
+            raise PackageIndexError(f"{address} sends more than {most_bytes >> 20} MB: it is no page of a package index")
         if time.monotonic() > ends_at:
-            raise PackageIndexError(f"{address} was not read whole within {WHOLE_PAGE_SECONDS:.0f} s: try again later")
+            raise PackageIndexError(f"{address} was not read whole within {most_seconds:.0f} s: try again later")
     return kept.decode("utf-8", "replace")

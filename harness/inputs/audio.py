@@ -1,7 +1,7 @@
 """An audio file of any kind -> 16 kHz mono 16-bit WAV, kept by the hash of its content.
 
-The guest decodes with the standard library alone; all that can be wrong with a file is found here, before a container
-starts. soundfile, soxr and numpy are imported inside functions: they cost a tenth of a second.
+The guest decodes with the standard library alone; all that can be wrong with a file is found before a container starts:
+here, and in `harness.inputs.decoding`.
 """
 
 from __future__ import annotations
@@ -13,29 +13,19 @@ import tempfile
 import wave
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness import places
 from harness.errors import AudioError
+from harness.inputs.decoding import LONGEST_SECONDS, SAMPLE_RATE_HERTZ, original_seconds, read_samples
 
 if TYPE_CHECKING:
     import numpy
 
-SAMPLE_RATE_HERTZ = 16_000
-
 NORMALISATION = "1"
 """Part of the cache's key: raised when the same input would give other samples."""
-
-SILENCE_PEAK = 1e-4
-"""-80 dBFS: under this the loudest sample of a recording is not speech."""
-
-LONGEST_SECONDS = 24 * 3600
-LOWEST_RATE_HERTZ, HIGHEST_RATE_HERTZ = 1_000, 768_000
-
-OPEN_END = 0x7FFF_0000
-"""From here on a length in a header says that its writer did not know it: sox and arecord leave such ones in a pipe."""
 
 
 class Audio(msgspec.Struct, frozen=True):
@@ -69,12 +59,12 @@ def prepare_audio(
         check_reference(reference)
         reference = _kept_reference(reference)
     content = _hash_of(file)
-    original = _original_seconds(file) if seconds is not None and reference is not None else 0.0
+    original = original_seconds(file) if seconds is not None and reference is not None else 0.0
     begin = typical_begin(read_rttm(reference), original, seconds) if seconds is not None and reference is not None else 0.0
     key = hashlib.sha256(f"{NORMALISATION}:{content}:{seconds}{f':{begin}' if begin else ''}".encode()).hexdigest()
     path = places.cache() / "audio" / f"{key[:32]}.wav"
     if not path.exists():
-        _write_wave(path, _fitted(_read_samples(file), seconds, begin=begin, file=file))
+        _write_wave(path, _fitted(read_samples(file), seconds, begin=begin, file=file))
     with wave.open(str(path), "rb") as normalised:
         length = normalised.getnframes() / SAMPLE_RATE_HERTZ
     if seconds is not None and reference is not None:
@@ -121,93 +111,6 @@ def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:
             raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r} has no turn that can be")
         turns.append((recording, start, duration, speaker))
     return turns
-
-
-def _read_samples(file: Path) -> numpy.ndarray[Any, Any]:
-    """Mono samples at 16 kHz, float32; raises `AudioError`."""
-    import numpy
-    import soundfile
-    import soxr
-
-    try:
-        with soundfile.SoundFile(file) as source:
-            rate, announced = source.samplerate, source.frames
-            if not LOWEST_RATE_HERTZ <= rate <= HIGHEST_RATE_HERTZ:
-                raise AudioError(f"{file} has a sample rate of {rate} Hz: that is no recording of speech")
-            if announced > LONGEST_SECONDS * rate:
-                raise AudioError(f"{file} is longer than a day; cut it first")
-            samples = source.read(dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise _not_audio(file, error) from None
-    _refuse_truncated(file, announced=announced, read=len(samples))
-    if len(samples) == 0:
-        raise AudioError(f"{file} holds no samples")
-    if not numpy.isfinite(samples).all():
-        raise AudioError(f"{file} holds samples that are not numbers (NaN or infinite)")
-    mono = samples.mean(axis=1)
-    if rate != SAMPLE_RATE_HERTZ:
-        mono = soxr.resample(mono, rate, SAMPLE_RATE_HERTZ, quality="VHQ")
-    if len(mono) < SAMPLE_RATE_HERTZ:
-        raise AudioError(f"{file} lasts {len(mono) / SAMPLE_RATE_HERTZ:.2f} s; diarization wants at least 1 s")
-    if float(numpy.abs(mono).max()) < SILENCE_PEAK:
-        raise AudioError(f"{file} is silent: its loudest sample is under -80 dBFS")
-    return numpy.asarray(mono, dtype=numpy.float32)
-
-
-def _not_audio(file: Path, error: Any) -> AudioError:
-    return AudioError(f"{file} is not audio that libsndfile reads ({error.error_string}); convert it to WAV or FLAC")
-
-
-def _refuse_truncated(file: Path, *, announced: int, read: int) -> None:
-    """Raise `AudioError` where a header announces more than the file holds.
-
-    libsndfile itself shortens an announced length to the file's in silence, so the headers are read here.
-    """
-    if read < announced:
-        raise AudioError(f"{file} is truncated: its header announces {announced} frames, {read} are there")
-    promised = _promised_bytes(file)
-    size = file.stat().st_size
-    if promised is not None and promised > size:
-        raise AudioError(f"{file} is truncated: its header announces {promised} bytes, {size} are there")
-
-
-def _promised_bytes(file: Path) -> int | None:
-    """The file's size by its header; ``None`` where the format has none there, or a streaming writer left it open.
-
-    RIFF and RF64: EBU Tech 3306; AIFF: a FORM chunk; AU and Wave64: their headers.
-    """
-    with file.open("rb") as stream:
-        head = stream.read(24)
-        if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-            return _promised_of_wave(stream)
-    if head[:4] == b"FORM":
-        size = int.from_bytes(head[4:8], "big")
-        return None if size >= OPEN_END else 8 + size
-    if head[:4] == b".snd":
-        size = int.from_bytes(head[8:12], "big")
-        return None if size >= OPEN_END else int.from_bytes(head[4:8], "big") + size
-    if head[:4] == b"riff":
-        size = int.from_bytes(head[16:24], "little")
-        return None if size >= OPEN_END << 32 else size
-    return None
-
-
-def _promised_of_wave(stream: BinaryIO) -> int | None:
-    """Where the ``data`` chunk of a WAV ends, found by walking its chunks."""
-    at, large = 12, None
-    while True:
-        stream.seek(at)
-        chunk = stream.read(24)
-        if len(chunk) < 8:
-            return None
-        name, size = chunk[:4], int.from_bytes(chunk[4:8], "little")
-        if name == b"ds64":
-            large = int.from_bytes(chunk[16:24], "little")
-        if name == b"data":
-            if size == 0xFFFF_FFFF and large is not None:
-                return at + 8 + large
-            return None if size == 0 or size >= OPEN_END else at + 8 + size
-        at += 8 + size + size % 2
 
 
 def typical_begin(turns: Sequence[tuple[str, float, float, str]], original: float, seconds: float) -> float:
@@ -261,16 +164,6 @@ def _write_wave(path: Path, samples: numpy.ndarray[Any, Any]) -> None:
         except BaseException:
             Path(stream.name).unlink(missing_ok=True)
             raise
-
-
-def _original_seconds(file: Path) -> float:
-    """The length that a file announces. Raises `AudioError` where it is not audio."""
-    import soundfile
-
-    try:
-        return float(soundfile.info(file).duration)
-    except soundfile.LibsndfileError as error:
-        raise _not_audio(file, error) from None
 
 
 def _fitted_reference(reference: Path, *, original: float, begin: float, seconds: float, key: str) -> Path:

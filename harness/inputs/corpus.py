@@ -9,15 +9,14 @@ https://github.com/BUTSpeechFIT/AMI-diarization-setup), DIHARD, and files that s
 from __future__ import annotations
 
 import fnmatch
-import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from harness.errors import UsageError
+from harness.inputs.corpus_lines import Lines, Turn, parse_rttm, parse_uem
 from harness.text import counted
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".sph")
@@ -31,19 +30,8 @@ MOST_LOOKED_AT = 200_000
 MOST_NAME_CHARACTERS = 100
 MOST_NOTES = 20
 
-LONGEST_TURN_SECONDS = 24 * 3600.0
-"""Nobody speaks for longer: such a duration is milliseconds, or a slip."""
-
 PREFERRED, PASSED_OVER = "only_words", "word_and_vocalsounds"
 """AMI's two references for each meeting lie in one repository, and its authors and pyannote score against the first."""
-
-
-class Turn(NamedTuple):
-    """Who spoke when, in seconds."""
-
-    start: float
-    duration: float
-    speaker: str
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,18 +63,7 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-class Lines(msgspec.Struct, frozen=True, kw_only=True):
-    """What one RTTM or UEM says, by file id."""
-
-    file: str
-    """As it is named to the user."""
-    stem: str
-    of: Mapping[str, tuple[tuple[object, ...], ...]]
-    bad: Mapping[str, str] = {}
-    """File id -> what is wrong with its lines; the file's own stem where a line names none."""
-
-
-def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*") -> Corpus:
+def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*", most_files: int = MOST_FILES) -> Corpus:
     """The pairs of a folder; ``references`` is where its RTTM and UEM files are, ``files`` a glob of recordings to take.
 
     Raises `UsageError` where there is no folder, or no pair in it.
@@ -110,8 +87,8 @@ def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*
     )
     if not corpus.pairs:
         raise UsageError(_no_pairs(folder, chosen, rttms, corpus, files=files))
-    if len(corpus.pairs) > MOST_FILES:
-        raise UsageError(f"{folder} has {len(corpus.pairs)} recordings; at most {MOST_FILES} a run: choose some with --files")
+    if len(corpus.pairs) > most_files:
+        raise UsageError(f"{folder} has {len(corpus.pairs)} recordings; at most {most_files} a run: choose some with --files")
     return msgspec.structs.replace(corpus, notes=(*notes, *corpus.notes))
 
 
@@ -181,51 +158,6 @@ def _notes(
     if unknown:
         notes.append(f"a UEM names {_listed(unknown)}, of which there is neither a recording nor a reference")
     return notes
-
-
-def parse_rttm(text: str, *, file: str, stem: str) -> Lines:
-    """The speaker turns of an RTTM. A line that is wrong costs the recording that it names, and no other."""
-    turns: dict[str, list[tuple[object, ...]]] = {}
-    bad: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        fields = line.split()
-        if not fields or fields[0] != "SPEAKER":
-            continue
-        try:
-            turn = (*_two_times(fields[3], fields[4]), fields[7])
-        except (IndexError, ValueError):
-            bad.setdefault(_or_stem(fields, 1, stem), f"{file}, line {number} is not RTTM: {line.strip()[:80]!r}")
-            continue
-        if turn[1] > LONGEST_TURN_SECONDS:
-            bad.setdefault(
-                fields[1], f"{file}, line {number}: a turn of {turn[1]:g} s is longer than a day; RTTM is in seconds"
-            )
-            continue
-        turns.setdefault(fields[1], []).append(turn)
-    if not turns and not bad:
-        bad[stem] = f"{file} has no SPEAKER line: it is not RTTM, empty, no plain file, or not to be read"
-    return Lines(file=file, stem=stem, of={name: tuple(of) for name, of in turns.items()}, bad=bad)
-
-
-def parse_uem(text: str, *, file: str, stem: str) -> Lines:
-    """The scored regions of a UEM: lines of file id, channel, start and end; ``;;`` begins a comment."""
-    regions: dict[str, list[tuple[object, ...]]] = {}
-    bad: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        fields = line.split()
-        if not fields or fields[0].startswith(";;"):
-            continue
-        try:
-            start, end = _two_times(fields[2], fields[3])
-            if not start < end:
-                raise ValueError
-        except (IndexError, ValueError):
-            bad.setdefault(_or_stem(fields, 0, stem), f"{file}, line {number} is not UEM: {line.strip()[:80]!r}")
-            continue
-        regions.setdefault(fields[0], []).append((start, end))
-    if not regions and not bad:
-        bad[stem] = f"{file} names no region to be scored: it is not UEM, empty, no plain file, or not to be read"
-    return Lines(file=file, stem=stem, of={name: tuple(of) for name, of in regions.items()}, bad=bad)
 
 
 Found = dict[str, dict[str, tuple[tuple[object, ...], ...]]]
@@ -321,18 +253,6 @@ def _matches(path: Path, folder: Path, pattern: str) -> bool:
 def _named(path: Path, folder: Path) -> str:
     """A file's path below its folder: what lies above it is nobody's business."""
     return str(path.relative_to(folder))
-
-
-def _two_times(first: str, second: str) -> tuple[float, float]:
-    """Two texts as seconds; raises ValueError where one is no time."""
-    times = float(first), float(second)
-    if not all(0 <= time < math.inf for time in times):
-        raise ValueError
-    return times
-
-
-def _or_stem(fields: Sequence[str], column: int, stem: str) -> str:
-    return fields[column] if len(fields) > column + 1 else stem
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness.inputs.corpus import Pair, Turn
+from harness.inputs.corpus import Pair
+from harness.inputs.corpus_lines import Turn
 
 MOST_OVERHANG_SECONDS = 2.0
 """How far a reference may reach behind its recording and still be cut: annotators round, and encoders drop a last frame."""

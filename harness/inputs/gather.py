@@ -9,8 +9,9 @@ from harness.catalog.rows import AudioRow, Catalog
 from harness.errors import ModelsError, UsageError
 from harness.inputs import models
 from harness.inputs.audio import Audio, prepare_audio
-from harness.inputs.models import FetchedFile, ModelFile, Models
-from harness.records.launch import WITHOUT_ACCURACY
+from harness.inputs.embedded import ModelFile, embedded_folder, fetch_embedded
+from harness.inputs.models import FetchedFile, Models
+from harness.records.plan import WITHOUT_ACCURACY
 from harness.text import Say, nearest
 
 
@@ -25,7 +26,7 @@ def fetch_inputs(
     recording = known.audio.get(audio)
     _refuse_no_recording(known, audio)
     if pipeline == "embedded" or (recording is not None and recording.file is None):
-        show_licences(models.fetch_embedded(say=say), say=say)
+        show_licences(fetch_embedded(say=say), say=say)
     return _recording(recording, audio, reference, seconds), models.models_for(pipeline)
 
 
@@ -36,7 +37,7 @@ def locate_inputs(
     _refuse_scoring(pipeline, reference)
     recording = known.audio.get(audio)
     _refuse_no_recording(known, audio)
-    if recording is not None and recording.file is None and not (models.embedded_folder() / f"{recording.name}.wav").exists():
+    if recording is not None and recording.file is None and not (embedded_folder() / f"{recording.name}.wav").exists():
         raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
     return _recording(recording, audio, reference, seconds), models.locate_models(pipeline)
 
@@ -57,9 +58,7 @@ def unread_sample(known: Catalog) -> tuple[Audio, Models]:
     except ModelsError:
         row = known.audio["sample"]
         seconds = row.seconds or 0.0
-        sample = Audio(
-            name=f"{row.name}-{seconds:.0f}s", path=models.embedded_folder() / "sample.wav", seconds=seconds, sha256=""
-        )
+        sample = Audio(name=f"{row.name}-{seconds:.0f}s", path=embedded_folder() / "sample.wav", seconds=seconds, sha256="")
         return sample, models.locate_models("embedded")
 
 
@@ -73,7 +72,7 @@ def _recording(row: AudioRow | None, audio: str, reference: Path | None, seconds
     """The normalised recording of a catalog row, or of a file where there is none."""
     if row is None:
         return prepare_audio(Path(audio), reference=reference, seconds=seconds)
-    folder = models.embedded_folder() if row.file is None else Path()
+    folder = embedded_folder() if row.file is None else Path()
     return prepare_audio(
         folder / (row.file or f"{row.name}.wav"),
         reference=reference or (folder / row.reference if row.reference else None),

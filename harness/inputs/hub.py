@@ -1,36 +1,35 @@
-"""The gated models from the Hugging Face hub into the user's cache: asked for, downloaded, resumed, checked by hash.
+"""The gated models from the Hugging Face hub into the user's cache: asked for, downloaded, checked by hash.
 
 The only module that touches the Hugging Face token. It is read by huggingface_hub's own rules (``HF_TOKEN``, the token
 file), sent to the hub in a header, and goes nowhere else: no argument, log, record or error holds it.
 
-huggingface_hub asks and authorises; the bytes are ours to write, since from 1.0 on its own download begins anew in each
-process (https://github.com/huggingface/huggingface_hub/pull/4228) and puts a file into the cache before anybody hashed it.
+huggingface_hub downloads each file and lays out the cache. What is pinned, whether a file is the pinned one, and what a
+refusal means to the user is decided here.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
 from harness.errors import ModelsError
 from harness.inputs import hub_cache
+from harness.inputs.hashes import content_hash
 from harness.inputs.hub_answers import Answer, is_about_the_token, malformed, malformed_sentence, refusal_sentence, scrubbed
 from harness.inputs.hub_cache import Pin
 from harness.text import Say
 
-TRIES_WITHOUT_PROGRESS = 4
-PAUSE_SECONDS = 0.25
-"""Before the second such try; doubled for each further one."""
 SPARE_BYTES = 16 << 20
 """Left free on the disk beyond what is downloaded."""
+CHUNK_BYTES = 64 << 10
+"""A broken connection loses less than one chunk, and progress is shown after each. huggingface_hub's 10 MiB is larger than most
+of our files."""
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +37,6 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     pin: Pin
     name: str
-    url: str
     etag: str
     size: int | None
     """Bytes; ``None``: the server does not say."""
@@ -83,8 +81,11 @@ def _library() -> Any:
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # else it prints what servers put into a header
     os.environ.pop("HF_DEBUG", None)  # logs each request as a curl line
+    os.environ["HF_HUB_DISABLE_XET"] = "1"  # another client, with proxies, retries and a cache of its own
     import huggingface_hub
+    from huggingface_hub import constants
 
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
     return huggingface_hub
 
 
@@ -155,7 +156,7 @@ def _describe(pin: Pin, name: str, token: Token) -> _Wanted | Answer:
             f"{pin.repository} {name} is not the pinned file: the hub's hash is {scrubbed(found.etag, token.value)}, "
             f"pinned is {sha256 or 'none'}. Nothing was downloaded of it"
         )
-    return _Wanted(pin=pin, name=name, url=url, etag=found.etag, size=found.size)
+    return _Wanted(pin=pin, name=name, etag=found.etag, size=found.size)
 
 
 def _refuse_a_full_disk(hub: Path, files: Sequence[_Wanted]) -> None:
@@ -167,93 +168,75 @@ def _refuse_a_full_disk(hub: Path, files: Sequence[_Wanted]) -> None:
 
 
 def _download(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None]) -> bool:
-    """The file into the cache, whole, verified, or not at all; returns whether anything had to be downloaded.
+    """The file into the cache, verified, or not at all; returns whether anything had to be downloaded.
 
-    What a broken connection left is kept beside it and gone on with, also by a later command.
+    A connection that breaks is resumed. Another command that fetches the same file is waited for.
     """
-    blob = hub_cache.repository_folder(hub, file.pin.repository) / "blobs" / file.etag
-    sha256 = file.pin.files[file.name]
-    is_there = blob.is_file() and all(hub_cache.content_matches(blob, known) for known in (file.etag, sha256) if known)
+    pin, path = file.pin, hub_cache.snapshot_file(hub, file.pin, file.name)
+    blob = hub_cache.repository_folder(hub, pin.repository) / "blobs" / file.etag
+    if not _is_right(path, file):  # huggingface_hub would take it as it is
+        path.unlink(missing_ok=True)
+    is_there = _is_right(blob, file)
     if not is_there:
-        blob.parent.mkdir(parents=True, exist_ok=True)
-        part = blob.with_name(f"{file.etag}.incomplete")
-        with part.open("ab") as stream:
-            if not _is_ours(stream, part):
-                raise ModelsError(f"another command is fetching {file.pin.repository} {file.name}: wait for it")
-            _fill(stream, file, part, token, show=show)
-            for known in (file.etag, sha256):
-                if known and not hub_cache.content_matches(part, known):
-                    part.unlink()
-                    raise ModelsError(
-                        f"{file.pin.repository} {file.name} was damaged on its way: it has not the hash {known}. "
-                        "Nothing was kept of it; run this again"
-                    )
-            os.replace(part, blob)
-    hub_cache.place_link(hub, file.pin, file.name, etag=file.etag)
+        blob.unlink(missing_ok=True)
+    _get(file, hub, token, show=show)
+    if not _is_right(path, file):
+        path.unlink(missing_ok=True)
+        blob.unlink(missing_ok=True)
+        raise _damaged(file, f"its hash is not {pin.files[file.name] or file.etag}")
     return not is_there
 
 
-def _is_ours(stream: BinaryIO, part: Path) -> bool:
-    """Whether no other command writes this file, nor finished it since it was opened."""
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(stream.fileno()), part.stat())
-    except (BlockingIOError, FileNotFoundError):
-        return False
+def _is_right(path: Path, file: _Wanted) -> bool:
+    """Whether a file is there and has the hub's hash and the pinned one."""
+    hashes = (known for known in (file.etag, file.pin.files[file.name]) if known)
+    return all(content_hash(path, digits=len(known)) == known for known in hashes)
 
 
-def _fill(stream: BinaryIO, file: _Wanted, part: Path, token: Token, *, show: Callable[[str], None]) -> None:
-    """Download until the stream holds all of the file; goes on behind a connection that broke. Raises `ModelsError`."""
-    _library()
+def _get(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None]) -> None:
+    """Let huggingface_hub put the file into the cache. Raises `ModelsError`."""
+    library, pin = _library(), file.pin
     import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.utils.tqdm import tqdm
 
-    if file.size is not None and stream.tell() > file.size:
-        stream.truncate(0)
-    fruitless = 0
-    while file.size is None or stream.tell() < file.size or file.size == 0:
-        before = stream.tell()
-        try:
-            _stream_rest(stream, file, token, show=show)
-        except HfHubHTTPError as error:
-            refused = {file.pin.repository: _answer(error, token)}
-            sentence = refusal_sentence(refused, {file.pin.repository: file.pin}, has_token=bool(token.value))
-            raise ModelsError(sentence) from None
-        except httpx2.HTTPError as error:
-            fruitless = 0 if stream.tell() > before else fruitless + 1
-            if fruitless == TRIES_WITHOUT_PROGRESS:
-                raise _unreachable(error, token) from None
-            time.sleep(PAUSE_SECONDS * 2**fruitless if fruitless else 0)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            part.unlink()
-            raise ModelsError(
-                f"the disk of {part.parent} is full: {file.name} was not kept; free some and run this again"
-            ) from None
-        else:
-            stream.flush()
-            return  # a server that ends early without breaking the connection is found by the hash
-    stream.flush()
+    class Progress(tqdm):
+        """A bar that draws nothing and tells ``show``."""
 
-
-def _stream_rest(stream: BinaryIO, file: _Wanted, token: Token, *, show: Callable[[str], None]) -> None:
-    """One request for what the stream lacks. A redirect to another host goes without the token: httpx2 takes it off."""
-    library = _library()
-    import httpx2
-
-    headers = {**library.utils.build_hf_headers(token=token.value or False), "Accept-Encoding": "identity"}
-    begin = stream.tell()
-    if begin:
-        headers["Range"] = f"bytes={begin}-"
-    with library.get_session().stream("GET", file.url, headers=headers, timeout=httpx2.Timeout(30.0)) as response:
-        library.hf_raise_for_status(response)
-        if begin and response.status_code != 206:  # it sends all of it again
-            stream.truncate(0)
-        for chunk in response.iter_bytes():  # as it comes: a size asked for is held back until it is full, and lost in a cut
-            stream.write(chunk)
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
             total = f" of {file.size / 1e6:.1f}" if file.size is not None else ""
-            show(f"{file.pin.repository} {file.name}: {stream.tell() / 1e6:.1f}{total} MB")
+            show(f"{pin.repository} {file.name}: {self.n / 1e6:.1f}{total} MB")
+
+    try:
+        try:
+            library.hf_hub_download(
+                pin.repository,
+                file.name,
+                revision=pin.revision,
+                cache_dir=hub,
+                token=token.value or False,
+                tqdm_class=Progress,
+            )
+        except LocalEntryNotFoundError as error:  # the hub described the file a moment ago and now does not
+            raise (error.__cause__ or error) from None
+    except HfHubHTTPError as error:
+        refused = {pin.repository: _answer(error, token)}
+        raise ModelsError(refusal_sentence(refused, {pin.repository: pin}, has_token=bool(token.value))) from None
+    except httpx2.HTTPError as error:
+        raise _unreachable(error, token) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ModelsError(f"the disk of {hub} is full: {file.name} was not kept; free some and run this again") from None
+        if error.errno is None:  # not the operating system's: the size is not the one that the hub described
+            raise _damaged(file, scrubbed(str(error), token.value)) from None
+        raise
+
+
+def _damaged(file: _Wanted, why: str) -> ModelsError:
+    return ModelsError(
+        f"{file.pin.repository} {file.name} was damaged on its way: {why}. Nothing was kept of it; run this again"
+    )
 
 
 def _answer(error: Any, token: Token) -> Answer:
@@ -272,7 +255,7 @@ def _unreachable(error: BaseException, token: Token) -> ModelsError:
     said = scrubbed(f"{type(error).__name__}: {error}", token.value)
     return ModelsError(
         f"the Hugging Face hub at {_endpoint()} is not reached ({said}): look at the network, HTTPS_PROXY and HF_ENDPOINT; "
-        "what is downloaded already is kept"
+        "the files that are whole are kept"
     )
 
 

@@ -7,17 +7,16 @@ means. pyannote.audio 3 and 4 both ask for names without a revision, so ``refs/m
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from harness.errors import ModelsError
+from harness.inputs.hashes import content_hash
 
 PINS_VARIABLE = "STRIXBENCH_PINS"
 
@@ -83,7 +82,7 @@ def wrong_files(hub: Path, pin: Pin, *, commit: str | None = None) -> list[str]:
         expected = {os.path.basename(os.readlink(path))} if path.is_symlink() else set()
         if (commit or pin.revision) == pin.revision and sha256:
             expected.add(sha256)
-        if not path.is_file() or not all(content_matches(path, etag) for etag in expected if is_checkable(etag)):
+        if not path.is_file() or any(content_hash(path, digits=len(etag)) != etag for etag in expected if is_checkable(etag)):
             wrong.append(name)
     return wrong
 
@@ -91,36 +90,6 @@ def wrong_files(hub: Path, pin: Pin, *, commit: str | None = None) -> list[str]:
 def is_checkable(etag: str) -> bool:
     """Whether an ETag of the hub is a hash of the content: SHA-256 of a large file, Git's blob id of a small one."""
     return bool(re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{40}", etag))
-
-
-def content_matches(path: Path, etag: str) -> bool:
-    """Whether the file's content has this hash."""
-    status = path.stat()
-    return _hash_of_version(path.resolve(), len(etag), status.st_mtime_ns, status.st_size) == etag
-
-
-@cache
-def _hash_of_version(path: Path, length: int, modified_ns: int, size: int) -> str:
-    """The hash of that many hexadecimal digits, read once a command as long as the file does not change."""
-    with path.open("rb") as stream:
-        if length == 64:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-        # https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
-        digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-        return digest.hexdigest()
-
-
-def place_link(hub: Path, pin: Pin, name: str, *, etag: str) -> None:
-    """Let the snapshot's file be the blob of this name."""
-    path = snapshot_file(hub, pin, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    blob = repository_folder(hub, pin.repository) / "blobs" / etag
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    part.symlink_to(os.path.relpath(blob, path.parent))
-    os.replace(part, path)
 
 
 def point_main(hub: Path, pin: Pin) -> str | None:

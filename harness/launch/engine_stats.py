@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from harness.engines.base import Engine
 from harness.errors import EngineError
-from harness.records.launch import Telemetry
+from harness.records.outcome import Telemetry
 
 HERTZ = 2.0
 """Docker takes a second for each answer; Podman answers at once."""

@@ -18,7 +18,7 @@ from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.launch.cache_folder import CACHES_IN_CONTAINER
-from harness.records.launch import EngineRecord, Plan
+from harness.records.plan import EngineRecord, Plan
 from harness.tools import OWNER_LABEL
 
 

@@ -15,7 +15,7 @@ from harness import places
 from harness.errors import HostError
 from harness.launch.cache_folder import Size, how_to_remove, measure, remove_folder
 from harness.records.host import HostRecord
-from harness.records.launch import EngineRecord, Plan
+from harness.records.plan import EngineRecord, Plan
 from harness.secrets import clean_text
 
 ABOUT = "about.json"

@@ -19,7 +19,8 @@ import msgspec
 from harness.errors import UsageError
 from harness.launch.cache_folder import Size, how_to_remove, make_folder, measure, remove_folder
 from harness.launch.kept_caches import About, about_of, files_of, read_about, write_about
-from harness.records.launch import CacheRecord, Ending, Plan
+from harness.records.outcome import CacheRecord, Ending
+from harness.records.plan import Plan
 from harness.text import counted
 
 CacheMode = Literal["empty", "keep"]

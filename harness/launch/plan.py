@@ -34,16 +34,8 @@ from harness.launch.guest_view import (
 from harness.launch.kept_caches import driver_of, files_of, key_of
 from harness.launch.kernel_cache import CacheMode
 from harness.records.host import HostRecord
-from harness.records.launch import (
-    DEFAULT_WARM_PASSES,
-    WITHOUT_ACCURACY,
-    EngineRecord,
-    ImageRecord,
-    Plan,
-    Purpose,
-    WorkloadRecord,
-    new_id,
-)
+from harness.records.launch import new_id
+from harness.records.plan import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, EngineRecord, ImageRecord, Plan, Purpose, WorkloadRecord
 from harness.verdict.time_limits import Limits, limits_of
 
 PLAN = "plan.json"

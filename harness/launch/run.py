@@ -18,14 +18,9 @@ from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, Prepared, caches_fold
 from harness.launch.watch import Watch
 from harness.machine.kernel_log import KernelText
 from harness.records.journal import number
-from harness.records.launch import (
-    Cause,
-    ExitRecord,
-    Launch,
-    Plan,
-    Telemetry,
-    Verdict,
-)
+from harness.records.launch import Launch
+from harness.records.outcome import Cause, ExitRecord, Telemetry, Verdict
+from harness.records.plan import Plan
 from harness.secrets import clean_text
 from harness.telemetry.samples import read_telemetry
 from harness.telemetry.start import Sampling, sampling

@@ -13,7 +13,8 @@ from harness.catalog.rows import GPU_FAMILIES
 from harness.launch.exchange import JournalTail
 from harness.machine.gpu_faults import concerns, gpu_events
 from harness.machine.kernel_log import FollowedLog, KernelLine
-from harness.records.launch import Ending, Plan
+from harness.records.outcome import Ending
+from harness.records.plan import Plan
 from harness.telemetry.processes import LaunchProcesses
 from harness.telemetry.sensors import Files
 from harness.verdict.time_limits import Seen, device_has_ended, first_pass_has_ended, is_over_fault, why_end

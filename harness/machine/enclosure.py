@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.machine.files import read_file
+from harness.machine.files import read_file, whole_number
 
 OVERFLOW_GROUP = 65534
 """The kernel's default of /proc/sys/kernel/overflowgid."""
@@ -94,5 +94,5 @@ def _unmapped_group(root: Path) -> int | None:
     rows = (read_file(root / "proc/self/gid_map").text or "").split()
     if not rows or rows == ["0", "0", "4294967295"]:
         return None
-    told = (read_file(root / "proc/sys/kernel/overflowgid").text or "").strip()
-    return int(told) if told.isascii() and told.isdigit() and len(told) < 11 else OVERFLOW_GROUP
+    told = whole_number((read_file(root / "proc/sys/kernel/overflowgid").text or "").strip())
+    return OVERFLOW_GROUP if told is None else told

@@ -32,10 +32,22 @@ class Reading(msgspec.Struct, frozen=True):
 ABSENT = Reading()
 
 
-def read_file(path: Path, *, timeout_seconds: float = FILE_TIMEOUT_SECONDS) -> Reading:
+def text_of(path: Path) -> str:
+    """The beginning of a plain file's text; may hang. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file")
+        return stream.read(MOST_FILE_BYTES).decode(errors="replace")
+
+
+TextOf = Callable[[Path], str]
+
+
+def read_file(path: Path, *, timeout_seconds: float = FILE_TIMEOUT_SECONDS, text_of: TextOf = text_of) -> Reading:
     """A file's text. Never raises and never waits for long."""
     try:
-        text = within(timeout_seconds, lambda: _text_of(path))
+        text = within(timeout_seconds, lambda: text_of(path))
     except (FileNotFoundError, NotADirectoryError):
         return ABSENT
     except OSError as error:
@@ -62,11 +74,18 @@ def within(seconds: float, act: Callable[[], _Told]) -> _Told | None:
     return told[0] if told else None
 
 
+def whole_number(text: str | None) -> int | None:
+    """A text as a number of the kernel's, of 64 bits at most; ``None`` where it is none."""
+    number = int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 20 else None
+    return number if number is not None and number < 1 << 64 else None
+
+
 class Tree:
     """Many small files below one folder, with a bound on the time that all of them together may waste."""
 
-    def __init__(self, root: Path, *, patience_seconds: float) -> None:
+    def __init__(self, root: Path, *, patience_seconds: float, text_of: TextOf = text_of) -> None:
         self.root = root
+        self._text_of = text_of
         self._ends = time.monotonic() + patience_seconds
 
     def text(self, name: str | Path) -> str | None:
@@ -74,13 +93,12 @@ class Tree:
         left = self._ends - time.monotonic()
         if left <= 0:
             return None
-        text = read_file(self.root / name, timeout_seconds=min(left, FILE_TIMEOUT_SECONDS)).text
+        text = read_file(self.root / name, timeout_seconds=min(left, FILE_TIMEOUT_SECONDS), text_of=self._text_of).text
         return (text or "").strip() or None
 
     def number(self, name: str | Path) -> int | None:
         """A file's whole number; ``None`` where there is none."""
-        text = self.text(name) or ""
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+        return whole_number(self.text(name))
 
     def names(self, folder: str | Path) -> tuple[str, ...] | None:
         """What is in a folder, sorted; ``None`` where there is no such folder or it cannot be listed."""
@@ -88,11 +106,3 @@ class Tree:
             return tuple(sorted(os.listdir(self.root / folder)))
         except OSError:
             return None
-
-
-def _text_of(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a plain file")
-        return stream.read(MOST_FILE_BYTES).decode(errors="replace")

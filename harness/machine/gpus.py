@@ -13,6 +13,7 @@ import msgspec
 
 from harness.catalog.rows import Image, Variant
 from harness.errors import UsageError
+from harness.machine.files import whole_number
 from harness.records.host import gfx_target
 
 OVERRIDE = "HSA_OVERRIDE_GFX_VERSION"
@@ -132,15 +133,10 @@ def compute_gpus(root: Path = Path("/")) -> tuple[ComputeGpu, ...]:
         except OSError:  # refused for a GPU that the device cgroup does not allow, and ROCm leaves it out as well
             continue
         properties = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
-        minor, version = properties.get("drm_render_minor", ""), _number(properties.get("gfx_target_version", ""))
+        minor, version = properties.get("drm_render_minor", ""), whole_number(properties.get("gfx_target_version"))
         if minor and version:  # 0 is a CPU
-            found.append(ComputeGpu(f"renderD{minor}", gfx_target(version), _number(properties.get("unique_id", ""))))
+            found.append(ComputeGpu(f"renderD{minor}", gfx_target(version), whole_number(properties.get("unique_id")) or 0))
     return tuple(found)
-
-
-def _number(text: str) -> int:
-    """One of the kernel's, of 64 bits at most; 0 where it is none."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else 0
 
 
 def visible_device(chosen: Gpu, gpus: Sequence[ComputeGpu]) -> str | None:

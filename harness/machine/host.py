@@ -1,4 +1,4 @@
-"""This machine, as far as results depend on it. Read from files that need no privilege; no host or user name, no serial.
+"""This machine, as far as results depend on it. No privilege is needed; no host or user name, no serial is read.
 
 ``root`` is where ``/proc``, ``/sys``, ``/etc`` and package databases are looked for: tests give a tree of their own. A file
 that hangs costs no more than `PATIENCE_SECONDS` in all, and what cannot be read is unknown.
@@ -12,8 +12,8 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.machine.files import Tree
-from harness.machine.firmware_packages import packages_in_files
+from harness.machine.files import Tree, whole_number
+from harness.machine.firmware_packages import installed_versions
 from harness.machine.kernel_command_line import keep_words
 from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord, gfx_target
 
@@ -68,9 +68,8 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
 
 def gfx_name(version: str) -> str | None:
     """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
-    if not _is_number(version) or int(version) == 0:
-        return None
-    return gfx_target(int(version))
+    target = whole_number(version)
+    return gfx_target(target) if target else None
 
 
 def memory_bytes(meminfo: Path) -> int | None:
@@ -80,7 +79,8 @@ def memory_bytes(meminfo: Path) -> int | None:
 
 def _memory_bytes(meminfo: str | None) -> int | None:
     words = (_value(meminfo, "MemTotal", ":") or "").split()
-    return int(words[0]) * 1024 if words and _is_number(words[0]) else None
+    kibibytes = whole_number(words[0]) if words else None
+    return kibibytes * 1024 if kibibytes is not None else None
 
 
 def _gpus(tree: Tree) -> tuple[str, ...]:
@@ -142,10 +142,10 @@ def _compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
         if target is not None:
             yield ComputeNodeRecord(
                 target=target,
-                simd_count=_number(_value(text, "simd_count", " ")),
-                cwsr_bytes=_number(_value(text, "cwsr_size", " ")),
-                ctl_stack_bytes=_number(_value(text, "ctl_stack_size", " ")),
-                sdma_engines=_number(_value(text, "num_sdma_engines", " ")),
+                simd_count=whole_number(_value(text, "simd_count", " ")),
+                cwsr_bytes=whole_number(_value(text, "cwsr_size", " ")),
+                ctl_stack_bytes=whole_number(_value(text, "ctl_stack_size", " ")),
+                sdma_engines=whole_number(_value(text, "num_sdma_engines", " ")),
             )
 
 
@@ -158,7 +158,7 @@ def _parameters(tree: Tree) -> tuple[str, ...]:
 
 
 def _firmware_packages(root: Path) -> tuple[str, ...]:
-    return tuple(f"{name}={version}" for name, version in sorted((packages_in_files(root) or {}).items()))
+    return tuple(f"{name}={version}" for name, version in sorted((installed_versions(root) or {}).items()))
 
 
 def _iommu(tree: Tree, cards: tuple[CardRecord, ...]) -> str | None:
@@ -181,14 +181,6 @@ def _joined(tree: Tree, *names: str) -> str | None:
 def _boot(boot_id: str | None) -> str | None:
     """Eight digits tell one boot from another, and not which machine it was."""
     return None if boot_id is None else hashlib.sha256(boot_id.encode()).hexdigest()[:8]
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and _is_number(text) else None
 
 
 def _field(tree: Tree, name: str, key: str, separator: str) -> str | None:

@@ -19,6 +19,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from harness.machine.files import whole_number
+
 DEVICE = "/dev/kmsg"
 
 RESTRICTED = "kernel.dmesg_restrict"
@@ -90,21 +92,22 @@ class KernelLog:
         descriptor, refused = _open(self._device)
         if descriptor is not None:
             try:
-                return KernelText(_lines(_records(descriptor)))
+                return KernelText(_lines(read_records(descriptor)))
             finally:
                 os.close(descriptor)
         return _ask(self._journal, BOOT_LINES, refused)
 
-    def follow(self) -> FollowedLog:
+    def follow(self, *, journal_seconds: float = JOURNAL_SECONDS) -> FollowedLog:
         """What the kernel says from now on; to be closed."""
-        return FollowedLog(self._journal, self._device)
+        return FollowedLog(self._journal, self._device, journal_seconds=journal_seconds)
 
 
 class FollowedLog:
     """What the kernel said since this was made, read as it grows."""
 
-    def __init__(self, journal: Journal | None, device: str) -> None:
+    def __init__(self, journal: Journal | None, device: str, *, journal_seconds: float = JOURNAL_SECONDS) -> None:
         self._journal = journal
+        self._journal_seconds = journal_seconds
         self._descriptor, self._refused = _open(device)
         if self._descriptor is not None:
             # To the end: what was said before concerns others. A pipe in a test has no end to go to.
@@ -121,26 +124,35 @@ class FollowedLog:
         self._asked = self._begun
 
     def glance(self) -> KernelText:
-        """What can be told without waiting: a journal is asked beside it, every `JOURNAL_SECONDS`."""
+        """What can be told without waiting: a thread asks the journal, once in ``journal_seconds``."""
         if self._descriptor is not None:
             self._take()
-        elif not self._is_closed and time.monotonic() - self._asked >= JOURNAL_SECONDS and not self._is_asking:
+        elif not self._is_closed and time.monotonic() - self._asked >= self._journal_seconds and not self._is_asking:
             self._asked = time.monotonic()
             self._asking = threading.Thread(target=self._ask, daemon=True)
             self._asking.start()
-        return KernelText(self._lines, self._journal_refused)
+        return self.told
 
     def read(self) -> KernelText:
         """All until now; where a journal does not answer this time, what it told before, and why. Never raises; a journal may
         take seconds."""
         if self._descriptor is not None:
             self._take()
-            return KernelText(self._lines)
-        if self._asking is not None:
-            self._asking.join()
+            return self.told
+        self.settle()
         if not self._is_closed:
             self._ask()
+        return self.told
+
+    @property
+    def told(self) -> KernelText:
+        """What is known by now; nothing is read for it."""
         return KernelText(self._lines, self._journal_refused)
+
+    def settle(self) -> None:
+        """Wait for the journal's answer to a question of `glance`."""
+        if self._asking is not None:
+            self._asking.join()
 
     def close(self) -> None:
         """Let go of the device."""
@@ -154,7 +166,7 @@ class FollowedLog:
 
     def _take(self) -> None:
         assert self._descriptor is not None
-        self._lines = (*self._lines, *_lines(_records(self._descriptor)))[-MOST_LINES:]
+        self._lines = (*self._lines, *_lines(read_records(self._descriptor)))[-MOST_LINES:]
 
     def _ask(self) -> None:
         told = _ask(self._journal, JOURNAL_LINES, self._refused)
@@ -187,7 +199,7 @@ def _ask(journal: Journal | None, lines: int, refused: str) -> KernelText:
     return KernelText(tuple(line for line in told.lines if _OURS.search(line.text))[-MOST_LINES:])
 
 
-def _records(descriptor: int) -> list[bytes]:
+def read_records(descriptor: int) -> list[bytes]:
     """All records that are there."""
     records: list[bytes] = []
     for _ in range(MOST_RECORDS):
@@ -207,14 +219,15 @@ def _records(descriptor: int) -> list[bytes]:
 
 def _lines(records: Iterable[bytes]) -> tuple[KernelLine, ...]:
     """The lines that are about GPUs and memory."""
-    return tuple(line for record in records if (line := _line(record)) is not None)[-MOST_LINES:]
+    return tuple(line for record in records if (line := parse_record(record)) is not None)[-MOST_LINES:]
 
 
-def _line(record: bytes) -> KernelLine | None:
+def parse_record(record: bytes) -> KernelLine | None:
     """A record's text with its time; ``None`` where it is of no concern."""
     head, _, text = record.decode(errors="replace").partition(";")
     fields = head.split(",")
-    if len(fields) < 3 or not (fields[2].isascii() and fields[2].isdigit() and len(fields[2]) < 20):
+    microseconds = whole_number(fields[2]) if len(fields) > 2 else None
+    if microseconds is None:
         return None
     line = text.split("\n", 1)[0]
-    return KernelLine(int(fields[2]) / 1e6, line) if _OURS.search(line) else None
+    return KernelLine(microseconds / 1e6, line) if _OURS.search(line) else None

@@ -1,4 +1,4 @@
-"""What is stored of the machine; a part of `harness.records.launch`: frozen, and a field at its default is not written."""
+"""What is stored of the machine."""
 
 from __future__ import annotations
 

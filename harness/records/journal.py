@@ -18,7 +18,8 @@ def der_of(output: dict[str, Any]) -> float | None:
     return (missed + false_alarm + confusion) / total
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def mapping(value: Any) -> dict[str, Any]:
+    """A journal's value as a mapping; empty where it is none."""
     return value if isinstance(value, dict) else {}
 
 

@@ -13,7 +13,8 @@ from statistics import median
 import msgspec
 
 from harness.records.journal import number
-from harness.records.launch import Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
 
 SLACK_PERIODS = 1.5
 """How far from a border the nearest reading may lie. In a launch whose sampler lived, readings lie on both sides of it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.records.journal import number
-from harness.records.launch import Telemetry
+from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import period_of
 
 LATE_PERIODS = 4.0

@@ -18,7 +18,9 @@ import msgspec
 
 from harness.catalog.rows import Catalog, Cell, Variant
 from harness.catalog.select import with_fixes
-from harness.records.launch import Agreement, Launch, Plan, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import Agreement, Verdict
+from harness.records.plan import Plan
 from harness.workloads.diarization import Turns, error_rate, read_turns
 
 MOST_DER = 0.01

@@ -16,7 +16,8 @@ from harness.failures.recognise import (
     with_firmware,
 )
 from harness.failures.traceback_text import read_chain
-from harness.records.launch import ExceptionRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExceptionRecord
 from harness.verdict.judge import under_way
 
 MOST_SEARCHED_CHARACTERS = 1_000_000

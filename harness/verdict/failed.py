@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records.launch import Cause, ExceptionRecord, Verdict
+from harness.records.outcome import Cause, ExceptionRecord, Verdict
 
 MOST_SUMMARY_CHARACTERS = 300
 

@@ -13,7 +13,7 @@ from harness.failures.recognise import Signature, find_match, recognise
 from harness.machine.gpu_faults import gpu_events
 from harness.machine.kernel_log import KernelLine
 from harness.records.journal import der_of, number
-from harness.records.launch import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, exception_chain
+from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, exception_chain
 from harness.verdict.failed import cause_of, failed, last_line
 from harness.verdict.steps import judge_steps
 from harness.verdict.time_limits import FAULT_SECONDS

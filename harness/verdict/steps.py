@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.wire import OUTCOMES
 from harness.failures.recognise import recognise
 from harness.records.journal import number
-from harness.records.launch import Cause, ExceptionRecord, Verdict, exception_chain
+from harness.records.outcome import Cause, ExceptionRecord, Verdict, exception_chain
 from harness.verdict.failed import cause_of, failed, last_line
 
 MOST_STEP_SECONDS = 24 * 3600.0

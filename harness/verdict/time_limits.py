@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from benchmarks.wire import COMPILING_STEPS
-from harness.records.launch import Ending, Plan
+from harness.records.outcome import Ending
+from harness.records.plan import Plan
 
 FIRST_PASS_SECONDS = 3600.0
 """For a first pass, or a step of the probe, that compiles kernels."""

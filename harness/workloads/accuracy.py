@@ -12,7 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from harness.records.journal import number
-from harness.records.launch import Launch, exception_chain
+from harness.records.launch import Launch
+from harness.records.outcome import exception_chain
 from harness.workloads.checks import SHORTEST_PASS_SECONDS
 from harness.workloads.error_rates import Scores, Total, total_of
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.records.launch import Telemetry
+from harness.records.outcome import Telemetry
 from harness.telemetry.meters import of_kind, suffix_of
 
 Side = Literal["guest", "host", "engine"]

@@ -17,7 +17,8 @@ from typing import Any, Literal
 import msgspec
 
 from harness.records.journal import number
-from harness.records.launch import Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
 from harness.telemetry.meters import of_kind
 from harness.text import counted
 from harness.workloads.calibrated_meters import LABELS, METERS, VRAM_AND_GTT, Meter, label_of, series_values, summed_meters

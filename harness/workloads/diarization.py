@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.inputs.audio import SAMPLE_RATE_HERTZ
+from harness.inputs.decoding import SAMPLE_RATE_HERTZ
 
 Turn = tuple[float, float, str]
 Turns = tuple[Turn, ...]

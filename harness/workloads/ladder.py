@@ -13,7 +13,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.failures.recognise import recognise
 from harness.records.journal import number
-from harness.records.launch import Verdict, exception_chain
+from harness.records.outcome import Verdict, exception_chain
 from harness.text import nearest
 
 MODELS = ("segmentation", "embedding")

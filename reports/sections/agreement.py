@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.records.launch import Agreement
+from harness.records.outcome import Agreement
 from reports.page import Filters, Page
 from reports.tables import Row, agreements_of, by_name, is_cpu_run
 

@@ -14,7 +14,8 @@ from benchmarks.wire import STAGES
 from harness.analysis.cost_model import CostModel, NoFit, Point, fit_cost
 from harness.analysis.intervals import Interval
 from harness.analysis.stopping import value_of
-from harness.records.launch import Launch, WorkloadRecord
+from harness.records.launch import Launch
+from harness.records.plan import WorkloadRecord
 from harness.text import counted
 from reports.page import Page
 

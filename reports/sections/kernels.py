@@ -14,7 +14,8 @@ import msgspec
 from harness.analysis.host_differences import differences
 from harness.analysis.intervals import Estimate, estimate
 from harness.records.journal import number
-from harness.records.launch import Launch, exception_chain
+from harness.records.launch import Launch
+from harness.records.outcome import exception_chain
 from harness.workloads.checks import kernel_lie, overlong, rate_lie
 from harness.workloads.diarization import chunks_of
 from reports import tables

@@ -10,7 +10,8 @@ import msgspec
 from benchmarks.wire import STAGES, STEPS
 from harness.failures.recognise import Signature, signatures
 from harness.records.journal import number
-from harness.records.launch import Launch, Verdict, exception_chain
+from harness.records.launch import Launch
+from harness.records.outcome import Verdict, exception_chain
 from harness.verdict.steps import judge_step
 from reports.page import Page
 

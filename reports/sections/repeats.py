@@ -10,7 +10,8 @@ import msgspec
 
 from harness.analysis.outliers import heaps, outliers
 from harness.analysis.stopping import budget_is_spent, budget_text, percent, relative_half_width, rule_text, stop_text, value_of
-from harness.records.launch import CoolDown, Launch, StoppingRule
+from harness.records.launch import Launch
+from harness.records.plan import CoolDown, StoppingRule
 from harness.text import counted
 from reports import tables
 from reports.page import Page

@@ -7,7 +7,8 @@ import shlex
 from typing import Any
 
 from benchmarks.wire import STAGES
-from harness.records.launch import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, Launch
+from harness.records.launch import Launch
+from harness.records.plan import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY
 from reports import tables
 from reports.memory import memory_text
 from reports.page import Filters, Page

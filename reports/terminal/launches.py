@@ -10,7 +10,8 @@ from harness.analysis.image_variables import not_of_plan, text_of
 from harness.analysis.numeric_fingerprints import fingerprint_of
 from harness.analysis.stopping import rule_text, stop_text
 from harness.analysis.throttling import signs_of_throttling
-from harness.records.launch import Launch, Purpose
+from harness.records.launch import Launch
+from harness.records.plan import Purpose
 from harness.text import counted
 from reports import tables
 from reports.markdown.render import format_factor, format_percent, format_seconds, format_spread

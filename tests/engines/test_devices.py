@@ -31,7 +31,7 @@ from harness.engines.discovery import Found
 from harness.engines.options import libpod_specification, needs_libpod
 from harness.engines.relaxations import COMPAT, parse_flags
 from harness.launch.guest_view import container_user
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 from harness.tools import OWNER_LABEL, owner
 from tests.commands import Workplace, wait_until
 

@@ -22,7 +22,7 @@ from harness import places
 from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
 from harness.launch.exchange import make_exchange, read_events, read_log_tail
-from harness.records.launch import ExitRecord, Verdict
+from harness.records.outcome import ExitRecord, Verdict
 from harness.verdict.judge import judge
 
 AUDIO_SECONDS = 2

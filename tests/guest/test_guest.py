@@ -20,7 +20,7 @@ from harness import places
 from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
 from harness.launch.exchange import read_log_tail
-from harness.records.launch import Cause
+from harness.records.outcome import Cause
 from tests.guest.runs import skeleton
 
 from .stubs import TURNS, Ended, Stubs, exchange_of, make_request, run_guest, write_rttm

@@ -7,11 +7,13 @@ import pty
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.inputs.hub import CHUNK_BYTES
 from harness.inputs.models import GATED
-from tests.commands import REPOSITORY, STRIXBENCH
+from tests.commands import REPOSITORY, STRIXBENCH, wait_until
 from tests.hub.conftest import COMMITS, Fetcher, write_pins
 
 SEGMENTATION = "pyannote/segmentation-3.0"
@@ -62,34 +64,39 @@ def test_only_the_pinned_files_are_asked_for_and_nothing_else(fetcher: Fetcher) 
     assert of_hub == {f"/{n}/resolve/{COMMITS[n]}/{f}" for n in GATED["3.1"] for f in fetcher.hub.repositories[n].files}
 
 
-def test_a_redirect_to_another_host_goes_without_the_token(fetcher: Fetcher) -> None:
+@pytest.mark.parametrize("offers_xet", [False, True])
+def test_a_redirect_to_another_host_goes_without_the_token(fetcher: Fetcher, offers_xet: bool) -> None:
+    fetcher.hub.offers_xet = offers_xet
     assert fetcher.fetch().code == 0
     at_storage = [each for each in fetcher.hub.seen if each.server == "storage"]
     assert len(at_storage) == 2
     assert {each.authorization for each in at_storage} == {None}
     assert {each.authorization for each in fetcher.hub.seen if each.server == "hub"} == {f"Bearer {fetcher.token}"}
+    assert not any("xet" in each.path for each in fetcher.hub.seen)
 
 
-def test_a_connection_that_is_cut_is_gone_on_with_where_it_broke(fetcher: Fetcher) -> None:
+def test_a_connection_that_is_cut_is_resumed_where_it_broke(fetcher: Fetcher) -> None:
     fetcher.hub.cuts = [100_000, 10**9, 10**9]
     del fetcher.hub.repositories["pyannote/speaker-diarization-3.1"].files["config.yaml"]
     fetcher.workplace.environment["STRIXBENCH_PINS"] = str(write_pins(fetcher.folder / "pins.toml", fetcher.hub))
     assert fetcher.fetch().code == 0
     ranges = [each.range for each in fetcher.hub.seen if each.server == "storage"]
-    assert ranges[:2] == [None, "bytes=100000-"]
+    assert ranges[:2] == [None, f"bytes={100_000 // CHUNK_BYTES * CHUNK_BYTES}-"]
 
 
-def test_what_a_command_left_half_done_is_gone_on_with_by_the_next(fetcher: Fetcher) -> None:
+def test_a_command_that_loses_the_hub_keeps_the_files_that_are_whole_and_nothing_else(fetcher: Fetcher) -> None:
     fetcher.hub.cuts = [10**9, 300_000, 0, 0, 0, 0, 0]
     first = fetcher.fetch()
     assert first.code == 3
     assert "is not reached" in first.stderr
-    assert "what is downloaded already is kept" in first.stderr
-    assert [name for name in fetcher.blobs() if name.endswith(".incomplete")]
+    assert "the files that are whole are kept" in first.stderr
+    assert len(fetcher.blobs()) == 1
+    assert not list(fetcher.cache.glob("models--*/refs/main"))
     fetcher.hub.cuts = []
     fetcher.hub.seen.clear()
     assert fetcher.fetch().code == 0
-    assert "bytes=300000-" in [each.range for each in fetcher.hub.seen]
+    assert len(fetcher.hub.downloads()) == 2
+    assert not any("config.yaml" in each.path for each in fetcher.hub.seen)
 
 
 def test_a_file_that_was_damaged_on_its_way_is_not_kept(fetcher: Fetcher) -> None:
@@ -135,17 +142,19 @@ def test_a_name_that_meant_another_commit_is_moved_and_that_is_said(fetcher: Fet
     assert ref.read_text() == COMMITS[SEGMENTATION]
 
 
-def test_two_fetches_at_once_do_not_write_the_same_file(fetcher: Fetcher) -> None:
-    import fcntl
-
-    content = fetcher.hub.repositories[SEGMENTATION].files["pytorch_model.bin"]
-    part = fetcher.cache / "models--pyannote--segmentation-3.0" / "blobs" / f"{hashlib.sha256(content).hexdigest()}.incomplete"
-    part.parent.mkdir(parents=True)
-    with part.open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        done = fetcher.fetch()
-    assert done.code == 3
-    assert f"another command is fetching {SEGMENTATION} pytorch_model.bin" in done.stderr
+def test_two_fetches_at_once_download_each_file_once(fetcher: Fetcher) -> None:
+    fetcher.hub.holds = threading.Event()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        first = pool.submit(fetcher.fetch, "community-1")
+        wait_until(lambda: any(each.server == "storage" for each in fetcher.hub.seen), what="a download")
+        asked = len(fetcher.hub.seen)
+        second = pool.submit(fetcher.fetch, "community-1")
+        # It asks about four files, then about the one that the first command is fetching.
+        wait_until(lambda: len(fetcher.hub.seen) >= asked + 5, what="the second command's questions")
+        fetcher.hub.holds.set()
+        assert (first.result().code, second.result().code) == (0, 0)
+    at_storage = [each.path for each in fetcher.hub.seen if each.server == "storage"]
+    assert len(at_storage) == len(set(at_storage)) == 4
 
 
 def test_a_terminal_is_shown_how_far_a_download_is(fetcher: Fetcher) -> None:

@@ -15,7 +15,7 @@ from harness.catalog.load import load_catalog
 from harness.engines.local import Local, environment_python
 from harness.images.build import ensure_built, recipe_of
 from harness.images.disk_space import Room
-from harness.records.launch import ExceptionRecord, exception_chain
+from harness.records.outcome import ExceptionRecord, exception_chain
 from tests.commands import REPOSITORY
 
 INSTALL_TIMEOUT_SECONDS = 300

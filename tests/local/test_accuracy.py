@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.inputs.audio import read_rttm
-from harness.inputs.models import embedded_folder
+from harness.inputs.embedded import embedded_folder
 from tests.commands import REPOSITORY, Workplace
 from tests.local.stacks import local_python
 

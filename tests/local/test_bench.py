@@ -15,7 +15,7 @@ from harness import places
 from harness.analysis.cold_and_warm import phase_of
 from harness.analysis.waterfall import waterfall_of
 from harness.inputs.audio import read_rttm
-from harness.inputs.models import embedded_folder
+from harness.inputs.embedded import embedded_folder
 from tests.commands import Workplace, wait_until
 
 ONE = ("local-cpu", "--launches", "1", "--passes", "1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records.launch import StoppingRule
+from harness.records.plan import StoppingRule
 from tests.commands import Workplace
 
 SMALL = ("local-cpu", "--passes", "1")

@@ -13,7 +13,7 @@ from harness.catalog.load import load_catalog
 from harness.engines.local import Local, environment_python
 from harness.images.build import ensure_built, recipe_of
 from harness.images.disk_space import Room
-from harness.inputs.models import embedded_folder, fetch_embedded
+from harness.inputs.embedded import embedded_folder, fetch_embedded
 from tests.commands import REPOSITORY
 
 PAIRS = 10

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.records.launch import ExitRecord, Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord, Telemetry
 from harness.telemetry.meters import every_of
 from harness.workloads.calibration import Calibration, Finding, calibration_of
 from tests.unit.samples import Event, a_launch, a_plan, passing_journal

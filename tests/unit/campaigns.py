@@ -18,7 +18,8 @@ from harness.catalog.rows import Catalog, Image
 from harness.engines.base import Engine
 from harness.errors import EngineError
 from harness.launch.plan import EXCHANGE, PLAN, Prepared, Settings, launches_folder
-from harness.records.launch import Launch, Plan
+from harness.records.launch import Launch
+from harness.records.plan import Plan
 from harness.records.store import Store
 from harness.telemetry.start import Sampling
 from harness.tools import owner

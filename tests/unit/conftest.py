@@ -37,7 +37,8 @@ def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Results, caches and home are the test's own, and none of the caller's settings reach it."""
+    """Results, caches and home are the test's own, and none of the caller's settings and programs reach it."""
+    monkeypatch.setenv("PATH", str(tmp_path / "no programs"))
     for name in ("CATALOG", "STORE"):
         monkeypatch.delenv(f"STRIXBENCH_{name}", raising=False)
     for name in ("HF_HUB_CACHE", "HF_TOKEN", "XDG_CACHE_HOME", "CONTAINER_HOST", "DOCKER_HOST"):

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from harness.records.launch import ExitRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
 from tests.unit.samples import WORKLOAD, Event, a_launch, a_link, a_plan, passing_journal
 
 DONE = {"event": "done", "at": 1.0, "peak_resident_bytes": 1}

@@ -21,7 +21,9 @@ from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.machine.kernel_log import KernelLog
 from harness.records.host import HostRecord
-from harness.records.launch import EngineRecord, ExitRecord, ImageRecord, Launch, Plan, Verdict, WorkloadRecord
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord, Verdict
+from harness.records.plan import EngineRecord, ImageRecord, Plan, WorkloadRecord
 from harness.text import Say
 from harness.verdict.judge import judge
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from harness.analysis.cold_and_warm import cold_and_warm_of, phase_of
-from harness.records.launch import CacheRecord, Launch, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import CacheRecord, Verdict
 from reports.markdown.render import render_benchmarks
 from reports.sections.cold_and_warm import alarms, cold_and_warm_rows
 from reports.tables import rows_of

@@ -15,7 +15,9 @@ from harness.analysis.energy import (
     joules_between,
     memory_of,
 )
-from harness.records.launch import Launch, Plan, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
+from harness.records.plan import Plan
 from harness.records.price import Price
 from harness.telemetry.coverage import Window
 from tests.unit.samples import a_launch, a_plan

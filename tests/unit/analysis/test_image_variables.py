@@ -10,7 +10,8 @@ from harness.analysis.image_variables import not_of_plan, variables_of, with_rem
 from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell, Variant
 from harness.engines.base import Run
-from harness.records.launch import ExitRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
 from reports.markdown.render import render_benchmarks
 from reports.terminal.launches import print_launch
 from tests.unit.campaigns import Bench

@@ -9,7 +9,8 @@ import pytest
 
 from harness.analysis.relaxation_trials import Flags, arrangements, judge_relaxations
 from harness.engines.relaxations import COMPAT
-from harness.records.launch import ExitRecord, Launch, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord, Verdict
 from tests.unit.samples import a_launch, a_plan
 
 PASS = Verdict(status="pass", stage="device")

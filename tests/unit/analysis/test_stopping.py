@@ -16,7 +16,8 @@ from harness.analysis.stopping import (
     value_of,
 )
 from harness.errors import UsageError
-from harness.records.launch import Decision, StoppingRule
+from harness.records.outcome import Decision
+from harness.records.plan import StoppingRule
 from tests.unit.samples import a_failed_launch, a_launch, a_wrong_launch, passing_journal
 
 FIXED = StoppingRule(launches=3)

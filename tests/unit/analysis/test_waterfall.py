@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from harness.analysis.waterfall import Waterfall, waterfall_of
-from harness.records.launch import ExitRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
 from tests.unit.samples import a_launch, a_plan
 
 PASS = {"segmentation": 3.0, "embeddings": 5.0, "clustering": 0.5, "reconstruction": 0.25, "rest": 0.25}

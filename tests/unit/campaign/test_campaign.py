@@ -13,7 +13,8 @@ from harness.catalog.select import foreign_image
 from harness.engines.base import IMAGE_LABEL, Engine, Run
 from harness.engines.devices import request_devices
 from harness.errors import BuildFailed, CatalogError, EngineError, UsageError
-from harness.records.launch import EngineRecord, ExitRecord
+from harness.records.outcome import ExitRecord
+from harness.records.plan import EngineRecord
 from tests.unit.campaigns import (
     CATALOG,
     CPU,

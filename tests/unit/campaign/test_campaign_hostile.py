@@ -9,7 +9,7 @@ import pytest
 from benchmarks.wire import JOURNAL
 from harness.engines.base import LOG, Run
 from harness.launch.plan import EXCHANGE
-from harness.records.launch import ExitRecord
+from harness.records.outcome import ExitRecord
 from tests.unit.campaigns import (
     Bench,
     a_dead_plan,

@@ -20,7 +20,9 @@ from harness.catalog.select import foreign_image
 from harness.engines.base import Run
 from harness.errors import EngineError, HostError, RecordError, StoreError, UsageError
 from harness.launch.plan import EXCHANGE, PLAN, launches_folder
-from harness.records.launch import ExitRecord, Launch, Plan
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
+from harness.records.plan import Plan
 from harness.records.store import Store
 from harness.tools import owner, owner_is_gone
 from tests.unit.campaigns import (

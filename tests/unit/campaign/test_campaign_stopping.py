@@ -13,7 +13,8 @@ from harness.campaign.cool_down import CampaignClock
 from harness.catalog.load import load_catalog
 from harness.engines.base import IMAGE_LABEL, Run
 from harness.inputs.audio import Audio
-from harness.records.launch import ExitRecord, StoppingRule
+from harness.records.outcome import ExitRecord
+from harness.records.plan import StoppingRule
 from tests.unit.campaigns import CPU, OTHER, Bench
 from tests.unit.samples import FakeEngine, Guest, an_audio, fails_at_import, guest_of, passing_journal
 

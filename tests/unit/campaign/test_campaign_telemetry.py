@@ -11,7 +11,7 @@ from benchmarks.wire import STEPS
 from harness.campaign.campaign import QUIET_SECONDS
 from harness.engines.base import Run
 from harness.launch.plan import TELEMETRY, Settings
-from harness.records.launch import ExitRecord
+from harness.records.outcome import ExitRecord
 from tests.unit.campaigns import CPU, OTHER, Bench
 from tests.unit.samples import FakeEngine, guest_that_raises, passes
 

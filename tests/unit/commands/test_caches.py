@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from harness.launch import kept_caches, kernel_cache
-from harness.records.launch import Plan
+from harness.records.plan import Plan
 from tests.unit.command_line import Strixbench, options_of
 from tests.unit.samples import a_plan
 

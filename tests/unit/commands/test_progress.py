@@ -9,7 +9,8 @@ import msgspec
 from rich.console import Console
 
 from harness.commands.progress import QUIET_SECONDS, Progress, progress_text, saying_text
-from harness.records.launch import Decision, StoppingRule
+from harness.records.outcome import Decision
+from harness.records.plan import StoppingRule
 from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan
 
 UNTIL = StoppingRule(launches=50, until=0.02)

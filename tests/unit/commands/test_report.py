@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.records.launch import Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
 from tests.unit.command_line import Outcome, Strixbench, stored
 from tests.unit.samples import a_failed_launch, a_launch, a_link, a_plan, passing_journal
 

@@ -15,7 +15,8 @@ from harness.doctor.answers import ANSWERS, Known, Unknown, answer, read_unknown
 from harness.doctor.throttle import Counters, read_throttle_counters
 from harness.errors import CatalogError
 from harness.records.host import CardRecord, ComputeNodeRecord
-from harness.records.launch import CacheRecord, Launch, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import CacheRecord, Verdict
 from tests.unit.samples import HOST, a_launch, a_plan, passing_journal
 
 UNKNOWNS = {unknown.id: unknown for unknown in read_unknowns(shipped_catalog())}

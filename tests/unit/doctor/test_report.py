@@ -17,7 +17,8 @@ from harness.doctor.report import HostReport, make_report, report_text
 from harness.engines.about import EngineFacts
 from harness.machine.host import describe_host
 from harness.machine.kernel_log import KernelLine, KernelText
-from harness.records.launch import Launch, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import Verdict
 from tests.unit.doctored import BAD_FIRMWARE
 from tests.unit.fixture_hosts import (
     FEDORA,

@@ -13,15 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines.about import (
-    ANSWER_TIMEOUT_SECONDS,
-    EngineFacts,
-    ask_engines,
-    docker_facts,
-    podman_facts,
-    rpm_versions,
-    silent_docker,
-)
+from harness.engines.about import ANSWER_TIMEOUT_SECONDS, EngineFacts, ask_engines, docker_facts, podman_facts, silent_docker
 from harness.engines.base import Storage
 
 PODMAN_INFO = {
@@ -158,7 +150,3 @@ def test_an_engine_that_never_answers_is_given_up(tmp_path: Path) -> None:
         silent.bind(str(tmp_path / "s"))
         silent.listen()
         assert "no answer on" in str(asked(tmp_path / "s", "docker", timeout_seconds=0.05).error)
-
-
-def test_rpm_is_not_asked_where_it_is_not_installed() -> None:
-    assert rpm_versions(["linux-firmware"]) == {}

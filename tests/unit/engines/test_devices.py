@@ -11,7 +11,7 @@ from harness.engines.devices import WAYS, request_devices
 from harness.engines.node_groups import GROUPS
 from harness.engines.relaxations import COMPAT, flags_text, parse_flags
 from harness.errors import UsageError
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 from tests.unit.real_hosts import TWO_GPUS, UNPRIVILEGED_LXC
 from tests.unit.samples import a_gpu, is_root
 

@@ -18,7 +18,7 @@ from harness.failures.recognise import (
     signatures,
 )
 from harness.failures.traceback_text import read_chain
-from harness.records.launch import ExceptionRecord
+from harness.records.outcome import ExceptionRecord
 
 TEXTS = Path(__file__).parent
 KNOWN: dict[str, list[dict[str, Any]]] = tomllib.loads((TEXTS / "known.toml").read_text(encoding="utf-8"))

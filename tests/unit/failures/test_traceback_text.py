@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from benchmarks.wire import MOST_EXCEPTIONS
 from benchmarks.wire import exception_chain as journaled
-from harness.failures.traceback_text import MOST_EXCEPTIONS, read_chain
-from harness.records.launch import ExceptionRecord, exception_chain
+from harness.failures.traceback_text import read_chain
+from harness.records.outcome import ExceptionRecord, exception_chain
 
 
 def _fails_alone() -> None:

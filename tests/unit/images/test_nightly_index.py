@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from harness.errors import PackageIndexError
-from harness.images import nightly_index
 from harness.images.nightly_index import Nightly, ask_index, builds_of, fetch_page, newest_nightly
 from tests.unit.package_index import MOST_TRICKLED_BYTES, FakeIndex, fake_index, page, wheels
 
@@ -99,18 +98,16 @@ def test_an_index_that_does_not_listen_is_told_with_the_way_out(index: FakeIndex
         fetch_page(address, "torch")
 
 
-def test_an_answer_that_never_ends_is_cut(index: FakeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nightly_index, "MOST_PAGE_BYTES", 1 << 20)
+def test_an_answer_that_never_ends_is_cut(index: FakeIndex) -> None:
     index.pages["/torch/"] = "x" * (3 << 20)
     with pytest.raises(PackageIndexError, match="sends more than 1 MB: it is no page"):
-        fetch_page(index.address, "torch")
+        fetch_page(index.address, "torch", most_bytes=1 << 20)
 
 
-def test_an_answer_that_takes_too_long_in_all_is_given_up(index: FakeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nightly_index, "WHOLE_PAGE_SECONDS", 0.1)
+def test_an_answer_that_takes_too_long_in_all_is_given_up(index: FakeIndex) -> None:
     index.pages["/torch/"], index.trickles = "", True
     with pytest.raises(PackageIndexError, match="was not read whole"):
-        fetch_page(index.address, "torch")
+        fetch_page(index.address, "torch", most_seconds=0.1)
     assert index.trickled_bytes < MOST_TRICKLED_BYTES
 
 

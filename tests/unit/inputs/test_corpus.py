@@ -8,8 +8,9 @@ import pytest
 
 from harness.errors import UsageError
 from harness.inputs.audio import prepare_audio
-from harness.inputs.corpus import Corpus, parse_rttm, parse_uem, read_corpus
+from harness.inputs.corpus import Corpus, read_corpus
 from harness.inputs.corpus_folder import MANIFEST, CorpusFolder, lay_out
+from harness.inputs.corpus_lines import parse_rttm, parse_uem
 from tests.unit.samples import write_audio, write_rttm
 
 TURNS = ((0.0, 1.0, "a"), (0.5, 1.5, "b"))
@@ -239,13 +240,12 @@ def test_a_corpus_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> Non
         laid(read_corpus(tmp_path), tmp_path)
 
 
-def test_more_recordings_than_a_journal_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.inputs.corpus.MOST_FILES", 1)
+def test_more_recordings_than_a_journal_holds_are_refused(tmp_path: Path) -> None:
     for name in ("one", "two"):
         a_recording(tmp_path, f"{name}.wav")
         a_reference(tmp_path, name)
     with pytest.raises(UsageError, match="has 2 recordings; at most 1 a run"):
-        read_corpus(tmp_path)
+        read_corpus(tmp_path, most_files=1)
 
 
 def a_pair(folder: Path, name: str, *turns: tuple[float, float, str], uem: str = "") -> None:

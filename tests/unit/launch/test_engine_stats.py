@@ -12,7 +12,7 @@ from harness.engines.stats import stats_memory
 from harness.errors import EngineError
 from harness.launch.engine_stats import StatsWatch
 from harness.launch.plan import Settings
-from harness.records.launch import ExitRecord
+from harness.records.outcome import ExitRecord
 from tests.unit.campaigns import Bench
 from tests.unit.samples import FakeEngine, passes
 

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.wire import JOURNAL, REQUEST, Request
 from harness.engines.base import LOG
 from harness.launch.exchange import MOST_LOG_BYTES, make_exchange, read_events, read_log_tail
-from harness.records.launch import ExitRecord
+from harness.records.outcome import ExitRecord
 from harness.records.store import Store
 from harness.secrets import clean_text
 from harness.verdict.judge import judge

@@ -10,7 +10,7 @@ import pytest
 from harness import places
 from harness.launch import cache_folder, kept_caches
 from harness.records.host import HostRecord
-from harness.records.launch import EngineRecord
+from harness.records.plan import EngineRecord
 from tests.unit.launch.test_kernel_cache import KEY, launch
 from tests.unit.samples import HOST
 

@@ -10,7 +10,8 @@ import pytest
 
 from harness.errors import UsageError
 from harness.launch import cache_folder, kept_caches, kernel_cache
-from harness.records.launch import CacheRecord, Plan
+from harness.records.outcome import CacheRecord
+from harness.records.plan import Plan
 from tests.unit.samples import WORKLOAD, a_plan
 
 KEY = "rocm-0123456789ab"

@@ -21,7 +21,9 @@ from harness.launch.guest_view import container_run, container_user
 from harness.launch.plan import PLAN, Prepared, Settings, launches_folder, prepare_launch
 from harness.launch.run import conclude, execute, forget, not_launched
 from harness.machine.kernel_log import KernelLog
-from harness.records.launch import EngineRecord, ExitRecord, Launch, Plan
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
+from harness.records.plan import EngineRecord, Plan
 from harness.tools import OWNER_LABEL, owner
 from tests.unit.samples import (
     HOST,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.machine import files
 from harness.machine.files import Tree
 
 
@@ -33,17 +32,14 @@ def test_what_is_no_number_is_unknown(tmp_path: Path, text: str) -> None:
     assert Tree(tmp_path, patience_seconds=5).number("value") is None
 
 
-def test_a_driver_that_hangs_costs_no_more_than_the_patience_however_many_files_it_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_driver_that_hangs_costs_no_more_than_the_patience_however_many_files_it_has(tmp_path: Path) -> None:
     never = threading.Event()
 
     def hang(path: Path) -> str:
         never.wait()
         return ""
 
-    monkeypatch.setattr(files, "_text_of", hang)  # no file of this machine hangs
-    tree = Tree(tmp_path, patience_seconds=0.05)
+    tree = Tree(tmp_path, patience_seconds=0.05, text_of=hang)
     begun = time.monotonic()
     try:
         assert [tree.text(str(number)) for number in range(1000)] == [None] * 1000

@@ -1,55 +1,78 @@
-"""Package databases, built here after their formats: none is a copy of a machine's."""
-
 from __future__ import annotations
 
-import sqlite3
-import struct
 from pathlib import Path
 
 import pytest
 
-from harness.machine.firmware_packages import dpkg_versions, header_texts, packages_in_files
+from harness.errors import HostError
+from harness.machine.firmware_packages import dpkg_versions, installed_versions
 
 
-def a_header(name: str, version: str, release: str) -> bytes:
-    """An rpm header with a number between its texts, as real ones have hundreds of other entries."""
-    data = b"".join(text.encode() + b"\0" for text in (name, version, release)) + b"\0" * 7
-    ends = [0, len(name) + 1, len(name) + len(version) + 2]
-    entries = [(63, 7, len(data) - 4, 16), (1000, 6, ends[0], 1), (1001, 6, ends[1], 1), (1002, 6, ends[2], 1), (1003, 4, 0, 1)]
-    return struct.pack(">II", len(entries), len(data)) + b"".join(struct.pack(">IIII", *entry) for entry in entries) + data
+class Rpm:
+    """An rpm that prints a text, or does not answer."""
+
+    def __init__(self, *lines: str, error: str = "") -> None:
+        self.answer = "\n".join(lines)
+        self.error = error
+        self.asked: list[tuple[str, ...]] = []
+
+    def __call__(self, query: tuple[str, ...]) -> str:
+        self.asked.append(query)
+        if self.error:
+            raise HostError(self.error)
+        return self.answer
 
 
-def an_rpm_database(root: Path, headers: dict[str, bytes]) -> None:
-    folder = root / "usr/lib/sysimage/rpm"
-    folder.mkdir(parents=True)
-    connection = sqlite3.connect(folder / "rpmdb.sqlite")
-    connection.execute("CREATE TABLE 'Packages' (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)")
-    connection.execute("CREATE TABLE 'Name' (key 'TEXT' NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL)")
-    for number, (name, header) in enumerate(headers.items(), 1):
-        connection.execute("INSERT INTO Packages VALUES (?, ?)", (number, header))
-        connection.execute("INSERT INTO Name VALUES (?, ?, 0)", (name, number))
-    connection.commit()
-    connection.close()
+def a_fedora(root: Path) -> Path:
+    (root / "usr/lib/sysimage/rpm").mkdir(parents=True)
+    return root
 
 
-def test_fedoras_firmware_is_found_in_the_database_without_rpm(tmp_path: Path) -> None:
-    headers = {name: a_header(name, "20260110", "1.fc43") for name in ("bash", "amd-gpu-firmware", "linux-firmware")}
-    an_rpm_database(tmp_path, headers)
-    assert packages_in_files(tmp_path) == {"amd-gpu-firmware": "20260110-1.fc43", "linux-firmware": "20260110-1.fc43"}
+def test_rpm_is_asked_about_the_database_that_is_here(tmp_path: Path) -> None:
+    rpm = Rpm("amd-gpu-firmware 20260110-1.fc43", "package pve-firmware is not installed", "linux-firmware 20260110~rc1-1.fc43")
+    assert installed_versions(a_fedora(tmp_path), ask=rpm) == {
+        "amd-gpu-firmware": "20260110-1.fc43",
+        "linux-firmware": "20260110~rc1-1.fc43",
+    }
+    ((program, *words),) = rpm.asked
+    assert program == "rpm"
+    assert {"linux-firmware", str(tmp_path / "usr/lib/sysimage/rpm")} < set(words)
 
 
-@pytest.mark.parametrize("header", [b"", b"\0" * 7, b"\xff" * 64, a_header("linux-firmware", "1", "1")[:-9]])
-def test_a_header_that_is_damaged_tells_nothing(tmp_path: Path, header: bytes) -> None:
-    assert header_texts(header) == {}
-    an_rpm_database(tmp_path, {"linux-firmware": header})
-    assert packages_in_files(tmp_path) == {}
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "error: cannot open Packages database in /var/lib/rpm",
+        "bash 5.3.0-2.fc43",
+        "linux-firmware",
+        "linux-firmware 1 2",
+        "linux-firmware \x1b[2J",
+        f"linux-firmware {'1' * 300}",
+    ],
+)
+def test_what_rpm_should_not_say_is_no_package(tmp_path: Path, line: str) -> None:
+    assert installed_versions(a_fedora(tmp_path), ask=Rpm(line)) == {}
 
 
-def test_a_database_that_is_none_is_unknown(tmp_path: Path) -> None:
-    (tmp_path / "var/lib/rpm").mkdir(parents=True)
-    (tmp_path / "var/lib/rpm/rpmdb.sqlite").write_text("garbage " * 1000)
-    assert packages_in_files(tmp_path) is None
-    assert packages_in_files(tmp_path / "nowhere") is None
+def test_an_rpm_that_is_missing_or_hangs_leaves_the_packages_unknown(tmp_path: Path) -> None:
+    assert installed_versions(a_fedora(tmp_path)) is None, "a unit test finds no program"
+    assert installed_versions(tmp_path, ask=Rpm(error="`rpm` did not end within 3 s and was killed")) is None
+
+
+def test_a_machine_without_a_package_database_is_not_asked(tmp_path: Path) -> None:
+    rpm = Rpm("linux-firmware 1-1")
+    assert installed_versions(tmp_path, ask=rpm) is None
+    assert rpm.asked == []
+
+
+def test_dpkg_and_pacman_are_read_from_their_files(tmp_path: Path) -> None:
+    rpm = Rpm(error="nobody asks rpm where another package manager is")
+    (tmp_path / "arch/var/lib/pacman/local/linux-firmware-20260110-2").mkdir(parents=True)
+    assert installed_versions(tmp_path / "arch", ask=rpm) == {"linux-firmware": "20260110-2"}
+    (tmp_path / "debian/var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "debian/var/lib/dpkg/status").write_text("Package: bash\nStatus: install ok installed\nVersion: 5.2\n\n")
+    assert installed_versions(a_fedora(tmp_path / "debian"), ("bash",), ask=rpm) == {"bash": "5.2"}
 
 
 def test_a_package_at_the_end_of_dpkgs_file_is_found() -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness.machine import kernel_log
-from harness.machine.kernel_log import FollowedLog, KernelLine, KernelLog, KernelText, _line, _records, kernel_seconds
-from harness.records.launch import ExitRecord
+from harness.machine.kernel_log import (
+    FollowedLog,
+    KernelLine,
+    KernelLog,
+    KernelText,
+    kernel_seconds,
+    parse_record,
+    read_records,
+)
+from harness.records.outcome import ExitRecord
 from harness.verdict.judge import judge
 from tests.unit.samples import is_root, journal_until
 
@@ -46,8 +54,8 @@ def test_all_records_that_are_there_are_read_and_none_is_waited_for(log: tuple[s
     writer, descriptor = log
     for number in range(3):
         writer.send(b"4,%d,1000000,-;a line\n" % number)
-    assert len(_records(descriptor)) == 3
-    assert _records(descriptor) == []
+    assert len(read_records(descriptor)) == 3
+    assert read_records(descriptor) == []
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,7 @@ def test_all_records_that_are_there_are_read_and_none_is_waited_for(log: tuple[s
     ids=["a page fault", "out of memory", "of no concern", "garbage", "an odd digit", "a number without end"],
 )
 def test_only_what_is_about_gpus_or_memory_is_kept(record: str, line: KernelLine | None) -> None:
-    assert _line(record.encode()) == line
+    assert parse_record(record.encode()) == line
 
 
 def test_a_log_that_is_not_there_says_so(tmp_path: Path) -> None:
@@ -108,10 +116,9 @@ def test_a_journal_is_asked_where_the_device_is_closed_and_what_was_before_the_l
     assert KernelLog(journal, device=CLOSED).since_boot() == KernelText((early, late))
 
 
-def test_a_journal_that_shows_nothing_leaves_both_reasons_and_is_asked_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_log, "JOURNAL_SECONDS", 0.0)
+def test_a_journal_that_shows_nothing_leaves_both_reasons_and_is_asked_no_more() -> None:
     journal = FakeJournal(KernelText(refused="`journalctl -k` shows nothing"))
-    followed = KernelLog(journal, device=CLOSED).follow()
+    followed = KernelLog(journal, device=CLOSED).follow(journal_seconds=0)
     refused = "/nowhere/kmsg: No such file or directory; `journalctl -k` shows nothing"
     assert followed.read() == KernelText(refused=refused)
     assert followed.glance() == KernelText(refused=refused)
@@ -125,18 +132,16 @@ LATE = KernelText(refused="`journalctl -k` does not answer", is_late=True)
 def asked_again(followed: FollowedLog) -> KernelText:
     """What it tells at once after its journal was asked one time more."""
     followed.glance()
-    assert followed._asking is not None
-    followed._asking.join()
-    return KernelText(followed._lines, followed._journal_refused)
+    followed.settle()
+    return followed.told
 
 
-def test_a_journal_that_does_not_answer_in_time_loses_no_line_and_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_log, "JOURNAL_SECONDS", 0.0)
+def test_a_journal_that_does_not_answer_in_time_loses_no_line_and_is_asked_again() -> None:
     now = kernel_seconds()
     fault, reset = KernelLine(now + 5, FAULT), KernelLine(now + 6, "amdgpu 0000:c5:00.0: amdgpu: GPU reset begin!")
     closed = KernelText(refused="`journalctl -k` shows nothing")
     journal = FakeJournal(LATE, KernelText((fault,)), LATE, closed, KernelText((fault, reset)), LATE)
-    followed = KernelLog(journal, device=CLOSED).follow()
+    followed = KernelLog(journal, device=CLOSED).follow(journal_seconds=0)
     refused = "/nowhere/kmsg: No such file or directory; `journalctl -k` does not answer"
     assert asked_again(followed) == KernelText((), refused)
     assert asked_again(followed) == KernelText((fault,))
@@ -147,19 +152,24 @@ def test_a_journal_that_does_not_answer_in_time_loses_no_line_and_is_asked_again
     assert len(journal.asked) == 6
 
 
-def test_while_a_launch_runs_a_journal_is_asked_seldom_and_never_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = KernelLine(kernel_seconds() + 5, FAULT)
-    journal = FakeJournal(KernelText((line,)))
-    followed = KernelLog(journal, device=CLOSED).follow()
-    assert followed.glance() == KernelText()
-    assert journal.asked == []
-    monkeypatch.setattr(kernel_log, "JOURNAL_SECONDS", 0.0)
-    followed.glance()
-    assert followed._asking is not None
-    followed._asking.join()
-    monkeypatch.setattr(kernel_log, "JOURNAL_SECONDS", 3600.0)
-    assert followed.glance() == KernelText((line,))
-    assert len(journal.asked) == 1
+def test_while_a_launch_runs_a_journal_is_asked_seldom_and_never_waited_for() -> None:
+    answer, line = threading.Event(), KernelLine(kernel_seconds() + 5, FAULT)
+    asked = []
+
+    def slow(lines: int) -> KernelText:
+        asked.append(lines)
+        answer.wait(timeout=60)
+        return KernelText((line,))
+
+    seldom = KernelLog(slow, device=CLOSED).follow(journal_seconds=3600)
+    assert seldom.glance() == KernelText()
+    assert asked == []
+    often = KernelLog(slow, device=CLOSED).follow(journal_seconds=0)
+    assert often.glance() == often.glance() == KernelText(), "one that has not answered yet is not asked a second time"
+    answer.set()
+    often.settle()
+    assert often.told == KernelText((line,))
+    assert len(asked) == 1
 
 
 def test_the_kernel_speaks_where_the_guest_died_without_a_word() -> None:

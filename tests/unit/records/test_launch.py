@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from harness.records.journal import der_of, number
-from harness.records.launch import SCHEMA, Launch, Telemetry, exception_chain, new_id
+from harness.records.launch import SCHEMA, Launch, new_id
+from harness.records.outcome import Telemetry, exception_chain
 from tests.unit.samples import a_failed_launch, a_launch, a_link, failing_journal, passing_journal
 
 FIRST_SCHEMA = """{

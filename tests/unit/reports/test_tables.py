@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from benchmarks.wire import STAGES
-from harness.records.launch import EngineRecord, ExitRecord, Launch, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord, Verdict
+from harness.records.plan import EngineRecord
 from reports.markdown.render import render_benchmarks
 from reports.tables import Row, by_name, rows_of, stage_marks, status_text, workloads_of
 from reports.terminal.launches import print_results

@@ -7,7 +7,7 @@ import pytest
 
 from harness.launch.plan import TELEMETRY, launches_folder
 from harness.launch.run import conclude
-from harness.records.launch import ExitRecord, Telemetry
+from harness.records.outcome import ExitRecord, Telemetry
 from harness.telemetry.samples import read_telemetry, why_short
 from tests.unit.samples import a_plan
 

@@ -20,7 +20,9 @@ from harness.catalog.rows import Cell
 from harness.catalog.select import with_fixes
 from harness.engines.base import Run
 from harness.launch.plan import Settings, prepare_launch
-from harness.records.launch import Agreement, EngineRecord, ExitRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import Agreement, ExitRecord
+from harness.records.plan import EngineRecord
 from harness.verdict.agreement import (
     Comparison,
     agree,

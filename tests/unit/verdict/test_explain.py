@@ -9,7 +9,7 @@ import pytest
 from harness.launch.run import conclude, not_launched
 from harness.machine.kernel_log import KernelLine, KernelText
 from harness.records.host import CardRecord, HostRecord
-from harness.records.launch import ExitRecord
+from harness.records.outcome import ExitRecord
 from harness.verdict.explain import Explanation, explain_launch, explain_text
 from reports.terminal.explanation import explanation_data, explanation_lines, printable
 from reports.terminal.launches import print_launch

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from benchmarks.wire import STAGES
-from harness.records.launch import CacheRecord, Cause, ExitRecord, Verdict
+from harness.records.outcome import CacheRecord, Cause, ExitRecord, Verdict
 from harness.verdict.failed import MOST_SUMMARY_CHARACTERS
 from harness.verdict.judge import judge, reached_stage, with_kept_cache
 from tests.unit.samples import Event, a_link, failing_journal, journal_until, passing_journal

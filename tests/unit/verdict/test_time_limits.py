@@ -10,7 +10,7 @@ from benchmarks.wire import COMPILING_STEPS, JOURNAL, STEPS
 from harness.launch.exchange import JournalTail
 from harness.launch.watch import KERNEL_SECONDS, Watch
 from harness.machine.kernel_log import FollowedLog, KernelLine, KernelText
-from harness.records.launch import Plan
+from harness.records.plan import Plan
 from harness.verdict.time_limits import FIRST_PASS_SECONDS, Limits, Seen, limits_of, why_end
 from tests.unit.machine.test_gpu_faults import (
     PAGE_FAULT,

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.records.launch import ExitRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
 from harness.workloads.accuracy import (
     MOST_RELAUNCHES,
     accuracies_of,

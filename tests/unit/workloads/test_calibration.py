@@ -10,7 +10,7 @@ import pytest
 
 from harness.launch.exchange import read_events
 from harness.records.host import HostRecord
-from harness.records.launch import Telemetry, Verdict
+from harness.records.outcome import Telemetry, Verdict
 from harness.workloads.calibrated_meters import METERS, VRAM_AND_GTT
 from harness.workloads.calibration import (
     HIDDEN,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.kernels import bench_ceilings, bench_embedding, bench_segmentation, model_work
-from harness.records.launch import ExitRecord, Verdict
+from harness.records.outcome import ExitRecord, Verdict
 from harness.verdict.judge import judge
 from harness.workloads.checks import GRAIN_BYTES
 from harness.workloads.kernel_work import MODELS, work_on

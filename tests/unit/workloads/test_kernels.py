@@ -11,7 +11,8 @@ import pytest
 from harness import places
 from harness.analysis.intervals import estimate
 from harness.errors import HostError
-from harness.records.launch import ExitRecord, Launch, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord, Verdict
 from harness.workloads import kernels
 from harness.workloads.diarization import chunks_of
 from reports.markdown.render import render_benchmarks

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
-from harness.records.launch import ExitRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
 from harness.verdict.judge import judge
 from harness.workloads.ladder import BATCHES, first_wrong, judge_ladder, parse_batches, parse_models, rule_met, rungs_of
 from reports.markdown.render import render_benchmarks

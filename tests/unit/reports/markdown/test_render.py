@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from harness.analysis.intervals import Estimate
-from harness.records.launch import CacheRecord, EngineRecord, ExitRecord, Launch, WorkloadRecord
+from harness.records.launch import Launch
+from harness.records.outcome import CacheRecord, ExitRecord
+from harness.records.plan import EngineRecord, WorkloadRecord
 from reports import tables
 from reports.markdown.render import (
     code_block,

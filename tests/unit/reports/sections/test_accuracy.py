@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness.records.launch import ExitRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
 from harness.workloads.accuracy import accuracies_of
 from reports.markdown.render import render_benchmarks
 from reports.sections.accuracy import as_builtins, corpora_of

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.records.launch import Launch, Telemetry
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry
 from harness.workloads.calibrated_meters import VRAM_AND_GTT
 from harness.workloads.calibration import latest_calibrations
 from reports.markdown.render import render_benchmarks

@@ -11,7 +11,9 @@ import pytest
 
 from harness.analysis.cost_model import CostModel, NoFit
 from harness.analysis.intervals import Interval
-from harness.records.launch import ExitRecord, Launch, WorkloadRecord
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
+from harness.records.plan import WorkloadRecord
 from reports.markdown.render import render_benchmarks
 from reports.sections.cost import COST_COLUMNS, CostRow, cost_rows, interval_text, r_squared_text
 from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, journal_until, passing_journal

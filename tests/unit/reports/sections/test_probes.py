@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from benchmarks.wire import STEPS
-from harness.records.launch import ExitRecord, ImageRecord, Launch
+from harness.records.launch import Launch
+from harness.records.outcome import ExitRecord
+from harness.records.plan import ImageRecord
 from harness.verdict.judge import judge
 from harness.verdict.steps import judge_step
 from reports.markdown.render import render_benchmarks

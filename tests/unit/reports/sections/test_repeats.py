@@ -10,7 +10,9 @@ import pytest
 
 from harness.analysis.intervals import estimate
 from harness.analysis.stopping import decide, value_of
-from harness.records.launch import CoolDown, Decision, Launch, Plan, StoppingRule
+from harness.records.launch import Launch
+from harness.records.outcome import Decision
+from harness.records.plan import CoolDown, Plan, StoppingRule
 from reports.markdown.render import format_spread, render_benchmarks
 from reports.sections.repeats import REPEAT_COLUMNS, RepeatRow, cool_down_text, odd_text, repeat_rows
 from reports.terminal.launches import print_launch, print_results

@@ -3,7 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.records.launch import Launch, Telemetry, Verdict
+from harness.records.launch import Launch
+from harness.records.outcome import Telemetry, Verdict
 from harness.records.price import NO_PRICE, Price
 from reports.markdown.render import render_benchmarks
 from reports.sections.telemetry import TelemetryRow, telemetry_rows
