@@ -89,7 +89,7 @@ def test_variants_that_a_knob_makes_the_same_are_run_once() -> None:
     assert len(cells("sdma=on,off")) == 4
 
 
-def test_a_knob_stands_behind_the_fixes_and_is_none() -> None:
+def test_a_knob_comes_after_the_fixes_and_is_none() -> None:
     _, other = cells("miopen=on,off", gfx="native", fixes=("lstm-dropout-0",))
     assert other.variant.name == "native+lstm-dropout-0+miopen=off"
     assert other.variant.fixes == ("lstm-dropout-0",)
