@@ -48,7 +48,7 @@ def read_factors(known: Catalog, texts: Iterable[str]) -> tuple[Factor, ...]:
                 f"--vary {text}: name two values or more, the reference first; `--set` sets one and compares nothing"
             )
         if len(set(values)) < len(values):
-            raise UsageError(f"--vary {text}: a value is named twice; `--null` compares a cell with itself")
+            raise UsageError(f"--vary {text}: a value is named twice; `--null` compares a configuration with itself")
         if name in (factor.knob for factor in factors):
             raise UsageError(f"--vary {name} is given twice: name all its values in one")
         factors.append(Factor(name, values))
@@ -73,7 +73,7 @@ def arms_of(factors: Sequence[Factor], settings: Sequence[tuple[str, str]] = (),
     if both:
         raise UsageError(f"{', '.join(sorted(both))}: either --set or --vary")
     if null and factors:
-        raise UsageError("--null compares a cell with itself, and --vary with another: one of them")
+        raise UsageError("--null compares a configuration with itself, and --vary with another: choose one of them")
     if null:
         return tuple(Arm(name, tuple(settings)) for name in NULL_ARMS)
     base = tuple((factor.knob, factor.values[0]) for factor in factors)

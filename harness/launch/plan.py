@@ -123,7 +123,16 @@ def prepare_launch(
     # A launch for reference runs on the CPU, whatever the image was built for: it is handed no device.
     handed = None if settings.purpose == "reference" else family
     devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted, root=root)
-    limits = _limits(settings, audio, family=handed, device=devices.device)
+    limits = limits_of(
+        audio_seconds=audio.seconds,
+        passes=1 + settings.warm_passes,
+        family=handed,
+        device=devices.device,
+        steps=settings.steps,
+        reckoned_seconds=settings.reckoned_seconds,
+        timeout_seconds=settings.timeout_seconds,
+        step_timeout_seconds=settings.step_timeout_seconds,
+    )
     plan = Plan(
         id=launch_id,
         campaign=campaign,
@@ -206,19 +215,6 @@ def _request(plan: Plan, cell: Cell, guest: GuestPlaces, limits: Limits) -> Requ
         task=plan.task,
         options=dict(plan.options),
         folders=dict(guest.folders),
-    )
-
-
-def _limits(settings: Settings, audio: Audio, *, family: Family | None, device: str) -> Limits:
-    return limits_of(
-        audio_seconds=audio.seconds,
-        passes=1 + settings.warm_passes,
-        family=family,
-        device=device,
-        steps=settings.steps,
-        reckoned_seconds=settings.reckoned_seconds,
-        timeout_seconds=settings.timeout_seconds,
-        step_timeout_seconds=settings.step_timeout_seconds,
     )
 
 
