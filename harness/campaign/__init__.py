@@ -1,1 +1,1 @@
-"""Which launches, in which order and until when; one campaign at a time, and recovery of killed ones."""
+"""Which launches there are, in which order and until when; one campaign at a time, and recovery from killed ones."""

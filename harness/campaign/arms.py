@@ -1,8 +1,8 @@
 """The words of ``--vary``, ``--set`` and ``--null`` -> arms: what each launch of a comparison is given, and in which order.
 
-One factor at a time: the base arm has the first value of every factor, each other arm one further value of one of them. Rounds
-alternate their direction (ABBA), so that a machine that drifts slows both arms of a comparison alike: blocked order calls a 10%
-drift a change in every single case, this order in none. A round is a pair.
+One factor varies at a time: the base arm has the first value of every factor, and each other arm has another value of one of
+them. Rounds alternate their direction (ABBA), so that a machine that drifts slows both arms of a comparison alike: blocked order
+calls a 10% drift a change in every single case, this order in none. A round is a pair.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from harness.records.arms import BASE, NULL_ARMS
 from harness.text import nearest
 
 DEFAULT_LAUNCHES = {"bench": 3, "vary": 6, "null": 12}
-"""Of each arm where nobody says how many: six pairs are the fewest of which anything can be claimed, and a null test is to say
-how wide the noise is, which takes more: twelve are two trials of six with none left over."""
+"""Launches of each arm unless somebody says how many. Six pairs are the fewest that allow a claim. A null test is to say how wide
+the noise is, which takes more: twelve are two comparisons of six with none left over."""
 
 Item = TypeVar("Item")
 
 
 class Factor(msgspec.Struct, frozen=True):
-    """One ``--vary KNOB=a,b``: a knob and the values that it takes, the first of which is the reference."""
+    """One ``--vary KNOB=a,b``: a knob and its values, the first of which is the reference."""
 
     knob: str
     values: tuple[str, ...]
@@ -39,7 +39,7 @@ def order(items: Sequence[Item], round_number: int) -> tuple[Item, ...]:
 
 
 def read_factors(known: Catalog, texts: Iterable[str]) -> tuple[Factor, ...]:
-    """Each ``KNOB=a,b``. Raises `UsageError` with the nearest knob or value."""
+    """The factors of ``--vary KNOB=a,b``. Raises `UsageError` with the nearest knob or value."""
     factors: list[Factor] = []
     for text in texts:
         name, values = _knob_and_values(known, text, option="--vary")
@@ -48,7 +48,7 @@ def read_factors(known: Catalog, texts: Iterable[str]) -> tuple[Factor, ...]:
                 f"--vary {text}: name two values or more, the reference first; `--set` sets one and compares nothing"
             )
         if len(set(values)) < len(values):
-            raise UsageError(f"--vary {text}: a value is named twice; `--null` compares a cell with itself")
+            raise UsageError(f"--vary {text}: a value is named twice; `--null` compares a configuration with itself")
         if name in (factor.knob for factor in factors):
             raise UsageError(f"--vary {name} is given twice: name all its values in one")
         factors.append(Factor(name, values))
@@ -56,7 +56,7 @@ def read_factors(known: Catalog, texts: Iterable[str]) -> tuple[Factor, ...]:
 
 
 def read_settings(known: Catalog, texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Each ``KNOB=VALUE`` of ``--set``. Raises `UsageError`."""
+    """The settings of ``--set KNOB=VALUE``. Raises `UsageError`."""
     settings: dict[str, str] = {}
     for text in texts:
         name, values = _knob_and_values(known, text, option="--set")
@@ -67,13 +67,13 @@ def read_settings(known: Catalog, texts: Iterable[str]) -> tuple[tuple[str, str]
 
 
 def arms_of(factors: Sequence[Factor], settings: Sequence[tuple[str, str]] = (), *, null: bool = False) -> tuple[Arm, ...]:
-    """The arms of a comparison; a single nameless one where nothing is compared. Raises `UsageError` where these exclude
+    """The arms of a comparison; a single nameless one where nothing is compared. Raises `UsageError` where the options exclude
     each other."""
     both = {factor.knob for factor in factors} & {name for name, _ in settings}
     if both:
         raise UsageError(f"{', '.join(sorted(both))}: either --set or --vary")
     if null and factors:
-        raise UsageError("--null compares a cell with itself, and --vary with another: one of them")
+        raise UsageError("--null compares a configuration with itself, and --vary with another: choose one of them")
     if null:
         return tuple(Arm(name, tuple(settings)) for name in NULL_ARMS)
     base = tuple((factor.knob, factor.values[0]) for factor in factors)
@@ -88,7 +88,7 @@ def arms_of(factors: Sequence[Factor], settings: Sequence[tuple[str, str]] = (),
 
 
 def _knob_and_values(known: Catalog, text: str, *, option: str) -> tuple[str, tuple[str, ...]]:
-    """Of ``KNOB=a,b``, each value checked against the knob's."""
+    """The knob of ``KNOB=a,b`` and its values, each checked against the knob's."""
     name, equals, rest = text.partition("=")
     if name not in known.knobs:
         raise UsageError(f"{option} {text}: no knob {name!r}{nearest(name, known.knobs)}; `strixbench list --knobs` shows them")
@@ -98,7 +98,7 @@ def _knob_and_values(known: Catalog, text: str, *, option: str) -> tuple[str, tu
 
 
 def _checked(knob: Knob, value: str, option: str) -> str:
-    """The value as it is written in names; raises `UsageError` with the nearest."""
+    """The value as names have it. Raises `UsageError` with the nearest value."""
     if knob.number is None:
         if value not in knob.values:
             raise UsageError(f"{option} {knob.name}: no value {value!r}{nearest(value, knob.values)}: it takes {knob.takes}")

@@ -71,25 +71,13 @@ class Campaign:
         self._planner = Planner(request=request, catalog=catalog, host=describe_host(), campaign=new_id(), owner=owner())
         self._engines = OpenedEngines(open_engine, announce=observer.announce)
         self._room = Room(observer.announce)
-        self._launches: list[Launch] = []
-        self._environment_error: HostError | None = None
+        self.launches: list[Launch] = []
+        """What was kept so far, in the order of time"""
+        self.environment_error: HostError | None = None
+        """The last error of this host for which something could not be launched"""
         self._comparisons: dict[tuple[str, str], Comparison] = {}
         self._announced: set[str] = set()
         self._has_looked_at_gpu = False
-
-    @property
-    def id(self) -> str:
-        return self._planner.campaign
-
-    @property
-    def launches(self) -> list[Launch]:
-        """What was kept so far, in the order of time."""
-        return list(self._launches)
-
-    @property
-    def environment_error(self) -> HostError | None:
-        """The last error of this host for which something could not be launched."""
-        return self._environment_error
 
     def run(self) -> None:
         """Recover, build, launch, store. What fails is in ``launches`` like what passes.
@@ -124,18 +112,17 @@ class Campaign:
             taken = []
             for outcome in outcomes:
                 taken.append(outcome)
-                if outcome.cause is not None:
-                    cells = self._planner.cells(outcome.image)
-                    message = f"the build failed: {outcome.message}"
-                    self._keep(
-                        *self._planner.unlaunched(
-                            cells, outcome.engine, cause=outcome.cause, message=message, log_tail=outcome.log_tail
-                        )
-                    )
+                if outcome.cause is None:
+                    continue
+                cells, message = self._planner.cells(outcome.image), f"the build failed: {outcome.message}"
+                failed = self._planner.unlaunched(
+                    cells, outcome.engine, cause=outcome.cause, message=message, log_tail=outcome.log_tail
+                )
+                self._keep(*failed)
             return tuple(taken)
 
     def _check_images(self) -> None:
-        """Raise `UsageError` for an image that cannot be built or run so; say what is known against the others."""
+        """Raise `UsageError` for an image that cannot be built or run so; announce what the others are warned of."""
         for image in self._request.images:
             engine_name(image, self._request.engine)
             if image.reference is None:
@@ -153,7 +140,7 @@ class Campaign:
                 image, self._planner, self._engines, room=self._room, observer=self._observer, sample=self._sample
             )
             if isinstance(found, Obstacle):
-                self._environment_error = found.environment_error or self._environment_error
+                self.environment_error = found.environment_error or self.environment_error
                 self._keep(*found.launches)
             else:
                 self._announce_hazards({ready.cell.id: ready.hazards for ready in found})
@@ -174,10 +161,10 @@ class Campaign:
                 cool_down = self._cool_down()
                 if budget_is_spent(rule, self._clock.elapsed_seconds()):
                     if not so_far:  # without a record it would look as if nobody had asked for it
-                        message = f"not launched: {budget_text(rule)}"
+                        record, message = ready.engine.record, f"not launched: {budget_text(rule)}"
                         self._keep(
                             *self._planner.unlaunched(
-                                [ready.cell], ready.engine.record, family=ready.family, cause="interrupted", message=message
+                                [ready.cell], record, family=ready.family, cause="interrupted", message=message
                             )
                         )
                     waiting.remove(ready)
@@ -192,7 +179,7 @@ class Campaign:
 
     def _try_fixes(self, cells: Sequence[ReadyCell]) -> None:
         """Launch each cell that failed once more with each fix that may mend it."""
-        fixed = with_each_fix(cells, self._launches, self._request.fixes_to_try)
+        fixed = with_each_fix(cells, self.launches, self._request.fixes_to_try)
         for number, ready in enumerate(fixed):
             self._launch(ready, number + 1, len(fixed), cool_down=self._cool_down())
 
@@ -206,7 +193,7 @@ class Campaign:
         cool_down: CoolDown | None,
         round_number: int | None = None,
     ) -> Launch:
-        """One launch, from its plan to the store, compared with the CPU run where it is none itself.
+        """One launch, from its plan to the store, compared with the CPU run unless it is that itself.
 
         ``so_far`` is what its cell's earlier launches came to.
         """
@@ -227,7 +214,7 @@ class Campaign:
         return launch
 
     def _comparison(self, ready: ReadyCell) -> Comparison | None:
-        """What a cell's launches are held against: the CPU run that the store has, or one that is made now; ``None``: nothing."""
+        """What a cell's launches are compared with: the CPU run that the store has, or one that is made now; ``None``: nothing."""
         on_cpu = cpu_run_of(ready, self._request.settings, self._planner.catalog)
         if on_cpu is None:
             return None
@@ -252,11 +239,11 @@ class Campaign:
             self._has_looked_at_gpu = True
             self._announce_once(lost_gpu(engine, plan.gpu))
         # Later launches have the same idle host, and only passes have an energy that is of interest.
-        is_quiet_time_due = not plan.task and not plan.steps and not is_idle_known(self._launches, plan)
+        is_quiet_time_due = not plan.task and not plan.steps and not is_idle_known(self.launches, plan)
         try:
             launch = execute(prepared, engine, quiet_seconds=QUIET_SECONDS if is_quiet_time_due else 0.0, sample=self._sample)
         except EngineError as error:
-            self._environment_error = error
+            self.environment_error = error
             # What the guest wrote until then is kept with it.
             launch = conclude(plan, ExitRecord(started=False, message=str(error)))
         self._announce_once(launch.exit.remark)
@@ -270,7 +257,7 @@ class Campaign:
         for launch in launches:
             self._store.add(launch)
             forget(launch.id)
-            self._launches.append(launch)
+            self.launches.append(launch)
             self._observer.ended(launch)
 
     def _announce_hazards(self, hazards: dict[str, tuple[str, ...]]) -> None:

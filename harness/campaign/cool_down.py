@@ -9,14 +9,14 @@ from harness.errors import UsageError
 from harness.records.plan import CoolDown
 
 MARGIN_CELSIUS = 3.0
-"""Above its start that a thermometer may be: an idle chip's own readings move by a degree or two."""
+"""How far a thermometer may be above its start: an idle chip's own readings move by a degree or two."""
 
 MOST_COOL_DOWN_SECONDS = 3600.0
 
 LOOKS_EACH_SECONDS = 1.0
 
 ReadCelsius = Callable[[], Mapping[str, float]]
-"""Temperatures by thermometer, of those that can be read: `harness.machine.thermometers.Thermometers.celsius`."""
+"""The temperatures of the thermometers that can be read, by their names: `harness.machine.thermometers.Thermometers.celsius`."""
 
 
 class CampaignClock:
@@ -32,21 +32,21 @@ class CampaignClock:
         self._begun: float | None = None
 
     def note_start(self) -> None:
-        """Take the temperatures that later launches wait for. Before anything is built: that warms the machine.
+        """Note the temperatures that later launches wait for. It comes before anything is built: a build warms the machine.
 
-        One reading of each: by how much an idle chip's differ is in `MARGIN_CELSIUS`, and one that is high by chance is recorded
-        as the start beside every wait, so that it shows.
+        One reading of each is enough: `MARGIN_CELSIUS` allows for how much an idle chip's readings differ, and a start that is high
+        by chance shows, because it is recorded with every wait.
         """
         self._start_celsius = dict(self._read())
 
     def elapsed_seconds(self) -> float:
-        """Since this was asked for the first time: the first launch's begin."""
+        """Seconds since the first call, which comes when the first launch begins."""
         now = self._clock()
         self._begun = now if self._begun is None else self._begun
         return now - self._begun
 
     def cool_down(self, most_seconds: float, *, say: Callable[[str], None]) -> CoolDown:
-        """Wait until every thermometer is back at its start, looked at each second, at most so long."""
+        """Wait at most so long until every thermometer is back at its start; looks each second."""
         if self._start_celsius is None:
             self.note_start()
         start = self._start_celsius or {}
@@ -68,17 +68,17 @@ class CampaignClock:
 
 
 def too_hot(start: Mapping[str, float], now: Mapping[str, float]) -> tuple[str, ...]:
-    """The thermometers that are not back yet; one that cannot be read any more is not waited for."""
+    """The thermometers that are still above their start; one that can no longer be read is not waited for."""
     return tuple(name for name, celsius in now.items() if name in start and celsius > start[name] + MARGIN_CELSIUS)
 
 
 def _of(start: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
-    """Of temperatures those that had a start."""
+    """The temperatures of the thermometers that have a start."""
     return {name: celsius for name, celsius in now.items() if name in start}
 
 
 def parse_cool_down(seconds: float) -> float:
-    """``--cool-down``: a wait that ends. Raises `UsageError`."""
+    """The seconds of ``--cool-down``, if they end. Raises `UsageError`."""
     if not 0 <= seconds <= MOST_COOL_DOWN_SECONDS:
         raise UsageError(f"--cool-down {seconds:g} is not between 0 and {MOST_COOL_DOWN_SECONDS:g} seconds")
     return seconds

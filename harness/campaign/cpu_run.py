@@ -1,4 +1,4 @@
-"""The CPU run of an image, which the output of its other launches is held against. Pure."""
+"""The CPU run of an image, which the output of its other launches is compared with. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.verdict.agreement import needs_reference, reference_cell
 
 
 def cpu_run_of(ready: ReadyCell, settings: Settings, catalog: Catalog) -> ReadyCell | None:
-    """The cell on the CPU whose output a cell's launches are held against; ``None``: they are held against nothing."""
+    """The cell on the CPU whose output a cell's launches are compared with; ``None``: they are compared with nothing."""
     if not settings.verify or settings.last_stage != STAGES[-1] or settings.task or settings.purpose == "null":
         return None
     cell = reference_cell(ready.cell, catalog)

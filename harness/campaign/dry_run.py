@@ -31,9 +31,9 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def dry_run_lines(known: Catalog, request: BenchRequest) -> Iterator[Line]:
-    """The line of each cell, fit to paste. What it reads is written into a folder of its own, so that it works.
+    """The line of each cell, ready to paste. What a line reads is written into a folder of its own, so that the line works.
 
-    Raises `EngineError` where no engine is here.
+    Raises `EngineError` where this host has no engine.
     """
     if request.stopping is not None:
         yield Line(f"# launches: {rule_text(request.stopping)}", is_remark=True)

@@ -1,4 +1,4 @@
-"""The engines of one campaign: each is opened and swept at its first use, and closed at the end."""
+"""The engines of one campaign: each is opened and swept when it is first needed, and closed at the end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OpenedEngines:
                 self._announce(f"cannot remove all that a killed strixbench left: {error}")
                 swept = 0
             if swept:
-                self._announce(f"removed {swept} container(s) or process(es) that a killed strixbench left behind")
+                self._announce(f"removed {swept} container(s) or process(es) that a killed strixbench left")
         return self._engines[name]
 
     def sweep_unopened(self, names: Collection[str]) -> None:

@@ -113,6 +113,6 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True):
         family: Family | None = None,
         log_tail: str = "",
     ) -> tuple[Launch, ...]:
-        """One record for each cell of why it could not be launched. ``family``: where it is not the image's row that names it."""
+        """One record for each cell of why it could not be launched. ``family`` is given where the image's row does not name it."""
         plans = [self.prepare(cell, engine, family=family or cell.image.family).plan for cell in cells]
         return tuple(not_launched(plan, stage=stage, cause=cause, message=message, log_tail=log_tail) for plan in plans)

@@ -29,9 +29,9 @@ DRY_RUN_PREFIX = "dry-run-"
 
 @contextmanager
 def campaign_lock() -> Iterator[None]:
-    """One campaign at a time: two would slow each other and both be wrong, whatever folders they write to. Raises `HostError`.
+    """Let one campaign run at a time: two would slow each other, and both would be wrong, whatever folders they write to.
 
-    The lock of the cache is what campaigns with different results have in common, unless nothing can be written there.
+    Raises `HostError`. Campaigns with different results folders share the lock of the cache, unless nothing can be written there.
     """
     with ExitStack() as held:
         results, cache = places.results(), places.cache()
@@ -47,7 +47,7 @@ def campaign_lock() -> Iterator[None]:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock file. Raises `OSError` where it cannot be opened, `HostError` where another holds it."""
+    """Hold a folder's lock file. Raises `OSError` where it cannot be opened, `HostError` where another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a+") as stream:
         try:

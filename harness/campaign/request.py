@@ -1,4 +1,4 @@
-"""What one invocation asks for, and what a person who watches it is told."""
+"""What one invocation asks for, and what it tells a person who watches."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from harness.records.plan import StoppingRule
 
 
 class Observer(Protocol):
-    """What a person watching wants to be told."""
+    """What a person who watches is told."""
 
     def say(self, text: str) -> None:
-        """A line of progress that the next one may take the place of."""
+        """Show a line of progress, which the next one may replace."""
         ...
 
     def announce(self, text: str) -> None:
-        """A line that stays."""
+        """Show a line that stays."""
         ...
 
     def begins(self, prepared: Prepared, number: int, total: int | None) -> None:
@@ -51,17 +51,17 @@ class BenchRequest(msgspec.Struct, frozen=True, kw_only=True):
     launches: int
     settings: Settings
     fixes: tuple[Variant, ...] = ()
-    """Set on top of each variant."""
+    """Applied to each variant."""
     fixes_to_try: tuple[Variant, ...] = ()
-    """Each set on top of a cell of its own where it may mend what failed."""
+    """Each applied to a failed cell that it may mend, as a cell of its own."""
     arms: tuple[Arm, ...] = ()
-    """Each set on top of every variant; none: nothing is compared."""
+    """Each applied to every variant; none: nothing is compared."""
     more_audio: tuple[Audio, ...] = ()
-    """Further lengths of the recording, whose cells are launched in turn with the others."""
+    """Further lengths of the recording. Their cells are launched in turn with the others."""
     stopping: StoppingRule | None = None
     """``None``: ``launches`` of each cell."""
     cool_down_seconds: float = 0.0
-    """At most so long a wait in front of each launch; 0: none"""
+    """The longest wait before each launch; 0: none"""
 
     @property
     def recordings(self) -> tuple[Audio, ...]:
@@ -73,11 +73,11 @@ class BenchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OpenEngine = Callable[[str], Engine]
-"""Opens the engine of a name; raises `EngineError`."""
+"""Opens the engine of a name. Raises `EngineError`."""
 
 
 def engine_name(image: Image, preference: str) -> str:
-    """The engine of an image under ``--engine``. Raises `UsageError` where the two exclude each other."""
+    """The name of an image's engine under ``--engine``. Raises `UsageError` where the two exclude each other."""
     if image.engine == "local":
         if preference not in ("auto", "local"):
             raise UsageError(f"image {image.name} is a virtual environment and runs with --engine local, not {preference}")

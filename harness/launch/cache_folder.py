@@ -1,7 +1,7 @@
 """The folder that a launch may keep compiled kernels in: how it is made, measured and removed.
 
-It is mounted writable, so what is in it is the image's doing: no link is followed, whether it is counted or removed, and nothing
-but the folder itself is ever made in it.
+It is mounted writable, so its content is the image's doing: no link is followed, neither in counting nor in removing, and nothing
+is ever made inside it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ CACHES_IN_CONTAINER = "/caches"
 """Where a container sees the folder."""
 
 MOST_COUNTED = 500_000
-"""Entries that are counted; who makes more of them is counted no further."""
+"""Entries after which the counting stops."""
 
 LEAST_BLOCK_BYTES = 4096
-"""A file may claim any length and hold nothing: it counts for no more than this, or the blocks that it has."""
+"""A file may claim any length and hold nothing: it counts for no more than the blocks that it has, or this if that is more."""
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -37,8 +37,8 @@ class Size(msgspec.Struct, frozen=True):
 
 
 def make_folder(folder: Path) -> None:
-    """Make it with a place for each library. Any user of the container may write into it: the folder above is closed to
-    others on this host. One that is there is left alone: a link in it may lead anywhere."""
+    """Make the folder with a place for each library. Any user of the container may write into it; the folder above is closed to
+    other users of this host. A folder that is there already is left alone: a link in it may lead anywhere."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.parent.chmod(0o700)
     if folder.is_symlink():
@@ -54,7 +54,7 @@ def make_folder(folder: Path) -> None:
 
 
 def measure(folder: Path, *, most_entries: int = MOST_COUNTED) -> Size:
-    """Plain files below a folder and what they take up; links and all else are neither followed nor counted."""
+    """The plain files below a folder and what they take up; links and all else are neither followed nor counted."""
     files = taken = entries = 0
     remark = ""
     folders = [folder]
@@ -77,8 +77,8 @@ def measure(folder: Path, *, most_entries: int = MOST_COUNTED) -> Size:
 
 
 def remove_folder(folder: Path) -> bool:
-    """Remove a folder and all in it, no link followed; returns whether it is gone. Of a link, and of what is no folder,
-    the name is removed."""
+    """Remove a folder and all that is in it, without following a link; returns whether it is gone. A link, or anything else in
+    the folder's place, is removed itself."""
     _remove(folder)
     if os.path.lexists(folder):
         _open_up(folder)
@@ -87,12 +87,12 @@ def remove_folder(folder: Path) -> bool:
 
 
 def how_to_remove(folder: Path) -> str:
-    """What a person can do where another user of a container wrote it."""
+    """What a person can do about a folder that another user of a container wrote."""
     return f"another user of the container owns what is in it; try `podman unshare rm -rf {folder}` or `sudo rm -rf {folder}`"
 
 
 def _remove(folder: Path) -> None:
-    """Remove what can be."""
+    """Remove what can be removed."""
     try:
         if not stat.S_ISDIR(folder.lstat().st_mode):
             folder.unlink()
@@ -106,7 +106,7 @@ def _remove(folder: Path) -> None:
 
 
 def _open_up(folder: Path) -> None:
-    """Give its owner's rights back to each folder that a container closed to itself. A link in a folder's place is left."""
+    """Open each folder that a container closed, to its owner. A link in a folder's place is left as it is."""
     folders = [folder]
     while folders:
         path = folders.pop()
@@ -116,5 +116,5 @@ def _open_up(folder: Path) -> None:
             path.chmod(0o700)
             with os.scandir(path) as found:
                 folders += [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
-        except OSError:  # another user's: what it holds stays, and that is told
+        except OSError:  # another user's: it stays, and the caller says so
             continue

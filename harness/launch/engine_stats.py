@@ -1,7 +1,7 @@
-"""What a container engine's own `stats` says of a running container's memory, sampled beside a launch.
+"""What a container engine's own `stats` says about a running container's memory, sampled beside a launch.
 
-For comparison alone: `docker stats` and `podman stats` show the cgroup, to which a GPU's memory need not be charged. A thread
-asks while the container runs; one that gets no answer is left behind, so that the launch never waits for it.
+It serves for comparison alone: `docker stats` and `podman stats` show the cgroup, to which a GPU's memory need not be charged. A
+thread asks while the container runs; a thread that gets no answer is abandoned, so the launch never waits for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HERTZ = 2.0
 
 MOST_SAMPLES = 5_000
 
-JOIN_SECONDS = 1.0
+WAIT_SECONDS = 1.0
 """How long the end of a launch waits for an answer that is still out."""
 
 
@@ -38,14 +38,14 @@ class StatsWatch:
         """Begin to ask."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ask no more."""
+    def stop(self, *, wait_seconds: float = WAIT_SECONDS) -> None:
+        """Ask no more, and wait so long for an answer that is still out."""
         self._over.set()
-        self._thread.join(timeout=JOIN_SECONDS)
+        self._thread.join(timeout=wait_seconds)
 
     @property
     def taken(self) -> Telemetry:
-        """What was sampled. A sample bears the time of its answer: it was read a moment before."""
+        """What was sampled. A sample has the time of its answer: it was read a moment before."""
         samples = tuple(self._samples)
         meters = sorted({meter for _, found in samples for meter in found})
         source = f"{self._engine.record.name} stats"
@@ -71,7 +71,7 @@ class StatsWatch:
 
 
 METERS = ("stats_usage_bytes", "stats_shown_bytes")
-"""What `Engine.memory_stats` may tell: the usage, and what `docker stats` prints of it."""
+"""What `Engine.memory_stats` may tell: the usage, and what `docker stats` prints for it."""
 
 
 @contextmanager

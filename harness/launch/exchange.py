@@ -1,7 +1,7 @@
-"""The exchange folder on the host's side: what a launch reads and what it left behind.
+"""The exchange folder on the host's side: what a launch reads and what it leaves.
 
-The container may put anything there. So nothing is followed, nothing but a plain file is opened, and no more than a
-bound is read: a journal that is a link to a file of this host would otherwise end up in the records.
+The container may put anything there. So no link is followed, nothing but a plain file is opened, and no more than a bound is
+read: a journal that is a link to a file of this host would otherwise end up in the records.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MOST_JOURNAL_BYTES = 4 << 20
 MOST_LOG_BYTES = 64 << 10
 MOST_NESTING = 20
 LARGEST_NUMBER = 1 << 63
-"""What JSON readers everywhere take: larger integers and infinity are nothing that a guest has to say."""
+"""Every JSON reader takes numbers below this. A guest has no reason to write larger integers or infinity."""
 
 
 def make_exchange(folder: Path, request: Request) -> None:
-    """Make the folder with its request. Any user of the container may write into it: the folder above is closed to
-    others on this host."""
+    """Make the folder with its request. Any user of the container may write into it; the folder above is closed to other users
+    of this host."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.parent.chmod(0o700)
     folder.chmod(0o777)
@@ -34,8 +34,8 @@ def make_exchange(folder: Path, request: Request) -> None:
 
 
 def trim_exchange(folder: Path) -> None:
-    """Free what a launch left beside its journal and log, and all of the log but its end: a container may have filled the
-    disk, and the store needs room for its record."""
+    """Remove all but the journal and the end of the log: a container may have filled the disk, and the store needs room for the
+    launch's record."""
     if not folder.is_dir() or folder.is_symlink():
         return
     kept = {
@@ -51,14 +51,14 @@ def trim_exchange(folder: Path) -> None:
 
 
 def read_events(folder: Path) -> tuple[dict[str, Any], ...]:
-    """The journal's events; none where the guest wrote none, or something else in the journal's place."""
+    """The journal's events; none where the guest wrote none, or put something else in the journal's place."""
     text = _read_plain_file(folder / JOURNAL, MOST_JOURNAL_BYTES, from_end=False)
     return tuple(_cleaned(event) for event in read_journal(text))
 
 
 class JournalTail:
-    """The journal's events as they come, for who looks every second while a measured machine is not to be disturbed: as long as
-    the file does not grow, a look costs one `stat`."""
+    """The journal's events as they come, for a reader who looks every second and must not disturb the machine that is measured:
+    while the file does not grow, a look costs one `stat`."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL
@@ -66,7 +66,7 @@ class JournalTail:
         self._rest = b""
 
     def new_events(self) -> tuple[dict[str, Any], ...] | None:
-        """Those since the last look; ``None``: the journal has not grown. Anything else in its place does not grow."""
+        """The events since the last look; ``None``: the journal has not grown. Anything else in its place never grows."""
         try:
             status = os.stat(self._path, follow_symlinks=False)
         except OSError:
@@ -87,7 +87,7 @@ def read_log_tail(folder: Path) -> str:
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:
-    """An event that can be stored: each of its texts cleaned, nothing nested without end, no number beyond a float's."""
+    """An event that can be stored: its texts cleaned, its depth bounded, no number beyond `LARGEST_NUMBER`."""
     if depth > MOST_NESTING:
         return None
     if isinstance(value, str):
@@ -102,12 +102,12 @@ def _cleaned(value: Any, depth: int = 0) -> Any:
 
 
 def _read_plain_file(path: Path, most: int, *, from_end: bool) -> str:
-    """Up to ``most`` bytes of a plain file; empty where it is a link, a pipe, a device or nothing."""
+    """Up to ``most`` bytes of a plain file; empty: it is a link, a pipe, a device or nothing."""
     return _read_plain_bytes(path, most, offset=None if from_end else 0).decode(errors="replace")
 
 
 def _read_plain_bytes(path: Path, most: int, *, offset: int | None) -> bytes:
-    """Up to ``most`` bytes from an offset on, ``None``: the last ones; none of what is no plain file."""
+    """Up to ``most`` bytes of a plain file, from an offset on or, where that is ``None``, the last ones; of anything else none."""
     try:
         # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""What a guest finds where it runs, and so what an engine is asked to start: places, variables, mounts, user, devices."""
+"""What a guest finds where it runs, and so what an engine is asked to start: folders, variables, mounts, user, devices."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def in_container(host: GuestPlaces) -> GuestPlaces:
 
 
 def guest_environment(cell: Cell, models: Models, guest: GuestPlaces) -> dict[str, str]:
-    """The guest's variables. A name and a home are set since the user need not exist in the image: torch asks."""
+    """The guest's variables. Name and home are set because torch asks for them, and the user need not exist in the image."""
     return {
         "HF_HUB_OFFLINE": "1",
         "PYANNOTE_METRICS_ENABLED": "0",
@@ -122,7 +122,7 @@ def container_run(
         name=f"strixbench-{plan.id}",
         image=built.id if built else cell.image.reference or recipe_of(cell.image).tag,
         argv=(cell.image.python, "-m", "benchmarks", "/exchange"),
-        environment={**environment, **devices.environment},  # `--gpu` outranks what a variant says of visible devices
+        environment={**environment, **devices.environment},  # `--gpu` outranks what a variant says about visible devices
         mounts=mounts,
         working_directory="/strixbench",
         exchange=exchange,
@@ -141,7 +141,7 @@ def container_run(
 def container_user(engine: EngineRecord) -> str:
     """``uid:gid`` inside the container: the caller's own, so that what it writes is the caller's.
 
-    Rootless, the container's root *is* the caller. For a caller who is root, an unprivileged id.
+    Rootless, the container's root *is* the caller. A caller who is root gets an unprivileged id.
     """
     if engine.rootless:
         return "0:0"
@@ -150,6 +150,6 @@ def container_user(engine: EngineRecord) -> str:
 
 
 def _labels(plan: Plan) -> dict[str, str]:
-    """What a sweep finds it by. Without an owner, as of a pasted `--dry-run` line, it is nobody's to sweep."""
+    """What a sweep finds a container by. One without an owner, such as that of a pasted `--dry-run` line, is never swept."""
     owned = {OWNER_LABEL: plan.owner} if plan.owner else {}
     return {CAMPAIGN_LABEL: plan.campaign, IMAGE_LABEL: plan.image.name, **owned}

@@ -43,9 +43,9 @@ class About(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     gpus: tuple[str, ...] = ()
     driver: str = ""
     files: int = 0
-    """When the last launch ended"""
+    """How many there were when the last launch ended"""
     seen: tuple[str, ...] = ()
-    """Works, see `work_of`, that came through their first pass with it"""
+    """The work, see `harness.launch.kernel_cache.work_of`, of each launch that came through its first pass with it"""
 
 
 def kept() -> tuple[Kept, ...]:
@@ -71,19 +71,19 @@ def kept() -> tuple[Kept, ...]:
 
 
 def clear(caches: Collection[Kept]) -> None:
-    """Remove these. Raises `HostError` where one cannot be."""
+    """Remove caches. Raises `HostError` where one cannot be removed."""
     for cache in caches:
         if not remove_folder(kept_folder() / cache.key):
             raise HostError(f"{cache.folder} cannot be removed: {how_to_remove(Path(cache.folder))}")
 
 
 def kept_folder() -> Path:
-    """Where kept caches lie, one folder each. All of it can be removed at any time but while a launch runs."""
+    """Where kept caches lie, one folder each. All of it can be removed whenever no launch runs."""
     return places.cache() / "kernels"
 
 
 def files_of(key: str) -> Path:
-    """What is mounted of a kept cache."""
+    """The folder of a kept cache that is mounted."""
     return kept_folder() / key / FILES
 
 
@@ -97,22 +97,22 @@ def key_of(
     variables: Mapping[str, str],
     knobs: Collection[str],
 ) -> str:
-    """The name of a kept cache: an image by its id, the GPUs, the driver, and what a variant sets, such as another GFX
-    target. The engine is in it, since each writes as another user."""
+    """The name of a kept cache, made of all that its kernels depend on: the image by its id, the GPUs, the driver, and what a
+    variant sets, such as another GFX target. The engine is in it, too, since each writes as another user."""
     told = [image_id, engine.name, engine.rootless, sorted(gpus), driver, sorted(variables.items()), sorted(knobs)]
     digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', image)[-60:].strip('.-') or 'image'}-{digest[:12]}"
 
 
 def driver_of(host: HostRecord, root: Path = Path("/")) -> str:
-    """What compiled kernels depend on below the image: the kernel, and the version of a GPU's module that has one of its
-    own, as those built by DKMS do."""
+    """What compiled kernels depend on below the image: the kernel, and the version of a GPU's module if it has its own, as one
+    built by DKMS does."""
     versions = [f"{name} {text}" for name in ("amdgpu", "nvidia") if (text := _line(root / "sys/module" / name / "version"))]
     return ", ".join((host.kernel, *versions))
 
 
 def about_of(plan: Plan) -> About:
-    """What is said of a cache that a launch begins."""
+    """What is written about a cache that a launch begins."""
     engine = f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name
     return About(
         image=plan.image.name,
@@ -124,7 +124,7 @@ def about_of(plan: Plan) -> About:
 
 
 def read_about(key: str) -> About | None:
-    """``None`` where there is none that can be read."""
+    """What is written about a kept cache; ``None``: nothing that can be read."""
     try:
         return msgspec.json.decode((kept_folder() / key / ABOUT).read_bytes(), type=About)
     except (OSError, msgspec.DecodeError):
@@ -132,7 +132,7 @@ def read_about(key: str) -> About | None:
 
 
 def write_about(key: str, about: About) -> None:
-    """Whole or not at all."""
+    """Write it whole or not at all."""
     path = kept_folder() / key / ABOUT
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

@@ -41,7 +41,7 @@ def parse_mode(text: str) -> CacheMode:
 
 
 def begin(plan: Plan, folder: Path) -> CacheRecord | None:
-    """Make the folder ready and say what is in it; ``None`` where the plan says nothing of caches."""
+    """Make the folder ready and say what is in it; ``None``: the plan says nothing about caches."""
     if not plan.caches:
         return None
     make_folder(folder)
@@ -73,10 +73,10 @@ def finish(
     ended_because: Ending | None = None,
     most_files: int = MOST_KEPT_FILES,
 ) -> CacheRecord | None:
-    """Count what is there now, and let nothing of it grow without end. ``came_through``: the first pass ended well.
+    """Count what is there now, and empty what has grown too large. ``came_through``: the first pass ended well.
 
-    An own folder is removed, unless the launch was ended in its first pass: then it becomes the kept cache of its key, where
-    there is none yet, and the next launch with ``keep`` goes on from there.
+    A launch's own folder is removed. If the launch was ended in its first pass, the folder becomes the kept cache of its key,
+    unless there is one, and the next launch with ``keep`` goes on from there.
     """
     if record is None:
         return None
@@ -103,8 +103,8 @@ def finish(
 
 
 def _keep(plan: Plan, folder: Path, record: CacheRecord, after: Size, most_files: int) -> CacheRecord:
-    """Make a launch's own folder the kept cache of its key. It is moved as a whole, so no link in it is followed, and to a place
-    where nothing is: what another launch compiled is not given up for half of it."""
+    """Make a launch's own folder the kept cache of its key. It is moved as a whole, so no link in it is followed. A kept cache
+    that is there stays: what another launch compiled is not given up for a part of it."""
     target = files_of(plan.keeps_as)
     compiled = f"the kernels that it compiled until then ({_held(after)})"
     if _is_too_large(after, most_files):
@@ -113,7 +113,7 @@ def _keep(plan: Plan, folder: Path, record: CacheRecord, after: Size, most_files
         there = f"there is a kept cache {plan.keeps_as} already, which `--caches keep` goes on with"
         return msgspec.structs.replace(record, remark=f"{compiled} were removed: {there}")
     try:
-        if not stat.S_ISDIR(folder.lstat().st_mode):  # a process may put a link in its place
+        if not stat.S_ISDIR(folder.lstat().st_mode):  # a process may have put a link in its place
             raise NotADirectoryError(None, "it is no folder any more")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.parent.chmod(0o700)
@@ -135,7 +135,7 @@ def work_of(plan: Plan) -> str:
 
 
 def _is_too_large(size: Size, most_files: int) -> bool:
-    """Whether it is above what a kept cache may hold, or cannot be measured."""
+    """Whether it is more than a kept cache may hold, or cannot be measured."""
     return bool(size.remark) or size.bytes > MOST_KEPT_BYTES or size.files > most_files
 
 

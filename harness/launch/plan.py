@@ -1,4 +1,4 @@
-"""Cell + image -> launch: the request, the run, the end, the verdict."""
+"""Cell + image -> all values of one launch: its plan, the run of an engine, and the request to the guest."""
 
 from __future__ import annotations
 
@@ -46,35 +46,35 @@ CACHES = "caches"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user may set of every launch."""
+    """What the user may set for every launch."""
 
     warm_passes: int = DEFAULT_WARM_PASSES
     label: str | None = None
     timeout_seconds: float | None = None
     """For the whole launch; ``None``: see `harness.verdict.time_limits.limits_of`."""
     reckoned_seconds: float | None = None
-    """What a task is reckoned to take at most; ``None``: ten times the audio's length for each pass, at least ten minutes."""
+    """The most that a task is expected to take; ``None``: ten times the audio's length for each pass, at least ten minutes."""
     memory_bytes: int | None = None
     last_stage: str = "verify"
     flags: tuple[str, ...] = ()
-    """Relaxations, of `harness.engines.devices.COMPAT`"""
+    """Relaxations: names of `harness.engines.devices.COMPAT`"""
     gpu: str | None = None
     """A number or a PCI address; ``None``: not chosen"""
     steps: tuple[str, ...] = ()
-    """Of the probe, behind the device stage."""
+    """The steps of a probe, which come after the device stage."""
     step_timeout_seconds: float | None = None
     """``None``: see `harness.verdict.time_limits.limits_of`."""
     task: str = ""
-    """Of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
+    """One of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
     options: Mapping[str, Any] = {}
-    """The task's own."""
+    """The options of the task."""
     folders: Mapping[str, Path] = {}
-    """What the task reads besides, by a name that it knows; read-only in a container."""
+    """What else the task reads, by a name that it knows; read-only in a container."""
     purpose: Purpose = "result"
     caches: CacheMode = "empty"
-    """Of compiled kernels: each launch its own, or one that stays."""
+    """Where compiled kernels go: each launch has its own cache, or there is one that stays."""
     verify: bool = True
-    """Whether the output is compared with the CPU run of the same image where it is not one itself."""
+    """Whether the output is compared with the CPU run of the same image, unless it is itself the CPU run."""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,10 +113,19 @@ def prepare_launch(
     cache_key = kept_key if settings.caches == "keep" else ""
     cache_folder = caches_folder(launch_id, cache_key)
     mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, cache_folder, *settings.folders.values())
-    # A run for reference is one on the CPU, whatever the image was built for: it is handed no device.
+    # A launch for reference runs on the CPU, whatever the image was built for: it is handed no device.
     handed = None if settings.purpose == "reference" else family
     devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted, root=root)
-    limits = _limits(settings, audio, family=handed, device=devices.device)
+    limits = limits_of(
+        audio_seconds=audio.seconds,
+        passes=1 + settings.warm_passes,
+        family=handed,
+        device=devices.device,
+        steps=settings.steps,
+        reckoned_seconds=settings.reckoned_seconds,
+        timeout_seconds=settings.timeout_seconds,
+        step_timeout_seconds=settings.step_timeout_seconds,
+    )
     plan = Plan(
         id=launch_id,
         campaign=campaign,
@@ -161,7 +170,7 @@ def prepare_launch(
 
 
 def make_folders(prepared: Prepared) -> None:
-    """What a pasted ``--dry-run`` line wants to find."""
+    """Make what a pasted ``--dry-run`` line needs to find."""
     make_exchange(prepared.run.exchange, prepared.request)
     make_folder(caches_folder(prepared.plan.id, prepared.plan.cache_key))
 
@@ -172,7 +181,7 @@ def launches_folder() -> Path:
 
 
 def caches_folder(launch_id: str, cache_key: str) -> Path:
-    """What a launch may keep compiled kernels in: its own folder, or the kept one of a key."""
+    """The folder that a launch may keep compiled kernels in: its own, or the kept one of a key."""
     return files_of(cache_key) if cache_key else launches_folder() / launch_id / CACHES
 
 
@@ -202,21 +211,8 @@ def _request(plan: Plan, cell: Cell, guest: GuestPlaces, limits: Limits) -> Requ
     )
 
 
-def _limits(settings: Settings, audio: Audio, *, family: Family | None, device: str) -> Limits:
-    return limits_of(
-        audio_seconds=audio.seconds,
-        passes=1 + settings.warm_passes,
-        family=family,
-        device=device,
-        steps=settings.steps,
-        reckoned_seconds=settings.reckoned_seconds,
-        timeout_seconds=settings.timeout_seconds,
-        step_timeout_seconds=settings.step_timeout_seconds,
-    )
-
-
 def _cache_key(cell: Cell, built: BuiltImage | None, engine: EngineRecord, host: HostRecord, settings: Settings) -> str:
-    """The kept cache of a cell. An image that is not built yet goes by its recipe or reference."""
+    """The key of a cell's kept cache. An image that is not built yet goes by its recipe or reference."""
     return key_of(
         cell.image.name,
         built.id if built else cell.image.reference or recipe_of(cell.image).hash,

@@ -29,7 +29,7 @@ from harness.verdict.time_limits import most_seconds
 
 
 def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, sample: Sampling = sampling) -> Launch:
-    """Run it to its end and judge it. The launch's folder stays until the launch is stored: see `forget`.
+    """Run a launch to its end and judge it. The launch's folder stays until the launch is stored: see `forget`.
 
     Before it starts, ``quiet_seconds`` pass where the host's power can be read: what an idle host takes. ``sample`` reads the host's
     meters while the engine runs it.
@@ -37,7 +37,7 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
     plan = prepared.plan
     folder = launches_folder() / plan.id
     make_exchange(folder / EXCHANGE, prepared.request)
-    # Written before the start, whole: with it the next start of a killed harness can say what was going on.
+    # Written whole, before the launch starts: if this harness is killed, the next one can say from it what was going on.
     part = folder / f"{PLAN}.part"
     part.write_bytes(msgspec.json.encode(plan))
     os.replace(part, folder / PLAN)
@@ -50,7 +50,7 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
             gpu=plan.gpu,
             is_nvidia=plan.image.family == "cuda",
             quiet_seconds=quiet_seconds,
-            is_thorough=plan.task == "calibrate",  # each size is held for a few seconds alone
+            is_thorough=plan.task == "calibrate",  # it holds each size for only a few seconds
         ):
             watch = Watch(plan, prepared.run.exchange, kernel_log)
             begun, monotonic_begun = time.time(), time.monotonic()
@@ -71,7 +71,7 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
 
 
 def _run_with_stats(prepared: Prepared, engine: Engine, watch: Watch) -> tuple[ExitRecord, Telemetry | None]:
-    """Run it, and for a calibration hear what the container engine says of its memory meanwhile."""
+    """Run it; during a calibration also ask the container engine what it says about the container's memory."""
     plan, most = prepared.plan, most_seconds(prepared.plan)
     if plan.task != "calibrate" or engine.record.name == "local":
         return engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up), None
@@ -86,7 +86,7 @@ NO_KERNEL_LOG = KernelText()
 def conclude(
     plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: KernelText = NO_KERNEL_LOG
 ) -> Launch:
-    """The launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: nobody looked."""
+    """The record of a launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: not known."""
     exchange = launches_folder() / plan.id / EXCHANGE
     journal, log_tail = read_events(exchange), read_log_tail(exchange)
     trim_exchange(exchange)
@@ -118,7 +118,7 @@ def conclude(
 
 
 def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail: str = "") -> Launch:
-    """A launch that could not even start, recorded like any other. The message and the log may quote a build's output."""
+    """The record of a launch that could not even start. The message and the log may quote a build's output."""
     message, log_tail = clean_text(message), clean_text(log_tail)
     signature = recognise((), f"{message}\n{log_tail}")
     return Launch(
@@ -132,5 +132,5 @@ def not_launched(plan: Plan, *, stage: str, cause: Cause, message: str, log_tail
 
 
 def forget(launch_id: str) -> None:
-    """Remove a launch's folder: it is in the store."""
+    """Remove the folder of a launch that is in the store."""
     remove_folder(launches_folder() / launch_id)

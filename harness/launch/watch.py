@@ -1,4 +1,5 @@
-"""Watches one launch while it runs: its journal and the kernel's log, and says when it is to be ended. `harness.verdict.time_limits` decides."""
+"""Watches the journal of a running launch and the kernel's log, and says when the launch is to be ended, as
+`harness.verdict.time_limits` decides."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ from harness.telemetry.sensors import Files
 from harness.verdict.time_limits import Seen, device_has_ended, first_pass_has_ended, is_over_fault, why_end
 
 KERNEL_SECONDS = 5.0
-"""Between two looks into the kernel's log."""
+"""The time between two looks into the kernel's log."""
 
 
 class Watch:
-    """One launch, from its start on. `give_up` is asked about once a second."""
+    """Watches one launch from its start. `give_up` is asked about once a second."""
 
     def __init__(
         self, plan: Plan, exchange: Path, kernel_log: FollowedLog, *, clock: Callable[[], float] = time.monotonic
@@ -68,7 +69,7 @@ class Watch:
         if is_over_fault(self._seen):
             self._past = lines[-1] if lines else None
             self._seen = msgspec.structs.replace(self._seen, fault=None)
-        # Judged anew at each look: who made a fault is told in a later line, and may have died of it since.
+        # Judged anew at each look: a later line may name the process that made a fault, which may have died of it since.
         new = lines[lines.index(self._past) + 1 :] if self._past in lines else lines
         events = gpu_events(new, gpu=self._plan.gpu)
         members = self._processes.find(Files()) if any(event.pids for event in events) else ()

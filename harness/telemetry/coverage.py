@@ -1,6 +1,6 @@
-"""Whether what was sampled covers the time that it is to speak of. Pure.
+"""Whether the samples cover the time that a number is to describe. Pure.
 
-A sampler may be killed, and a meter may stop answering: what was read until then is no number of the whole.
+A sampler may be killed, and a meter may stop answering: what was read until then does not describe the whole time.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 
 SLACK_PERIODS = 1.5
-"""How far from a border the nearest reading may lie. In a launch whose sampler lived, readings lie on both sides of it."""
+"""How far from the begin or the end of the passes the nearest reading may lie. A sampler that lived has readings on both sides."""
 
 LONGEST_GAP_PERIODS = 4.0
-"""Between two readings that are taken for one course: a reading or two may fail."""
+"""The longest time between two readings with nothing missing between them: a reading or two may fail."""
 
 _LOOKED_AT = 9
-"""Samples, for the time between two: it grows in a long launch."""
+"""How many samples tell the time between two of them, which grows in a long launch."""
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -52,17 +52,18 @@ def points_of(telemetry: Telemetry, meter: str) -> list[tuple[float, float]]:
 
 def period_of(times: Sequence[float], hertz: float, when: float) -> float:
     """Seconds between two samples at some moment."""
-    behind = bisect_right(times, when)
-    nearest = times[max(0, behind - _LOOKED_AT) : behind] if behind > 1 else times[:_LOOKED_AT]
+    after = bisect_right(times, when)
+    nearest = times[max(0, after - _LOOKED_AT) : after] if after > 1 else times[:_LOOKED_AT]
     return max([1 / hertz, *([median(b - a for a, b in pairwise(nearest))] if len(nearest) > 1 else [])])
 
 
 def why_uncovered(
     telemetry: Telemetry, readings: Sequence[float], window: Window, *, every: int = 1, only_borders: bool = False
 ) -> str:
-    """What the readings of a meter, by their times, leave out of a window, in words; empty where they cover it.
+    """What the times of a meter's readings leave out of a window, in words; empty where they cover it.
 
-    ``every``: at how many samples it is read once. ``only_borders``: of a counter, which misses nothing between two readings.
+    ``every``: the meter is read once in so many samples. ``only_borders``: it is a counter, which misses nothing between two
+    readings.
     """
     if not readings:
         return "there is no reading"
@@ -81,12 +82,12 @@ def why_uncovered(
 
 
 def whole_of(windows: Sequence[Window]) -> Window:
-    """From the first one's begin to the last one's end."""
+    """The window from the begin of the first one to the end of the last one."""
     return Window(min(each.begin for each in windows), max(each.end for each in windows), sum(each.passes for each in windows))
 
 
 def worked_of(launch: Launch) -> Window | None:
-    """The time of its passes, cold ones too; of a launch without one, the moment of its last word."""
+    """The time of a launch's passes, cold ones too; where there is none, the moment of its last word."""
     if windows := (*windows_of(launch, "cold"), *windows_of(launch, "warm")):
         return whole_of(windows)
     times = [at for event in launch.journal if (at := number(event.get("at"))) is not None]

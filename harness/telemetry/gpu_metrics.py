@@ -1,10 +1,10 @@
-"""amdgpu's ``gpu_metrics`` file -> named values with units. Pure, and of the standard library alone: the sampler runs it.
+"""amdgpu's ``gpu_metrics`` file -> named values with units. Pure, and with the standard library alone: the sampler runs it.
 
-The file is a C struct of the kernel (drivers/gpu/drm/amd/include/kgd_pp_interface.h). Its header says how long it is and of
-which format; nothing in it says what is where. So a layout is read only where header and length are exactly those of a
-layout that is known. A field that a driver does not fill holds ones alone (smu_cmn_init_soft_gpu_metrics).
+The file is a C struct of the kernel (drivers/gpu/drm/amd/include/kgd_pp_interface.h). Its header gives its length and its
+format; nothing in it says what is where. So it is read only where header and length are exactly those of a known layout. In a
+field that a driver does not fill, all bits are ones (smu_cmn_init_soft_gpu_metrics).
 
-Of format 1, 1.0 to 1.3 are here: discrete cards. Of format 3, 3.0: Strix Halo and its kin. Format 2 (older APUs) is not: the
+Known are 1.0 to 1.3 of format 1 (discrete cards) and 3.0 of format 3 (Strix Halo and its kin). Format 2 (older APUs) is not: the
 units of its temperatures and powers differ from chip to chip.
 """
 
@@ -23,13 +23,13 @@ _Field = tuple[int, str, float]
 
 _V3_0: dict[str, _Field] = {
     # Temperatures are in hundredths, as smu_v14_0_0_ppt.c shows where it serves hwmon from the same table. The activity is
-    # left out: that file divides it by 100 for firmware up to 0x5d4600 alone, so its unit is not known here, while the file
+    # left out: that file divides it by 100 only for firmware up to 0x5d4600, so its unit is not known here. The file
     # gpu_busy_percent has it right.
     "gfx_temperature_celsius": (4, "H", 0.01),
     "soc_temperature_celsius": (6, "H", 0.01),
     "dram_read_bytes_per_second": (94, "H", 1e6),
     "dram_write_bytes_per_second": (96, "H", 1e6),
-    # Two bytes of padding before each: the kernel aligns naturally. The powers are filtered over some time by the firmware.
+    # The kernel aligns naturally: two bytes of padding come first. The firmware filters the powers over some time.
     "system_clock_seconds": (104, "Q", 1e-9),
     "socket_power_watts": (112, "I", 1e-3),
     "apu_power_watts": (120, "I", 1e-3),
@@ -40,7 +40,7 @@ _V3_0: dict[str, _Field] = {
     "fabric_clock_hertz": (182, "H", 1e6),
     "memory_clock_hertz": (186, "H", 1e6),
     "gfx_clock_limit_hertz": (224, "H", 1e6),
-    # Counters that only grow while their limiter is at work; what one step is, the kernel does not say.
+    # Counters that grow only while their limiter is at work. The kernel does not say what one step is.
     "throttle_prochot": (228, "I", 1),
     "throttle_spl": (232, "I", 1),
     "throttle_fppt": (236, "I", 1),
@@ -80,23 +80,23 @@ LAYOUTS: dict[tuple[int, int], tuple[int, dict[str, _Field]]] = {
     (1, 3): (120, _V1_1),
     (3, 0): (264, _V3_0),
 }
-"""Format and content revision -> length in bytes, and where its values are."""
+"""Format and content revision -> length in bytes, and the place of each value."""
 
 _THROTTLERS = (112, "Q")
-"""Of 1.3, ``indep_throttle_status``: a bit for each limiter that is at work now, the same on every chip."""
+"""The place of ``indep_throttle_status`` in 1.3: a bit for each limiter that is at work now, the same on every chip."""
 
 _GROUPS = {"power": (0, 16), "current": (16, 32), "thermal": (32, 48), "other": (48, 64)}
-"""Bits from, and up to but without (``SMU_THROTTLER_*_BIT`` in drivers/gpu/drm/amd/pm/swsmu/inc/amdgpu_smu.h)."""
+"""The first bit, and the one after the last (``SMU_THROTTLER_*_BIT`` in drivers/gpu/drm/amd/pm/swsmu/inc/amdgpu_smu.h)."""
 
 _HOTSPOT_BIT = 36
 """``SMU_THROTTLER_TEMP_HOTSPOT_BIT``. RDNA 3 and 4 set it at all times, at 41 degrees and 10 W as well
 (https://github.com/Umio-Yasuno/libdrm-amdgpu-sys-rs/issues/7, https://github.com/ROCm/rocm-systems/issues/11781)."""
 
 _COOL_HOTSPOT_CELSIUS = 90.0
-"""Below it the hotspot's bit is no throttling: MangoHud draws the line there (https://github.com/flightlessmango/MangoHud/issues/1690)."""
+"""Below this the hotspot's bit means no throttling: MangoHud draws the line there (https://github.com/flightlessmango/MangoHud/issues/1690)."""
 
 IS_APU = {1: False, 2: True, 3: True}
-"""By format revision: whether ``socket_power_watts`` is that of the whole chip, processor cores included."""
+"""By format revision, whether ``socket_power_watts`` is the power of the whole chip, processor cores included."""
 
 
 def parse_gpu_metrics(data: bytes) -> Metrics | str:
@@ -116,7 +116,7 @@ def parse_gpu_metrics(data: bytes) -> Metrics | str:
 
 
 def format_revision(data: bytes) -> int | None:
-    """1, 2 or 3, also of a layout that is not known; ``None`` where there is no header."""
+    """1, 2 or 3, also where the layout is not known; ``None``: there is no header."""
     return HEADER.unpack_from(data)[1] if len(data) >= HEADER.size else None
 
 
@@ -129,7 +129,7 @@ def _value(data: bytes, offset: int, letter: str, unit: float) -> float | None:
 
 
 def _throttlers(data: bytes, hotspot_celsius: float | None) -> Metrics:
-    """1 for each group of limiters of which one is at work, else 0. A hotspot that is not known may be hot."""
+    """For each group of limiters 1 where one of them is at work, else 0. A hotspot of unknown temperature counts as hot."""
     (bits,) = struct.unpack_from(f"<{_THROTTLERS[1]}", data, _THROTTLERS[0])
     if bits == (1 << 64) - 1:
         return {f"throttling_{group}": None for group in _GROUPS}

@@ -1,4 +1,4 @@
-"""Names of meters where there are several GPUs: each GPU's meters end in its number, as ``vram_used_bytes_1``. Pure."""
+"""The names of meters. Where there are several GPUs, a meter's name ends in its GPU's number, as in ``vram_used_bytes_1``. Pure."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ def kind_of(meter: str) -> str:
 
 
 def suffix_of(meter: str) -> str:
-    """``_1`` of one GPU of several, else empty."""
+    """``_1`` where the meter is of one GPU of several, else empty."""
     return meter.removeprefix(kind_of(meter))
 
 
 def of_kind(names: Iterable[str], kind: str) -> tuple[str, ...]:
-    """The names of one meter, of each GPU that has it."""
+    """The names of one meter, one for each GPU that has it."""
     return tuple(sorted(name for name in names if kind_of(name) == kind))
 
 
 EVERY = 4
-"""fdinfo and the KFD are read at every fourth sample, where nobody asks for more: a scan has been measured at 8 ms."""
-
+"""fdinfo and the KFD are read at every fourth sample unless somebody asks for more: a scan has been measured at 8 ms."""
 
 SLOW_METERS = ("fdinfo_gpu_bytes", "kfd_vram_bytes")
 
 
 def every_of(meter: str, is_thorough: bool) -> int:
-    """At how many samples a meter is read once."""
+    """A meter is read once in so many samples."""
     return EVERY if meter in SLOW_METERS and not is_thorough else 1

@@ -1,6 +1,6 @@
 """NVIDIA's meters through its management library, by way of nvidia-ml-py.
 
-Imported where it is asked for: on most hosts there is no such GPU. Of the standard library alone but for that.
+That library is imported only where it is asked for: most hosts have no such GPU. All else is of the standard library.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _METERS: tuple[Meter, ...] = (
 
 
 class Nvidia:
-    """The GPUs that the library names, or one of them. ``gpu`` is what `--gpu` said: a number, or ``None`` for all."""
+    """The GPUs that the library names, or one of them. ``gpu`` is the number that `--gpu` gave, or ``None`` for all."""
 
     meters = tuple(meter for meter, _, _ in _METERS)
 
@@ -66,7 +66,7 @@ class Nvidia:
     def read(self, files: Files, found: Readings) -> None:
         opened = files.call(_LIBRARY, self._open) if self._refusal is None else self._refusal
         if isinstance(opened, str):
-            self._refusal = opened  # a library that is not there is not looked for twice a second
+            self._refusal = opened  # not looked for again twice a second
             found.failures.update(dict.fromkeys(self.meters, opened))
             return
         for number, gpu in enumerate(opened):
@@ -76,7 +76,7 @@ class Nvidia:
                 found.take(meter + suffix, [(name, value)])
 
     def _open(self) -> list[Any]:
-        """Handles of the GPUs; raises `OSError`, in words."""
+        """The handles of the GPUs. Raises `OSError`, in words."""
         if self._gpus is not None:
             return self._gpus
         if self._nvml is None:

@@ -1,11 +1,11 @@
 """The processes of one launch, found from the host, and what they hold in memory.
 
 They are found by the launch's exchange folder, whose name no other launch has: a process of this host (``local``) has it on
-its command line, and one in a container among its mounts. So no engine need be asked, rootless and rootful look alike, and
-what a process starts belongs to it, also when its parent ends first. Only processes that began after the sampler are looked
-at, each a few times, so that a host with a thousand others costs nothing.
+its command line, and a process in a container has it among its mounts. So no engine need be asked, and rootless and rootful
+look alike. A child of a process of the launch belongs to the launch, also when its parent ends first. Only processes that began
+after the sampler are looked at, each a few times, so that a host with a thousand others costs nothing.
 
-Of the standard library alone, as `harness.telemetry.sensors` is.
+It needs the standard library alone, as `harness.telemetry.sensors` does.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ from harness.telemetry.meters import EVERY, every_of
 from harness.telemetry.sensors import Files, Readings
 
 LOOKS = 6
-"""How many samples a new process is looked at before it is somebody else's: a container's first process has neither its
-mounts nor its command line at once."""
-
+"""How often a new process is looked at before it counts as somebody else's: a container's first process has neither its mounts
+nor its command line at once."""
 
 MOST_DIGITS = 20
-"""Of 64 bits."""
-
+"""A number of 64 bits has no more."""
 
 _OF_VERSION_1 = "memory.usage_in_bytes"
 
@@ -32,14 +30,14 @@ _NONE_SEEN = "no process of the launch has been seen"
 
 
 class LaunchProcesses:
-    """Finds and measures them, sample by sample. ``since_ticks``: clock ticks after boot, before the launch's start.
+    """Finds and measures them, sample by sample. ``since_ticks``: a moment before the launch's start, in clock ticks after boot.
     ``is_thorough``: fdinfo and the KFD are read at each sample."""
 
     meters = ("tree_resident_bytes", "cgroup_memory_bytes", "fdinfo_gpu_bytes", "kfd_vram_bytes")
 
     def __init__(self, exchange: str, since_ticks: int, root: Path = Path("/"), *, is_thorough: bool = False) -> None:
         self._exchange = exchange.encode()
-        # As a mount it is seen from its file system's root, wherever that is mounted.
+        # A mount is named from the root of its file system, wherever that is mounted.
         self._mounted = "/" + "/".join(exchange.strip("/").split("/")[-2:]) + " "
         self._since = since_ticks
         self._proc = root / "proc"
@@ -90,7 +88,7 @@ class LaunchProcesses:
         return tuple(self._members)
 
     def _look(self, pid: int, files: Files, left: int) -> int:
-        """How often it is to be looked at from now on; a member is noted."""
+        """Note the process where it is one of the launch; returns how often it is to be looked at from now on."""
         stat = _fields(files.text(self._proc / str(pid) / "stat"))
         if stat is None:
             return left - 1
@@ -114,32 +112,32 @@ class LaunchProcesses:
         return left - 1
 
     def _has_mount(self, pid: int, namespace: str | None, files: Files) -> bool:
-        """Whether it lives among mounts of its own, with the exchange folder as one."""
+        """Whether the process has mounts of its own, and the exchange folder is one of them."""
         if namespace is None or namespace == self._own_namespace:
             return False
         return self._mounted in (files.text(self._proc / str(pid) / "mountinfo") or "")
 
     def _namespace(self, pid: str, files: Files) -> str | None:
-        """Of mounts; ``None`` where this user may not know."""
+        """The namespace of a process's mounts; ``None``: this user may not know."""
         return files.link(self._proc / pid / "ns/mnt")
 
     def _read_cgroup(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
         meter = "cgroup_memory_bytes"
         path = _memory_file(self._root, files.text(self._proc / str(members[0]) / "cgroup")) if members else None
         if path is None:
-            # Of processes that have ended nothing can be read: what was found of them before still holds.
+            # Nothing can be read of processes that have ended: what was found before still holds.
             unseen = "the launch's processes are in no memory cgroup that can be seen" if members else _NONE_SEEN
             found.failures[meter] = self._why_no_cgroup or unseen
         elif path == _memory_file(self._root, files.text(self._proc / "self/cgroup")):
             self._why_no_cgroup = "the launch has no cgroup of its own: it shares strixbench's"
             found.failures[meter] = self._why_no_cgroup
         else:
-            # Not the whole path: the folders of a user's session or a cloud's machine are nobody else's business.
+            # Not the whole path: it may name a user's session or a cloud's machine.
             name = f"{path.name} (cgroup v{1 if path.name == _OF_VERSION_1 else 2})"
             found.take(meter, [(name, files.number(path, name=name))])
 
     def _read_fdinfo(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
-        """What the launch's handles of GPUs hold in VRAM and GTT; each counted once, however many processes share it."""
+        """What the launch's handles of GPUs hold in VRAM and GTT. A handle counts once, however many processes share it."""
         meter = "fdinfo_gpu_bytes"
         clients: dict[tuple[str, str], float] = {}
         refused = ""
@@ -181,9 +179,9 @@ class LaunchProcesses:
 
 
 def parse_fdinfo(text: str) -> tuple[tuple[str, str], float] | None:
-    """Device and client of a GPU's handle, and the bytes that it has in VRAM and GTT; ``None`` of any other file.
+    """Device and client of a GPU's handle, and the bytes that it has in VRAM and GTT; ``None``: it is some other file's.
 
-    Newer kernels say ``drm-resident-``, older ones ``drm-memory-``, some both of one and the same memory
+    Newer kernels say ``drm-resident-``, older ones ``drm-memory-``, and some say both of the same memory
     (https://docs.kernel.org/gpu/drm-usage-stats.html).
     """
     keys = {}
@@ -210,12 +208,12 @@ def _size(text: str | None) -> float | None:
 
 
 def _is_number(text: str) -> bool:
-    """Whether it is one that the kernel writes: `str.isdigit` is true of ``²``, too, and `int` refuses thousands of digits."""
+    """Whether it is a number as the kernel writes it: `str.isdigit` is true of ``²``, too, and `int` refuses thousands of digits."""
     return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def _handles(folder: Path) -> list[str] | None:
-    """Names of a process's file descriptors; ``None`` where this user may not know them."""
+    """The names of a process's file descriptors; ``None``: this user may not know them."""
     try:
         return os.listdir(folder)
     except PermissionError:
@@ -230,7 +228,7 @@ def _vram_files(folder: Path, files: Files) -> list[Path]:
 
 
 def _fields(stat: str | None) -> tuple[int, int, int] | None:
-    """Parent, session, and clock ticks after boot at its start, of /proc/PID/stat (proc_pid_stat(5))."""
+    """Parent, session, and start in clock ticks after boot, from /proc/PID/stat (proc_pid_stat(5))."""
     words = (stat or "").rpartition(")")[2].split()
     try:
         return int(words[1]), int(words[3]), int(words[19])
@@ -244,7 +242,7 @@ def _resident_pages(statm: str | None) -> int | None:
 
 
 def _memory_file(root: Path, cgroup: str | None) -> Path | None:
-    """The file that says what a process's cgroup uses: of version 1 where the memory controller is there, else 2."""
+    """The file that says what a process's cgroup uses: version 1's where that has the memory controller, else version 2's."""
     unified = None
     for line in (cgroup or "").splitlines():
         number, _, rest = line.partition(":")

@@ -1,12 +1,12 @@
 """The sampler's process: ``python -S -m harness.telemetry.sampler FILE`` reads the host's meters some times a second until told to stop.
 
-A process of its own, since a read of a sick GPU's file may sleep in the kernel for ever, deaf to every signal (as amd-smi has,
-vllm-omni#6704): the harness can leave a process behind, but no thread. Inside it one
-thread reads and another watches, so that one such file costs that meter and no other.
+It is a process of its own because a read of a sick GPU's file may sleep in the kernel for ever, deaf to every signal (as amd-smi
+did, vllm-omni#6704): the harness can abandon a process, but not a thread. Inside it one thread reads and another watches, so that
+such a file costs its own meter and no other.
 
-The order comes as one line of JSON on stdin, and the end of stdin is the order to stop: it also comes when the harness is
-killed. What was read goes into FILE, a line a sample, so that nothing is lost with this process. Of the standard library
-alone, so that it starts in a few hundredths of a second.
+The order comes as one line of JSON on stdin. The end of stdin is the order to stop: it also comes when the harness is killed. What
+was read goes into FILE, one line for each sample, so that nothing is lost with this process. It needs the standard library alone,
+so that it starts in a few hundredths of a second.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from typing import IO, Any
 
 from harness.telemetry.nvidia import Nvidia
 from harness.telemetry.processes import LaunchProcesses
-from harness.telemetry.sensors import Files, LeftBehind, Meminfo, Rapl, Readings, Sensor, amd_gpus_below
+from harness.telemetry.sensors import Abandoned, Files, Meminfo, Rapl, Readings, Sensor, amd_gpus_below
 
 PATIENCE_SECONDS = 1.0
-"""A file that has not answered for so long is left out."""
+"""A file that has not answered within this time is left out."""
 
 SAMPLES_BEFORE_SLOWER = 3600
-"""Half an hour at 2 Hz. Behind as many, the time between two is doubled: a launch of a day leaves a record of some 20,000
+"""Half an hour at 2 Hz. After each so many samples, the time between two doubles: a launch of a day leaves a record of some 20,000
 samples and not of 170,000."""
 
 
 def sensors_of(order: dict[str, Any]) -> tuple[Sensor, ...]:
-    """What an order asks to read: ``exchange``, ``since_ticks``, ``gpu`` (PCI address, number or null), ``is_nvidia``,
-    ``is_thorough`` (whether slow meters are read at every sample as well), ``root``."""
+    """The sensors of an order, which holds ``exchange``, ``since_ticks``, ``gpu`` (PCI address, number or null), ``is_nvidia``,
+    ``is_thorough`` (whether slow meters are read at every sample, too) and ``root``."""
     root = Path(order["root"])
     gpus: tuple[Sensor, ...] = (Nvidia(order["gpu"]),) if order["is_nvidia"] else amd_gpus_below(root, order["gpu"])
     processes = LaunchProcesses(order["exchange"], order["since_ticks"], root, is_thorough=order["is_thorough"])
@@ -44,7 +44,7 @@ def sensors_of(order: dict[str, Any]) -> tuple[Sensor, ...]:
 
 
 class _NoGpu:
-    """Says of each meter of a GPU that there is none."""
+    """In place of a GPU: says for each of its meters why there is none."""
 
     meters = ("vram_used_bytes", "gtt_used_bytes", "gpu_power_watts", "gfx_clock_hertz", "gfx_temperature_celsius")
 
@@ -56,7 +56,7 @@ class _NoGpu:
 
 
 class Sampler:
-    """Takes samples with a thread that may be left behind."""
+    """Takes samples with a thread that may have to be abandoned."""
 
     def __init__(self, sensors: Sequence[Sensor], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._sensors = sensors
@@ -69,8 +69,8 @@ class Sampler:
         self._start_reader()
 
     def sample(self, is_over: Callable[[], bool] = lambda: False) -> Readings | None:
-        """One reading of everything; waits for nothing longer than the patience. ``None``: before it was complete, ``is_over``
-        said that nobody wants it any more."""
+        """One reading of everything; waits for nothing longer than the patience. ``None``: ``is_over`` said, before it was complete,
+        that nobody wants it any more."""
         self._orders.put(True)
         while True:
             try:
@@ -84,11 +84,11 @@ class Sampler:
                 self._orders.put(True)
 
     def close(self) -> None:
-        """End the reading thread, where it still listens."""
+        """End the reading thread, if it still listens."""
         self._orders.put(False)
 
     def _start_reader(self) -> None:
-        # Queues of its own: what a thread that was left behind still finds concerns nobody.
+        # Queues of its own: nobody hears what an abandoned thread still finds.
         self._orders, self._answers = queue.SimpleQueue(), queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, args=(self._orders, self._answers), daemon=True)
         self._files.belong_to(self._reader)
@@ -101,13 +101,13 @@ class Sampler:
                 for number, sensor in enumerate(self._sensors):
                     self._read_one(number, sensor, found)
                 answers.put(found)
-        except LeftBehind:
+        except Abandoned:
             return
 
     def _read_one(self, number: int, sensor: Sensor, found: Readings) -> None:
-        """One sensor, which may raise anything; one that hangs elsewhere than in a file is left out until it comes back."""
-        if self._files.is_left_behind():
-            raise LeftBehind
+        """Read one sensor, which may raise anything. One that hangs elsewhere than in a file is left out until it comes back."""
+        if self._files.is_abandoned():
+            raise Abandoned
         if number in self._given_up:
             found.fail(sensor.meters, f"reading it did not end within {self._patience:g} s")
             return
@@ -117,8 +117,8 @@ class Sampler:
         finally:
             if self._given_up.get(number) is threading.current_thread():
                 del self._given_up[number]
-        if self._files.is_left_behind():
-            raise LeftBehind
+        if self._files.is_abandoned():
+            raise Abandoned
         self._current = None
 
 
@@ -130,7 +130,8 @@ def write_samples(
     wait: Callable[[float], bool],
     samples_before_slower: int = SAMPLES_BEFORE_SLOWER,
 ) -> None:
-    """Sample until ``wait``, given the seconds until the next sample, says that it is enough. A source or a reason is written when it is new."""
+    """Sample until ``wait``, which is given the seconds until the next sample, says that it is enough. A source or a reason is
+    written when it is new."""
     known: dict[str, dict[str, str]] = {"sources": {}, "unavailable": {}}
     write({"hertz": hertz})
     due, taken = time.monotonic(), 0

@@ -11,14 +11,14 @@ from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import period_of
 
 LATE_PERIODS = 4.0
-"""A sampler that is alive has taken a sample within so many periods."""
+"""A living sampler has taken its last sample within so many periods."""
 
 MOST_BYTES = 64 << 20
 MOST_METERS = 100
 
 
 def read_telemetry(path: Path) -> Telemetry | None:
-    """What was sampled; ``None`` where nothing was. A line that is cut short, as by a full disk, is left out."""
+    """What was sampled; ``None``: nothing. A line that is cut short, as by a full disk, is left out."""
     hertz: float | None = None
     cost: float | None = None
     times: list[float] = []
@@ -48,20 +48,20 @@ def read_telemetry(path: Path) -> Telemetry | None:
 
 
 def why_short(lines: list[dict[str, Any]], *, hertz: float, begun: float, ended: float, status: int | None) -> str:
-    """Why the samples do not reach to the launch's end, in words; empty where they do. ``begun`` and ``ended``, Unix seconds:
-    of the sampler, and when it was to be told to stop; ``status``: with which it had ended by then, ``None``: it ran."""
+    """Why the samples do not reach to the launch's end, in words; empty where they do. ``begun`` and ``ended`` are when the sampler
+    started and when it was to be told to stop, in Unix seconds; ``status`` is with which it had ended by then, ``None``: it ran."""
     times = [at for line in lines if (at := number(line.get("at"))) is not None]
-    behind = max(0.0, ended - times[-1]) if times else ended - begun
-    if status is None and behind <= LATE_PERIODS * period_of(times, hertz, ended):
+    late = max(0.0, ended - times[-1]) if times else ended - begun
+    if status is None and late <= LATE_PERIODS * period_of(times, hertz, ended):
         return ""
     told = next((text for line in reversed(lines) if (text := _texts(line.get("unavailable")).get("sampler"))), "")
     how = f"it was killed by signal {-status}" if status is not None and status < 0 else "it ended by itself"
     what = told or ("it hung" if status is None else how)
-    return f"{what}, its last sample {behind:.1f} s before the launch's end" if times else f"{what}, before its first sample"
+    return f"{what}, its last sample {late:.1f} s before the launch's end" if times else f"{what}, before its first sample"
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines; none where it is not there."""
+    """The objects in a file of JSON lines; none where there is no file."""
     try:
         with path.open("rb") as stream:
             text = stream.read(MOST_BYTES)

@@ -1,6 +1,6 @@
 """Files of this host that are meters: amdgpu's, hwmon's, RAPL's and /proc/meminfo. One reading each, no loop.
 
-Of the standard library alone: the sampler's process imports this and little else. ``root`` is where ``/sys`` and ``/proc``
+It needs the standard library alone: the sampler's process imports this and little else. ``root`` is where ``/sys`` and ``/proc``
 are looked for. Nothing here raises: what cannot be read gives a reason in words.
 """
 
@@ -16,7 +16,7 @@ from harness.telemetry.gpu_metrics import IS_APU, Metrics, format_revision, pars
 
 Value = TypeVar("Value")
 Candidate = tuple[str, "float | str"]
-"""Where it is from, and a number or the reason why there is none."""
+"""A source, and its number or the reason why there is none."""
 
 MOST_BYTES = 1 << 16
 """No file that is read here is longer."""
@@ -27,14 +27,14 @@ AMD_VENDOR = "0x1002"
 STRIX_HALO = "0x1586"
 
 
-class LeftBehind(BaseException):
-    """The reading took so long that somebody else goes on without it. Passes every ``except Exception``."""
+class Abandoned(BaseException):
+    """The reading took so long that another thread has taken over. It passes every ``except Exception``."""
 
 
 class Files:
     """Reads files for one thread at a time, and knows which file it waits for.
 
-    A read of a sick GPU's file may never come back, not even killed. So whoever waits for the reading thread can `give_up`:
+    A read of a sick GPU's file may never come back, not even when killed. So whoever waits for the reading thread can `give_up`:
     the file is left out from then on, until that read does come back.
     """
 
@@ -44,23 +44,23 @@ class Files:
         self._thread = threading.current_thread()
 
     def belong_to(self, thread: threading.Thread) -> None:
-        """From now on only this thread may go on reading."""
+        """Let only this thread read from now on."""
         self._thread = thread
 
-    def is_left_behind(self) -> bool:
-        """Whether the calling thread is one that may no longer read."""
+    def is_abandoned(self) -> bool:
+        """Whether the calling thread may no longer read."""
         return threading.current_thread() is not self._thread
 
     def give_up(self, seconds: float) -> bool:
-        """What is being read has not answered for so long: leave it out. False: no file is being read."""
+        """Leave out what is being read, which has not answered for so long. Returns whether a file is being read."""
         if (name := self._reading) is not None:
             self._hanging[name] = seconds
         return name is not None
 
     def call(self, name: str, read: Callable[[], Value]) -> Value | str:
-        """What a read gives, or why it gives nothing."""
-        if self.is_left_behind():
-            raise LeftBehind
+        """What a read gives, or the reason why it gives nothing."""
+        if self.is_abandoned():
+            raise Abandoned
         if name in self._hanging:
             return f"{name} did not answer within {self._hanging[name]:g} s"
         self._reading = name
@@ -71,9 +71,9 @@ class Files:
         except ValueError:
             return f"{name} holds no number"
         finally:
-            if self.is_left_behind():
+            if self.is_abandoned():
                 self._hanging.pop(name, None)
-                raise LeftBehind
+                raise Abandoned
             self._reading = None
 
     def data(self, path: Path) -> bytes | str:
@@ -86,7 +86,7 @@ class Files:
         return data.decode(errors="replace") if isinstance(data, bytes) else None
 
     def names(self, folder: Path) -> list[str] | str:
-        """What is in a folder, in no order."""
+        """The names in a folder, in no order."""
         return self.call(str(folder), lambda: os.listdir(folder))
 
     def link(self, path: Path) -> str | None:
@@ -95,8 +95,8 @@ class Files:
         return target[0] if isinstance(target, tuple) else None
 
     def number(self, path: Path, unit: float = 1.0, *, name: str = "") -> float | str:
-        """The one integer that a file holds, times a unit; else the reason why there is none. ``name``: what the file is called
-        there, where its path is nobody's business."""
+        """The one integer that a file holds, times a unit; else the reason why there is none. ``name`` stands for the path in that
+        reason, where the path is nobody's business."""
         return self.call(name or str(path), lambda: int(_read(path)) * unit)
 
 
@@ -114,7 +114,7 @@ class Readings:
         self.failures: dict[str, str] = {}
 
     def take(self, meter: str, candidates: Iterable[Candidate]) -> None:
-        """The first number among the candidates, which are not read any further; else the reason of the first."""
+        """Take the first number among the candidates, which are read no further; else the reason of the first."""
         reasons = []
         for source, value in candidates:
             if not isinstance(value, str):
@@ -124,14 +124,14 @@ class Readings:
         self.failures[meter] = reasons[0] if reasons else "nothing here offers it"
 
     def attempt(self, meters: Iterable[str], read: Callable[[], None]) -> None:
-        """Read; whatever is raised becomes the reason why those of the meters that have no value have none."""
+        """Read; whatever is raised becomes the reason why a meter without a value has none."""
         try:
             read()
         except Exception as error:
             self.fail(meters, f"{type(error).__name__}: {error}"[:MOST_REASON_CHARACTERS])
 
     def fail(self, meters: Iterable[str], reason: str) -> None:
-        """Meters that have no value have none for this reason."""
+        """Give this reason for each of the meters that has no value."""
         for meter in meters:
             if meter not in self.values:
                 self.failures[meter] = reason
@@ -142,7 +142,7 @@ class Sensor(Protocol):
 
     @property
     def meters(self) -> Sequence[str]:
-        """Their names; more may be found in reading."""
+        """Their names; reading may find more."""
         ...
 
     def read(self, files: Files, found: Readings) -> None:
@@ -151,7 +151,7 @@ class Sensor(Protocol):
 
 
 class AmdGpu:
-    """One card of amdgpu, by the folder of its PCI device. ``suffix`` keeps the meters of several cards apart."""
+    """One card of amdgpu, named by the folder of its PCI device. ``suffix`` keeps the meters of several cards apart."""
 
     METERS = (
         "vram_used_bytes",
@@ -193,7 +193,7 @@ class AmdGpu:
         take("gtt_used_bytes", of_file("mem_info_gtt_used"))
         take("gpu_busy_percent", of_file("gpu_busy_percent"), of_metrics("gpu_busy_percent"))
         watts = of_hwmon("power1_average", "power1_input", unit=1e-6)
-        if is_apu:  # there hwmon's power is that of the whole socket, processor cores included
+        if is_apu:  # hwmon's power is that of the whole socket, processor cores included
             take("socket_power_watts", of_metrics("socket_power_watts"), watts)
             take("gpu_power_watts", of_metrics("gfx_power_watts"))
         else:
@@ -208,7 +208,7 @@ class AmdGpu:
 
 
 def amd_gpus_below(root: Path, pci: str | None) -> tuple[AmdGpu, ...]:
-    """The cards to read: the one at a PCI address, if it is one of amdgpu, or all, in the order of their addresses."""
+    """The cards to read: the one at a PCI address, if amdgpu drives it, or all, in the order of their addresses."""
     found = {}
     for card in (root / "sys/class/drm").glob("card*"):
         device = Path(os.path.realpath(card / "device"))
@@ -221,7 +221,7 @@ def amd_gpus_below(root: Path, pci: str | None) -> tuple[AmdGpu, ...]:
 
 
 def _of_metrics(source: str, metrics: Metrics | str, name: str) -> Iterator[Candidate]:
-    """A field of gpu_metrics, where the format has it."""
+    """A field of gpu_metrics, if the format has it."""
     if isinstance(metrics, str):
         yield source, metrics
     elif name in metrics:
@@ -239,7 +239,7 @@ def _starred_hertz(text: bytes) -> float:
 
 
 class Rapl:
-    """Energy counters of the processor's packages, as one that never wraps. AMD's processors use the name too."""
+    """The energy counters of the processor's packages, added up to one that never wraps. AMD's processors use Intel's name, too."""
 
     METER = "cpu_package_joules"
     meters = (METER,)
@@ -272,7 +272,7 @@ class Rapl:
 
 
 def _text_of(path: Path) -> str:
-    """A short file that asks no hardware; empty where there is none."""
+    """The text of a short file that asks no hardware; empty where there is none."""
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError):
@@ -280,7 +280,7 @@ def _text_of(path: Path) -> str:
 
 
 class Meminfo:
-    """The host's memory that could still be had."""
+    """The host's memory that is still available."""
 
     METER = "mem_available_bytes"
     meters = (METER,)

@@ -1,4 +1,4 @@
-"""Starts the sampler beside a launch, and ends it. See `harness.telemetry.sampler` for why it is a process of its own."""
+"""Starts the sampler beside a launch, and ends it. `harness.telemetry.sampler` says why it is a process of its own."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from harness.telemetry.samples import read_lines, why_short
 HERTZ = 2.0
 
 END_SECONDS = 1.5
-"""How long its end is waited for; more than `harness.telemetry.sampler.PATIENCE_SECONDS`, within which it answers."""
+"""How long a launch waits for the sampler to end; more than `harness.telemetry.sampler.PATIENCE_SECONDS`, within which it answers."""
 
 FIRST_SAMPLE_SECONDS = 1.5
 
-_left_behind: list[subprocess.Popen[bytes]] = []
+_abandoned: list[subprocess.Popen[bytes]] = []
 """Samplers that sleep in the kernel and cannot be killed: nobody waits for them."""
 
 
@@ -41,26 +41,28 @@ def sampling(
     quiet_seconds: float,
     is_thorough: bool = False,
     root: Path = Path("/"),
+    end_seconds: float = END_SECONDS,
 ) -> Iterator[None]:
-    """Sample while inside. Where a meter of power answers, ``quiet_seconds`` pass before, for the power of an idle host.
-    ``is_thorough``: what is slow to read is read at every sample, and not at some.
+    """Sample while the block runs. Where a meter of power answers, the block begins after ``quiet_seconds``, so that the samples
+    hold the power of an idle host. ``is_thorough``: slow meters are read at every sample, too.
 
     A sampler that cannot start, hangs or dies costs its samples and nothing else, and ``into`` says so. ``root`` is where it
     looks for ``/sys`` and ``/proc``.
     """
-    # The start of a process is told in ticks after boot, suspended time included (proc_pid_stat(5)).
+    # The kernel tells when a process started in ticks after boot, suspended time included (proc_pid_stat(5)).
     since = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
     order = {"hertz": HERTZ, "exchange": str(exchange), "since_ticks": since, "is_thorough": is_thorough, "root": str(root)}
     begun = time.time()
     sampler = _start({**order, "gpu": gpu, "is_nvidia": is_nvidia}, into)
     try:
         if sampler is not None and quiet_seconds:
-            _rest(into, quiet_seconds)
+            rest(into, quiet_seconds)
         yield
     finally:
         if sampler is not None:
             status, ended = sampler.poll(), time.time()
-            _end(sampler)
+            if not end_sampler(sampler, end_seconds):
+                _abandoned.append(sampler)
             lines = read_lines(into)
             if not lines:
                 _tell(into, "it ended without a word")
@@ -69,7 +71,7 @@ def sampling(
 
 
 def _start(order: Mapping[str, object], into: Path) -> subprocess.Popen[bytes] | None:
-    """The process with its order; ``None`` where none could be started."""
+    """The process with its order; ``None``: it could not be started."""
     python_path = os.pathsep.join([str(places.ROOT), *(each for each in sys.path if each)])
     try:
         sampler = subprocess.Popen(
@@ -92,16 +94,18 @@ def _start(order: Mapping[str, object], into: Path) -> subprocess.Popen[bytes] |
 
 
 def _tell(into: Path, why: str) -> None:
-    """Write why nothing was sampled, or nothing more, behind the samples; a folder that is gone has no use for it."""
+    """Write why nothing, or nothing more, was sampled after the samples; where the folder is gone, nobody asks."""
     line = json.dumps({"hertz": HERTZ, "unavailable": {"sampler": why}})
     with contextlib.suppress(OSError), into.open("a", encoding="utf-8") as stream:
         stream.write(f"\n{line}\n")  # its last line may be cut short
 
 
-def _rest(into: Path, seconds: float) -> None:
-    """Wait for samples of the idle host, where its power can be read at all."""
-    begun = time.monotonic()
-    while time.monotonic() - begun < FIRST_SAMPLE_SECONDS:
+def rest(
+    into: Path, seconds: float, *, clock: Callable[[], float] = time.monotonic, wait: Callable[[float], None] = time.sleep
+) -> None:
+    """Wait until there are samples of the idle host, where its power can be read at all."""
+    begun = clock()
+    while clock() - begun < FIRST_SAMPLE_SECONDS:
         lines = read_lines(into)
         if len(lines) > 1:
             values = lines[1].get("values")
@@ -109,21 +113,21 @@ def _rest(into: Path, seconds: float) -> None:
                 name.rstrip("_0123456789").endswith(("_watts", "_joules")) and number(value) is not None
                 for name, value in values.items()
             ):
-                time.sleep(max(0.0, begun + seconds - time.monotonic()))
+                wait(max(0.0, begun + seconds - clock()))
             return
-        time.sleep(0.02)
+        wait(0.02)
 
 
-def _end(sampler: subprocess.Popen[bytes]) -> None:
-    """The end of its stdin is its order to stop; one that does not is killed, and one that cannot be is left behind."""
+def end_sampler(sampler: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Tell the sampler to stop, by the end of its stdin, and kill it if it does not; returns whether it is gone."""
     assert sampler.stdin
     with contextlib.suppress(OSError):
         sampler.stdin.close()
-    try:
-        sampler.wait(timeout=END_SECONDS)
-    except subprocess.TimeoutExpired:
-        sampler.kill()
-        try:
-            sampler.wait(timeout=END_SECONDS)
-        except subprocess.TimeoutExpired:
-            _left_behind.append(sampler)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        sampler.wait(timeout=seconds)
+        return True
+    sampler.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        sampler.wait(timeout=seconds)
+        return True
+    return False

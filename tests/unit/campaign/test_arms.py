@@ -39,8 +39,8 @@ def test_rounds_go_forwards_and_backwards_by_turns() -> None:
 def test_under_a_steady_drift_two_rounds_give_every_slot_the_same_mean_place() -> None:
     places: dict[str, list[int]] = {}
     for number in range(4):
-        for place, slot in enumerate(order("abcd", number)):
-            places.setdefault(slot, []).append(4 * number + place)
+        for place, arm in enumerate(order("abcd", number)):
+            places.setdefault(arm, []).append(4 * number + place)
     assert {sum(each) for each in places.values()} == {sum(range(16)) / 4}
 
 
@@ -89,7 +89,7 @@ def test_variants_that_a_knob_makes_the_same_are_run_once() -> None:
     assert len(cells("sdma=on,off")) == 4
 
 
-def test_a_knob_stands_behind_the_fixes_and_is_none() -> None:
+def test_a_knob_comes_after_the_fixes_and_is_none() -> None:
     _, other = cells("miopen=on,off", gfx="native", fixes=("lstm-dropout-0",))
     assert other.variant.name == "native+lstm-dropout-0+miopen=off"
     assert other.variant.fixes == ("lstm-dropout-0",)

@@ -94,7 +94,7 @@ def test_a_hostile_image_is_a_result_and_no_end_of_the_campaign(bench: Bench, gu
 
 
 @pytest.mark.parametrize("guest", HOSTILE)
-def test_what_a_hostile_image_left_behind_does_not_keep_the_next_campaign_from_running(bench: Bench, guest: Guest) -> None:
+def test_what_a_hostile_image_left_does_not_keep_the_next_campaign_from_running(bench: Bench, guest: Guest) -> None:
     plan = a_dead_plan()
     folder = bench.unstored(plan)
     (folder / EXCHANGE / JOURNAL).unlink()

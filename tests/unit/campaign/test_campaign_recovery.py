@@ -59,18 +59,19 @@ def test_a_finished_launch_of_a_dead_harness_is_recovered_as_what_it_was(bench: 
     assert bench.folders == []
 
 
-def test_a_dead_harness_whose_launch_cannot_be_stored_stops_no_later_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_harness_whose_launch_cannot_be_stored_stops_no_later_one(bench: Bench) -> None:
     plan = a_dead_plan()
     bench.unstored(plan, journal=passing_journal())
-    add = bench.store.add
 
-    def refuse_one(launch: Launch) -> None:
-        if launch.id == plan.id:
-            raise RecordError(f"launch {plan.id} is not stored")
-        add(launch)
+    class FullStore(Store):
+        """A store that takes every launch but that one."""
 
-    monkeypatch.setattr(bench.store, "add", refuse_one)
-    assert [outcome(launch)[0] for launch in bench.run().launches] == ["pass"]
+        def add(self, launch: Launch) -> None:
+            if launch.id == plan.id:
+                raise RecordError(f"launch {plan.id} is not stored")
+            super().add(launch)
+
+    assert [outcome(launch)[0] for launch in bench.run(store=FullStore(places.store_url())).launches] == ["pass"]
     assert f"launch {plan.id} is not stored" in bench.listener.announced
     assert bench.folders == [plan.id]
 

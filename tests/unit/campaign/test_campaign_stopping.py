@@ -73,7 +73,7 @@ def images_of(engine: FakeEngine) -> list[str]:
     return [run.labels[IMAGE_LABEL] for run in engine.runs]
 
 
-def test_a_steady_cell_is_done_behind_six_launches(bench: Bench) -> None:
+def test_a_steady_cell_is_done_after_six_launches(bench: Bench) -> None:
     campaign = bench.run(FakeEngine(that_takes(steady)), stopping=UNTIL)
     assert len(campaign.launches) == 6
     decisions = [launch.decision for launch in campaign.launches]
@@ -95,7 +95,7 @@ def test_no_cell_is_launched_for_ever(bench: Bench) -> None:
     assert campaign.launches[-1].decision.stop == "launches"
 
 
-def test_a_cell_that_fails_every_time_ends_behind_three_launches(bench: Bench) -> None:
+def test_a_cell_that_fails_every_time_ends_after_three_launches(bench: Bench) -> None:
     engine = FakeEngine(by_image(cpu=fails_at_import, other=that_takes(steady)))
     campaign = bench.run(engine, images=(CPU, OTHER), stopping=UNTIL)
     assert images_of(engine).count("cpu") == 3
@@ -171,7 +171,7 @@ def test_the_wait_in_front_of_each_launch_is_recorded_with_it(bench: Bench) -> N
     )
 
 
-def test_a_wait_lasts_no_longer_than_the_budget_and_no_launch_begins_behind_it(bench: Bench) -> None:
+def test_a_wait_lasts_no_longer_than_the_budget_and_no_launch_begins_after_it(bench: Bench) -> None:
     clock = FakeClock()
     engine = FakeEngine(clock.takes(58.0, that_takes(steady)))
     rule = StoppingRule(launches=3, budget_seconds=60.0)

@@ -75,7 +75,7 @@ def test_a_cache_that_never_held_anything_has_still_been_seen() -> None:
     assert (record.files_before, record.seen_before) == (0, True)
 
 
-def test_an_own_cache_is_gone_behind_its_launch(tmp_path: Path) -> None:
+def test_an_own_cache_is_gone_after_its_launch(tmp_path: Path) -> None:
     plan, folder = a_plan(caches="empty"), tmp_path / "launch" / "caches"
     record = kernel_cache.begin(plan, folder)
     (folder / "miopen-kernels" / "a").write_bytes(b"abc")

@@ -182,7 +182,7 @@ def test_each_of_several_files_that_hang_is_waited_for_once(host: Path) -> None:
 def written(
     root: Path, *, samples: int, gpu: str | None = None, before_slower: int = 3600, is_thorough: bool = False
 ) -> tuple[list[dict[str, Any]], list[float]]:
-    """The lines of a sampler that takes some samples, and how long it would have waited behind each."""
+    """The lines of a sampler that takes some samples, and how long it would have waited after each."""
     lines: list[dict[str, Any]] = []
     waits: list[float] = []
 
