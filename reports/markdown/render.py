@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import tempfile
@@ -67,6 +68,16 @@ _ENTITY_OF = {
 
 def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> str:
     """The whole page. Text that came out of a container is escaped. Costs are shown where a price is given."""
+    page = page_of(launches, price)
+    names: dict[str, Any] = {}
+    for each in SECTIONS:
+        names |= each.section(page)
+    return _template().render(names)
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    """The page's template, compiled once a process."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         trim_blocks=True,
@@ -76,12 +87,9 @@ def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> st
         autoescape=False,  # noqa: S701 - Markdown, not HTML: `escape_text` and `code_block` are its escapes
     )
     environment.filters |= FILTERS
-    page = page_of(launches, price)
-    names: dict[str, Any] = {}
     for each in SECTIONS:
         environment.filters |= getattr(each, "FILTERS", {})
-        names |= each.section(page)
-    return environment.get_template("BENCHMARKS.md.jinja").render(names)
+    return environment.get_template("BENCHMARKS.md.jinja")
 
 
 def write_page(path: Path, text: str) -> None:

@@ -563,3 +563,24 @@ _FILES = {
     "pyannote/audio/models/segmentation.py": "from torch import Anything\nPyanNet = Anything()\n",
     "pyannote/audio/pipelines/__init__.py": _PYANNOTE_AUDIO_PIPELINES,
 }
+
+_MORE_OF_CORE = """
+Segment.duration = property(lambda self: self.end - self.start)
+"""
+
+_MORE_OF_METRICS = """
+class DiarizationErrorRate(DiarizationErrorRate):
+    def __init__(self, collar=0.0):
+        pass
+    def compute_components(self, reference, hypothesis, uem=None):
+        return super().compute_components(reference, hypothesis)
+class JaccardErrorRate:
+    def compute_components(self, reference, hypothesis, uem=None):
+        return {"speaker error": 0.0, "speaker count": len(reference.labels())}
+"""
+
+SCORING = {
+    "pyannote/core/__init__.py": _PYANNOTE_CORE + _MORE_OF_CORE,
+    "pyannote/metrics/diarization.py": _PYANNOTE_METRICS_DIARIZATION + _MORE_OF_METRICS,
+}
+"""What the task ``accuracy`` asks of them besides: `Stubs.files`."""

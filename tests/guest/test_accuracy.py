@@ -11,28 +11,7 @@ import pytest
 
 from benchmarks.wire import JOURNAL, Request
 
-from . import stubs
-from .stubs import Ended, Stubs, make_request, run_guest
-
-_MORE_OF_CORE = """
-Segment.duration = property(lambda self: self.end - self.start)
-"""
-
-_MORE_OF_METRICS = """
-class DiarizationErrorRate(DiarizationErrorRate):
-    def __init__(self, collar=0.0):
-        pass
-    def compute_components(self, reference, hypothesis, uem=None):
-        return super().compute_components(reference, hypothesis)
-class JaccardErrorRate:
-    def compute_components(self, reference, hypothesis, uem=None):
-        return {"speaker error": 0.0, "speaker count": len(reference.labels())}
-"""
-
-FILES = {
-    "pyannote/core/__init__.py": stubs._PYANNOTE_CORE + _MORE_OF_CORE,
-    "pyannote/metrics/diarization.py": stubs._PYANNOTE_METRICS_DIARIZATION + _MORE_OF_METRICS,
-}
+from .stubs import SCORING, TURNS, Ended, Stubs, make_request, run_guest
 
 
 def a_request(folder: Path, *, files: int = 3, first: int = 0, limit_seconds: float = 60.0, **fields: object) -> Request:
@@ -43,7 +22,7 @@ def a_request(folder: Path, *, files: int = 3, first: int = 0, limit_seconds: fl
         with wave.open(str(corpus / f"{index:04d}.wav"), "wb") as file:
             file.setparams((1, 2, 16_000, 0, "NONE", ""))
             file.writeframes(bytes(2 * 16_000 * 2))
-    turns = [[start, end - start, speaker] for start, end, speaker in stubs.TURNS]
+    turns = [[start, end - start, speaker] for start, end, speaker in TURNS]
     listed = [{"audio": f"{n:04d}.wav", "name": f"f{n}", "turns": turns, "regions": None} for n in range(files)]
     (corpus / "manifest.json").write_text(json.dumps({"files": listed}))
     options = {"collar_seconds": 0.25, "first": first, "files": [{"limit_seconds": limit_seconds}] * files}
@@ -53,7 +32,7 @@ def a_request(folder: Path, *, files: int = 3, first: int = 0, limit_seconds: fl
 
 
 def run(folder: Path, misbehave: Mapping[str, str] | None = None, **request: object) -> Ended:
-    stub = Stubs(files=FILES, misbehave=misbehave or {}, **({"gpu": True, "hip": "0"} if request.get("device") else {}))
+    stub = Stubs(files=SCORING, misbehave=misbehave or {}, **({"gpu": True, "hip": "0"} if request.get("device") else {}))
     return run_guest(folder, stub, a_request(folder, **request))  # type: ignore[arg-type]
 
 
@@ -82,7 +61,7 @@ def test_an_exception_costs_its_recording_alone(tmp_path: Path) -> None:
 def test_a_recording_that_is_missing_costs_itself_alone(tmp_path: Path) -> None:
     request = a_request(tmp_path)
     (tmp_path / "corpus/0001.wav").unlink()
-    ended = run_guest(tmp_path, Stubs(files=FILES), request)
+    ended = run_guest(tmp_path, Stubs(files=SCORING), request)
     assert words(ended)[-3:] == ["failed 1", "trying 2", "ok 2"]
 
 
@@ -113,7 +92,7 @@ def test_a_gpu_that_no_longer_answers_ends_the_launch_and_nothing_after_it_is_tr
 
 def test_hypotheses_that_do_not_fit_the_journal_are_left_out_and_the_scores_stay(tmp_path: Path) -> None:
     turns = [(float(n), n + 0.5, f"STUB_{n:05d}") for n in range(4_000)]
-    stub = Stubs(files=FILES | {"pyannote/metrics/diarization.py": _QUICK_METRICS}, outputs=[turns])
+    stub = Stubs(files=SCORING | {"pyannote/metrics/diarization.py": _QUICK_METRICS}, outputs=[turns])
     ended = run_guest(tmp_path, stub, a_request(tmp_path, files=2))
     assert [event["rttm"] for event in ended.events("result", outcome="ok")] == ["", ""]
 

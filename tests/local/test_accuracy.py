@@ -135,41 +135,6 @@ def test_a_corpus_is_scored_as_by_hand_and_a_broken_recording_costs_its_row(work
     assert told["hours_an_hour"] == pytest.approx((9 + 10 + 8) / seconds)
 
 
-def test_a_native_crash_costs_one_recording_and_the_page_says_so(workplace: Workplace, tmp_path: Path) -> None:
-    made = Made(tmp_path / "corpus")
-    for name, start in (("a", 18.0), ("b", 20.0), ("c", 22.0)):
-        made.write(name, (start, start + 3.0))
-    planted = tmp_path / "planted"
-    planted.mkdir()
-    # Dies as a GPU's library would: in the process, without an exception, in the middle of the second recording.
-    (planted / "sitecustomize.py").write_text(
-        "import os, signal, wave\n"
-        "opened = wave.open\n"
-        "def open_or_die(path, *more):\n"
-        "    if str(path).endswith('0001.wav'):\n"
-        "        os.kill(os.getpid(), signal.SIGSEGV)\n"
-        "    return opened(path, *more)\n"
-        "wave.open = open_or_die\n"
-    )
-    overlay = tmp_path / "planted.toml"
-    overlay.write_text(
-        f'[variants.planted]\nenvironment = {{ PYTHONPATH = "{planted}" }}\n[images.local-cpu]\nvariants = ["planted"]\n'
-    )
-    arguments = ("--corpus", str(made.folder), "--catalog", str(overlay), "--report", str(workplace.page))
-    done = workplace.run("accuracy", "local-cpu", *arguments)
-    assert done.code == 1, done.stderr
-    assert "going on behind it" in done.stderr
-    first, second = workplace.stored()
-    assert (first.verdict.cause, second.verdict.status) == ("crash", "pass")
-    assert [event["index"] for event in second.results if event["outcome"] == "ok"] == [2]
-    rows = {line.split("|")[1].strip(): line for line in done.stdout.splitlines() if line.startswith("| ")}
-    assert [rows[name].split("|")[-2].strip() for name in "abc"] == ["ok", "died", "ok"]
-    assert "b: died: the process ended in it: died of SIGSEGV in accuracy" in done.stdout
-    page = workplace.page.read_text()
-    assert "## Accuracy on corpora" in page
-    assert "- b: died. the process ended in it: died of SIGSEGV in accuracy" in page
-
-
 SCORED = """
 import json, sys
 from benchmarks.accuracy import score
