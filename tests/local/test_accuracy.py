@@ -158,7 +158,7 @@ def test_a_native_crash_costs_one_recording_and_the_page_says_so(workplace: Work
     arguments = ("--corpus", str(made.folder), "--catalog", str(overlay), "--report", str(workplace.page))
     done = workplace.run("accuracy", "local-cpu", *arguments)
     assert done.code == 1, done.stderr
-    assert "going on behind it" in done.stderr
+    assert "going on after it" in done.stderr
     first, second = workplace.stored()
     assert (first.verdict.cause, second.verdict.status) == ("crash", "pass")
     assert [event["index"] for event in second.results if event["outcome"] == "ok"] == [2]
