@@ -1,7 +1,6 @@
-"""The command line's entry point: runs a verb of `harness.commands`, and makes an exit code of what it ends in. The only
-catcher of our errors.
+"""The entry point of the command line: runs a verb of `harness.commands` and turns its end into an exit code.
 
-Results go to stdout, talk to stderr.
+The only place that catches our errors. Results go to stdout, talk to stderr.
 """
 
 from __future__ import annotations
@@ -13,20 +12,24 @@ import os
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from harness import __version__, places
-from harness.commands import make_known
-from harness.commands.common import app
+from harness.commands import opening, register
+from harness.commands.app import app
 from harness.errors import HostError, StrixbenchError
 from harness.text import one_line
 
+if TYPE_CHECKING:
+    from harness.campaign.request import OpenEngine
+
 INTERRUPTED = 130
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The last one comes as the terminal is closed."""
+"""The signals that end a command. SIGHUP comes when the terminal is closed."""
 _HOSTS_DOING = {
     errno.EACCES,
     errno.EPERM,
@@ -37,19 +40,19 @@ _HOSTS_DOING = {
     errno.EISDIR,
     errno.ENAMETOOLONG,
 }
-"""Errors of the host's files and disks, not ours."""
+"""Errors of the host's files and disks, which are no bugs."""
 
 
-def main() -> NoReturn:
-    """Entry point of the ``strixbench`` command."""
+def main(run: Callable[..., object] = app, *, open_engine: OpenEngine = opening.open_engine) -> NoReturn:
+    """The ``strixbench`` command. ``run`` executes the command line; its verbs open engines with ``open_engine``."""
     _heed_signals()
     os.umask(0o022)  # a container's user reads what we write for it; launch folders are closed by their own mode
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows only ASCII is no reason to fail
-    make_known(sys.argv[1:])
+            stream.reconfigure(errors="backslashreplace")  # so that a terminal that knows only ASCII fails nothing
+    register(sys.argv[1:])
     try:
-        status = app(standalone_mode=False)
+        status = run(standalone_mode=False, obj=open_engine)
     except StrixbenchError as error:
         print(f"strixbench: {one_line(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
@@ -72,13 +75,14 @@ def main() -> NoReturn:
         sys.exit(2)
     if status == INTERRUPTED:  # Typer turns Ctrl-C into this status
         for number in _ENDING:
-            signal.signal(number, signal.SIG_IGN)  # Python gives a handler of its own up before it is gone
+            signal.signal(number, signal.SIG_IGN)  # Python drops its own handlers before it has ended
         print("strixbench: interrupted; every finished launch is in the store", file=sys.stderr)  # noqa: T201
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def _is_hosts_doing(error: OSError) -> bool:
-    """Also a folder that cannot be made where ours should lie: /proc answers "No such file or directory" to that."""
+    """Whether the host caused it. That includes a folder of ours that cannot be made: /proc answers "No such file or
+    directory" to that."""
     ours = (places.cache(), places.results(), places.hub_cache())
     missing = error.errno == errno.ENOENT and error.filename is not None
     return error.errno in _HOSTS_DOING or (
@@ -87,23 +91,23 @@ def _is_hosts_doing(error: OSError) -> bool:
 
 
 def _heed_signals() -> None:
-    """Each of `_ENDING` ends us as Ctrl-C does: with everything tidied up."""
+    """Make each signal of `_ENDING` end the command as Ctrl-C does, with everything tidied up."""
     for number in _ENDING:
         if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has SIGHUP
             signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """The first of them; more do not end the tidying."""
+    """Handle the first signal; further ones do not end the tidying."""
     for each in _ENDING:
-        signal.signal(each, lambda *_: None)  # not ignored: what is started to tidy up would inherit that
+        signal.signal(each, lambda *_: None)  # not ignored: a process started to tidy up would inherit that
     if number == signal.SIGHUP:
         _leave_the_terminal()
     raise KeyboardInterrupt
 
 
 def _leave_the_terminal() -> None:
-    """Print nowhere: what is written to a terminal that is gone fails, and so would the tidying."""
+    """Print nowhere: writing to a terminal that is gone fails, and the tidying would fail with it."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (1, 2):
         with contextlib.suppress(OSError):
@@ -122,4 +126,4 @@ def _version(wanted: bool) -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Takes `--version`."""
+    """Options of the program itself."""

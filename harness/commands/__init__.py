@@ -1,18 +1,22 @@
-"""The command line: one module a verb. Importing it makes its verb known."""
+"""The command line: one module a verb. Importing the module registers its verb."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
 
-VERBS = (
-    *("list", "build", "images", "bench", "probe", "flags", "verify", "accuracy", "calibrate", "kernels"),
-    *("caches", "doctor", "models", "report", "show", "explain"),
-)
-"""In the order of the help."""
+VERBS = {
+    "Run": ("bench", "probe", "verify", "accuracy", "kernels", "calibrate", "flags"),
+    "Images": ("list", "build", "images", "caches"),
+    "Results": ("report", "show", "explain"),
+    "Host": ("doctor", "models"),
+}
+"""The groups of the help, with their verbs."""
+
+_ALL = tuple(verb for verbs in VERBS.values() for verb in verbs)
 
 
-def make_known(words: Sequence[str]) -> None:
+def register(words: Sequence[str]) -> None:
     """Import the verb that a command line begins with, or all where it begins with none: each costs milliseconds."""
-    for name in words[:1] if words and words[0] in VERBS else VERBS:
-        importlib.import_module(f"harness.commands.{name}")
+    for verb in words[:1] if words and words[0] in _ALL else _ALL:
+        importlib.import_module(f"harness.commands.{verb}")

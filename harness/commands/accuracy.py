@@ -1,4 +1,4 @@
-"""`accuracy`: how right an image is over a corpus of recordings with references."""
+"""`accuracy`: scores an image on a corpus of recordings with references."""
 
 from __future__ import annotations
 
@@ -8,46 +8,49 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.catalog import load
-from harness.catalog.rows import Catalog
-from harness.catalog.select import select_fixes, select_pipeline
-from harness.commands import common, options, running
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.opening import open_store
+from harness.commands.output import print_json, refuse_page, show_progress, talk
+from harness.commands.running import choose_images, end_with, run_campaign
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
-    from harness.campaign.request import BenchRequest
+    from harness.campaign.request import BenchRequest, OpenEngine
+    from harness.catalog.rows import Catalog
     from harness.inputs.audio import Audio
     from harness.inputs.corpus_folder import CorpusFolder
     from harness.inputs.models import Models
     from harness.records.launch import Launch
 
 DEFAULT_COLLAR_SECONDS = 0.25
-"""On each side of a boundary, as NIST's evaluations had it and the literature since."""
+"""On each side of a boundary, as in NIST's evaluations and the literature since."""
 
 MOST_COLLAR_SECONDS = 5
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
-@common.app.command()
+@app.command()
 def accuracy(
+    context: typer.Context,
     images: options.Images = None,
     corpus: Annotated[
-        Path | None, typer.Option("--corpus", help="A folder of recordings and their RTTM (and UEM) files.", metavar="DIR")
+        Path | None, typer.Option("--corpus", help="A folder of recordings with RTTM (and UEM) files.", metavar="DIR")
     ] = None,
     references: Annotated[
-        Path | None, typer.Option("--references", help="Where RTTM and UEM are, if not in the corpus.", metavar="DIR")
+        Path | None, typer.Option("--references", help="Where the RTTM and UEM files are, if not in the corpus.", metavar="DIR")
     ] = None,
     files: Annotated[
         str, typer.Option("--files", help="Only recordings that match, such as '*.Mix-Headset.wav'.", metavar="GLOB")
     ] = "*",
     name: Annotated[
         str | None,
-        typer.Option("--name", help="The corpus: AMI, VoxConverse and DIHARD3 have known values.", metavar="NAME"),
+        typer.Option("--name", help="The corpus's name; AMI, VoxConverse and DIHARD3 have known values.", metavar="NAME"),
     ] = None,
     collar: Annotated[
-        float, typer.Option("--collar", help="Of the second scoring, on each side of a boundary.", metavar="SECONDS")
+        float, typer.Option("--collar", help="Forgive this much around each boundary in the second scoring.", metavar="SECONDS")
     ] = DEFAULT_COLLAR_SECONDS,
     gfx: options.GfxOption = None,
     fixes: options.FixOption = None,
@@ -56,17 +59,24 @@ def accuracy(
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Give a recording's pass up after this long.", metavar="SECONDS")
+        float | None, typer.Option("--timeout", help="Give up a recording's pass after this long.", metavar="SECONDS")
     ] = None,
     memory: options.MemoryOption = None,
     flags: options.FlagsOption = "least",
     gpu: options.GpuOption = None,
     catalogs: options.Catalogs = None,
-    report_to: Annotated[Path | None, typer.Option("--report", help="Write BENCHMARKS.md there too.", metavar="FILE")] = None,
+    report_to: Annotated[
+        Path | None, typer.Option("--report", help="Also write BENCHMARKS.md to this file.", metavar="FILE")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Diarize a corpus and score it: DER by recording and in all, JER, speakers, and audio hours an hour."""
+    """Score an image on a corpus: DER, JER and speakers.
+
+    Shows the DER of each recording and of all, and how many hours of audio an hour takes.
+    """
     from harness.campaign.request import BenchRequest
+    from harness.catalog.load import load_catalog
+    from harness.catalog.select import select_fixes, select_pipeline
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
@@ -74,10 +84,10 @@ def accuracy(
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     memory_bytes = parse_size(memory)
-    known = load.load_catalog(catalogs or ())
+    known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)
     _refuse(row.name, name, collar, corpus, report_to)
-    chosen = common.choose_images(known, images, gfx=gfx, family=family)
+    chosen = choose_images(known, images, gfx=gfx, family=family)
     chosen_fixes = select_fixes(known, fixes or ())
     laid = _read(Path(corpus or ""), references, files, limit)
     request = BenchRequest(
@@ -103,7 +113,7 @@ def accuracy(
         ),
         fixes=chosen_fixes,
     )
-    run_and_report(known, request, laid, report_to, as_json=as_json)
+    _run_and_report(known, request, laid, report_to, open_engine=context.obj, as_json=as_json)
 
 
 def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
@@ -119,17 +129,17 @@ def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None,
         raise UsageError(f"--name {name!r} is no short name: letters, digits, dots, dashes and underscores")
     parse_number("--collar", collar, 0, MOST_COLLAR_SECONDS, " seconds")
     if report_to is not None:
-        common.refuse_page(report_to)
+        refuse_page(report_to)
 
 
 def _read(corpus: Path, references: Path | None, files: str, limit_seconds: float | None) -> CorpusFolder:
-    """The corpus, laid out, and what is wrong with it told."""
+    """The corpus, laid out for the launches. Announces what is wrong with it."""
     from harness.inputs.corpus import read_corpus
     from harness.inputs.corpus_folder import lay_out
     from harness.text import counted
     from reports.sections.accuracy import length_text
 
-    progress = common.show_progress()
+    progress = show_progress()
     try:
         laid = lay_out(
             read_corpus(corpus, references=references, files=files), corpus, say=progress.say, limit_seconds=limit_seconds
@@ -145,18 +155,18 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
 
 
 def _models(pipeline: str) -> Models:
-    """The pipeline's, verified; the embedded profile is fetched where it is missing."""
-    from harness.inputs import models
+    """The verified models of the pipeline; fetches the embedded profile where it is missing."""
     from harness.inputs.embedded import fetch_embedded
     from harness.inputs.gather import show_licences
+    from harness.inputs.models import models_for
 
     if pipeline == "embedded":
-        show_licences(fetch_embedded(say=common.talk), say=common.talk)
-    return models.models_for(pipeline)
+        show_licences(fetch_embedded(say=talk), say=talk)
+    return models_for(pipeline)
 
 
 def _audio(laid: CorpusFolder, name: str | None) -> Audio:
-    """The corpus in the place of the one recording of other launches."""
+    """The corpus, in place of the one recording that other launches have."""
     from harness.inputs.audio import Audio
 
     return Audio(
@@ -168,7 +178,7 @@ def _audio(laid: CorpusFolder, name: str | None) -> Audio:
 
 
 def _options(laid: CorpusFolder, *, name: str | None, collar_seconds: float) -> dict[str, Any]:
-    """What the guest reads, and what the record needs to tell the result by itself."""
+    """What the guest reads, and what the record needs to explain the result by itself."""
     import msgspec
 
     from harness.records.launch import new_id
@@ -185,7 +195,7 @@ def _options(laid: CorpusFolder, *, name: str | None, collar_seconds: float) -> 
 
 
 def _limit_seconds(laid: CorpusFolder, first: int) -> float:
-    """Of a launch: behind those of its recordings, which end it first."""
+    """The time limit of a launch: longer than those of its recordings together, so that theirs end it first."""
     return _START_SECONDS + sum(file.limit_seconds for file in laid.files[first:])
 
 
@@ -193,37 +203,45 @@ _START_SECONDS = 600.0
 """For the imports, the device and the models."""
 
 
-def run_and_report(known: Catalog, request: BenchRequest, laid: CorpusFolder, report_to: Path | None, *, as_json: bool) -> None:
-    """The launches, what they found on stdout, and the exit code."""
+def _run_and_report(
+    known: Catalog,
+    request: BenchRequest,
+    laid: CorpusFolder,
+    report_to: Path | None,
+    *,
+    open_engine: OpenEngine,
+    as_json: bool,
+) -> None:
+    """Run the launches, print what they found, and end with the exit code."""
     from harness.workloads.accuracy import accuracies_of, run_to_the_end
     from reports.markdown.render import render_benchmarks, write_page
     from reports.sections.accuracy import as_builtins
     from reports.terminal.tasks import print_accuracies
 
-    store = common.open_store()
+    store = open_store()
     campaigns: list[Campaign] = []
 
     def launch(asked: BenchRequest) -> list[Launch]:
-        campaigns.append(running.run_campaign(known, asked, store))
+        campaigns.append(run_campaign(known, asked, store, open_engine=open_engine))
         return campaigns[-1].launches
 
     def launch_again(ended: Launch, first: int) -> list[Launch]:
-        common.talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on behind it")
+        talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on after it")
         return launch(going_on(request, ended, laid, first))
 
     findings = accuracies_of(run_to_the_end(lambda: launch(request), launch_again))
     if as_json:
-        common.print_json([as_builtins(each) for each in findings])
+        print_json([as_builtins(each) for each in findings])
     else:
         print_accuracies(findings)
     if report_to is not None:
         write_page(report_to, render_benchmarks(store.launches()))
-        common.talk(f"wrote {report_to}")
-    running.end_with(*campaigns, failed=any(each.failed for each in findings))
+        talk(f"wrote {report_to}")
+    end_with(*campaigns, failed=any(each.failed for each in findings))
 
 
 def going_on(request: BenchRequest, ended: Launch, laid: CorpusFolder, first: int) -> BenchRequest:
-    """The same for one cell, from a recording on."""
+    """The same request for one cell, from a recording on."""
     import msgspec
 
     (image,) = [image for image in request.images if image.name == ended.image]

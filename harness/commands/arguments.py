@@ -1,6 +1,6 @@
-"""The words of a command line -> images, recording, models, limits; what cannot be is refused with the nearest that can.
+"""Parses the words of a command line: images, engine, limits, sizes, prices. A wrong word is refused with the nearest right one.
 
-Imports nothing heavy: `--dry-run` comes through here.
+Imports nothing heavy, because `--dry-run` needs it.
 """
 
 from __future__ import annotations
@@ -19,33 +19,37 @@ from harness.catalog.rows import GPU_FAMILIES, Catalog, Image
 from harness.catalog.select import foreign_image, is_portable, looks_like_reference, portable, select_images, unknown_image
 from harness.errors import UsageError
 from harness.inputs.decoding import LONGEST_SECONDS, SAMPLE_RATE_HERTZ
+from harness.records.price import Price
 from harness.text import Say, nearest
+
+DEFAULT_IMAGE = "local-cpu"
 
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
 
 MOST_DURATIONS = 12
 
 MOST_PRICE = 1_000_000
-"""Of a kilowatt hour or of a machine's hour, in any currency: beyond, it is a slip, and its products overflow."""
+"""For a kilowatt hour or an hour of the machine, in any currency. A higher price is a slip, and its products overflow."""
 
 MOST_PASTED_BYTES = 10_000_000
-"""Read of a log, from its end: no traceback is longer, and a log says at its end why it ends."""
+"""How much of a log's end is read: no traceback is longer, and a log says at its end why it ends."""
 
 
-def choose_images(
-    known: Catalog, names: Sequence[str], *, family: Family | None, as_portable: bool = False
+def named_images(
+    known: Catalog, names: Sequence[str] | None, *, family: str | None = None, as_portable: bool = False
 ) -> tuple[Image, ...]:
-    """The images of the command line, each once, or their portable forms; a glob passes over those that have none.
+    """The images that a command line names, each once, or their portable forms. A glob passes over images that have none.
 
-    Raises `UsageError` for a name that nothing answers to.
+    Raises `UsageError` for a name that matches nothing.
     """
+    of_family = parse_family(family)
     chosen: dict[str, Image] = {}
-    for name in names:
+    for name in names or [DEFAULT_IMAGE]:
         matched = select_images(known, name)
         if not matched:
             if not looks_like_reference(name):
                 raise unknown_image(known, name)
-            matched = (foreign_image(name, family=family),)
+            matched = (foreign_image(name, family=of_family),)
         if as_portable:
             possible = tuple(image for image in matched if is_portable(image)) or matched[:1]
             matched = tuple(portable(image, known) for image in possible)
@@ -54,9 +58,9 @@ def choose_images(
 
 
 def parse_durations(text: str | None, audio_seconds: float | None) -> tuple[float | None, ...]:
-    """``--durations`` as lengths in seconds, or the one of ``--audio-seconds``. Raises `UsageError`.
+    """``--durations`` as lengths in seconds, or the one length of ``--audio-seconds``. Raises `UsageError`.
 
-    Lengths are told apart by their names, which have whole seconds.
+    Two lengths must differ in whole seconds, because their names have no more.
     """
     if text is None:
         return (audio_seconds,)
@@ -82,7 +86,7 @@ def parse_durations(text: str | None, audio_seconds: float | None) -> tuple[floa
 
 
 def with_wheelhouse(images: tuple[Image, ...], folder: Path | None) -> tuple[Image, ...]:
-    """The images with a folder of wheels to look into first. Raises `UsageError` where there is no such folder."""
+    """The images, with a folder of wheels that their builds search first. Raises `UsageError` where there is no such folder."""
     if folder is None:
         return images
     if not folder.is_dir():
@@ -107,17 +111,20 @@ def parse_engine(text: str) -> str:
 
 
 def parse_time_limit(value: float | None) -> float | None:
-    """``--timeout``: a time limit that ends. Raises `UsageError`."""
+    """``--timeout``, a finite number of seconds. Raises `UsageError`."""
     return None if value is None else parse_number("--timeout", value, 1, MOST_TIMEOUT_SECONDS, " seconds")
 
 
-def parse_price(option: str, value: float | None) -> float | None:
+def parse_prices(per_kwh: float | None, per_hour: float | None) -> Price:
     """``--price-per-kwh`` and ``--price-per-hour``. Raises `UsageError`."""
-    return None if value is None else parse_number(option, value, 0, MOST_PRICE)
+    for option, value in (("--price-per-kwh", per_kwh), ("--price-per-hour", per_hour)):
+        if value is not None:
+            parse_number(option, value, 0, MOST_PRICE)
+    return Price(per_kwh, per_hour)
 
 
 def parse_number(option: str, value: float, least: float, most: float, unit: str = "") -> float:
-    """A number of the command line within its bounds. Raises `UsageError`, also for ``nan``, which passes typer's own."""
+    """A number within its bounds. Raises `UsageError`, also for ``nan``, which Typer's own check lets through."""
     if not least <= value <= most:
         raise UsageError(f"{option} {value:g} is not between {least} and {most}{unit}")
     return value
@@ -134,7 +141,7 @@ def parse_size(text: str | None) -> int | None:
 
 
 def read_pasted(name: str, *, say: Say) -> str:
-    """The text of a file, or of stdin for ``-``; of a long one its end. Raises `UsageError` where it is no text."""
+    """The text of a file, or of stdin for ``-``; only the end of a long one. Raises `UsageError` where it is no text."""
     if name == "-":
         if sys.stdin.isatty():
             say("paste the traceback or the log, then press Ctrl-D")
@@ -159,7 +166,7 @@ def read_pasted(name: str, *, say: Say) -> str:
 
 
 def _last_bytes(stream: BinaryIO) -> bytes:
-    """The end of a stream, one byte more than is read where it was longer; stops at once where it is no text."""
+    """The end of a stream, with one byte more than `MOST_PASTED_BYTES` if there is more. Stops at once where it is no text."""
     kept = b""
     while data := stream.read(1 << 20):
         kept = (kept + data)[-MOST_PASTED_BYTES - 1 :]

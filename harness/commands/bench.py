@@ -1,163 +1,257 @@
-"""`bench`, `probe` and `flags`: what launches images."""
+"""`bench`: launches images and reports how fast they are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from harness import places
-from harness.catalog import load
-from harness.catalog.select import select_fixes, select_pipeline
-from harness.commands import common, options
-from harness.commands.running import run_and_report
+from harness.commands import options
+from harness.commands.app import GroupedCommand, app
+from harness.commands.opening import open_store
+from harness.commands.output import print_json, refuse_page, talk
+from harness.commands.running import choose_images, end_with, run_campaign
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    pass
+    from harness.campaign.request import BenchRequest, OpenEngine
+    from harness.catalog.cells import Arm
+    from harness.catalog.rows import Catalog
+    from harness.inputs.audio import Audio
+    from harness.inputs.models import Models
+    from harness.records.plan import StoppingRule
+    from harness.records.price import Price
 
 
-@common.app.command()
+class BenchCommand(GroupedCommand):
+    """`bench`, whose most used options come first in its help."""
+
+    groups: ClassVar = {
+        "What to run": ("--engine", "--gfx", "--pipeline", "--audio", "--reference"),
+        "How often": ("--launches", "--until", "--budget"),
+        "Output": ("--dry-run", "--report", "--label", "--json"),
+        "Comparisons": ("--vary", "--set", "--null"),
+        "Advanced": (),
+    }
+
+
+@app.command(cls=BenchCommand)
 def bench(
+    context: typer.Context,
     images: options.Images = None,
+    engine: options.EngineOption = "auto",
     gfx: options.GfxOption = None,
-    fixes: options.FixOption = None,
     pipeline: options.PipelineOption = "embedded",
     audio: options.AudioOption = "sample",
-    reference: Annotated[Path | None, typer.Option("--reference", help="RTTM of the audio file.", metavar="FILE")] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="The recording's RTTM, to score the output.", metavar="FILE")
+    ] = None,
+    launches: Annotated[
+        int | None,
+        typer.Option(
+            "--launches", min=1, help="Launches of each configuration: 3; with --vary 6, with --null 12.", metavar="N"
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Launch until the 95% interval is this close to the median.", metavar="PERCENT"),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="Begin no launch later than this after the first.", metavar="MINUTES")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command lines and run nothing.")] = False,
+    report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
+    label: options.LabelOption = None,
+    as_json: options.AsJson = False,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", help="Compare values of a knob with the first; repeatable.", metavar="KNOB=A,B"),
+    ] = None,
+    set_knobs: Annotated[list[str] | None, typer.Option("--set", help="Set a knob; repeatable.", metavar="KNOB=VALUE")] = None,
+    null: Annotated[
+        bool, typer.Option("--null", help="Compare each configuration with itself: what can this machine tell apart?")
+    ] = False,
     audio_seconds: Annotated[
         float | None, typer.Option("--audio-seconds", help="Repeat or cut the audio to this length.", metavar="SECONDS")
     ] = None,
     durations: Annotated[
         str | None,
-        typer.Option(
-            "--durations", help="Lengths of the audio, and a fit of the time over them.", metavar="SECONDS,SECONDS,..."
-        ),
+        typer.Option("--durations", help="Run several lengths of the audio, and fit the time to them.", metavar="SECONDS,..."),
     ] = None,
-    launches: Annotated[
-        int | None,
-        typer.Option(
-            "--launches", min=1, help="Fresh containers a cell: 3, with --vary 6, with --null 12 of each arm.", metavar="N"
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", help="Launch until the 95% interval is within this of the median.", metavar="PERCENT"),
-    ] = None,
-    budget: Annotated[
-        float | None, typer.Option("--budget", help="Begin no launch later than this after the first.", metavar="MINUTES")
-    ] = None,
+    passes: Annotated[
+        int, typer.Option("--passes", min=1, help="Warm passes of a launch, after the cold one.", metavar="N")
+    ] = 3,
     cool_down: Annotated[
         float,
-        typer.Option("--cool-down", help="Longest wait for the first temperature before a launch; 0: none.", metavar="SECONDS"),
-    ] = 60.0,
-    vary: Annotated[
-        list[str] | None,
         typer.Option(
-            "--vary", help="Compare values of a knob, the first is the reference; may be given again.", metavar="KNOB=A,B"
+            "--cool-down", help="Wait this long at most for the first launch's temperature; 0: no wait.", metavar="SECONDS"
         ),
-    ] = None,
-    set_knobs: Annotated[
-        list[str] | None, typer.Option("--set", help="Set a knob; may be given again.", metavar="KNOB=VALUE")
-    ] = None,
-    null: Annotated[
-        bool, typer.Option("--null", help="Compare each cell with itself: what can this machine tell apart?")
-    ] = False,
-    passes: Annotated[int, typer.Option("--passes", min=1, help="Warm passes a launch, after the cold one.", metavar="N")] = 3,
-    label: options.LabelOption = None,
-    engine: options.EngineOption = "auto",
-    family: options.FamilyOption = None,
-    portable: options.PortableOption = False,
+    ] = 60.0,
+    caches: Annotated[
+        str, typer.Option("--caches", help="Compiled kernels: empty for each launch, or keep.", metavar="MODE")
+    ] = "empty",
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Compare a GPU's output with the image's CPU run; without, no rank.")
+    ] = True,
     timeout: options.TimeoutOption = None,
     memory: options.MemoryOption = None,
-    flags: options.FlagsOption = "least",
     gpu: options.GpuOption = None,
-    caches: Annotated[
-        str, typer.Option("--caches", help="Compiled kernels: empty for each launch, or keep between launches.", metavar="MODE")
-    ] = "empty",
-    verify: options.VerifyOption = True,
+    flags: options.FlagsOption = "least",
+    fixes: options.FixOption = None,
+    family: options.FamilyOption = None,
+    portable: options.PortableOption = False,
     catalogs: options.Catalogs = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command line and run nothing.")] = False,
-    report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
     price_per_kwh: options.PricePerKwhOption = None,
     price_per_hour: options.PricePerHourOption = None,
-    as_json: options.AsJson = False,
 ) -> None:
-    """Run images, store every launch, print the results table and write BENCHMARKS.md."""
-    from harness.analysis.stopping import parse_stopping
-    from harness.campaign.arms import DEFAULT_LAUNCHES, arms_of, read_factors, read_settings
+    """Run images, store every launch, write BENCHMARKS.md.
+
+    A table of the results goes to stdout.
+    """
     from harness.campaign.cool_down import parse_cool_down
     from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
-    from harness.commands.arguments import parse_durations, parse_engine, parse_size, parse_time_limit
+    from harness.catalog.load import load_catalog
+    from harness.catalog.select import select_fixes, select_pipeline
+    from harness.commands.arguments import parse_durations, parse_engine, parse_prices, parse_size, parse_time_limit
     from harness.engines.relaxations import parse_flags
-    from harness.inputs.gather import fetch_inputs, locate_inputs
     from harness.launch.kernel_cache import parse_mode
     from harness.launch.plan import Settings
 
-    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
-    price = common.read_price(price_per_kwh, price_per_hour)
+    preference = parse_engine(engine)
+    settings = Settings(
+        warm_passes=passes,
+        purpose="null" if null else "result",
+        label=label,
+        timeout_seconds=parse_time_limit(timeout),
+        memory_bytes=parse_size(memory),
+        flags=parse_flags(flags),
+        gpu=gpu,
+        caches=parse_mode(caches),
+        verify=verify,
+    )
+    price = parse_prices(price_per_kwh, price_per_hour)
     kind = "null" if null else "vary" if vary else "bench"
-    rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
-    if until is not None and kind != "bench":
-        raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
+    rule = _stopping(kind, launches, until, budget)
     longest_wait = parse_cool_down(cool_down)
     lengths = parse_durations(durations, audio_seconds)
-    cache_mode = parse_mode(caches)
-    known = load.load_catalog(catalogs or ())
+    known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)
-    factors = read_factors(known, vary or ())
-    arms = arms_of(factors, read_settings(known, set_knobs or ()), null=null)
+    arms = _arms(known, vary, set_knobs, null=null)
     if kind != "bench" and launches is not None:
         _warn_of_few_pairs(launches)
-    chosen = common.choose_images(known, images, gfx=gfx, family=family, portable=portable, dry_run=dry_run)
+    chosen = choose_images(known, images, gfx=gfx, family=family, portable=portable, dry_run=dry_run)
     chosen_fixes = select_fixes(known, fixes or ())
-    for image in chosen:  # what a knob does not bear on is refused before anything is fetched
+    for image in chosen:  # a knob that has no bearing on an image is refused before anything is fetched
         cells_of(known, image, gfx, fixes=chosen_fixes, pipeline=row, audio="", arms=arms)
     page = report_to or places.ROOT / "BENCHMARKS.md"
-    if dry_run:
-        inputs = [locate_inputs(known, row.name, audio, reference, seconds) for seconds in lengths]
-    else:
-        common.refuse_page(page)
-        inputs = [fetch_inputs(known, row.name, audio, reference, seconds, say=common.talk) for seconds in lengths]
-    (prepared_audio, found_models), *others = inputs
+    if not dry_run:
+        refuse_page(page)
+    recordings, models = _inputs(known, row.name, audio, reference, lengths, dry_run=dry_run)
     request = BenchRequest(
         images=chosen,
         gfx=gfx,
         pipeline=row,
-        audio=prepared_audio,
-        models=found_models,
+        audio=recordings[0],
+        models=models,
         engine=preference,
         launches=rule.launches,
-        more_audio=tuple(each for each, _ in others),
+        more_audio=recordings[1:],
         stopping=rule,
         cool_down_seconds=longest_wait,
-        settings=Settings(
-            warm_passes=passes,
-            purpose="null" if null else "result",
-            label=label,
-            timeout_seconds=limit,
-            memory_bytes=parse_size(memory),
-            flags=relaxed,
-            gpu=gpu,
-            caches=cache_mode,
-            verify=verify,
-        ),
+        settings=settings,
         fixes=chosen_fixes,
         arms=arms,
     )
     if dry_run:
-        from harness.campaign.dry_run import dry_run_lines
+        _print_dry_run(known, request)
+    else:
+        _run_and_report(known, request, page, open_engine=context.obj, as_json=as_json, price=price)
 
-        for line in dry_run_lines(known, request):
-            typer.echo(line.text, err=line.is_remark)
-        return
-    run_and_report(known, request, page, as_json=as_json, price=price)
+
+def _stopping(kind: str, launches: int | None, until: str | None, budget: float | None) -> StoppingRule:
+    """When to stop launching a cell. Raises `UsageError`."""
+    from harness.analysis.stopping import parse_stopping
+    from harness.campaign.arms import DEFAULT_LAUNCHES
+
+    rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
+    if until is not None and kind != "bench":
+        raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
+    return rule
+
+
+def _arms(known: Catalog, vary: Sequence[str] | None, set_knobs: Sequence[str] | None, *, null: bool) -> tuple[Arm, ...]:
+    """What is compared. Raises `UsageError`."""
+    from harness.campaign.arms import arms_of, read_factors, read_settings
+
+    return arms_of(read_factors(known, vary or ()), read_settings(known, set_knobs or ()), null=null)
 
 
 def _warn_of_few_pairs(launches: int) -> None:
     from harness.analysis.compare import FEWEST_PAIRS
 
     if launches < FEWEST_PAIRS:
-        common.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
+        talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
+
+
+def _inputs(
+    known: Catalog,
+    pipeline: str,
+    audio: str,
+    reference: Path | None,
+    lengths: Sequence[float | None],
+    *,
+    dry_run: bool,
+) -> tuple[tuple[Audio, ...], Models]:
+    """The recording at each length, and the models. A dry run fetches nothing. Raises `AudioError` or `ModelsError`."""
+    from harness.inputs.gather import fetch_inputs, locate_inputs
+
+    if dry_run:
+        found = [locate_inputs(known, pipeline, audio, reference, seconds) for seconds in lengths]
+    else:
+        found = [fetch_inputs(known, pipeline, audio, reference, seconds, say=talk) for seconds in lengths]
+    return tuple(recording for recording, _ in found), found[0][1]
+
+
+def _print_dry_run(known: Catalog, request: BenchRequest) -> None:
+    """Print each cell's command line to stdout, and remarks on it to stderr."""
+    from harness.campaign.dry_run import dry_run_lines
+
+    for line in dry_run_lines(known, request):
+        typer.echo(line.text, err=line.is_remark)
+
+
+def _run_and_report(
+    known: Catalog, request: BenchRequest, page: Path, *, open_engine: OpenEngine, as_json: bool, price: Price
+) -> None:
+    """Run it, print what it found, write the page, and end with the exit code."""
+    import msgspec
+
+    from harness.analysis.stopping import rule_text
+    from reports.markdown.render import render_benchmarks, write_page
+    from reports.sections.cold_and_warm import alarms
+    from reports.sections.comparisons import compared_data
+    from reports.tables import rows_of
+    from reports.terminal.launches import print_agreements, print_comparisons, print_results
+
+    if request.rule.until is not None or request.rule.budget_seconds is not None:
+        talk(f"launches: {rule_text(request.rule)}")
+    store = open_store()
+    campaign = run_campaign(known, request, store, open_engine=open_engine)
+    stored = store.launches()
+    if as_json:
+        compared = compared_data(campaign.launches)
+        launches = msgspec.to_builtins(campaign.launches)
+        print_json({"launches": launches, **compared} if compared else launches)
+    else:
+        print_results(campaign.launches, stored=stored)
+        print_comparisons(campaign.launches)
+        print_agreements(campaign.launches)
+    for line in alarms(rows_of(campaign.launches), stored):
+        talk(line)
+    write_page(page, render_benchmarks(stored, price))
+    talk(f"wrote {page}")
+    end_with(campaign)

@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands import common, options
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.output import print_json, talk
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.launch.kept_caches import Kept
 
 
-@common.app.command("caches")
+@app.command("caches")
 def show_caches(
     names: Annotated[list[str] | None, typer.Argument(help="Images or caches, or globs of them.", metavar="NAME")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove them: the next launch with each is a cold one.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove them; the next launch with each is cold.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the kernel caches that `bench --caches keep` keeps, or remove them."""
+    """Show or remove what `bench --caches keep` keeps.
+
+    These are caches of compiled kernels.
+    """
     import msgspec
 
-    from harness.errors import UsageError
     from harness.launch import kept_caches
     from reports.markdown.render import format_gib
     from reports.terminal.launches import print_caches
@@ -33,13 +38,13 @@ def show_caches(
     if clear:
         from harness.campaign.recovery import campaign_lock
 
-        with campaign_lock():  # none is taken from under a launch
+        with campaign_lock():  # so that no launch loses its cache
             kept_caches.clear(found)
     if as_json:
-        common.print_json(msgspec.to_builtins(found))
+        print_json(msgspec.to_builtins(found))
     elif found and not clear:
         print_caches([(c.key, c.engine, c.driver, str(c.size.files), format_gib(c.size.bytes), c.size.remark) for c in found])
-    common.talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kept_caches.kept_folder()}")
+    talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kept_caches.kept_folder()}")
 
 
 def _is_meant(cache: Kept, name: str) -> bool:

@@ -6,21 +6,27 @@ from typing import Annotated
 
 import typer
 
-from harness.catalog import load
-from harness.commands import common, options, running
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.opening import open_store
+from harness.commands.output import print_json
+from harness.commands.running import choose_images, end_with, run_campaign, sample_request
 from harness.errors import UsageError
 
 MOST_SIZES = 10
 HOLD_SECONDS = (0.1, 60)
-"""From and to."""
+"""The shortest and the longest."""
 
 
-@common.app.command()
+@app.command()
 def calibrate(
+    context: typer.Context,
     images: options.Images = None,
     gfx: options.GfxOption = None,
-    sizes: Annotated[str, typer.Option("--sizes", help="GiB to hold, one after the other.", metavar="GIB,...")] = "0.5,1,2",
-    hold: Annotated[float, typer.Option("--hold", help="How long each is held.", metavar="SECONDS")] = 3.0,
+    sizes: Annotated[
+        str, typer.Option("--sizes", help="How many GiB to hold, one size after the other.", metavar="GIB,...")
+    ] = "0.5,1,2",
+    hold: Annotated[float, typer.Option("--hold", help="How long to hold each size.", metavar="SECONDS")] = 3.0,
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
     flags: options.FlagsOption = "least",
@@ -28,9 +34,13 @@ def calibrate(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Hold known sizes of memory on the device and say which meters moved by as much."""
+    """Find which memory meters tell the truth in an image.
+
+    Holds known sizes of memory on the device and says which meters moved by as much.
+    """
     import msgspec
 
+    from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine, parse_number
     from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
@@ -39,9 +49,9 @@ def calibrate(
 
     preference, relaxed, sizes_bytes = parse_engine(engine), parse_flags(flags), parse_sizes(sizes)
     hold_seconds = parse_number("--hold", hold, *HOLD_SECONDS, " seconds")
-    known = load.load_catalog(catalogs or ())
-    chosen = common.choose_images(known, images, gfx=gfx, family=family)
-    request = common.sample_request(
+    known = load_catalog(catalogs or ())
+    chosen = choose_images(known, images, gfx=gfx, family=family)
+    request = sample_request(
         known,
         chosen,
         gfx=gfx,
@@ -55,16 +65,16 @@ def calibrate(
             gpu=gpu,
         ),
     )
-    campaign = running.run_campaign(known, request, common.open_store())
+    campaign = run_campaign(known, request, open_store(), open_engine=context.obj)
     if as_json:
         found = [calibration_of(launch) for launch in campaign.launches]
         pairs = zip(campaign.launches, found, strict=True)
-        common.print_json(
+        print_json(
             [{"launch": msgspec.to_builtins(x), "findings": msgspec.to_builtins(c.findings) if c else []} for x, c in pairs]
         )
     else:
         print_calibrations(campaign.launches)
-    running.end_with(campaign)
+    end_with(campaign)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -74,7 +84,7 @@ def parse_sizes(text: str) -> tuple[int, ...]:
         sizes = sorted({float(word) for word in text.split(",")})
     except ValueError:
         raise UsageError(refusal) from None
-    # Below, the noise of a process is more than the 5% that a meter may be off. What is no number compares as false.
+    # In less, the noise of a process is more than the 5% that a meter may be off. NaN compares as false.
     if len(sizes) > MOST_SIZES or not all(0.0625 <= size <= 1024 for size in sizes):
         raise UsageError(refusal)
     return tuple(round(size * 2**30) for size in sizes)

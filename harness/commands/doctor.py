@@ -1,4 +1,4 @@
-"""`doctor` and `models fetch`: what this host lacks, and getting it."""
+"""`doctor`: what this host lacks for a bench."""
 
 from __future__ import annotations
 
@@ -6,43 +6,48 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import places
-from harness.catalog import load
-from harness.commands import common, options
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.opening import stored_launches
+from harness.commands.output import print_json, talk
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
     from harness.records.launch import Launch
 
 
-@common.app.command()
+@app.command()
 def doctor(
     catalogs: options.Catalogs = None,
     as_report: Annotated[
-        bool, typer.Option("--report", help="Print this host and its launches for a public place, with what is still unknown.")
+        bool, typer.Option("--report", help="Print this host and its launches for a public issue, with open questions.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say what this host lacks for a bench, with the command that mends it. Changes nothing; exit 1: a problem."""
+    """Say what this host lacks for a bench, and how to fix it.
+
+    Names the command that fixes each problem, and changes nothing. Exit code 1: there is a problem.
+    """
     import msgspec
 
+    from harness.catalog.load import load_catalog
     from harness.doctor import examine, this_host
 
-    facts = this_host(load.load_catalog(catalogs or ()).images.values())
+    facts = this_host(load_catalog(catalogs or ()).images.values())
     if as_report:
         from harness.doctor import report_on
         from harness.doctor.report import report_text
 
-        report = report_on(facts, _stored_launches())
+        report = report_on(facts, _readable_launches())
         if as_json:
-            common.print_json(msgspec.to_builtins(report))
+            print_json(msgspec.to_builtins(report))
         else:
             typer.echo(report_text(report))
-            common.talk("no name, path or address of yours should be in it: look through it before you paste it")
+            talk("no name, path or address of yours should be in it: look through it before you paste it")
         return
     findings = examine(facts)
     if as_json:
-        common.print_json(msgspec.to_builtins(findings))
+        print_json(msgspec.to_builtins(findings))
     else:
         from reports.terminal.launches import print_findings
 
@@ -51,12 +56,10 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _stored_launches() -> tuple[Launch, ...]:
-    """Those of the store; none, and a warning, where it cannot be read: the report is for hosts on which things fail."""
-    from harness.records.store import store_exists
-
+def _readable_launches() -> tuple[Launch, ...]:
+    """The stored launches; none, with a warning, if the store cannot be read: the report is for hosts on which things fail."""
     try:
-        return common.open_store().launches() if store_exists(places.store_url()) else ()
+        return stored_launches()
     except StoreError as error:
-        common.talk(f"warning: the report is without launches: {error}")
+        talk(f"warning: the report is without launches: {error}")
         return ()

@@ -1,4 +1,4 @@
-"""`strixbench explain`."""
+"""`explain`: the cause of a failure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,33 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import common, options
-from harness.commands.common import find_launch
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.opening import find_launch
+from harness.commands.output import print_json, talk
 
 
-@common.app.command()
+@app.command()
 def explain(
     failure: Annotated[
         str, typer.Argument(help="A launch's id, a file with a traceback or a log, or - for stdin.", metavar="LAUNCH|FILE|-")
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Say what is known of a failure: its true cause, and what to do. Exit code 1 where nothing known fits."""
+    """Explain a failure: its true cause, and what to do.
+
+    Exit code 1: no known cause fits.
+    """
     from harness.commands.arguments import read_pasted
     from harness.verdict.explain import explain_launch, explain_text
     from reports.terminal.explanation import explanation_data, explanation_lines
 
     if failure == "-" or Path(failure).exists():
-        explanation = explain_text(read_pasted(failure, say=common.talk))
+        explanation = explain_text(read_pasted(failure, say=talk))
     else:
         explanation = explain_launch(find_launch(failure, or_else=" and no such file"))
     if as_json:
-        common.print_json(explanation_data(explanation))
+        print_json(explanation_data(explanation))
     else:
         for line in explanation_lines(explanation):
             typer.echo(line)

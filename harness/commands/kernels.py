@@ -6,20 +6,24 @@ from typing import Annotated
 
 import typer
 
-from harness.catalog import load
-from harness.commands import common, options, running
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.opening import open_store
+from harness.commands.output import print_json, talk
+from harness.commands.running import choose_images, end_with, run_campaign, sample_request
 
 MOST_SECONDS = 600
 
 
-@common.app.command()
+@app.command()
 def kernels(
+    context: typer.Context,
     images: options.Images = None,
     gfx: options.GfxOption = None,
-    launches: Annotated[int, typer.Option("--launches", min=1, help="Fresh containers a cell.", metavar="N")] = 3,
-    seconds: Annotated[float, typer.Option("--seconds", help="How long each kernel is repeated.", metavar="SECONDS")] = 1.0,
+    launches: Annotated[int, typer.Option("--launches", min=1, help="Launches of each configuration.", metavar="N")] = 3,
+    seconds: Annotated[float, typer.Option("--seconds", help="How long to repeat each kernel.", metavar="SECONDS")] = 1.0,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Kernels of this name or glob; may be given again.", metavar="KERNEL")
+        list[str] | None, typer.Option("--only", help="Only kernels of this name or glob; repeatable.", metavar="KERNEL")
     ] = None,
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
@@ -30,9 +34,13 @@ def kernels(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Time pyannote's kernels at their real shapes, and so what an image could reach at most."""
+    """Time pyannote's kernels: how fast could an image be?
+
+    They run at their real shapes, so that the fastest of them is what the image can reach at most.
+    """
     import msgspec
 
+    from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine, parse_number, parse_time_limit
     from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
@@ -42,9 +50,9 @@ def kernels(
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     seconds = parse_number("--seconds", seconds, 0.01, MOST_SECONDS)
     patterns = parse_only(only)
-    known = load.load_catalog(catalogs or ())
-    chosen = common.choose_images(known, images, gfx=gfx, family=family, portable=portable)
-    request = common.sample_request(
+    known = load_catalog(catalogs or ())
+    chosen = choose_images(known, images, gfx=gfx, family=family, portable=portable)
+    request = sample_request(
         known,
         chosen,
         gfx=gfx,
@@ -53,17 +61,18 @@ def kernels(
             last_stage="device",
             task="kernels",
             options={"seconds": seconds, **({"only": patterns} if patterns else {})},
-            folders={"tools": ensure_tools(say=common.talk)},
+            folders={"tools": ensure_tools(say=talk)},
             timeout_seconds=limit,
             reckoned_seconds=TIMEOUT_SECONDS,
             flags=relaxed,
             gpu=gpu,
         ),
+        launches=launches,
     )
-    store = common.open_store()
-    campaign = running.run_campaign(known, msgspec.structs.replace(request, launches=launches), store)
+    store = open_store()
+    campaign = run_campaign(known, request, store, open_engine=context.obj)
     if as_json:
-        common.print_json(msgspec.to_builtins(campaign.launches))
+        print_json(msgspec.to_builtins(campaign.launches))
     else:
         print_kernels(campaign.launches, beside=store.launches())
-    running.end_with(campaign)
+    end_with(campaign)

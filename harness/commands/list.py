@@ -1,4 +1,4 @@
-"""`strixbench list`."""
+"""`list`: the images of the catalog, their configurations, and the knobs."""
 
 from __future__ import annotations
 
@@ -8,36 +8,49 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.catalog import load
-from harness.commands import common, options
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.output import print_json
 
 
-@common.app.command("list")
+@app.command("list")
 def list_images(
     patterns: Annotated[
-        list[str] | None, typer.Argument(help="Globs on images, or with a / on cells.", metavar="PATTERN")
+        list[str] | None, typer.Argument(help="Globs on images, or with a / on configurations.", metavar="PATTERN")
     ] = None,
     knobs: Annotated[bool, typer.Option("--knobs", help="Show what `bench --vary` and `--set` take.")] = False,
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the images and what they are pinned to; with a pattern that has a /, the cells image/variant/pipeline/audio."""
-    from harness.commands.listing import cell_rows, image_rows, knob_rows, select_rows, write_cells, write_images, write_knobs
+    """Show the images and what they are pinned to.
 
-    known = load.load_catalog(catalogs or ())
+    With a pattern that has a /, shows the configurations, as image/variant/pipeline/audio.
+    """
+    from harness.catalog.load import load_catalog
+    from harness.commands.catalog_table import (
+        cell_rows,
+        image_rows,
+        knob_rows,
+        select_rows,
+        write_cells,
+        write_images,
+        write_knobs,
+    )
+
+    known = load_catalog(catalogs or ())
+    lines: list[str] = []
+    rows: list[dict[str, Any]]
     if knobs:
-        found = select_rows(knob_rows(known), patterns, known) if patterns else knob_rows(known)
-        lines = [] if as_json else write_knobs(found)
-        rows: list[dict[str, Any]] = found
+        rows = select_rows(knob_rows(known), patterns, known)
+        lines = write_knobs(rows)
     elif patterns and any("/" in pattern for pattern in patterns):
-        cells = select_rows(cell_rows(known), patterns, known)
-        lines = [] if as_json else write_cells(cells)
-        rows = cells
+        rows = select_rows(cell_rows(known), patterns, known)
+        lines = write_cells(rows)
     else:
-        rows = select_rows(image_rows(known), patterns, known) if patterns else image_rows(known)
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        lines = [] if as_json else write_images(rows, width=width)
+        rows = select_rows(image_rows(known), patterns, known)
+        lines = write_images(rows, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     if as_json:
-        common.print_json(rows)
+        print_json(rows)
+        return
     for line in lines:
         typer.echo(line)

@@ -1,4 +1,4 @@
-"""`strixbench models`."""
+"""`models`: the model files that the pipelines need."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import common, options
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.output import print_json, show_progress, talk
 from harness.text import counted
 
+models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Fetch the model files that the pipelines need.")
+app.add_typer(models, name="models")
 
-@common.models_app.command("fetch")
+
+@models.command("fetch")
 def fetch_models(
     profile: Annotated[str, typer.Argument(help="embedded, 3.1 or community-1.")] = "embedded",
     as_json: options.AsJson = False,
 ) -> None:
-    """Get and verify model files; with `build` the only step that uses the network."""
-    from harness.inputs import models
-    from harness.inputs.gather import show_licences
+    """Fetch and verify model files.
 
-    progress = common.show_progress()
+    Only this and `build` use the network.
+    """
+    from harness.inputs.gather import show_licences
+    from harness.inputs.models import fetch
+
+    progress = show_progress()
     try:
-        fetched = models.fetch(profile, say=progress.announce, show=progress.say)
+        fetched = fetch(profile, say=progress.announce, show=progress.say)
     finally:
         progress.stop()
     if as_json:
@@ -29,9 +37,9 @@ def fetch_models(
             {"name": f.name, "repository": f.repository, "revision": f.revision, "sha256": f.sha256, "licence": f.licence}
             for f in fetched.files
         ]
-        common.print_json(rows)
+        print_json(rows)
         return
-    show_licences(fetched.new_files, say=common.talk)
+    show_licences(fetched.new_files, say=talk)
     for revision in dict.fromkeys(f"{file.repository}@{file.revision}" for file in fetched.files if file.repository):
         typer.echo(revision)
     typer.echo(f"{counted(len(fetched.files), 'file')} verified in {fetched.folder}")

@@ -1,4 +1,4 @@
-"""`strixbench probe`."""
+"""`probe`: which step of an image fails."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from typing import Annotated
 
 import typer
 
-from harness.catalog import load
-from harness.catalog.select import select_fixes
-from harness.commands import common, options
-from harness.commands.running import run_and_report
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.opening import open_store
+from harness.commands.output import print_json
+from harness.commands.running import choose_images, end_with, run_campaign, sample_request
 
 
-@common.app.command()
+@app.command()
 def probe(
+    context: typer.Context,
     images: options.Images = None,
     gfx: options.GfxOption = None,
     fixes: options.FixOption = None,
-    try_fixes: Annotated[bool, typer.Option("--try-fixes", help="Where a step fails, try the work-arounds for it.")] = False,
+    try_fixes: Annotated[
+        bool, typer.Option("--try-fixes", help="Where a step fails, try the work-arounds that may mend it.")
+    ] = False,
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
     portable: options.PortableOption = False,
@@ -32,31 +36,41 @@ def probe(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Try the imports, the device, and what pyannote computes, each step in a process of its own."""
+    """Find the step at which an image fails.
+
+    Tries the imports, the device, and what pyannote computes, each step in a process of its own.
+    """
     import msgspec
 
     from benchmarks.wire import STEPS
+    from harness.catalog.load import load_catalog
+    from harness.catalog.select import select_fixes
     from harness.commands.arguments import parse_engine, parse_time_limit
     from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
+    from reports.terminal.tasks import print_probes
 
-    preference, step_limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
-    known = load.load_catalog(catalogs or ())
-    request = common.sample_request(
+    preference = parse_engine(engine)
+    settings = Settings(
+        last_stage="device",
+        steps=STEPS,
+        step_timeout_seconds=parse_time_limit(timeout),
+        flags=parse_flags(flags),
+        gpu=gpu,
+    )
+    known = load_catalog(catalogs or ())
+    request = sample_request(
         known,
-        common.choose_images(known, images, gfx=gfx, family=family, portable=portable),
+        choose_images(known, images, gfx=gfx, family=family, portable=portable),
         gfx=gfx,
         engine=preference,
-        settings=Settings(
-            last_stage="device",
-            steps=STEPS,
-            step_timeout_seconds=step_limit,
-            flags=relaxed,
-            gpu=gpu,
-        ),
+        settings=settings,
         fixes=select_fixes(known, fixes or ()),
+        fixes_to_try=tuple(fix for fix in known.variants.values() if fix.mends) if try_fixes else (),
     )
-    if try_fixes:
-        mending = tuple(fix for fix in known.variants.values() if fix.mends)
-        request = msgspec.structs.replace(request, fixes_to_try=mending)
-    run_and_report(known, request, None, as_json=as_json)
+    campaign = run_campaign(known, request, open_store(), open_engine=context.obj)
+    if as_json:
+        print_json(msgspec.to_builtins(campaign.launches))
+    else:
+        print_probes(campaign.launches)
+    end_with(campaign)

@@ -1,4 +1,4 @@
-"""What a person sees while it runs, on stderr; quiet but for one line a launch where stderr is not a terminal."""
+"""What a person sees on stderr during a run: a moving line on a terminal, otherwise only one line for each launch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from harness.secrets import clean_text
 from harness.text import one_line
 
 LOOKS_A_SECOND = 2
-"""Each look reads the journal: more would cost the processor that is being measured."""
+"""Each look reads the journal; more would take time from the processor that is being measured."""
 
 QUIET_SECONDS = 10.0
-"""What has said nothing for so long is shown with the time since."""
+"""After this long without a word, the time since is shown."""
 
 
 class Progress:
-    """See `harness.campaign.request.Observer`."""
+    """Shows a run on a console. See `harness.campaign.request.Observer`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -72,14 +72,14 @@ class Progress:
         self._console.print(line, soft_wrap=True)
 
     def stop(self) -> None:
-        """Take the moving line away."""
+        """Remove the moving line."""
         with self._lock:
             if self._live is not None:
                 self._live.stop()
                 self._live = None
 
     def _show(self, render: Callable[[], str]) -> None:
-        """A moving line, on a terminal alone, until the next `stop`."""
+        """Show a moving line until the next `stop`, if this is a terminal."""
         if not self._console.is_terminal or self._live is not None:
             return
         spinner = Spinner("dots")
@@ -93,7 +93,7 @@ class Progress:
 
 
 def saying_text(saying: str, quiet_seconds: float) -> str:
-    """What was said last, and for how long nothing was: pip prints nothing while it fetches a wheel of 3 GB."""
+    """What was said last, and how long ago: pip prints nothing while it fetches a wheel of 3 GB."""
     if quiet_seconds < QUIET_SECONDS:
         return saying
     minutes, seconds = divmod(int(quiet_seconds), 60)
@@ -101,14 +101,14 @@ def saying_text(saying: str, quiet_seconds: float) -> str:
 
 
 class BuildProgress(Progress):
-    """The same for `build`, which says itself what became of an image: a line for each of its cells would repeat it."""
+    """The same for `build`, which says itself what became of an image; a line for each cell would repeat that."""
 
     def ended(self, launch: Launch) -> None:
         self.stop()
 
 
 def progress_text(launch: Launch) -> str:
-    """How precise the launch's cell is by now, and why it is the last; empty where a fixed number of launches is made."""
+    """How precise the launch's cell is by now, and why it was the last; empty for a fixed number of launches."""
     rule, decision = launch.plan.stopping, launch.decision
     if rule is None or decision is None or (rule.until is None and decision.stop != "budget"):
         return ""
@@ -118,6 +118,6 @@ def progress_text(launch: Launch) -> str:
 
 
 def _stage(exchange: Path) -> str:
-    """What the guest is at."""
+    """The stage that the guest has reached."""
     stages = [event.get("stage") for event in read_events(exchange) if event.get("event") in ("begin", "pass")]
     return str(stages[-1]) if stages else "starting"

@@ -1,32 +1,98 @@
-"""A run of launches from the command line: with progress, then what it found on stdout, and its exit code."""
+"""What the verbs that launch images share: the images of a command line, and a run with its progress, output and exit code."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
-from harness.catalog.rows import Catalog
+from harness.commands.output import show_progress, talk
 from harness.errors import NothingMeasuredError
 
 if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
-    from harness.campaign.request import BenchRequest
-    from harness.records.price import Price
+    from harness.campaign.request import BenchRequest, OpenEngine
+    from harness.catalog.rows import Catalog, Image, Variant
+    from harness.launch.plan import Settings
     from harness.records.store import Store
-from typing import TYPE_CHECKING
 
-from harness.commands import common, running
-from harness.commands.common import open_engine, show_progress
 
-if TYPE_CHECKING:
+def choose_images(
+    known: Catalog,
+    names: Sequence[str] | None,
+    *,
+    gfx: str | None,
+    family: str | None,
+    portable: bool = False,
+    dry_run: bool = False,
+) -> tuple[Image, ...]:
+    """The images of a command line, with their nightlies chosen. A dry run asks no index.
+
+    Raises `UsageError`, also where an image has no variant that ``--gfx`` matches, and `PackageIndexError` where no image
+    is left.
+    """
+    from harness.catalog.select import select_variants
+    from harness.commands.arguments import named_images
+
+    chosen = named_images(known, names, family=family, as_portable=portable)
+    for image in chosen:
+        select_variants(known, image, gfx)
+    return with_days(chosen, dry_run=dry_run)
+
+
+def with_days(images: tuple[Image, ...], *, dry_run: bool = False) -> tuple[Image, ...]:
+    """The images with their nightlies chosen. An image whose index refuses is left out with a warning.
+
+    Raises `PackageIndexError` where no image is left.
+    """
+    from functools import partial
+
+    from harness.images.nightlies import settle, with_day, with_settled_day
+
+    settled, refused = settle(images, with_settled_day if dry_run else partial(with_day, say=talk))
+    if refused and not settled:
+        raise next(iter(refused.values()))
+    for name, error in refused.items():
+        talk(f"warning: {name} is left out: {error}")
+    return settled
+
+
+def sample_request(
+    known: Catalog,
+    images: tuple[Image, ...],
+    *,
+    gfx: str | None,
+    engine: str,
+    settings: Settings,
+    fixes: tuple[Variant, ...] = (),
+    fixes_to_try: tuple[Variant, ...] = (),
+    launches: int = 1,
+) -> BenchRequest:
+    """The request of a verb that diarizes nothing: its launches still carry the embedded profile and the sample.
+
+    Raises `AudioError` or `ModelsError`.
+    """
     from harness.campaign.request import BenchRequest
-    from harness.records.price import Price
+    from harness.inputs.gather import fetch_inputs
+
+    audio, models = fetch_inputs(known, "embedded", "sample", None, None, say=talk)
+    return BenchRequest(
+        images=images,
+        gfx=gfx,
+        pipeline=known.pipelines["embedded"],
+        audio=audio,
+        models=models,
+        engine=engine,
+        launches=launches,
+        settings=settings,
+        fixes=fixes,
+        fixes_to_try=fixes_to_try,
+    )
 
 
-def run_campaign(known: Catalog, request: BenchRequest, store: Store) -> Campaign:
-    """A campaign that has run, with its progress on stderr. Raises what `Campaign.run` does."""
+def run_campaign(known: Catalog, request: BenchRequest, store: Store, *, open_engine: OpenEngine) -> Campaign:
+    """A campaign after its run, with progress on stderr meanwhile. Raises what `Campaign.run` does."""
     from harness.campaign.campaign import Campaign
 
     progress = show_progress()
@@ -39,9 +105,9 @@ def run_campaign(known: Catalog, request: BenchRequest, store: Store) -> Campaig
 
 
 def end_with(*campaigns: Campaign, failed: bool | None = None) -> None:
-    """The exit code of campaigns, once what they found is printed.
+    """End the verb with the exit code of its campaigns, after their results are printed.
 
-    ``failed`` is whether a cell did, where a verb has its own view of that; ``None``: a launch that did not pass.
+    ``failed`` says whether a cell failed, where the verb judges that itself; ``None``: a launch that did not pass.
     """
     errors = [campaign.environment_error for campaign in campaigns if campaign.environment_error is not None]
     launches = [launch for campaign in campaigns for launch in campaign.launches]
@@ -51,41 +117,3 @@ def end_with(*campaigns: Campaign, failed: bool | None = None) -> None:
         raise NothingMeasuredError("nothing was launched")
     if any(launch.verdict.status != "pass" for launch in launches) if failed is None else failed:
         raise typer.Exit(1)
-
-
-def run_and_report(
-    known: Catalog, request: BenchRequest, report_to: Path | None, *, as_json: bool, price: Price | None = None
-) -> None:
-    """A campaign, what it found on stdout, and its exit code."""
-    import msgspec
-
-    from harness.analysis.stopping import rule_text
-    from harness.records.price import NO_PRICE
-    from reports.markdown.render import render_benchmarks, write_page
-    from reports.sections.cold_and_warm import alarms
-    from reports.sections.comparisons import compared_data
-    from reports.tables import rows_of
-    from reports.terminal.launches import print_agreements, print_comparisons, print_results
-    from reports.terminal.tasks import print_probes
-
-    if request.rule.until is not None or request.rule.budget_seconds is not None:
-        common.talk(f"launches: {rule_text(request.rule)}")
-    store = common.open_store()
-    campaign = running.run_campaign(known, request, store)
-    stored = store.launches()
-    if as_json:
-        compared = compared_data(campaign.launches)
-        launches = msgspec.to_builtins(campaign.launches)
-        common.print_json({"launches": launches, **compared} if compared else launches)
-    elif report_to is None:
-        print_probes(campaign.launches)
-    else:
-        print_results(campaign.launches, stored=stored)
-        print_comparisons(campaign.launches)
-        print_agreements(campaign.launches)
-    if report_to is not None:
-        for line in alarms(rows_of(campaign.launches), stored):
-            common.talk(line)
-        write_page(report_to, render_benchmarks(stored, price or NO_PRICE))
-        common.talk(f"wrote {report_to}")
-    running.end_with(campaign)

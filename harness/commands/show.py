@@ -1,4 +1,4 @@
-"""`strixbench show`."""
+"""`show`: one launch of the store."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import common, options
-from harness.commands.common import find_launch
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.opening import find_launch
+from harness.commands.output import print_json
 
 
-@common.app.command()
+@app.command()
 def show(
     launch: Annotated[str, typer.Argument(help="A launch's id, or the beginning of one.", metavar="LAUNCH")],
     as_json: options.AsJson = False,
@@ -22,6 +24,6 @@ def show(
 
     found = find_launch(launch)
     if as_json:
-        common.print_json(msgspec.to_builtins(found))
+        print_json(msgspec.to_builtins(found))
         return
     print_launch(found)

@@ -1,4 +1,4 @@
-"""`verify`: is what an image puts out right? One run beside the CPU run, or the ladder of batches."""
+"""`verify`: whether an image's output is right, in one run beside the CPU run or up a ladder of batches."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from typing import Annotated
 
 import typer
 
-from harness.catalog import load
-from harness.catalog.select import select_fixes, select_pipeline
-from harness.commands import common, options, running
+from harness.commands import options
+from harness.commands.app import app
+from harness.commands.opening import open_store
+from harness.commands.output import print_json, talk
+from harness.commands.running import choose_images, end_with, run_campaign
 from harness.errors import UsageError
 
 RUNG_SECONDS = 600
-"""Time for one rung, its compilation on a GPU included; a launch of the ladder gets that for each."""
+"""Time for one rung, with its compilation on a GPU. The time limit of a ladder's launch has this for each rung."""
 
 
-@common.app.command("verify")
+@app.command("verify")
 def verify_images(
+    context: typer.Context,
     images: options.Images = None,
     ladder: Annotated[
-        bool, typer.Option("--ladder", help="Both networks at growing batches, each beside batch 1 on the CPU.")
+        bool, typer.Option("--ladder", help="Compare both networks at growing batches with batch 1 on the CPU.")
     ] = False,
     batches: Annotated[
-        str | None, typer.Option("--batches", help="Of the ladder, such as 1,32,111,112.", metavar="N,...")
+        str | None, typer.Option("--batches", help="The ladder's batches, such as 1,32,111,112.", metavar="N,...")
     ] = None,
     models: Annotated[
-        str | None, typer.Option("--models", help="Of the ladder: segmentation, embedding.", metavar="NAME,...")
+        str | None, typer.Option("--models", help="The ladder's networks: segmentation, embedding.", metavar="NAME,...")
     ] = None,
     gfx: options.GfxOption = None,
     fixes: options.FixOption = None,
@@ -40,10 +43,15 @@ def verify_images(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Is the output right? One run beside the CPU run of the same image; with --ladder, at which batch it stops being right."""
+    """Check whether an image's output is right.
+
+    Compares one run with the CPU run of the same image; with --ladder, finds the batch from which the output is wrong.
+    """
     import msgspec
 
     from harness.campaign.request import BenchRequest
+    from harness.catalog.load import load_catalog
+    from harness.catalog.select import select_fixes, select_pipeline
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.relaxations import parse_flags
     from harness.inputs.gather import fetch_inputs
@@ -54,20 +62,25 @@ def verify_images(
 
     if not ladder and (batches is not None or models is not None):
         raise UsageError("--batches and --models are of the ladder: add --ladder")
-    options = {"batches": BATCHES if batches is None else parse_batches(batches), "models": parse_models(models)}
-    rungs = len(options["batches"]) * len(options["models"])
-    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
-    known = load.load_catalog(catalogs or ())
-    row = select_pipeline(known, pipeline)
-    chosen = common.choose_images(known, images, gfx=gfx, family=family)
-    prepared_audio, found_models = fetch_inputs(known, row.name, audio, None, None, say=common.talk)
+    rungs = {"batches": BATCHES if batches is None else parse_batches(batches), "models": parse_models(models)}
+    preference = parse_engine(engine)
     settings = Settings(
-        warm_passes=1, timeout_seconds=limit, memory_bytes=parse_size(memory), flags=relaxed, gpu=gpu, purpose="verify"
+        warm_passes=1,
+        timeout_seconds=parse_time_limit(timeout),
+        memory_bytes=parse_size(memory),
+        flags=parse_flags(flags),
+        gpu=gpu,
+        purpose="verify",
     )
     if ladder:
+        count = len(rungs["batches"]) * len(rungs["models"])
         settings = msgspec.structs.replace(
-            settings, last_stage="device", task="ladder", options=options, reckoned_seconds=RUNG_SECONDS * (1 + rungs)
+            settings, last_stage="device", task="ladder", options=rungs, reckoned_seconds=RUNG_SECONDS * (1 + count)
         )
+    known = load_catalog(catalogs or ())
+    row = select_pipeline(known, pipeline)
+    chosen = choose_images(known, images, gfx=gfx, family=family)
+    prepared_audio, found_models = fetch_inputs(known, row.name, audio, None, None, say=talk)
     request = BenchRequest(
         images=chosen,
         gfx=gfx,
@@ -79,11 +92,11 @@ def verify_images(
         settings=settings,
         fixes=select_fixes(known, fixes or ()),
     )
-    campaign = running.run_campaign(known, request, common.open_store())
+    campaign = run_campaign(known, request, open_store(), open_engine=context.obj)
     if as_json:
-        common.print_json(msgspec.to_builtins(campaign.launches))
+        print_json(msgspec.to_builtins(campaign.launches))
     elif ladder:
         print_ladders(campaign.launches)
     else:
         print_agreements(campaign.launches, purpose="verify")
-    running.end_with(campaign)
+    end_with(campaign)

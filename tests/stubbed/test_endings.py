@@ -103,7 +103,7 @@ def test_a_native_crash_costs_one_recording_of_a_corpus_and_the_page_says_so(tmp
         *("accuracy", "local-cpu", "--pipeline", PIPELINE, "--corpus", str(corpus), "--report", str(place.real.page))
     )
     assert done.code == 1, done.stderr
-    assert "going on behind it" in done.stderr
+    assert "going on after it" in done.stderr
     first, second = place.real.stored()
     assert (first.verdict.cause, second.verdict.status) == ("crash", "pass")
     assert [event["index"] for event in second.results if event["outcome"] == "ok"] == [2]

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -30,13 +31,13 @@ Strixbench = Callable[..., Outcome]
 
 @pytest.fixture
 def strixbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Strixbench]:
-    """Runs `main` as the installed command does; an exception of a bug comes through to the test."""
+    """Runs `main` as the installed command does, with its keyword arguments; a bug's exception reaches the test."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
-    def run(*arguments: object) -> Outcome:
+    def run(*arguments: object, **edges: Any) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["strixbench", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            cli.main(**edges)
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
         assert isinstance(ended.value.code, int)
@@ -54,7 +55,7 @@ def recording(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program of that name on the path. It is never started: the engine is only looked for."""
+    """A program of that name on the path. It is never started, only looked for."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "podman").write_text("#!/bin/false\n")

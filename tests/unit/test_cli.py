@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harness import __version__, cli, places
-from harness.commands import VERBS, make_known
-from harness.commands.common import app, models_app
+from harness import __version__, places
+from harness.commands import VERBS, register
+from harness.commands.app import app
+from harness.commands.bench import bench
 from tests.unit.command_line import Outcome, Strixbench, overlay
 
 
@@ -31,20 +35,28 @@ def test_a_cache_where_no_folder_can_be_made_is_the_environment_s_fault(
     assert outcome.err == "strixbench: /proc/strixbench: No such file or directory\n"
 
 
-def test_a_file_of_our_own_that_is_missing_is_a_bug_and_keeps_its_traceback(
-    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_of_our_own_that_is_missing_is_a_bug_and_keeps_its_traceback(strixbench: Strixbench) -> None:
     def read(**_: object) -> None:
         (places.ROOT / "no-such-file").read_text()
 
-    monkeypatch.setattr(cli, "app", read)
     with pytest.raises(FileNotFoundError):
-        strixbench("list")
+        strixbench("list", run=read)
 
 
+@pytest.fixture
+def _same_terminal() -> Iterator[None]:
+    """Keeps the terminal of the tests: the command gives its own up."""
+    kept = {number: os.dup(number) for number in (1, 2)}
+    yield
+    for number, copy in kept.items():
+        os.dup2(copy, number)
+        os.close(copy)
+
+
+@pytest.mark.usefixtures("_same_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_command_with_130_and_more_of_them_do_not_end_its_tidying(
-    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    strixbench: Strixbench, number: signal.Signals
 ) -> None:
     tidied = []
 
@@ -57,16 +69,15 @@ def test_a_signal_ends_a_command_with_130_and_more_of_them_do_not_end_its_tidyin
             tidied.append(True)
 
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
-    monkeypatch.setattr(cli, "app", interrupted)
-    monkeypatch.setattr(cli, "_leave_the_terminal", lambda: None)  # the tests go on in it
-    assert strixbench("list") == Outcome(130, "", "strixbench: interrupted; every finished launch is in the store\n")
+    assert strixbench("list", run=interrupted) == Outcome(
+        130, "", "strixbench: interrupted; every finished launch is in the store\n"
+    )
     assert tidied == [True]
 
 
-def test_a_command_under_nohup_outlives_its_terminal(strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_under_nohup_outlives_its_terminal(strixbench: Strixbench) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    monkeypatch.setattr(cli, "app", lambda **_: signal.raise_signal(signal.SIGHUP))
-    assert strixbench("list") == Outcome(0, "", "")
+    assert strixbench("list", run=lambda **_: signal.raise_signal(signal.SIGHUP)) == Outcome(0, "", "")
 
 
 def test_the_version_is_printed(strixbench: Strixbench) -> None:
@@ -146,12 +157,50 @@ def test_an_unknown_key_of_an_overlay_is_refused_with_its_line_and_the_nearest(s
     assert outcome.err == f"strixbench: {path}:3: unknown key 'torhc' in images.cpu (did you mean 'torch'?)\n"
 
 
-def test_every_verb_is_known_to_be_in_its_module() -> None:
-    make_known([])
-    known = {
+def test_every_verb_is_registered_by_its_module() -> None:
+    register([])
+    registered = {
         str(command.name or getattr(command.callback, "__name__", "")): str(getattr(command.callback, "__module__", ""))
         for command in app.registered_commands
     }
-    (fetch,) = models_app.registered_commands
-    known["models"] = str(getattr(fetch.callback, "__module__", ""))
-    assert known == {verb: f"harness.commands.{verb}" for verb in VERBS}
+    (models,) = app.registered_groups
+    assert models.typer_instance is not None
+    (fetch,) = models.typer_instance.registered_commands
+    registered[str(models.name)] = str(getattr(fetch.callback, "__module__", ""))
+    assert registered == {verb: f"harness.commands.{verb}" for verbs in VERBS.values() for verb in verbs}
+
+
+def sections(text: str) -> dict[str, list[str]]:
+    """The first words below each heading of a help."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            found[line.removesuffix(":")] = []
+        elif line.startswith("  ") and not line.startswith("   ") and found:
+            found[next(reversed(found))].append(line.split()[0])
+    return found
+
+
+def test_the_help_shows_each_verb_once_in_its_group_and_cuts_no_line(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = strixbench("--help").out
+    verbs, _ = text.split("\n\n  Exit codes: 0 all passed")
+    shown = sections(verbs)
+    assert {heading: shown[heading] for heading in VERBS} == {heading: list(names) for heading, names in VERBS.items()}
+    assert "..." not in verbs.split("Options:")[1]
+
+
+def test_the_help_of_bench_shows_each_option_once_and_the_most_used_ones_first(
+    strixbench: Strixbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = strixbench("bench", "--help").out
+    assert max(map(len, text.splitlines())) < 80
+    shown = sections(text)
+    assert list(shown) == ["Arguments", "What to run", "How often", "Output", "Comparisons", "Advanced"]
+    assert shown["What to run"] == ["--engine", "--gfx", "--pipeline", "--audio", "--reference"]
+    options = [name.rstrip(",") for names in list(shown.values())[1:] for name in names]
+    words = inspect.signature(bench).parameters.keys() - {"context", "images"}
+    assert len(options) == len(set(options)) == len(words) + 1, "--help is the one more"

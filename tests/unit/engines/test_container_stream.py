@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness.commands.common import open_engine
+from harness.commands.opening import open_engine
 from harness.engines.base import Recipe, Run
 from harness.engines.container import ContainerEngine
 from harness.engines.discovery import Found

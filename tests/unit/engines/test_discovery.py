@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from harness.catalog.load import load_catalog
-from harness.commands.common import open_engine
-from harness.commands.listing import cell_rows, image_rows
+from harness.commands.catalog_table import cell_rows, image_rows
+from harness.commands.opening import open_engine
 from harness.engines.about import ask_engines
 from harness.engines.devices import obstacles_to
 from harness.engines.discovery import Answer, Found, Refusal, answer_of, find_engine, find_refusal, refusal_text

@@ -1,5 +1,7 @@
-"""What `strixbench list` shows: the catalog's images with their pins, and the cells that could be run. Pure but for a look
-at the devices and at the nightlies that were chosen; imports nothing heavy."""
+"""The tables of `list`: the catalog's images with their pins, the cells that could be run, and the knobs.
+
+Reads only the devices and the nightlies that were chosen, and imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ _TITLES = ("IMAGE", "FAMILY", "TORCH", "PYANNOTE", "GFX", "GFX1151 KERNELS", "BA
 
 
 def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
-    """One row an image."""
+    """A row for each image."""
     images = tuple(map(with_kept_day, catalog.images.values()))
     obstacles = obstacles_to(images)
     return [
@@ -55,7 +57,7 @@ def image_rows(catalog: Catalog) -> list[dict[str, Any]]:
 
 
 def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
-    """One row a cell."""
+    """A row for each cell."""
     images = tuple(map(with_kept_day, catalog.images.values()))
     obstacles = obstacles_to(images)
     return [
@@ -78,7 +80,7 @@ def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
 
 
 def knob_rows(catalog: Catalog) -> list[dict[str, Any]]:
-    """One row a knob."""
+    """A row for each knob."""
     return [
         {
             "knob": knob.name,
@@ -104,8 +106,13 @@ def write_knobs(rows: Sequence[dict[str, Any]]) -> list[str]:
     return ["  ".join([*map(str.ljust, line, widths), line[-1]]) for line in table]
 
 
-def select_rows(rows: list[dict[str, Any]], patterns: Sequence[str], catalog: Catalog) -> list[dict[str, Any]]:
-    """The rows whose cell or image a pattern matches. Raises `UsageError` with the nearest image where none does."""
+def select_rows(rows: list[dict[str, Any]], patterns: Sequence[str] | None, catalog: Catalog) -> list[dict[str, Any]]:
+    """The rows whose cell, image or knob a pattern matches; all rows without a pattern.
+
+    Raises `UsageError` with the nearest name where no row matches.
+    """
+    if not patterns:
+        return rows
     keys = ("cell", "image", "knob")
     chosen = [
         row for row in rows if any(fnmatch.fnmatchcase(str(row.get(key)), pattern) for pattern in patterns for key in keys)
@@ -118,7 +125,7 @@ def select_rows(rows: list[dict[str, Any]], patterns: Sequence[str], catalog: Ca
 
 
 def write_images(rows: Sequence[dict[str, Any]], *, width: int | None) -> list[str]:
-    """The image rows as an aligned table, or a paragraph each where a terminal of this width would break its lines; then which
+    """The image rows as an aligned table, or as paragraphs if a terminal of this width would break its lines; then which image
     to try first. ``None``: no terminal, such as a pipe."""
     table: list[tuple[str, ...]] = [_TITLES]
     for row in rows:
@@ -142,7 +149,7 @@ def _paragraph(row: dict[str, Any], width: int) -> list[str]:
 
 
 def _order(rows: Sequence[dict[str, Any]], width: int) -> list[str]:
-    """Which images to try first, and why; nothing where none of the rows has a place."""
+    """Which images to try first, and why; nothing if no row has a place in that order."""
     placed = sorted((row for row in rows if row["order"] is not None), key=lambda row: int(row["order"]))
     if not placed:
         return []
@@ -164,7 +171,7 @@ def _indented(text: str, width: int, *, hang: str = "") -> list[str]:
 
 
 def write_cells(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The cell rows, a line each."""
+    """A line for each cell row."""
     width = max(len(str(row["cell"])) for row in rows)
     return [
         f"{row['cell']:<{width}}  {row['family'] or '?':<7} {row['engine']:<9} torch {_torch(row)}  "
@@ -178,7 +185,7 @@ def _runs_here(row: dict[str, Any]) -> str:
 
 
 def _torch(row: dict[str, Any]) -> str:
-    """What the image has for torch; in words where the day is chosen at its build."""
+    """The image's torch; in words if the nightly is chosen at the build."""
     if row["nightly"] is None:
         return str(row["torch"] or "?")
     return f"{row['torch']}, {'newest nightly' if row['nightly'] == 'newest' else 'nightly of ' + str(row['nightly'])}"
