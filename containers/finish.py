@@ -1,7 +1,7 @@
 """Run at the end of every build, by the Python of the image that was built.
 
-Asserts that torch is the one that the build began with, that it has the family and the ROCm or CUDA version that the image
-claims, and that its wheel is the one first seen under that name. Removes a torchaudio extension that cannot work beside it.
+Asserts that torch is the one that the build began with, of the family and the ROCm or CUDA version that the image claims,
+and from the wheel that was first seen under its name; takes out what cannot work beside it.
 Usage: ``finish.py FAMILY TORCH_VERSION [EXPECTED]``, in the folder with pip's report.
 """
 
@@ -21,7 +21,7 @@ REPORT = "torch.json"
 KNOWN = "known-wheels.txt"
 
 BESIDE_THE_BASE = "/opt/packages"
-"""Where base.Containerfile puts the default index's torchaudio for a base that has none."""
+"""Where base.Containerfile puts the default index's torchaudio, for a base that has none."""
 
 
 def main(family, version, expected=""):
@@ -48,17 +48,17 @@ def main(family, version, expected=""):
     except RuntimeError as error:
         sys.exit(
             f"torch {torch.__version__} does not work with NumPy {importlib.metadata.version('numpy')}: {error}\n"
-            "it may be compiled against NumPy 1: name a lock with NumPy 1 in the image's row, as rocm64-amd-numpy1 does"
+            "it may be compiled against NumPy 1: name a lock with that in the image's row, as rocm64-amd-numpy1 does"
         )
     drop_torchaudio_extension(family)
     print(f"torch {torch.__version__}, hip {hip}, cuda {cuda}")
 
 
 def refuse_another(family, version, module):
-    """Refuse a distribution other than the one that was asked for, and a module of another release.
+    """The distribution is the one that was asked for, exactly where a local part was; the module is of the same release.
 
-    The local part counts only where one was asked for. AMD's wheels have ``.lw.`` in that part of their file name and metadata,
-    but not in ``torch.__version__``: a wheel named 2.9.1+rocm7.2.0.lw.git7e1940d4 imports as 2.9.1+rocm7.2.0.git7e1940d4.
+    AMD's wheels have ``.lw.`` in the local part of their file name and metadata, and not in ``torch.__version__``: a wheel
+    named 2.9.1+rocm7.2.0.lw.git7e1940d4 imports as 2.9.1+rocm7.2.0.git7e1940d4.
     """
     installed = importlib.metadata.version("torch")
     as_asked = installed == version or (("+" not in version or family == "portable") and public(installed) == public(version))
@@ -74,7 +74,7 @@ def public(version):
 
 
 def refuse_malware():
-    """Refuse malware by its version, without importing it: these releases act when they are imported."""
+    """Look at the versions alone: these releases act when they are imported."""
     for name, versions in MALWARE.items():
         try:
             found = importlib.metadata.version(name)
@@ -85,7 +85,7 @@ def refuse_malware():
 
 
 def wheels_of_report():
-    """(distribution, version, file name, SHA-256) for all that the torch step installed; empty where the base brought torch."""
+    """(distribution, version, file name, SHA-256) of all that the torch step installed; none where the base brought it."""
     try:
         with open(REPORT) as stream:
             installed = json.load(stream)["install"]
@@ -103,7 +103,7 @@ def wheels_of_report():
 
 
 def refuse_replaced(wheels):
-    """Refuse a change of torch, or of what it brought for its device; the lock may change plain Python packages."""
+    """torch and what it brought for its device are still what they were; plain Python packages the lock may settle."""
     devices = ("torch", "triton", "pytorch-triton", "nvidia-", "rocm", "amd-torch")
     for name, version, _, _ in wheels:
         if name.lower().replace("_", "-").startswith(devices) and importlib.metadata.version(name) != version:
@@ -111,7 +111,7 @@ def refuse_replaced(wheels):
 
 
 def refuse_changed(wheels):
-    """Print each wheel's hash for the build to remember, and refuse a wheel whose hash was another when it was first seen."""
+    """Print each wheel's hash for the build to remember, and refuse one that was another when it was first seen."""
     known = {}
     if os.path.exists(KNOWN):
         with open(KNOWN) as stream:
@@ -124,11 +124,11 @@ def refuse_changed(wheels):
 
 
 def drop_torchaudio_extension(family):
-    """Remove torchaudio's compiled part where it does not load beside this torch, if it is the default index's torchaudio, from
-    which that is expected. One from torch's own index has to load.
+    """Take out torchaudio's compiled part where it does not load beside this torch, and where that was to be expected: with
+    the default index's torchaudio. One that came from torch's own index has to load.
 
-    The default index's torchaudio is linked against CUDA. torchaudio takes a missing extension for a pure-Python build, which is
-    all that pyannote.audio needs; an extension that is there but does not load is an ImportError.
+    The default index's torchaudio is linked against CUDA. torchaudio itself takes a missing extension for a
+    pure-Python build, which is all that pyannote.audio needs; a present one that does not load is an ImportError.
     """
     specification = importlib.util.find_spec("torchaudio")
     if specification is None or not specification.submodule_search_locations:
