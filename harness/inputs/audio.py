@@ -32,12 +32,12 @@ class Audio(msgspec.Struct, frozen=True):
     """One recording as a launch reads it."""
 
     name: str
-    """With its length, such as ``sample-30s``; with ``--audio-seconds`` also the original's."""
+    """Ends in its length, as in ``sample-30s``; after ``--audio-seconds`` also says that it was fitted."""
     path: Path
     """16 kHz mono 16-bit PCM WAV"""
     seconds: float
     sha256: str
-    """Of the normalised file: two launches with the same hash read the same samples."""
+    """The hash of the normalised file: two launches with the same hash read the same samples."""
     reference: Path | None = None
     highest_der: float | None = None
 
@@ -45,10 +45,10 @@ class Audio(msgspec.Struct, frozen=True):
 def prepare_audio(
     file: Path, *, reference: Path | None = None, seconds: float | None = None, highest_der: float | None = None
 ) -> Audio:
-    """Normalise a file, from the cache where that was done before; ``seconds`` repeats or cuts it to a length.
+    """A file normalised, taken from the cache where that was done before; ``seconds`` repeats or cuts it to a length.
 
-    A cut of a recording with a reference begins where it holds as large a share of speech as the whole: what is computed
-    depends on speech, and lengths of one recording are compared.
+    A cut of a recording with a reference begins where the share of speech is nearest to that of the whole: the work depends on
+    speech, and different lengths of one recording are compared.
 
     Raises `AudioError` for a file that is missing, empty, truncated, silent, too short, or not audio, and for a
     reference that is not RTTM.
@@ -85,7 +85,7 @@ def check_reference(path: Path) -> None:
     if not recordings:
         raise AudioError(f"reference {path} has no SPEAKER line: it is not RTTM, or empty")
     if len(recordings) > 1:
-        raise AudioError(f"reference {path} is of {len(recordings)} recordings; give one that is of this recording alone")
+        raise AudioError(f"reference {path} names {len(recordings)} recordings; give one for this recording alone")
 
 
 def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:
@@ -108,14 +108,14 @@ def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:
         except (IndexError, ValueError):
             raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r}") from None
         if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
-            raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r} has no turn that can be")
+            raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r} has an impossible turn")
         turns.append((recording, start, duration, speaker))
     return turns
 
 
 def typical_begin(turns: Sequence[tuple[str, float, float, str]], original: float, seconds: float) -> float:
-    """Where a cut of that length has the share of speech that is nearest to the whole recording's; the earliest of several, and
-    0 where nothing is cut. Looked for at each tenth of a second, in a long recording at a thousand places."""
+    """The begin of the cut of that length whose share of speech is nearest to the whole recording's: the earliest of several,
+    and 0 where nothing is cut. Tries each tenth of a second, in a long recording a thousand places."""
     if seconds >= original:
         return 0.0
     turns = sorted(turns, key=lambda turn: turn[1])
@@ -126,7 +126,7 @@ def typical_begin(turns: Sequence[tuple[str, float, float, str]], original: floa
 
 
 def _speech(turns: Sequence[tuple[str, float, float, str]], begin: float, end: float) -> float:
-    """Seconds in which anybody speaks between two moments; turns are in the order of their start."""
+    """Seconds between two moments in which anybody speaks; turns are in the order of their start."""
     total, reached = 0.0, begin
     for _, start, duration, _ in turns:
         until = min(start + duration, end)
@@ -167,7 +167,7 @@ def _write_wave(path: Path, samples: numpy.ndarray[Any, Any]) -> None:
 
 
 def _fitted_reference(reference: Path, *, original: float, begin: float, seconds: float, key: str) -> Path:
-    """The reference repeated or cut as its audio was. Speakers keep their names over repetitions."""
+    """The reference, repeated or cut as its audio was. Speakers keep their names in each repetition."""
     lines: list[str] = []
     for repetition in range(int(seconds // original) + 1):
         for recording, start, duration, speaker in read_rttm(reference):

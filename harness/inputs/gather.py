@@ -33,7 +33,7 @@ def fetch_inputs(
 def locate_inputs(
     known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
 ) -> tuple[Audio, Models]:
-    """The same for `--dry-run`: nothing is fetched, and the weights are not read to verify them."""
+    """The recording and the models for `--dry-run`: nothing is fetched, and the weights are not verified."""
     _refuse_scoring(pipeline, reference)
     recording = known.audio.get(audio)
     _refuse_no_recording(known, audio)
@@ -43,15 +43,15 @@ def locate_inputs(
 
 
 def _refuse_scoring(pipeline: str, reference: Path | None) -> None:
-    """Raise `UsageError` for a reference that the pipeline's output must not be held against."""
+    """Raise `UsageError` for a reference with a pipeline whose output cannot be scored."""
     if reference is not None and pipeline in WITHOUT_ACCURACY:
         raise UsageError(f"--reference with the {pipeline} pipeline: its weights are random, so there is nothing to score")
 
 
 def unread_sample(known: Catalog) -> tuple[Audio, Models]:
-    """The sample and the embedded profile as they are, or would be: for a record of what never came to read them.
+    """The sample and the embedded profile as they are or would be, for the record of a launch that never read them.
 
-    Its hash is empty where the recording is not here: nothing is fetched for a build.
+    The recording's hash is empty where it is not here: nothing is fetched for a build.
     """
     try:
         return locate_inputs(known, "embedded", "sample", None, None)
@@ -63,7 +63,7 @@ def unread_sample(known: Catalog) -> tuple[Audio, Models]:
 
 
 def _refuse_no_recording(known: Catalog, audio: str) -> None:
-    """Raise `UsageError` for a word that can only be meant as a recording of the catalog and is none."""
+    """Raise `UsageError` for a word that can only be meant as a recording of the catalog, which lacks it."""
     if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
         raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{nearest(audio, known.audio)}")
 
@@ -83,6 +83,6 @@ def _recording(row: AudioRow | None, audio: str, reference: Path | None, seconds
 
 
 def show_licences(files: Sequence[ModelFile | FetchedFile], *, say: Say) -> None:
-    """The licences of what was just fetched, each once."""
+    """Say the licences of what was just fetched, each once."""
     for licence in dict.fromkeys(file.licence for file in files):
         say(f"licence: {licence}")

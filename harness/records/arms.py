@@ -1,4 +1,4 @@
-"""The arms of a comparison by the names that launches keep."""
+"""The arms of a comparison, by the names that launches store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BASE = "base"
 
 
 NULL_ARMS = ("A", "B")
-"""Of a null test: they differ in nothing."""
+"""The arms of a null test, which differ in nothing."""
 
 
 def without_knobs(variant: str, knobs: Collection[str]) -> str:
