@@ -67,7 +67,6 @@ def tail_of(path: Path, characters: int = 8_000) -> str:
 KILLED_SECONDS = 30.0
 """The longest wait for the death of a process that was killed."""
 
-
 OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
 
 

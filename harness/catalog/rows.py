@@ -18,29 +18,21 @@ from harness.catalog.knobs import (
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
 """What `benchmarks.diarize` can load."""
 
-
 GPU_FAMILIES: tuple[Family, ...] = ("rocm", "therock", "cuda")
-
 
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$"
 """The form of an image reference; none can be mistaken for an option."""
 
-
 BatchSize = Annotated[int, msgspec.Meta(ge=1)]
-
 
 PackageName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.+-]*\Z")]
 
-
 Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")]
-
 
 Address = Annotated[str, msgspec.Meta(pattern=r"^[^\s-]\S*\Z")]
 """A word that cannot be mistaken for an option."""
 
-
 ByteCount = Annotated[int, msgspec.Meta(ge=0)]
-
 
 EvidencePart = Literal["base", "torch", "companions", "index", "size", "gfx1151"]
 """The part of a row that a piece of evidence is about."""

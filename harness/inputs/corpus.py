@@ -109,30 +109,23 @@ def pair_up(
     for name, paths in sorted(recordings.items()):
         why = _obstacle(name, paths, said, {**bad_regions, **bad}, regions, folder=folder)
         if why is not None:
-            left_out.append(LeftOut(name=name[:MOST_NAME_CHARACTERS], why=why, is_failure=name in said or name in bad))
+            left_out.append(_left_out(name, why, is_failure=name in said or name in bad))
             continue
         turns = next(iter(said[name].values()))
         scored = next(iter(regions[name].values())) if name in regions else None
-        pairs.append(
-            Pair(
-                name=name,
-                audio=paths[0],
-                turns=tuple(Turn(*turn) for turn in turns),  # type: ignore[arg-type]
-                regions=scored,  # type: ignore[arg-type]
-            )
-        )
+        of = tuple(Turn(*turn) for turn in turns)  # type: ignore[arg-type]
+        pairs.append(Pair(name=name, audio=paths[0], turns=of, regions=scored))  # type: ignore[arg-type]
     refused = {_id_of(path, ids): f"{_named(path, folder)} is not a plain file" for path in odd}
     refused = {name: why for name, why in refused.items() if name not in recordings}
-    left_out += [
-        LeftOut(name=name[:MOST_NAME_CHARACTERS], why=why, is_failure=name in said or name in bad)
-        for name, why in sorted(refused.items())
-    ]
+    left_out += [_left_out(name, why, is_failure=name in said or name in bad) for name, why in sorted(refused.items())]
     without = sorted((set(said) | set(bad)) - set(recordings) - set(refused))
-    left_out += [
-        LeftOut(name=name[:MOST_NAME_CHARACTERS], why="a reference without a recording", is_failure=False) for name in without
-    ]
+    left_out += [_left_out(name, "a reference without a recording", is_failure=False) for name in without]
     known = {*recordings, *refused, *without}
     return Corpus(pairs=tuple(pairs), left_out=tuple(left_out), notes=tuple(_notes(said, uems, regions, bad_regions, known)))
+
+
+def _left_out(name: str, why: str, *, is_failure: bool) -> LeftOut:
+    return LeftOut(name=name[:MOST_NAME_CHARACTERS], why=why, is_failure=is_failure)
 
 
 def _notes(

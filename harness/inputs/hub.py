@@ -21,7 +21,7 @@ import msgspec
 from harness.errors import ModelsError
 from harness.inputs import hub_cache
 from harness.inputs.hashes import content_hash
-from harness.inputs.hub_answers import Answer, is_about_the_token, malformed, malformed_sentence, refusal_sentence, scrubbed
+from harness.inputs.hub_answers import TOKENS_PAGE, Answer, is_about_the_token, malformed, refusal_sentence, scrubbed
 from harness.inputs.hub_cache import Pin
 from harness.text import Say
 
@@ -108,7 +108,9 @@ def _read_token() -> Token:
         raise ModelsError(f"the Hugging Face token could not be read ({type(error).__name__}): run `hf auth login`") from None
     why = malformed(value) if value else None
     if why is not None:
-        raise ModelsError(malformed_sentence(why))
+        raise ModelsError(
+            f"the Hugging Face token is malformed: {why}. Copy it again from {TOKENS_PAGE} into HF_TOKEN, or run `hf auth login`"
+        )
     return Token(value)
 
 

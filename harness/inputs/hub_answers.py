@@ -48,11 +48,6 @@ def malformed(token: str) -> str | None:
     return None
 
 
-def malformed_sentence(why: str) -> str:
-    """The sentence for a token that is not worth sending."""
-    return f"the Hugging Face token is malformed: {why}. Copy it again from {TOKENS_PAGE} into HF_TOKEN, or run `hf auth login`"
-
-
 def refusal_sentence(refused: Mapping[str, Answer], pins: Mapping[str, Pin], *, has_token: bool) -> str:
     """One sentence for each reason, with the repositories that were refused for it."""
     by_reason: dict[str, list[str]] = {}

@@ -7,7 +7,6 @@ from collections.abc import Collection
 BASE = "base"
 """The arm that the others of a ``--vary`` are compared with."""
 
-
 NULL_ARMS = ("A", "B")
 """The arms of a null test, which differ in nothing."""
 
