@@ -211,22 +211,21 @@ def _get(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None])
             show(f"{pin.repository} {file.name}: {self.n / 1e6:.1f}{total} MB")
 
     try:
-        try:
-            library.hf_hub_download(
-                pin.repository,
-                file.name,
-                revision=pin.revision,
-                cache_dir=hub,
-                token=token.value or False,
-                tqdm_class=Progress,
-            )
-        except LocalEntryNotFoundError as error:  # the hub described the file a moment ago and now does not
-            raise (error.__cause__ or error) from None
-    except HfHubHTTPError as error:
-        refused = {pin.repository: _answer(error, token)}
+        library.hf_hub_download(
+            pin.repository,
+            file.name,
+            revision=pin.revision,
+            cache_dir=hub,
+            token=token.value or False,
+            tqdm_class=Progress,
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
+        # The hub described the file a moment ago and now does not: huggingface_hub wraps that as a file missing here.
+        why = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
+        if not isinstance(why, HfHubHTTPError):
+            raise _unreachable(why, token) from None
+        refused = {pin.repository: _answer(why, token)}
         raise ModelsError(refusal_sentence(refused, {pin.repository: pin}, has_token=bool(token.value))) from None
-    except httpx2.HTTPError as error:
-        raise _unreachable(error, token) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelsError(f"the disk of {hub} is full: {file.name} was not kept; free some and run this again") from None
