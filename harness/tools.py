@@ -1,4 +1,4 @@
-"""Processes and folders: started, ended and removed here for the rooms that may not do it themselves."""
+"""Processes and folders: starts, ends and removes them for the rooms that may not do it themselves."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ OWNER_LABEL = "io.strixbench.owner"
 
 
 def owner() -> str:
-    """This process, so that a sweep can tell a dead harness's leftovers from a living one's containers:
-    ``pid:start time:boot and pid namespace``."""
+    """A text that identifies this process, ``pid:start time:boot and pid namespace``. It tells the leftovers of a dead harness from
+    the containers of a living one."""
     return f"{os.getpid()}:{_started(os.getpid())}:{_place()}"
 
 
 def owner_is_gone(text: str) -> bool:
-    """Whether the process of an `owner` has ended. One of another pid namespace cannot be judged and counts as alive."""
+    """Whether the process of an `owner` has ended. A process of another pid namespace cannot be judged and counts as alive."""
     import psutil
 
     try:
@@ -39,7 +39,7 @@ def owner_is_gone(text: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """Clock ticks after boot at which a process began: with the pid, unique on one boot (proc_pid_stat(5))."""
+    """Clock ticks from boot to a process's start: unique on one boot together with the pid (proc_pid_stat(5))."""
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")  # a process names itself as it likes
     return stat.rsplit(")", 1)[1].split()[19]
 
@@ -50,7 +50,7 @@ def _place() -> str:
 
 
 def tail_of(path: Path, characters: int = 8_000) -> str:
-    """The end of a log that we wrote; empty where there is none."""
+    """The end of a log that we wrote; empty where there is no log."""
     try:
         with path.open("rb") as stream:
             stream.seek(0, os.SEEK_END)
@@ -61,8 +61,7 @@ def tail_of(path: Path, characters: int = 8_000) -> str:
 
 
 KILLED_SECONDS = 30.0
-"""How long a killed process may take to end."""
-
+"""The longest wait for the death of a process that was killed."""
 
 OWNER_VARIABLE = OWNER_LABEL.replace(".", "_").upper()
 
@@ -107,7 +106,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> bool:
-    """Kill all that a process started, and wait for it; returns whether it is gone. SIGKILL: a hung HIP process ignores SIGTERM."""
+    """Kill a process and all that it started, and wait; returns whether it is gone. SIGKILL: a hung HIP process ignores SIGTERM."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     try:

@@ -52,10 +52,14 @@ class FakeHub:
         """The next downloads end after so many bytes, without the rest."""
         self.damaged: set[str] = set()
         """Files that arrive with a wrong first byte."""
+        self.shortened: set[str] = set()
+        """Files that arrive without their last byte, as if that were all."""
         self.holds: threading.Event | None = None
         """A download of a large file stops half way until this is set; ``None``: it does not."""
         self.status: int | None = None
         """What every request is answered with; ``None``: as it should be."""
+        self.status_after = 0
+        """So many requests are answered as they should be before."""
         self.offers_xet = False
         """Whether large files can also be had from another kind of storage, as the hub says of all of its own."""
         self.echoes_the_token = False
@@ -112,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond(self) -> None:
         authorization = self.headers.get("Authorization")
         self.hub.seen.append(Seen(self.name, self.command, self.path, authorization, self.headers.get("Range")))
-        if self.hub.status is not None:
+        if self.hub.status is not None and len(self.hub.seen) > self.hub.status_after:
             self._send(self.hub.status, {}, b"the fake hub is down")
         elif self.name == "storage":
             found = next(
@@ -157,6 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_file(self, content: bytes, name: str, *, headers: dict[str, str]) -> None:
         if name in self.hub.damaged:
             content = bytes([content[0] ^ 1]) + content[1:]
+        if name in self.hub.shortened and self.command == "GET":
+            content = content[:-1]
         asked = self.headers.get("Range")
         begin = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         if begin:

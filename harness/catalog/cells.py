@@ -13,7 +13,7 @@ from harness.errors import UsageError
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """What sets one launch of a comparison apart from another."""
+    """One side of a comparison: the settings that its launches share."""
 
     name: str
     """`BASE`, ``KNOB=VALUE`` of the factor that it varies, one of `NULL_ARMS`, or empty: no comparison"""
@@ -31,9 +31,9 @@ def cells_of(
     audio: str,
     arms: Sequence[Arm] = (),
 ) -> tuple[Cell, ...]:
-    """An image's cells, arm by arm; a variant of which a knob leaves nothing that an earlier one has not is passed over.
+    """An image's cells, arm by arm. A variant that the knobs make equal to an earlier one is passed over.
 
-    Raises `UsageError` for a knob that does not bear on the image, and for a fix that sets what a knob owns.
+    Raises `UsageError` for a knob that does not affect the image, and for a fix that sets what a knob owns.
     """
     cells: list[Cell] = []
     seen: set[tuple[object, ...]] = set()
@@ -76,7 +76,7 @@ def _with_knobs(
 
 
 def _with_knob(knob: Knob, value: str, variant: Variant, pipeline: PipelineRow) -> tuple[Variant, PipelineRow]:
-    """With all that the knob owns as this value has it."""
+    """The variant and the pipeline with this value of the knob in place of any other."""
     numbers: Mapping[str, int] = {knob.number: int(value)} if knob.number else {}
     chosen = knob.values.get(value)
     kept = {name: text for name, text in variant.environment.items() if name not in knob.variables}

@@ -9,7 +9,7 @@ from harness.catalog.rows import Catalog, Cell, Image
 
 
 def hazards_of(known: Catalog, cell: Cell, family: str | None, targets: Sequence[str]) -> tuple[str, ...]:
-    """What is known to go wrong with a cell on GPUs of these targets, each a sentence with its source."""
+    """The known hazards of a cell on GPUs of these targets, each a sentence with its source."""
     situation = Situation(
         family=family,
         rocm=rocm_of(cell.image),
@@ -26,8 +26,8 @@ def hazards_of(known: Catalog, cell: Cell, family: str | None, targets: Sequence
 
 
 def rocm_of(image: Image) -> str | None:
-    """The ROCm that an image's torch is built for: by torch's version, whose HIP may count otherwise (ROCm 10 has 7.15), else
-    by what is expected of it; ``None`` where its row does not say, and where its nightly is still to be chosen."""
+    """The ROCm that an image's torch is built for: by torch's version, since HIP's may differ (ROCm 10 has HIP 7.15), else by the
+    row's ``expected``; ``None`` where its row does not say, and where its nightly is still to be chosen."""
     _, rocm, version = (image.torch or "").partition("+rocm")
     if rocm:
         return version

@@ -20,7 +20,6 @@ FOLDERS = {
 }
 """Variable -> its folder inside. TORCH_HOME is left out: it holds weights, which are no kernels."""
 
-
 SWITCHES = {"AMD_COMGR_CACHE": "1"}
 """On by default in recent ROCm, off in older: see comgr's README above."""
 

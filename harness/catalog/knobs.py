@@ -15,43 +15,43 @@ GuestKnob = Literal["lstm-dropout-0", "miopen-off", "blas-hipblas", "blas-hipbla
 Number = Literal["segmentation_batch_size", "embedding_batch_size", "threads"]
 
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-"""A knob's name and a value's: they stand in a cell's id with ``+`` and ``=``, and on the command line with ``,``."""
+"""The name of a knob or of a value: a cell's id puts ``+`` and ``=`` around them, the command line ``,``."""
 
 MOST_NUMBER = 100_000
 
 
 class KnobValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one value of a knob sets. An empty one leaves what the image and torch do of themselves."""
+    """What one value of a knob sets. An empty one leaves the behaviour of the image and of torch alone."""
 
     environment: dict[VariableName, VariableValue] = {}
     guest: tuple[GuestKnob, ...] = ()
     """See `benchmarks.knobs`."""
     unset: tuple[VariableName, ...] = ()
-    """Variables that the guest takes away, be they the image's own."""
+    """Variables that the guest removes, even where the image itself sets them."""
 
 
 class Knob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of ``[knobs]``. It owns what any of its values sets: another value of it takes that away."""
+    """One row of ``[knobs]``. It owns what any of its values sets: setting another value removes that."""
 
     name: str
     description: str = ""
     source: str
-    """Where the names and values are documented, or what was seen with them."""
+    """Where the names and values are documented, or where their effect was seen."""
     families: tuple[Family, ...] = ()
-    """That it bears on; empty: all."""
+    """The families that it affects; empty: all."""
     values: dict[str, KnobValue] = {}
-    """By name; empty where it takes a whole number."""
+    """The values by name; empty where it takes a whole number."""
     number: Number | None = None
-    """What a whole number is set for; ``None`` where the values are named."""
+    """The setting that takes the whole number; ``None`` where the values are named."""
 
     @property
     def variables(self) -> frozenset[str]:
-        """Environment variables that are its own."""
+        """The environment variables that it owns."""
         return frozenset(name for value in self.values.values() for name in (*value.environment, *value.unset))
 
     @property
     def guest(self) -> frozenset[str]:
-        """Switches of the guest that are its own."""
+        """The guest's switches that it owns."""
         return frozenset(name for value in self.values.values() for name in value.guest)
 
     @property
@@ -61,7 +61,7 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Hazard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of ``[hazards]``: a setting that is known to go wrong. All that it names must be so."""
+    """One row of ``[hazards]``: a setting that is known to go wrong. It applies where all of its conditions hold."""
 
     name: str
     description: str
@@ -70,27 +70,27 @@ class Hazard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     families: tuple[Family, ...] = ()
     """Empty: all."""
     targets: tuple[str, ...] = ()
-    """Of a GPU of this host, such as ``gfx1151``; empty: any, or none."""
+    """Targets of this host's GPUs, such as ``gfx1151``; empty: any, or no GPU."""
     native: bool | None = None
-    """Whether the image has kernels of gfx1151; ``None``: no matter."""
+    """Whether the image has kernels for gfx1151; ``None``: either."""
     rocm_before: Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")] | None = None
-    """Of the image. One whose ROCm is not known counts as older."""
+    """The image's ROCm is older than this. An unknown ROCm counts as older."""
     environment: dict[VariableName, VariableValue] = {}
     unless_guest: tuple[GuestKnob, ...] = ()
-    """Switches of the guest that keep it from happening."""
+    """Switches of the guest that prevent it."""
     segmentation_batch_from: Annotated[int, msgspec.Meta(ge=1)] | None = None
     embedding_batch_from: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a launch would be, as far as a `Hazard` asks."""
+    """A launch that is about to start, as far as a `Hazard` asks."""
 
     family: str | None
     rocm: str | None
     """``None``: not known, or no ROCm"""
     native: bool | None
     targets: tuple[str, ...]
-    """Of the GPUs that it may use."""
+    """The targets of the GPUs that it may use."""
     environment: Mapping[str, str]
     guest: tuple[str, ...]
     segmentation_batch_size: int
@@ -98,7 +98,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_hazard(hazard: Hazard, situation: Situation) -> bool:
-    """Whether this situation is one that the row describes."""
+    """Whether the row describes this situation."""
     rocm = situation.rocm
     return (
         (not hazard.families or situation.family in hazard.families)
@@ -137,7 +137,7 @@ def fault_of_knob(name: str, knob: Knob) -> str | None:
 
 
 def unknown_part(fields: Any) -> tuple[str, str, tuple[str, ...]] | None:
-    """In a row's raw ``values``: the value, the key that no value has, and those that one has; ``None``: all are known."""
+    """The value, its unknown key and the known keys, for the first unknown key in a row's raw ``values``; ``None``: all are known."""
     known = KnobValue.__struct_fields__
     for value, parts in fields.items() if isinstance(fields, dict) else ():
         for key in parts if isinstance(parts, dict) else ():

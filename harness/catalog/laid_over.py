@@ -1,7 +1,7 @@
-"""One catalog row laid over another: what it says replaces, and what is known of the replaced lapses. Pure.
+"""One catalog row laid over another: its fields replace the other's, and what was known about a replaced field lapses. Pure.
 
-A size or a piece of evidence is about certain fields. A row, or an overlay, that changes one of these takes over neither: the
-download of one base says nothing about another's.
+A size or a piece of evidence is about certain fields. A row or an overlay that changes one of these takes over neither: the
+size of one base says nothing about another.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 OWN = ("order", "order_reason")
-"""What a row never takes over from the one that it is ``like``."""
+"""The fields that a row never takes over from the one that it is ``like``."""
 
 _BASE = ("base", "packages", "containerfile")
 _TORCH = ("torch", "torch_extra", "torch_day")
@@ -31,7 +31,7 @@ _EVIDENCE: Mapping[str, tuple[str, ...]] = {
     "size": ("base", *_TORCH, *_INDEX),
     "gfx1151": ("base", *_TORCH, *_INDEX),
 }
-"""Of each, the fields that it is about."""
+"""The fields that each piece of evidence is about."""
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

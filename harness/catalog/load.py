@@ -51,13 +51,13 @@ def load_catalog(overlays: Iterable[Path] = ()) -> Catalog:
 
 
 def shipped_catalog() -> Catalog:
-    """The shipped catalog alone, in which nothing is of this host or its owner."""
+    """The shipped catalog alone, which holds nothing of this host or its owner."""
     return _merged((places.CONTAINERS / "catalog.toml",))
 
 
 def is_shipped(image: Image) -> bool:
-    """Whether an image is as the shipped catalog has it: no overlay made or changed its row. A nightly's day and a wheelhouse
-    are no overlay's."""
+    """Whether an image is as the shipped catalog has it: no overlay made or changed its row. The choice of a nightly's day and a
+    wheelhouse do not count as changes."""
     shipped = shipped_catalog()
     row = shipped.images.get(image.portable_of or image.name)
     if row is None:
@@ -69,7 +69,7 @@ def is_shipped(image: Image) -> bool:
 
 
 def _merged(paths: Iterable[Path]) -> Catalog:
-    """The files' rows, of which a later one adds to an earlier one's."""
+    """The rows of all files; a later file's row is laid over an earlier one's."""
     merged: dict[str, dict[str, dict[str, Any]]] = {table: {} for table in _TABLES}
     for path in paths:
         for table, rows in _read(path).items():
@@ -113,7 +113,7 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
 
 
 def _refuse_unknown_parts(path: Path, text: str, place: tuple[str, str, str], value: Any) -> None:
-    """Raise `CatalogError` for a key that no value of a knob has."""
+    """Raise `CatalogError` for an unknown key in a value of a knob."""
     table, name, key = place
     odd = unknown_part(value) if (table, key) == ("knobs", "values") else None
     if odd is not None:
@@ -175,7 +175,7 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
 
 
 def _refuse_odd_variants(variants: Mapping[str, Variant]) -> None:
-    """Raise `CatalogError` for a variant whose name reads as another with fixes, or that mends what there is not."""
+    """Raise `CatalogError` for a variant whose name reads as another with fixes, or that mends an unknown stage."""
     for name, variant in variants.items():
         if "+" in name:
             raise CatalogError(f"catalog row variants.{name}: '+' in a name stands between a variant and its fixes")
@@ -187,14 +187,14 @@ def _refuse_odd_variants(variants: Mapping[str, Variant]) -> None:
 
 
 def _refuse_odd_knobs(knobs: Mapping[str, Knob]) -> None:
-    """Raise `CatalogError` for a knob that sets nothing, or what no launch may be given."""
+    """Raise `CatalogError` for a knob that sets nothing, or something that no launch may be given."""
     for name, knob in knobs.items():
         if fault := fault_of_knob(name, knob):
             raise CatalogError(f"catalog row knobs.{name}: {fault}")
 
 
 def _line(text: str, key: str, *, row: tuple[str, str] | None = None, anywhere: bool = False) -> int:
-    """The line on which a key stands, behind its row's header where that is given; ``anywhere``: also inside a value."""
+    """The line of a key, after its row's header where that is given; ``anywhere``: also inside a value."""
     lines = text.splitlines()
     start = 0
     if row is not None:

@@ -18,32 +18,24 @@ from harness.catalog.knobs import (
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
 """What `benchmarks.diarize` can load."""
 
-
 GPU_FAMILIES: tuple[Family, ...] = ("rocm", "therock", "cuda")
 
-
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$"
-"""What an image reference may look like; none can be taken for an option."""
-
+"""The form of an image reference; none can be mistaken for an option."""
 
 BatchSize = Annotated[int, msgspec.Meta(ge=1)]
 
-
 PackageName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.+-]*\Z")]
-
 
 Version = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*\Z")]
 
-
 Address = Annotated[str, msgspec.Meta(pattern=r"^[^\s-]\S*\Z")]
-"""A word that can be taken for no option."""
-
+"""A word that cannot be mistaken for an option."""
 
 ByteCount = Annotated[int, msgspec.Meta(ge=0)]
 
-
 EvidencePart = Literal["base", "torch", "companions", "index", "size", "gfx1151"]
-"""What of a row a piece of evidence is about."""
+"""The part of a row that a piece of evidence is about."""
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +64,7 @@ class Image(_Row, frozen=True, kw_only=True):
     torchaudio: Version | None = None
     torch_index: Address | None = None
     torch_day: Annotated[str, msgspec.Meta(pattern=r"^(newest|\d{8})\Z")] | None = None
-    """Of an index of nightlies: the day whose torch and torchaudio are taken where these name none, as ``20261003``, or the
+    """For an index of nightlies: the day whose torch and torchaudio are taken where these name none, as ``20261003``, or the
     newest that has both. See `harness.images.nightlies`."""
     torch_from: Literal["index", "index and default", "links", "base"] = "index"
     """Where torch comes from: ``torch_index`` alone; it and pip's default index; a page of links; the base image."""
@@ -81,11 +73,11 @@ class Image(_Row, frozen=True, kw_only=True):
     expected: str | None = None
     """The beginning of ``torch.version.hip`` or ``.cuda``; ``None``: not held to one."""
     native: bool | None = None
-    """Whether the wheels carry kernels of gfx1151; ``None``: not known, or no AMD image."""
+    """Whether the wheels carry kernels for gfx1151; ``None``: not known, or no AMD image."""
     pyannote: str | None = None
     lock: str | None = None
     base_bytes: ByteCount | None = None
-    """What the base is to download, compressed; ``None``: not known."""
+    """The size of the base's download, compressed; ``None``: not known."""
     largest_layer_bytes: ByteCount | None = None
     """The largest layer of the base, compressed: Podman cannot resume one. ``None``: not known."""
     wheel_bytes: ByteCount | None = None
@@ -131,9 +123,9 @@ class Variant(_Row, frozen=True, kw_only=True):
     guest: tuple[GuestKnob, ...] = ()
     """Knobs that the guest switches: see `benchmarks.knobs`."""
     unset: tuple[VariableName, ...] = ()
-    """Variables that the guest takes away, be they the image's own."""
+    """Variables that the guest removes, even where the image itself sets them."""
     threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Of torch on the CPU; ``None``: as many as the guest may use."""
+    """Threads of torch on the CPU; ``None``: as many as the guest may use."""
     mends: tuple[str, ...] = ()
     """Stages and steps that it may mend where they fail."""
 
@@ -182,7 +174,7 @@ class Cell(msgspec.Struct, frozen=True):
     audio: str
     """The recording's name with its length, such as ``sample-30s``."""
     arm: str = ""
-    """Of a comparison: see `harness.campaign.arms`."""
+    """Its arm of a comparison: see `harness.campaign.arms`."""
     knobs: tuple[tuple[str, str], ...] = ()
     """Those that were set, with their values."""
 

@@ -19,8 +19,8 @@ from harness.text import nearest
 def portable(image: Image, catalog: Catalog) -> Image:
     """The same dependency set on the `cpu` image's base, with the CPU build, or PyPI's, of the same torch release.
 
-    It shows on any machine whether the set installs, imports and diarizes, and says nothing about a GPU: another name,
-    family and variant, so that nothing of it can be taken for the image's own result. Raises `UsageError` where there is none.
+    It shows on any machine whether the set installs, imports and diarizes, and says nothing about a GPU. It has another name,
+    family and variant, so that its results cannot be taken for the image's own. Raises `UsageError` where there is none.
     """
     if image.not_portable is not None:
         raise UsageError(f"image {image.name} has no portable build: {image.not_portable}")
@@ -59,7 +59,7 @@ def portable(image: Image, catalog: Catalog) -> Image:
 
 
 def is_portable(image: Image) -> bool:
-    """Whether `portable` gives something."""
+    """Whether an image has a portable build."""
     return image.not_portable is None and image.engine == "container" and image.reference is None
 
 

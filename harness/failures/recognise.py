@@ -1,8 +1,7 @@
 """Known failure signatures, from ``signatures.toml``: an exception chain, an exit code, a log -> what is known about it.
 
-The last line of a traceback alone is a symptom: whatever breaks lightning ends in the same pyannote import. So the root
-cause is asked first, and a signature that is no more than a symptom (``only_as_root``) counts only where nothing lies
-beneath it.
+The last line of a traceback is only a symptom: whatever breaks lightning ends in the same pyannote import. So the root cause is
+searched first, and a signature that describes a mere symptom (``only_as_root``) counts only for the root cause itself.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from harness.records.host import HostRecord
 from harness.records.outcome import Cause, ExceptionRecord
 
 MOST_CHARACTERS = 20_000
-"""Searched of each text, from its end: what came out of a container can be long."""
+"""The last characters of each text are searched: what comes from a container can be long."""
 
 Step = Literal[
     "build",
@@ -64,19 +63,19 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     affected: str = ""
     """Versions; empty: any."""
     workaround: Workaround | None = None
-    """An automatic fix; ``None``: there is none that is safe."""
+    """An automatic fix; ``None``: there is no safe one."""
     reproduced: bool = False
-    """Whether the real exception was produced by a test of ours."""
+    """Whether a test of ours produced the real exception."""
     severity: Literal["failure", "warning"] = "failure"
 
     @property
     def particulars(self) -> int:
-        """How much it asks for beside its pattern: the more, the surer."""
+        """The number of conditions besides its pattern: the more, the surer."""
         return bool(self.where) + bool(self.type) + bool(self.log) + bool(self.exit)
 
 
 class Match(msgspec.Struct, frozen=True):
-    """A signature that fits, and what it was found in."""
+    """A signature that fits, and where it was found."""
 
     signature: Signature
     found_in: Literal["exception", "log", "kernel", "exit code"]
@@ -97,7 +96,7 @@ def recognise(
     during: str = "",
     kernel_log: str = "",
 ) -> Signature | None:
-    """The signature that fits best; ``None``: nothing that is known fits. See `find_match`."""
+    """The signature that fits best; ``None``: no known one fits. See `find_match`."""
     found = find_match(tuple(chain), log_tail, exit_code=exit_code, during=during, kernel_log=kernel_log)
     return found.signature if found else None
 
@@ -113,14 +112,14 @@ def find_match(
 ) -> Match | None:
     """The signature that fits best, and where: the root cause, then what it caused, the log, the kernel's log.
 
-    Among those that fit one text the most particular wins, then the file's order. An exit code without any text says
-    least, so it is asked last. ``during`` is what was under way: a stage, and what it was importing. Without a chain the
-    last traceback of the log is taken for it.
+    Of several that fit one text the most specific wins, then the first in the file. An exit code without any text says least,
+    so it comes last. ``during`` is what was under way: a stage, and what it was importing. Without a chain the last traceback of
+    the log takes its place.
     """
     log, kernel_log = log[-most_characters:], kernel_log[-most_characters:]
     known = [each for each in signatures().values() if each.severity == "failure"]
     if not chain and during and not during.startswith(("import", "launch")):
-        # Warnings of imports that went well stand in every log: past them, they are no cause of a death.
+        # Every log has warnings of imports that went well: after the imports they are no cause of a death.
         known = [each for each in known if each.step not in ("import", "build")]
     said = chain or read_chain(log)
     for depth, link in enumerate(reversed(said)):
@@ -144,7 +143,7 @@ def find_match(
 
 
 def with_firmware(kernel_log: str, host: HostRecord) -> str:
-    """The kernel's log, and before it the firmware that was loaded, without which some lines have two meanings."""
+    """The kernel's log after a line with the loaded firmware, without which some lines have two meanings."""
     loaded = " ".join(dict.fromkeys(name for card in host.cards for name in card.firmware))
     return f"loaded firmware: {loaded}\n{kernel_log}" if kernel_log and loaded else kernel_log
 
@@ -159,7 +158,7 @@ def recognise_warnings(*texts: str, most_characters: int = MOST_CHARACTERS) -> t
 def deepest_frame(link: ExceptionRecord) -> str:
     """The deepest frame outside pyannote, ``file:line in function``; where there is none, the deepest of all.
 
-    pyannote's own last frame is where a break surfaces, seldom where it is.
+    pyannote's own last frame is where a fault surfaces, and seldom where it lies.
     """
     frames = [f"{file}:{line} in {name}" for file, line, name in re.findall(_FRAME, link.traceback[-MOST_CHARACTERS:])]
     if link.where and (not frames or frames[-1] != link.where):
@@ -184,7 +183,7 @@ def _fits_exception(signature: Signature, link: ExceptionRecord, log: str) -> bo
 
 
 def _fits_text(signature: Signature, name: Text, text: str) -> bool:
-    """A text that is no exception has neither a type nor a place: what asks for one of them is not looked for in it."""
+    """Whether a signature fits a text. A text that is no exception has neither a type nor a place: a signature with one cannot fit."""
     if name not in signature.texts or not signature.pattern or signature.where or signature.type:
         return False
     return _finds(signature.pattern, text) and (not signature.log or _finds(signature.log, text))
@@ -206,5 +205,5 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _most_particular(fits: Sequence[Signature]) -> Signature:
-    """The first of those that ask for most."""
+    """The first of those with the most conditions."""
     return max(fits, key=lambda each: each.particulars)

@@ -1,8 +1,8 @@
-"""A traceback as text, pasted or from a log, to typed exceptions: ``read_chain(text)``.
+"""A traceback as text, pasted or from a log -> typed exceptions: ``read_chain(text)``.
 
-Knows Python's own form with chains, groups and syntax errors, and IPython's last line; and looks through what loggers,
-engines and terminals put in front of a line. Where a log holds several tracebacks, the last one counts. Pure, and its
-work is proportional to the text: no pattern here looks further than its line.
+Reads Python's own form with chains, groups and syntax errors, and IPython's last line, and skips what loggers, engines and
+terminals put in front of a line. Where a log holds several tracebacks, the last one counts. Pure; its work is proportional to
+the text, since no pattern looks further than its line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.records.outcome import ExceptionRecord
 MOST_FRAMES = 100
 MOST_LINE_CHARACTERS = 2_000
 MOST_MESSAGE_LINES = 60
-"""A message has no mark at its end: what follows it in a log is read with it up to here."""
+"""Nothing marks the end of a message: up to this many lines that follow it in a log are read as a part of it."""
 
 _COLOURS = re.compile(r"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\^_])")
 _HEADER = "Traceback (most recent call last)"
@@ -77,13 +77,13 @@ def read_chain(text: str) -> tuple[ExceptionRecord, ...]:
 
 
 def clean_lines(text: str) -> list[str]:
-    """Lines without colours, carriage returns and overlong ends."""
+    """The lines of a text, without colours and carriage returns, and cut to a length."""
     plain = _COLOURS.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return [line[:MOST_LINE_CHARACTERS].rstrip() for line in plain.split("\n")]
 
 
 def _read_one(lines: Sequence[str], header: int, end: int) -> ExceptionRecord | None:
-    """The exception whose header stands at a line; ``None``: it breaks off before its last line."""
+    """The exception whose header is at a line; ``None``: its text breaks off before its last line."""
     prefix = lines[header][: lines[header].index(_HEADER)]
     notebook = _NOTEBOOK_HEADER.match(lines[header])
     group = prefix.rstrip().endswith("Exception Group")
@@ -103,14 +103,14 @@ def _read_one(lines: Sequence[str], header: int, end: int) -> ExceptionRecord | 
 
 
 def _is_exception_line(line: str, notebook_type: str | None) -> bool:
-    """Whether a line of a traceback's body is its last: at the margin, and ``Type: message`` or ``Type``."""
+    """Whether a line of a traceback's body is its last: it stands at the margin and is ``Type: message`` or ``Type``."""
     if notebook_type is not None:
         return line.split(":", 1)[0].rsplit(".", 1)[-1] == notebook_type.rsplit(".", 1)[-1]
     return bool(_EXCEPTION.match(line))
 
 
 def _record(line: str, after: Sequence[str], frames: list[tuple[str, str, str]]) -> ExceptionRecord:
-    """An exception of its last line, what its message goes on with, and its frames."""
+    """An exception, made from its last line, the lines that continue its message, and its frames."""
     found = _EXCEPTION.match(line)
     kind, first = (found[1], found[2] or "") if found else (line.split(":", 1)[0], line.partition(": ")[2])
     message = "\n".join([first, *_rest_of_message(after)]).strip("\n")
@@ -127,7 +127,7 @@ def _record(line: str, after: Sequence[str], frames: list[tuple[str, str, str]])
 
 
 def _rest_of_message(after: Sequence[str]) -> list[str]:
-    """The further lines of a message, up to what plainly is something else."""
+    """The further lines of a message, up to a line that plainly is something else."""
     rest: list[str] = []
     for line in after[:MOST_MESSAGE_LINES]:
         if _connects(line) or line.startswith(('"""', "Exception ignored in")):
@@ -166,9 +166,9 @@ def _connects(line: str) -> bool:
 
 
 def _without_prefix(line: str, prefix: str, *, in_group: bool) -> str:
-    """A line without what stands before each line of its traceback: a time, a container's name, a group's margin.
+    """A line without the prefix of its traceback's lines: a time, a container's name, a group's margin.
 
-    Loggers put a prefix before the first line alone or before all; digits may differ from line to line.
+    Loggers put a prefix before the first line alone or before all lines; its digits may differ from line to line.
     """
     if prefix and _shape(line[: len(prefix)]) == _shape(prefix):
         line = line[len(prefix) :]
@@ -186,7 +186,7 @@ def _shape(prefix: str) -> str:
 
 
 def _last_bare_exception(lines: Sequence[str]) -> tuple[ExceptionRecord, ...]:
-    """The last line that reads as an exception, where no traceback is to be seen: what users paste into an issue."""
+    """The last line that reads as an exception, for a text without a traceback, such as users paste into an issue."""
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number].strip()
         found = _EXCEPTION.match(line)

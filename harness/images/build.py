@@ -22,10 +22,10 @@ from harness.text import Say, size_text
 NEEDED = ("family", "torch")
 
 MOST_TEXT_BYTES = 16 << 20
-"""Of a Containerfile, a lock or a script."""
+"""The limit for a Containerfile, a lock or a script."""
 
 KNOWN_WHEELS = "known-wheels.txt"
-"""In the build context and in our cache: file name and SHA-256 of each torch wheel that a build ever installed."""
+"""File name and SHA-256 of each torch wheel that a build ever installed; in the build context and in our cache."""
 
 _OPTIONS = {
     "index": "--index-url {index}",
@@ -35,7 +35,7 @@ _OPTIONS = {
 
 
 def recipe_of(image: Image) -> Recipe:
-    """What the image is made of, hashed.
+    """The recipe of an image: what it is made of, hashed.
 
     Raises `CatalogError` where a field or a file is missing, `PackageIndexError` where its nightly is not chosen yet.
     """
@@ -84,7 +84,7 @@ def recipe_of(image: Image) -> Recipe:
 
 
 def torch_options(image: Image) -> str:
-    """pip's options for the step that installs torch; empty where the base brings it, and only there."""
+    """pip's options for the step that installs torch; empty where, and only where, the base brings torch."""
     if image.torch_from == "base":
         return ""
     source = _OPTIONS[image.torch_from].format(index=image.torch_index) if image.torch_index else ""
@@ -115,21 +115,21 @@ _WHEEL = re.compile(r"strixbench wheel: ([\w.+-]{1,300}) ([0-9a-f]{64})$")
 
 
 def build_log(recipe: Recipe) -> Path:
-    """Where a build's whole output goes."""
+    """The file that a build's whole output goes to."""
     return places.results() / "builds" / f"{recipe.image}-{recipe.hash[:12]}.log"
 
 
 def ensure_built(image: Image, engine: Engine, *, say: Say, room: Room, announce: Say | None = None) -> BuiltImage:
-    """The built image, built now where it was not. Raises what `rebuild` does."""
+    """The built image; it is built now where it was not. Raises what `rebuild` raises."""
     found = engine.find_built(recipe_of(image))
     return found if found is not None else rebuild(image, engine, say=say, room=room, announce=announce)
 
 
 def rebuild(image: Image, engine: Engine, *, say: Say, room: Room, announce: Say | None = None) -> BuiltImage:
-    """The image, built now whether it was or not: for one that was damaged.
+    """The image, built now even where it was built before, as after damage.
 
-    ``announce`` shows what should stay to be read, first of all what is about to be fetched; ``None``: ``say`` does. Raises
-    `BuildFailed` with the log's end, and `NoRoomError` before anything is fetched where a disk is too small.
+    ``announce`` shows lines that should stay on the screen, first what is about to be fetched; ``None``: ``say`` shows them.
+    Raises `BuildFailed` with the end of the log, and, before anything is fetched, `NoRoomError` where a disk is too small.
     """
     recipe = recipe_of(image)
     if not is_shipped(image):
@@ -140,15 +140,15 @@ def rebuild(image: Image, engine: Engine, *, say: Say, room: Room, announce: Say
         fetches = fetches_text(image, is_base_here=is_base_here)
         announce(f"building {image.name} with {engine.record.name}, which takes minutes: {fetches}; log: {build_log(recipe)}")
         built = engine.build(recipe, log=build_log(recipe), say=say, announce=announce)
-    if image.script is None:  # what a seed's open recipe prints is not ours to believe
+    if image.script is None:  # a seed's open recipe may print anything
         remember_wheels(build_log(recipe))
     return built
 
 
 def fetches_text(image: Image, *, is_base_here: bool) -> str:
-    """What a build is about to download, and how big that is: ``it fetches the base NAME (10.4 GB), then ...``.
+    """What a build is about to download, with sizes: ``it fetches the base NAME (10.4 GB), then ...``.
 
-    Sizes are the catalog's, as `--dry-run` has them; one that it lacks is estimated, and marked with a ``~``.
+    Sizes are the catalog's, as in `--dry-run`; a size that it lacks is estimated and marked with a ``~``.
     """
     need = need_of(image)
     others = f"pyannote.audio with what it needs ({MARK}{size_text(need.other_bytes)})"
@@ -166,21 +166,21 @@ def fetches_text(image: Image, *, is_base_here: bool) -> str:
 
 
 def _needed_besides(image: Image) -> tuple[str, ...]:
-    """What such an image cannot be built without."""
+    """The further fields that such an image cannot be built without."""
     if image.script is not None:
         return ("containerfile", "base")
     return ("torchaudio", "lock", *(() if image.engine == "local" else ("containerfile", "base")))
 
 
 def _files(image: Image) -> dict[str, Path]:
-    """What the build reads, by its name there."""
+    """The files that the build reads, by their names there."""
     if image.script is not None:
         return {"recipe.sh": places.CONTAINERS / image.script}
     return {"lock.txt": places.CONTAINERS / "locks" / str(image.lock), "finish.py": places.CONTAINERS / "finish.py"}
 
 
 def _labels(image: Image) -> dict[str, str]:
-    """What the image says of itself: https://github.com/opencontainers/image-spec/blob/main/annotations.md."""
+    """The image's labels: https://github.com/opencontainers/image-spec/blob/main/annotations.md."""
     base, _, digest = str(image.base).partition("@")
     labels = {
         IMAGE_LABEL: image.name,
@@ -195,7 +195,7 @@ def _labels(image: Image) -> dict[str, str]:
 
 
 def _tag_name(name: str) -> str:
-    """The image's name as a repository name may be written: lower case, no odd characters."""
+    """The image's name in the form of a repository name: lower case, no odd characters."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "image"
 
 

@@ -1,4 +1,4 @@
-"""Several images at once: what each build came to, as it comes."""
+"""Builds of several images: the outcome of each as it ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.text import Say
 
 
 class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build came to."""
+    """The outcome of a build."""
 
     image: Image
     engine: EngineRecord
@@ -42,9 +42,9 @@ def build_all(
     room: Room,
     announce: Say | None = None,
 ) -> Iterator[BuildOutcome]:
-    """Build images, several at once where ``jobs`` says so; yields each outcome as it comes, in no order.
+    """Build images, ``jobs`` at once; yields each outcome as it comes, in no order.
 
-    Whatever ends it, a Ctrl-C too, no connection stays open: the engine ends a build whose caller is gone.
+    However this ends, by a Ctrl-C too, no connection stays open: the engine ends a build whose caller is gone.
     """
     opened: list[Engine] = []
 
@@ -71,7 +71,7 @@ def build_all(
 
 
 def _in_threads(build_one: Callable[[Image], BuildOutcome], images: Sequence[Image], jobs: int) -> Iterator[BuildOutcome]:
-    """Threads, since a build is waiting for the engine; daemons, since a Ctrl-C must not wait for a build."""
+    """The outcomes of builds in threads, since a build waits for the engine; in daemons, since a Ctrl-C must not wait for a build."""
     waiting: queue.SimpleQueue[Image] = queue.SimpleQueue()
     done: queue.SimpleQueue[BuildOutcome | Exception] = queue.SimpleQueue()
     for image in images:

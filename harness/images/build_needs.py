@@ -1,10 +1,10 @@
 """What a build of an image fetches, and what room it takes: catalog rows -> bytes. Pure.
 
-The factors are measured: a step that adds V bytes, and the copy of them into the image, sampled with `du` every few milliseconds on
-Podman 4.3.1 and Docker 20.10 (overlay on ext4). A first stage holds V as a layer; the second holds it as the container's files and again
-as the layer that these become. Docker had 3 V at its peak and no more elsewhere. Podman kept the first stage's container too, so
-that it had 4 V, and wrote each layer to its temporary folder twice, which made 2 V there at the same time. Both keep 2 V
-after it: the stage stays as an image without a name, until `strixbench images --prune`.
+The factors are measured: `du` sampled, every few milliseconds, a step that adds V bytes and the copy of them into the image, on
+Podman 4.3.1 and Docker 20.10 (overlay on ext4). The first stage holds V as a layer; the second holds it as the container's files
+and again as the layer that these become. Docker took 3 V at its peak and nothing elsewhere. Podman also kept the first stage's
+container, so that it took 4 V, and wrote each layer to its temporary folder twice, which took 2 V there at the same time. Both
+keep 2 V afterwards: the stage stays as an image without a name until `strixbench images --prune`.
 """
 
 from __future__ import annotations
@@ -45,42 +45,42 @@ OTHER_BYTES = 800_000_000
 """pyannote.audio and all that it needs besides torch: to download, and installed (measured: 1.5 GB with torch's 0.7 GB)."""
 
 UNPACKED_WHEEL = 3.7
-"""Bytes on disk for each that a torch wheel has (measured: 190 MB -> 700 MB)."""
+"""Bytes on disk for each byte of a torch wheel (measured: 190 MB -> 700 MB)."""
 
 UNPACKED_BASE = 4.0
-"""Likewise of a base's layers: of rocm/pytorch's 10.4 GB become 32 to 54 GB (ROCm/legacy-rocm-build#3935, ROCm/ROCm-docker#120)."""
+"""The same for a base's layers: rocm/pytorch's 10.4 GB become 32 to 54 GB (ROCm/legacy-rocm-build#3935, ROCm/ROCm-docker#120)."""
 
 MARK = "~"
-"""Before a size that nobody measured for this image."""
+"""Stands before a size that nobody measured for this image."""
 
 LINES_MBIT = (50, 100, 500)
-"""Lines that a download's minutes are told for."""
+"""The speeds of lines for which a download's minutes are shown."""
 
 
 class Need(msgspec.Struct, frozen=True, kw_only=True):
-    """What an image takes that is not built yet, on a host that has nothing of it."""
+    """What the build of an image takes on a host that has nothing of it."""
 
     image: str
     base: str | None
     """``None``: a virtual environment has none."""
     base_bytes: int
-    """To download, compressed."""
+    """The base's download, compressed."""
     largest_layer_bytes: int | None
-    """Of the base; ``None``: not known."""
+    """The largest layer of the base; ``None``: not known."""
     wheels: tuple[str, ...]
-    """What decides which torch is fetched: images that agree in it fetch it once."""
+    """What decides which torch is fetched: images that agree in this share one download."""
     wheel_bytes: int
-    """torch and what comes with it, to download."""
+    """The download of torch and what comes with it."""
     other_bytes: int
-    """The other packages, to download."""
+    """The download of the other packages."""
     disk_bytes: int
     """The finished image with its base."""
     added_bytes: int
-    """What of that the build adds to the base."""
+    """The part of that which the build adds to the base."""
     stages: int
-    """How often the engine keeps what is added: once in the image, and once in a stage of it where it has one."""
+    """How many times the engine keeps what is added: in the image, and in a build stage where there is one."""
     estimated: tuple[str, ...] = ()
-    """Fields that nobody measured for this image: the catalog does not say."""
+    """The fields that are estimated, since the catalog has no value for this image."""
 
     @property
     def fetched_bytes(self) -> int:
@@ -102,7 +102,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     phases: tuple[tuple[int, int], ...]
     """(bytes in the store, bytes in the spool) that are taken at the same time."""
     stays_bytes: int
-    """What of the store is taken after it."""
+    """The room of the store that stays taken after the build."""
 
     @property
     def store_bytes(self) -> int:
@@ -126,9 +126,9 @@ class Free(msgspec.Struct, frozen=True):
     folder: str
     bytes: int
     device: int | None
-    """Of the file system (``st_dev``): two folders on one share its room. ``None``: not known."""
+    """The file system's ``st_dev``: two folders on one file system share its room. ``None``: not known."""
     pool: str | None = None
-    """As `harness.machine.storage_pools.pool_of` names it: file systems of one pool share its room. ``None``: in no pool."""
+    """The pool by `harness.machine.storage_pools.pool_of`: file systems of one pool share its room. ``None``: in no pool."""
 
 
 class Shortage(msgspec.Struct, frozen=True):
@@ -139,7 +139,7 @@ class Shortage(msgspec.Struct, frozen=True):
 
 
 def need_of(image: Image) -> Need:
-    """What a build of this image takes; what its row does not say is estimated, and named."""
+    """What a build of this image takes; sizes that its row lacks are estimated, and named as such."""
     said = {name: getattr(image, name) for name in ("base_bytes", "wheel_bytes", "disk_bytes")}
     is_local = image.engine == "local"
     from_base = image.torch_from == "base"
@@ -149,7 +149,7 @@ def need_of(image: Image) -> Need:
     added = OTHER_BYTES + (0 if from_base else int(wheels * UNPACKED_WHEEL))
     disk = int(base * UNPACKED_BASE) + added if said["disk_bytes"] is None else said["disk_bytes"]
     if said["disk_bytes"] is not None:
-        # A small base leaves all but itself to what is added; of a large one only the wheels tell.
+        # With a small base, the rest of the image is what was added; with a large one, only the wheels tell.
         is_small = base <= 10 * SMALL_BASE_BYTES
         added = max(0, disk - int(base * UNPACKED_BASE)) if is_small and not from_base else min(added, disk)
     return Need(
@@ -174,7 +174,7 @@ def need_of(image: Image) -> Need:
 
 
 def _base_estimate(base: str) -> tuple[int, int | None]:
-    """(compressed bytes, those of the largest layer) of a base that the catalog says nothing about."""
+    """(compressed bytes, bytes of the largest layer) of a base for which the catalog has no sizes."""
     for beginning, size, layer in BASE_ESTIMATES:
         if base.startswith(beginning):
             return size, layer
@@ -199,7 +199,7 @@ def demand_of(need: Need, engine: str, *, base_is_here: bool, keeps_compressed: 
 
 
 def store_need(demand: Demand, store: Free | None, spool: Free | None) -> int:
-    """The most that a build takes on the disk of the store: with the spool where that lies there too."""
+    """The most that a build takes on the disk of the store, including the spool where that lies there too."""
     return demand.together_bytes if share_a_disk(store, spool) else demand.store_bytes
 
 
@@ -229,7 +229,7 @@ def share_a_disk(one: Free | None, other: Free | None) -> bool:
 
 
 def without_taken(free: Free | None, held: Iterable[tuple[Free, int]]) -> Free | None:
-    """The room that is left where others hold some: each a folder, and the bytes taken on its disk."""
+    """The room that is left after what others hold: pairs of a folder and the bytes taken on its disk."""
     if free is None:
         return None
     taken_bytes = sum(size for each, size in held if share_a_disk(each, free))
@@ -237,7 +237,7 @@ def without_taken(free: Free | None, held: Iterable[tuple[Free, int]]) -> Free |
 
 
 def fetched_bytes(needs: Iterable[Need], *, bases_here: Collection[str] = ()) -> tuple[int, ...]:
-    """What each of some builds downloads, one after the other: a base and a torch that an earlier one fetched is there."""
+    """What each build downloads, one after the other: a base or a torch that an earlier one fetched is not fetched again."""
     here, wheels = set(bases_here), set()
     found = []
     for need in needs:
@@ -251,5 +251,5 @@ def fetched_bytes(needs: Iterable[Need], *, bases_here: Collection[str] = ()) ->
 
 
 def minutes(bytes_: int, mbit: int) -> float:
-    """How long a download takes on a line of so many Mbit/s."""
+    """The minutes of a download at this many Mbit/s."""
     return bytes_ * 8 / (mbit * 1e6) / 60

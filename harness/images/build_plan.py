@@ -1,4 +1,4 @@
-"""What builds will fetch and take, for a person to read before they begin."""
+"""What builds will fetch and how much room they take, for a person to read before they begin."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def planned(image: Image, engine: Engine) -> Planned:
-    """What an image is in an engine. Raises `EngineError`."""
+    """The plan for an image in an engine. Raises `EngineError`."""
     return Planned(
         need=need_of(image),
         place=place_of(engine),
@@ -49,9 +49,9 @@ def planned(image: Image, engine: Engine) -> Planned:
 
 
 def plan_lines(plans: Sequence[Planned]) -> list[str]:
-    """A table of what is to be built, one after the other: what comes down, what stays, and whether it fits.
+    """A table of the builds, one after the other: what each downloads, what stays, and whether it fits.
 
-    A base that two share is counted at the first one. What is built already is only counted.
+    A base that two images share is counted for the first. Images that are built already are only counted.
     """
     waiting = [plan for plan in plans if not plan.is_built]
     fetched = fetched_bytes(
@@ -98,7 +98,7 @@ def plan_lines(plans: Sequence[Planned]) -> list[str]:
 
 
 class _Left:
-    """What is left on each disk as builds go on."""
+    """The room that is left on each disk as builds go on."""
 
     def __init__(self) -> None:
         self._taken: list[tuple[Free, int]] = []
@@ -113,7 +113,7 @@ class _Left:
 
 
 def image_data(image: Image) -> dict[str, Any]:
-    """What `build --dry-run --json` says of an image; without a recipe where a nightly is still to be chosen."""
+    """What `build --dry-run --json` says about an image; there is no recipe while its nightly is still to be chosen."""
     if image.lacks_day:
         return {"image": image.name, "lacks_day": True, "needs": need_data(image)}
     recipe = recipe_of(image)
@@ -129,7 +129,7 @@ def image_data(image: Image) -> dict[str, Any]:
 
 
 def need_data(image: Image) -> dict[str, Any]:
-    """For ``--json``: what a build takes, where nothing of it is here."""
+    """What a build takes where nothing of it is here, for ``--json``."""
     need = need_of(image)
     engines = ("local",) if image.engine == "local" else ("podman", "docker")
     demands = {name: demand_of(need, name, base_is_here=False) for name in engines}
@@ -154,7 +154,7 @@ def need_data(image: Image) -> dict[str, Any]:
 
 
 def image_lines(image: Image, preference: str) -> list[str]:
-    """What `build --dry-run` says of an image: made of what, fetched from where, how large. Asks no engine."""
+    """What `build --dry-run` says about an image: what it is made of, where that comes from, how large it is. Asks no engine."""
     recipe, need = None if image.lacks_day else recipe_of(image), need_of(image)
     is_local = image.engine == "local" or preference == "local"
     lines = [f"{image.name}: {image.description}" if image.description else image.name]
@@ -168,7 +168,7 @@ def image_lines(image: Image, preference: str) -> list[str]:
         size += f", {need.text('largest_layer_bytes')} of it in one layer, which Podman cannot resume" if layer else ""
         rows += [("base", name), ("", digest or "a tag without a digest: it may move"), ("", size)]
     rows += [("wheels", _torch_text(image, need)), ("", f"the other packages, {MARK}{size_text(need.other_bytes)} to fetch")]
-    # The other packages are always estimated; beside a base or a torch they are small.
+    # The other packages are always estimated; they are small next to a base or a torch.
     mark = MARK if any(getattr(need, name) for name in ("base_bytes", "wheel_bytes") if name in need.estimated) else ""
     rows.append(("in all", f"{mark}{size_text(need.fetched_bytes)} to fetch: {_times(need.fetched_bytes)}"))
     rows.append(("disk", f"{need.text('disk_bytes')} for the finished image with its base"))
@@ -213,7 +213,7 @@ def _room_text(need: Need, engine: str) -> str:
 
 
 def _times(size: int) -> str:
-    """The minutes of a download on some lines."""
+    """The minutes of a download on lines of several speeds."""
     first, *others = (f"{max(1, round(minutes(size, mbit)))} min at {mbit}" for mbit in LINES_MBIT)
     return ", ".join((f"{first} Mbit/s", *others))
 

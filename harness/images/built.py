@@ -1,4 +1,4 @@
-"""What engines have of what we built, held against the catalog and the store; and removing what no row is built of any more."""
+"""The images that we built and engines still have, compared with the catalog and the store; and the removal of old ones."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class BuiltRow(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     stored: StoredImage
     state: State
-    """``old``: the catalog builds another under this name. ``of an overlay``: it is of one that may not be loaded now. ``not in
-    the catalog``: it has no such row; an overlay may."""
+    """``old``: the catalog builds another under this name. ``of an overlay``: its overlay may not be loaded now. ``not in the
+    catalog``: the catalog has no such row; an overlay may."""
     last_used: str | None
     """When the last launch with it was planned, UTC; ``None``: the store has none."""
 
     @property
     def data(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """The row for ``--json``."""
         own = {"engine": self.engine, "state": self.state, "last_used": self.last_used}
         return {"image": self.stored.image, **own, **msgspec.to_builtins(self.stored)}
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """For a table."""
+        """The row for a table."""
         recipe = f"{self.state}{', portable' if self.stored.portable_of else ''}"
         size = size_text(self.stored.size_bytes)
         used = "never" if self.last_used is None else _minute(self.last_used)
@@ -47,19 +47,19 @@ class BuiltRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    """What was taken away from an engine."""
+    """What was removed from an engine."""
 
     engine: str
     tags: tuple[str, ...]
     stages: int
-    """Images without a name that builds of ours had left."""
+    """Images without a name that our builds had left."""
     freed_bytes: int | None
-    """By how much the free room of its disk rose meanwhile; ``None``: it cannot be found out from here."""
+    """How much the free room of its disk grew meanwhile; ``None``: it cannot be found out from here."""
 
 
 def current_recipes(known: Catalog) -> tuple[Recipe, ...]:
-    """Of all that the catalog says how to build, and of the nightlies chosen before the present ones: the way back from a bad
-    one. Raises `CatalogError`."""
+    """The recipes of all images that the catalog can build, and of the nightlies chosen before the present ones: the way back
+    from a bad one. Raises `CatalogError`."""
     rows = [image for image in known.images.values() if image.reference is None]
     images = [with_kept_day(image) for image in rows]
     images += [before for image in rows if (before := with_day_before(image)) is not None]
@@ -71,7 +71,7 @@ def current_recipes(known: Catalog) -> tuple[Recipe, ...]:
 def built_rows(
     engine: str, stored: Iterable[StoredImage], current: Collection[Recipe], last_used: Mapping[str, str]
 ) -> list[BuiltRow]:
-    """What one engine has; ``last_used`` is by image id."""
+    """The rows of one engine; ``last_used`` is by image id."""
     hashes, names = {recipe.hash for recipe in current}, {recipe.image for recipe in current}
     rows = []
     for image in stored:
@@ -95,14 +95,14 @@ def last_uses(launches: Iterable[Launch]) -> dict[str, str]:
 
 
 def plain_id(image: str) -> str:
-    """An id as Podman's and Docker's lists and answers have it in common."""
+    """An image id in the form that the lists and answers of Podman and Docker share."""
     return image.removeprefix("sha256:")
 
 
 def prune_engine(engine: Engine, current: Sequence[Recipe]) -> Removed:
-    """Remove what was built of other recipes under the names of these, and the stages that builds left. Raises `EngineError`.
+    """Remove what was built from other recipes under the names of these, and the stages that builds left. Raises `EngineError`.
 
-    What an overlay made is left alone, since it need not be loaded now, and so is a name that the catalog lacks.
+    Images of an overlay, which need not be loaded now, are left alone, and so are names that the catalog lacks.
     """
     folder = engine.storage().folder
     before = read_free(folder)

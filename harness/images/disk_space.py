@@ -1,4 +1,4 @@
-"""Room on the disks: read, held against what a build takes, and kept for it while it builds."""
+"""Room on the disks: read, compared with what a build takes, and reserved for it while it builds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.secrets import without_home
 from harness.text import size_text
 
 UNCHECKED = "STRIXBENCH_NO_ROOM_CHECK"
-"""Set: builds begin however little room there is. A variable and no option, since seven verbs build on their way."""
+"""If set, builds begin however little room there is. It is a variable and no option, since seven verbs may build."""
 
 MOVE_STORE = {
     "podman": "move the store to a larger disk (`graphroot` in ~/.config/containers/storage.conf or /etc/containers/storage.conf)",
@@ -29,7 +29,7 @@ MOVE_STORE = {
     "local": "set STRIXBENCH_CACHE to a folder on a larger disk",
 }
 PRUNE = "strixbench images --prune"
-"""Removes nothing but our own."""
+"""This removes only what is ours."""
 
 PRUNE_MORE = {
     "podman": "`podman system prune` frees more, but also removes your stopped containers",
@@ -50,7 +50,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_free(folder: str | None) -> Free | None:
-    """The room where a folder lies; ``None`` where that cannot be found out: the folder is another host's, or closed to us."""
+    """The room on a folder's disk; ``None`` where that cannot be found out: the folder is on another host, or closed to us."""
     if folder is None:
         return None
 
@@ -89,13 +89,13 @@ def has_base(engine: Engine, image: Image) -> bool:
 
 
 def unknown_folders(place: Place) -> tuple[str, ...]:
-    """What the engine named and this process cannot look at."""
+    """The folders that the engine named and this process cannot look at."""
     pairs = ((place.storage.folder or "a folder that it does not name", place.store), (place.storage.spool, place.spool))
     return tuple(folder for folder, free in pairs if folder is not None and free is None)
 
 
 class Room:
-    """Lets a build begin once there is room for it. One for all builds of a command: those at the same time share the disks."""
+    """Lets a build begin once there is room for it. All builds of a command share one, since they share the disks."""
 
     def __init__(
         self,
@@ -104,18 +104,18 @@ class Room:
         look: Callable[[Engine], Place] = place_of,
         is_checked: bool | None = None,
     ) -> None:
-        """``announce`` shows a line that stays. ``look`` finds out the room; tests give their own."""
+        """``announce`` shows a line that stays. ``look`` finds out the room; tests pass their own."""
         self._announce = announce
         self._look = look
         self._is_checked = not os.environ.get(UNCHECKED) if is_checked is None else is_checked
         self._changed = threading.Condition()
         self._kept: list[tuple[Free, int]] = []
-        """What builds at work may still take, and on which disk."""
+        """What running builds may still take, and on which disk."""
         self._said: set[str] = set()
 
     @contextmanager
     def kept_for(self, image: Image, engine: Engine) -> Iterator[None]:
-        """Keep what a build takes until it ends. Waits for other builds where it fits without them.
+        """Reserve what a build takes until it ends. Waits for other builds where it would fit without them.
 
         Raises `NoRoomError` where a disk is too small, and `EngineError` where the engine does not answer.
         """
@@ -129,7 +129,7 @@ class Room:
                 self._changed.notify_all()
 
     def _keep(self, image: Image, engine: Engine) -> tuple[tuple[Free, int], ...]:
-        """What is kept for a build, on which disks."""
+        """What is reserved for a build, on which disks."""
         with self._changed:  # held while the engine is asked: a build that ends meanwhile would make the answer old
             while True:
                 place = self._look(engine)
@@ -147,7 +147,7 @@ class Room:
         return kept
 
     def _left(self, free: Free | None) -> Free | None:
-        """The room without what builds at work may still take."""
+        """The room without what running builds may still take."""
         return without_taken(free, self._kept)
 
     def _say_once(self, text: str) -> None:

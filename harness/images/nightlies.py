@@ -1,7 +1,8 @@
-"""Which nightly an image is built of. Asked of its index once, then kept in the user's cache: the same image until asked anew.
+"""Which nightly an image is built from. Its index is asked once and the answer kept in the user's cache, so that the image stays the
+same until the index is asked anew.
 
-An image is identified by exact versions (`harness.images.build.recipe_of`), and a public index prunes its nightlies. So the catalog says
-how to choose (``torch_day``), and what was chosen is this user's.
+An image is identified by exact versions (`harness.images.build.recipe_of`), and a public index prunes its nightlies. So the catalog
+says how to choose (``torch_day``), and the choice belongs to this user.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from harness.text import Say
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """What was chosen, and when its index was asked."""
+    """The versions that were chosen, and when the index was asked."""
 
     torch: Version
     torchaudio: Version
@@ -37,7 +38,7 @@ def choices_file() -> Path:
 
 
 def settle(images: Iterable[Image], choose: Callable[[Image], Image]) -> tuple[tuple[Image, ...], dict[str, PackageIndexError]]:
-    """The images with their days chosen, and by name those for which that was refused."""
+    """The images with their days chosen, and the errors of those that could not be settled, by name."""
     settled: list[Image] = []
     refused: dict[str, PackageIndexError] = {}
     for image in images:
@@ -49,13 +50,13 @@ def settle(images: Iterable[Image], choose: Callable[[Image], Image]) -> tuple[t
 
 
 def with_kept_day(image: Image) -> Image:
-    """The image of the day that was chosen before; as it is where none was. Asks nobody."""
+    """The image with the day that was chosen before, unchanged where none was. Asks no index."""
     choice = _kept().get(_key(image)) if image.lacks_day else None
     return image if choice is None else msgspec.structs.replace(image, torch=choice.torch, torchaudio=choice.torchaudio)
 
 
 def with_day_before(image: Image) -> Image | None:
-    """The image of the day whose choice the present one replaced; ``None`` where there is none."""
+    """The image with the day that the present choice replaced; ``None`` where there is none."""
     choice = _kept().get(_key(image)) if image.lacks_day else None
     if choice is None or choice.before is None:
         return None
@@ -64,20 +65,20 @@ def with_day_before(image: Image) -> Image | None:
 
 
 def with_settled_day(image: Image) -> Image:
-    """The image of the day that was chosen before. Asks nobody; raises `PackageIndexError` where none was."""
+    """The image with the day that was chosen before. Asks no index; raises `PackageIndexError` where none was chosen."""
     kept = with_kept_day(image)
     refuse_no_day(kept)
     return kept
 
 
 def with_day(image: Image, *, say: Say) -> Image:
-    """The image of the day that was chosen before, or of one that is chosen now. Raises `PackageIndexError`."""
+    """The image with the day that was chosen before, or with one that is chosen now. Raises `PackageIndexError`."""
     kept = with_kept_day(image)
     return with_new_day(kept, say=say) if kept.lacks_day else kept
 
 
 def with_new_day(image: Image, *, say: Say) -> Image:
-    """The image of the day that its index offers now; the choice is kept. Raises `PackageIndexError`, `CatalogError`."""
+    """The image with the day that its index offers now; the choice is kept. Raises `PackageIndexError`, `CatalogError`."""
     from harness.images.nightly_index import ask_index
 
     refuse_half_a_pin(image)
@@ -102,7 +103,7 @@ def with_new_day(image: Image, *, say: Say) -> Image:
 
 
 def refuse_no_day(image: Image) -> None:
-    """Raise `PackageIndexError` for an image whose day is not chosen, `CatalogError` for one that is pinned by half."""
+    """Raise `PackageIndexError` for an image whose day is not chosen, and `CatalogError` for a half-pinned one."""
     refuse_half_a_pin(image)
     if image.lacks_day:
         raise PackageIndexError(
@@ -122,12 +123,12 @@ def refuse_half_a_pin(image: Image) -> None:
 
 
 def _key(image: Image) -> str:
-    """What a choice is a choice for: another index, release or day is another question."""
+    """The question that a choice answers: another index, release or day is another question."""
     return f"{image.torch_index} torch {image.torch} torchaudio {image.torchaudio} {image.torch_day}"
 
 
 def _kept() -> dict[str, Choice]:
-    """All choices; none where there is no file. Raises `PackageIndexError` for one that cannot be read."""
+    """All choices; empty where there is no file. Raises `PackageIndexError` for a file that cannot be read."""
     try:
         return msgspec.json.decode(choices_file().read_bytes(), type=dict[str, Choice])
     except FileNotFoundError:
@@ -141,7 +142,7 @@ def _kept() -> dict[str, Choice]:
 def _keep(key: str, choice: Choice) -> Choice:
     """Add a choice, whole or not at all; returns it with what it replaced. Raises `PackageIndexError` where it cannot be written.
 
-    Locked: commands may choose at the same time, and each writes the whole file.
+    The file is locked: commands may choose at the same time, and each writes the whole file.
     """
     file = choices_file()
     beside = file.with_name(f"{file.name}.{os.getpid()}")
@@ -163,7 +164,7 @@ def _keep(key: str, choice: Choice) -> Choice:
 
 
 def _after(old: Choice | None, new: Choice) -> Choice:
-    """The new choice, with what it replaces: where the index has nothing newer, what the old one replaced."""
+    """The new choice with what it replaces; where it equals the old one, with what that one replaced."""
     if old is None:
         return new
     is_same = (old.torch, old.torchaudio) == (new.torch, new.torchaudio)

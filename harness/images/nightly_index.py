@@ -1,7 +1,7 @@
 """A package index of nightlies -> the newest build that it has of both torch and torchaudio.
 
-The pages are those of PEP 503 (https://packaging.python.org/specifications/simple-repository-api/): one of links to files for
-each project. Which build to take is decided by pure functions of two pages; `ask_index` alone uses the network.
+The pages are those of PEP 503 (https://packaging.python.org/specifications/simple-repository-api/): each project has one page of
+links to files. Pure functions of two pages decide which build to take; `ask_index` alone uses the network.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ PYTHON = "cp312"
 """The Python of the images whose torch is a nightly."""
 
 MOST_PAGE_BYTES = 32 << 20
-"""Of one page. A link to a wheel takes about 250 bytes, so this is more than 100,000 wheels."""
+"""The limit for one page. A link to a wheel takes about 250 bytes, so this is more than 100,000 wheels."""
 
 SILENCE_SECONDS = 30.0
-"""Waited for a connection, and for the next bytes."""
+"""The longest wait for a connection, and for the next bytes."""
 
 WHOLE_PAGE_SECONDS = 120.0
 
 
 class Nightly(msgspec.Struct, frozen=True, kw_only=True):
-    """One build that an index has: exact versions, and the day that both are of."""
+    """One build that an index has: exact versions, and the day of both."""
 
     torch: str
     torchaudio: str
@@ -44,10 +44,10 @@ class Nightly(msgspec.Struct, frozen=True, kw_only=True):
 def newest_nightly(
     torch_page: str, torchaudio_page: str, *, torch: str, torchaudio: str, day: str = "newest", last_day: str = "20991231"
 ) -> Nightly | None:
-    """The newest build of these two releases that has wheels of both; of one ``day`` (``20261003``) where that is named.
+    """The newest build that has wheels of both releases; that of one ``day`` (``20261003``) where that is named.
 
-    ``None`` where the index has none. Between two of a day, the later ROCm is taken. A day after ``last_day`` has not come yet,
-    whatever the index says: it would be the newest for ever.
+    ``None`` where the index has none. Of two builds of a day, the one with the later ROCm is taken. A day after ``last_day`` has not
+    come yet, whatever the index says: it would be the newest for ever.
     """
     shared = set(builds_of(torch_page, "torch", torch)) & set(builds_of(torchaudio_page, "torchaudio", torchaudio))
     of_day = [build for build in shared if day in ("newest", _day(build)) and _day(build) <= last_day]
@@ -68,7 +68,7 @@ def builds_of(page: str, project: str, release: str) -> list[str]:
 
 
 def file_names(page: str) -> Iterator[str]:
-    """The files that a project's page links to, without those that were withdrawn (``data-yanked``)."""
+    """The files that a project's page links to, except withdrawn ones (``data-yanked``)."""
     links = _Links()
     with contextlib.suppress(AssertionError):  # of Python's parser, at declarations that are none: what came before them counts
         links.feed(page)
@@ -85,7 +85,7 @@ class _Links(HTMLParser):
         self.addresses: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep where a link leads."""
+        """Keep the address of a link."""
         values = dict(attrs)
         if tag == "a" and "data-yanked" not in values and (address := values.get("href")):
             self.addresses.append(address)
@@ -96,12 +96,12 @@ def _day(build: str) -> str:
 
 
 def _age(build: str) -> tuple[str, tuple[int, ...]]:
-    """What builds are sorted by: the day, then the ROCm."""
+    """The key that builds are sorted by: the day, then the ROCm."""
     return _day(build), tuple(int(part) for part in build[len("rocm") : -len("a20261003")].split("."))
 
 
 def ask_index(index: str, *, torch: str, torchaudio: str, day: str = "newest") -> Nightly:
-    """What the index has today. Raises `PackageIndexError` where it does not answer, or has no build of both."""
+    """The build to take today. Raises `PackageIndexError` where the index does not answer or has no build of both."""
     pages = {project: fetch_page(index, project) for project in ("torch", "torchaudio")}
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     found = newest_nightly(
@@ -123,7 +123,7 @@ def ask_index(index: str, *, torch: str, torchaudio: str, day: str = "newest") -
 
 
 def _has(page: str, project: str, release: str) -> str:
-    """In words, what a page has of a release."""
+    """What a page has of a release, in words."""
     builds = builds_of(page, project, release)
     return (
         f"it has {project} {release} from {_day(builds[0])} to {_day(builds[-1])}"
@@ -133,7 +133,7 @@ def _has(page: str, project: str, release: str) -> str:
 
 
 def fetch_page(index: str, project: str, *, most_bytes: int = MOST_PAGE_BYTES, most_seconds: float = WHOLE_PAGE_SECONDS) -> str:
-    """A project's page. Raises `PackageIndexError` saying why there is none."""
+    """A project's page. Raises `PackageIndexError`, which says why there is none."""
     address = f"{index.rstrip('/')}/{project}/"
     if urlsplit(address).scheme not in ("http", "https"):
         raise PackageIndexError(f"{address} is no address of a package index: torch_index must begin with https:// or http://")
@@ -156,7 +156,7 @@ _WAY_OUT = "Without it, name exact versions of torch and torchaudio in an overla
 
 
 def _read(answer: HTTPResponse, address: str, *, most_bytes: int, most_seconds: float) -> str:
-    """A whole answer, within bounds of time and size."""
+    """A whole answer, within limits of time and size."""
     ends_at, kept = time.monotonic() + most_seconds, bytearray()
     while data := answer.read1(1 << 16):  # `read` would wait for all of them, however slowly they come
         kept += data

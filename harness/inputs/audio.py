@@ -11,14 +11,16 @@ import os
 import re
 import tempfile
 import wave
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from harness import places
 from harness.errors import AudioError
+from harness.inputs.corpus_lines import Turn, parse_rttm
 from harness.inputs.decoding import LONGEST_SECONDS, SAMPLE_RATE_HERTZ, original_seconds, read_samples
 
 if TYPE_CHECKING:
@@ -32,12 +34,12 @@ class Audio(msgspec.Struct, frozen=True):
     """One recording as a launch reads it."""
 
     name: str
-    """With its length, such as ``sample-30s``; with ``--audio-seconds`` also the original's."""
+    """Ends in its length, as in ``sample-30s``; after ``--audio-seconds`` also says that it was fitted."""
     path: Path
     """16 kHz mono 16-bit PCM WAV"""
     seconds: float
     sha256: str
-    """Of the normalised file: two launches with the same hash read the same samples."""
+    """The hash of the normalised file: two launches with the same hash read the same samples."""
     reference: Path | None = None
     highest_der: float | None = None
 
@@ -45,10 +47,10 @@ class Audio(msgspec.Struct, frozen=True):
 def prepare_audio(
     file: Path, *, reference: Path | None = None, seconds: float | None = None, highest_der: float | None = None
 ) -> Audio:
-    """Normalise a file, from the cache where that was done before; ``seconds`` repeats or cuts it to a length.
+    """A file normalised, taken from the cache where that was done before; ``seconds`` repeats or cuts it to a length.
 
-    A cut of a recording with a reference begins where it holds as large a share of speech as the whole: what is computed
-    depends on speech, and lengths of one recording are compared.
+    A cut of a recording with a reference begins where the share of speech is nearest to that of the whole: the work depends on
+    speech, and different lengths of one recording are compared.
 
     Raises `AudioError` for a file that is missing, empty, truncated, silent, too short, or not audio, and for a
     reference that is not RTTM.
@@ -82,40 +84,29 @@ def prepare_audio(
 def check_reference(path: Path) -> None:
     """Raise `AudioError` unless the file is an RTTM with at least one speaker turn, all of one recording."""
     recordings = {recording for recording, _, _, _ in read_rttm(path)}
-    if not recordings:
-        raise AudioError(f"reference {path} has no SPEAKER line: it is not RTTM, or empty")
     if len(recordings) > 1:
-        raise AudioError(f"reference {path} is of {len(recordings)} recordings; give one that is of this recording alone")
+        raise AudioError(f"reference {path} names {len(recordings)} recordings; give one for this recording alone")
 
 
 def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:
     """The speaker turns of an RTTM: recording, start and duration in seconds, speaker. Raises `AudioError`."""
-    turns: list[tuple[str, float, float, str]] = []
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise AudioError(f"reference {path} is no plain file")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise AudioError(f"reference {path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
         raise AudioError(f"reference {path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        fields = line.split()
-        if not fields or fields[0] != "SPEAKER":
-            continue
-        try:
-            recording, start, duration, speaker = fields[1], float(fields[3]), float(fields[4]), fields[7]
-        except (IndexError, ValueError):
-            raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r}") from None
-        if not (0 <= start < float("inf") and 0 <= duration < float("inf")):
-            raise AudioError(f"reference {path}, line {number} is not RTTM: {line.strip()[:80]!r} has no turn that can be")
-        turns.append((recording, start, duration, speaker))
-    return turns
+    lines = parse_rttm(text, file=f"reference {path}", stem=path.stem)
+    if lines.bad:
+        raise AudioError(next(iter(lines.bad.values())))
+    return [(name, *Turn(*turn)) for name, turns in lines.of.items() for turn in turns]  # type: ignore[arg-type]
 
 
 def typical_begin(turns: Sequence[tuple[str, float, float, str]], original: float, seconds: float) -> float:
-    """Where a cut of that length has the share of speech that is nearest to the whole recording's; the earliest of several, and
-    0 where nothing is cut. Looked for at each tenth of a second, in a long recording at a thousand places."""
+    """The begin of the cut of that length whose share of speech is nearest to the whole recording's: the earliest of several,
+    and 0 where nothing is cut. Tries each tenth of a second, in a long recording a thousand places."""
     if seconds >= original:
         return 0.0
     turns = sorted(turns, key=lambda turn: turn[1])
@@ -126,7 +117,7 @@ def typical_begin(turns: Sequence[tuple[str, float, float, str]], original: floa
 
 
 def _speech(turns: Sequence[tuple[str, float, float, str]], begin: float, end: float) -> float:
-    """Seconds in which anybody speaks between two moments; turns are in the order of their start."""
+    """Seconds between two moments in which anybody speaks; turns are in the order of their start."""
     total, reached = 0.0, begin
     for _, start, duration, _ in turns:
         until = min(start + duration, end)
@@ -147,27 +138,19 @@ def _fitted(samples: numpy.ndarray[Any, Any], seconds: float | None, *, begin: f
 
 
 def _write_wave(path: Path, samples: numpy.ndarray[Any, Any]) -> None:
-    """Write 16-bit PCM, whole or not at all."""
+    """Write 16-bit PCM."""
     import numpy
 
     integers = numpy.clip(numpy.rint(samples * 32768.0), -32768, 32767).astype("<i2")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
-        try:
-            with wave.open(stream, "wb") as target:
-                target.setnchannels(1)
-                target.setsampwidth(2)
-                target.setframerate(SAMPLE_RATE_HERTZ)
-                target.writeframes(integers.tobytes())
-            os.chmod(stream.name, 0o644)  # a container's user reads it too
-            os.replace(stream.name, path)
-        except BaseException:
-            Path(stream.name).unlink(missing_ok=True)
-            raise
+    with _written_whole(path) as stream, wave.open(stream, "wb") as target:
+        target.setnchannels(1)
+        target.setsampwidth(2)
+        target.setframerate(SAMPLE_RATE_HERTZ)
+        target.writeframes(integers.tobytes())
 
 
 def _fitted_reference(reference: Path, *, original: float, begin: float, seconds: float, key: str) -> Path:
-    """The reference repeated or cut as its audio was. Speakers keep their names over repetitions."""
+    """The reference, repeated or cut as its audio was. Speakers keep their names in each repetition."""
     lines: list[str] = []
     for repetition in range(int(seconds // original) + 1):
         for recording, start, duration, speaker in read_rttm(reference):
@@ -180,7 +163,8 @@ def _fitted_reference(reference: Path, *, original: float, begin: float, seconds
     if not lines:
         raise AudioError(f"reference {reference} has no speech in the {seconds:g} s from {begin:g} s on")
     path = places.cache() / "audio" / f"{key[:32]}-{_hash_of(reference)[:12]}.rttm"
-    _write_whole(path, "".join(lines).encode())
+    with _written_whole(path) as stream:
+        stream.write("".join(lines).encode())
     return path
 
 
@@ -188,17 +172,24 @@ def _kept_reference(reference: Path) -> Path:
     """The reference under a plain name that a container's user may read, as the audio is."""
     kept = places.cache() / "audio" / f"{_hash_of(reference)[:32]}.rttm"
     if not kept.exists():
-        _write_whole(kept, reference.read_bytes())
+        with _written_whole(kept) as stream:
+            stream.write(reference.read_bytes())
     return kept
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, readable by all."""
+@contextmanager
+def _written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A stream into a file that appears whole or not at all, readable by a container's user too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
-        stream.write(data)
-    os.chmod(stream.name, 0o644)
-    os.replace(stream.name, path)
+        try:
+            yield stream
+            stream.flush()
+            os.chmod(stream.name, 0o644)
+            os.replace(stream.name, path)
+        except BaseException:
+            Path(stream.name).unlink(missing_ok=True)
+            raise
 
 
 def _name(file: Path, seconds: float, *, fitted: bool) -> str:

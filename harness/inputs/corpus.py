@@ -1,9 +1,9 @@
-"""A folder of recordings with their references -> pairs that can be scored, and in words why the others cannot.
+"""A folder of recordings with their references -> pairs that can be scored, and the reasons why the others cannot.
 
-Recording and reference belong together by the file id in the reference (column 2 of RTTM, column 1 of UEM:
-https://github.com/nryant/dscore#scoring), which is the recording's name without its ending. So are laid out VoxConverse
-(``audio/ID.wav``, ``dev/ID.rttm``), AMI (``ID/audio/ID.Mix-Headset.wav``, ``only_words/rttms/*/ID.rttm``, ``uems/*/ID.uem``:
-https://github.com/BUTSpeechFIT/AMI-diarization-setup), DIHARD, and files that simply lie side by side.
+The file id in a reference (column 2 of RTTM, column 1 of UEM: https://github.com/nryant/dscore#scoring) is the name of its
+recording without the ending. VoxConverse (``audio/ID.wav``, ``dev/ID.rttm``), AMI (``ID/audio/ID.Mix-Headset.wav``,
+``only_words/rttms/*/ID.rttm``, ``uems/*/ID.uem``: https://github.com/BUTSpeechFIT/AMI-diarization-setup), DIHARD, and files
+that simply lie side by side are laid out like this.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from harness.text import counted
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".sph")
 
 MOST_FILES = 2_000
-"""Scored in one run: what is found of each must fit into one journal (`harness.launch.exchange.MOST_JOURNAL_BYTES`)."""
+"""Scored in one run: all results must fit into one journal (`harness.launch.exchange.MOST_JOURNAL_BYTES`)."""
 
 MOST_LOOKED_AT = 200_000
-"""Files of a folder that are looked at: more is no corpus but a disk."""
+"""Files of a folder that are looked at: a folder with more is a disk and no corpus."""
 
 MOST_NAME_CHARACTERS = 100
 MOST_NOTES = 20
@@ -42,7 +42,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     audio: Path
     turns: tuple[Turn, ...]
     regions: tuple[tuple[float, float], ...] | None = None
-    """Start and end of what a UEM says is scored; ``None``: it has none, and everything is."""
+    """Start and end of each region that a UEM says to score; ``None``: there is no UEM, and everything is scored."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     why: str
     is_failure: bool = True
-    """Whether the user should have had a result; a recording without a reference never could have one."""
+    """Whether the user should have had a result; a recording without a reference can never have one."""
 
 
 class Corpus(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,50 +95,43 @@ def read_corpus(folder: Path, *, references: Path | None = None, files: str = "*
 def pair_up(
     audio: Sequence[Path], rttms: Sequence[Lines], uems: Sequence[Lines], *, folder: Path, odd: Sequence[Path] = ()
 ) -> Corpus:
-    """Recordings with their references and scored regions; pure. ``odd`` are named as recordings and are no plain files."""
+    """Recordings with their references and scored regions; pure. ``odd`` have the names of recordings and are no plain files."""
     ids = {name for lines in rttms for name in (*lines.of, *lines.bad)}
     recordings: dict[str, list[Path]] = {}
     for path in audio:
         recordings.setdefault(_id_of(path, ids), []).append(path)
     renamed = _renamed(rttms, recordings)
     said, bad = _by_id(rttms, renamed)
-    # A UEM may call a recording as its reference does, and is never guessed to be of another.
+    # A UEM may use the id of its recording's reference; it is never taken to belong to another recording.
     regions, bad_regions = _by_id(uems, [each for each in _renamed(uems, recordings) if each in renamed])
     pairs: list[Pair] = []
     left_out: list[LeftOut] = []
     for name, paths in sorted(recordings.items()):
         why = _obstacle(name, paths, said, {**bad_regions, **bad}, regions, folder=folder)
         if why is not None:
-            left_out.append(LeftOut(name=name[:MOST_NAME_CHARACTERS], why=why, is_failure=name in said or name in bad))
+            left_out.append(_left_out(name, why, is_failure=name in said or name in bad))
             continue
         turns = next(iter(said[name].values()))
         scored = next(iter(regions[name].values())) if name in regions else None
-        pairs.append(
-            Pair(
-                name=name,
-                audio=paths[0],
-                turns=tuple(Turn(*turn) for turn in turns),  # type: ignore[arg-type]
-                regions=scored,  # type: ignore[arg-type]
-            )
-        )
+        of = tuple(Turn(*turn) for turn in turns)  # type: ignore[arg-type]
+        pairs.append(Pair(name=name, audio=paths[0], turns=of, regions=scored))  # type: ignore[arg-type]
     refused = {_id_of(path, ids): f"{_named(path, folder)} is not a plain file" for path in odd}
     refused = {name: why for name, why in refused.items() if name not in recordings}
-    left_out += [
-        LeftOut(name=name[:MOST_NAME_CHARACTERS], why=why, is_failure=name in said or name in bad)
-        for name, why in sorted(refused.items())
-    ]
+    left_out += [_left_out(name, why, is_failure=name in said or name in bad) for name, why in sorted(refused.items())]
     without = sorted((set(said) | set(bad)) - set(recordings) - set(refused))
-    left_out += [
-        LeftOut(name=name[:MOST_NAME_CHARACTERS], why="a reference without a recording", is_failure=False) for name in without
-    ]
+    left_out += [_left_out(name, "a reference without a recording", is_failure=False) for name in without]
     known = {*recordings, *refused, *without}
     return Corpus(pairs=tuple(pairs), left_out=tuple(left_out), notes=tuple(_notes(said, uems, regions, bad_regions, known)))
+
+
+def _left_out(name: str, why: str, *, is_failure: bool) -> LeftOut:
+    return LeftOut(name=name[:MOST_NAME_CHARACTERS], why=why, is_failure=is_failure)
 
 
 def _notes(
     said: Found, uems: Sequence[Lines], regions: Found, bad_regions: Mapping[str, str], known: Collection[str]
 ) -> list[str]:
-    """What is odd about references and UEMs and keeps no recording from being scored."""
+    """Remarks on references and UEMs that keep no recording from being scored."""
     notes = []
     twice = [name for name, of in sorted(said.items()) if name in known and len(of) > 1 and len(set(of.values())) == 1]
     if twice:
@@ -165,13 +158,13 @@ Found = dict[str, dict[str, tuple[tuple[object, ...], ...]]]
 
 
 def _renamed(texts: Iterable[Lines], recordings: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Of files of one id that no recording has, and of a recording's name themselves: that id and that name."""
+    """(id, name) of each file that holds one id, which no recording has, and that is itself named like a recording."""
     alone = [(lines.stem, {*lines.of, *lines.bad}) for lines in texts if lines.stem in recordings]
     return [(next(iter(names)), stem) for stem, names in alone if len(names) == 1 and not names & set(recordings)]
 
 
 def _by_id(texts: Iterable[Lines], renamed: Collection[tuple[str, str]]) -> tuple[Found, dict[str, str]]:
-    """What files say of each id. One that is ``renamed`` speaks for the recording of its file's name."""
+    """What the files say about each id. A ``renamed`` one speaks for the recording of its file's name."""
     said: Found = {}
     bad: dict[str, str] = {}
     for lines in texts:
@@ -200,13 +193,13 @@ def _obstacle(
 
 
 def _id_of(path: Path, ids: Iterable[str]) -> str:
-    """The file id of a recording: its name, or what stands before the first dot where a reference is of that."""
+    """The file id of a recording: its name, or the part before the first dot where a reference has that id."""
     short = path.name.split(".")[0]
     return short if path.stem not in ids and short in ids else path.stem
 
 
 def _no_pairs(folder: Path, audio: Sequence[Path], rttms: Sequence[Path], corpus: Corpus, *, files: str) -> str:
-    """What is missing, where there is nothing to score."""
+    """The sentence for a folder in which there is nothing to score."""
     if not audio:
         chosen = f" that matches --files {files}" if files != "*" else ""
         return f"{folder} has no recording{chosen} ({' '.join(AUDIO_ENDINGS)})"
@@ -220,8 +213,7 @@ def _no_pairs(folder: Path, audio: Sequence[Path], rttms: Sequence[Path], corpus
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """Files below a folder, sorted, also what is no plain one; hidden ones and links to folders are passed over. Raises
-    `UsageError`."""
+    """Files below a folder, sorted, plain or not; hidden ones and links to folders are passed over. Raises `UsageError`."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; name one with recordings and their .rttm files")
     found: list[Path] = []
@@ -236,7 +228,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _text_of(path: Path) -> str:
-    """A reference's text; empty where it cannot be read, which its reader then says of it."""
+    """A reference's text; empty where it cannot be read: the parser then reports it."""
     if not path.is_file():  # reading a pipe would wait for its writer
         return ""
     try:
@@ -251,7 +243,7 @@ def _matches(path: Path, folder: Path, pattern: str) -> bool:
 
 
 def _named(path: Path, folder: Path) -> str:
-    """A file's path below its folder: what lies above it is nobody's business."""
+    """A file's path below its folder; the path above it is private."""
     return str(path.relative_to(folder))
 
 

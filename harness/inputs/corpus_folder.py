@@ -19,7 +19,7 @@ from harness.inputs.corpus_bounds import within
 from harness.text import Say
 
 MANIFEST = "manifest.json"
-"""Its layout is told in `benchmarks.accuracy`, which reads it."""
+"""`benchmarks.accuracy`, which reads it, describes its layout."""
 
 SHORTEST_LIMIT_SECONDS = 600.0
 
@@ -28,20 +28,20 @@ LIMIT_FACTOR = 10
 
 
 class CorpusFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One recording of a laid out corpus."""
+    """One recording of a corpus that was laid out."""
 
     name: str
     seconds: float
     limit_seconds: float
-    """When its pass is given up."""
+    """Its pass is ended after this time."""
 
 
 class CorpusFolder(msgspec.Struct, frozen=True, kw_only=True):
-    """A laid out corpus."""
+    """A corpus that was laid out."""
 
     path: Path
     sha256: str
-    """Of all recordings and references: two runs with the same one were scored on the same."""
+    """The hash of all recordings and references: two runs with the same hash were scored on the same data."""
     first: Audio
     """The recording that a launch loads its pipeline with."""
     files: tuple[CorpusFile, ...]
@@ -50,15 +50,15 @@ class CorpusFolder(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float:
-        """Of all recordings."""
+        """The length of all recordings together."""
         return sum(file.seconds for file in self.files)
 
 
 def lay_out(corpus: Corpus, folder: Path, *, say: Say, limit_seconds: float | None = None) -> CorpusFolder:
     """Normalise a corpus' recordings, from the cache where that was done before, and link them beside a manifest.
 
-    A recording that cannot be read, or of whose reference nothing lies in it, is left out with the reason. Raises `UsageError`
-    where all are.
+    A recording that cannot be read, or in which nothing of its reference lies, is left out with the reason. Raises `UsageError`
+    where none is left.
     """
     ready: list[tuple[Pair, Audio]] = []
     left_out, notes = list(corpus.left_out), list(corpus.notes)
@@ -120,7 +120,7 @@ def _manifest(ready: list[tuple[Pair, Audio]]) -> bytes:
 
 
 def _write_folder(path: Path, manifest: bytes, recordings: list[Path]) -> None:
-    """Make the folder whole or not at all, readable by a container's user. Links cost no room; where there can be none, copies."""
+    """Make the folder whole or not at all, readable by a container's user. Links take no room; copies are made where links fail."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent, suffix=".part"))
     try:

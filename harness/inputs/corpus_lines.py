@@ -1,4 +1,4 @@
-"""The text of one RTTM or UEM -> what it says of each recording. A line that is wrong costs the recording that it names. Pure."""
+"""The text of one RTTM or UEM -> what it says about each recording. A wrong line costs only the recording that it names. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 LONGEST_TURN_SECONDS = 24 * 3600.0
-"""Nobody speaks for longer: such a duration is milliseconds, or a slip."""
+"""Nobody speaks for longer: such a duration is in milliseconds, or a typing error."""
 
 
 class Turn(NamedTuple):
@@ -21,10 +21,10 @@ class Turn(NamedTuple):
 
 
 class Lines(msgspec.Struct, frozen=True, kw_only=True):
-    """What one RTTM or UEM says, by file id."""
+    """The content of one RTTM or UEM, by file id."""
 
     file: str
-    """As it is named to the user."""
+    """Its path as the user is shown it."""
     stem: str
     of: Mapping[str, tuple[tuple[object, ...], ...]]
     bad: Mapping[str, str] = {}
@@ -32,7 +32,7 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_rttm(text: str, *, file: str, stem: str) -> Lines:
-    """The speaker turns of an RTTM. A line that is wrong costs the recording that it names, and no other."""
+    """The speaker turns of an RTTM."""
     turns: dict[str, list[tuple[object, ...]]] = {}
     bad: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):

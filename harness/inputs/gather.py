@@ -22,9 +22,7 @@ def fetch_inputs(
 
     Raises `UsageError`, `AudioError` or `ModelsError`.
     """
-    _refuse_scoring(pipeline, reference)
-    recording = known.audio.get(audio)
-    _refuse_no_recording(known, audio)
+    recording = _recording_row(known, pipeline, audio, reference)
     if pipeline == "embedded" or (recording is not None and recording.file is None):
         show_licences(fetch_embedded(say=say), say=say)
     return _recording(recording, audio, reference, seconds), models.models_for(pipeline)
@@ -33,25 +31,27 @@ def fetch_inputs(
 def locate_inputs(
     known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None
 ) -> tuple[Audio, Models]:
-    """The same for `--dry-run`: nothing is fetched, and the weights are not read to verify them."""
-    _refuse_scoring(pipeline, reference)
-    recording = known.audio.get(audio)
-    _refuse_no_recording(known, audio)
+    """The recording and the models for `--dry-run`: nothing is fetched, and the weights are not verified."""
+    recording = _recording_row(known, pipeline, audio, reference)
     if recording is not None and recording.file is None and not (embedded_folder() / f"{recording.name}.wav").exists():
         raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
     return _recording(recording, audio, reference, seconds), models.locate_models(pipeline)
 
 
-def _refuse_scoring(pipeline: str, reference: Path | None) -> None:
-    """Raise `UsageError` for a reference that the pipeline's output must not be held against."""
+def _recording_row(known: Catalog, pipeline: str, audio: str, reference: Path | None) -> AudioRow | None:
+    """The catalog's row of a recording; ``None``: it is a file. Raises `UsageError` for a word that can only be meant as a row and
+    is none, and for a reference with a pipeline whose output cannot be scored."""
     if reference is not None and pipeline in WITHOUT_ACCURACY:
         raise UsageError(f"--reference with the {pipeline} pipeline: its weights are random, so there is nothing to score")
+    if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
+        raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{nearest(audio, known.audio)}")
+    return known.audio.get(audio)
 
 
 def unread_sample(known: Catalog) -> tuple[Audio, Models]:
-    """The sample and the embedded profile as they are, or would be: for a record of what never came to read them.
+    """The sample and the embedded profile as they are or would be, for the record of a launch that never read them.
 
-    Its hash is empty where the recording is not here: nothing is fetched for a build.
+    The recording's hash is empty where it is not here: nothing is fetched for a build.
     """
     try:
         return locate_inputs(known, "embedded", "sample", None, None)
@@ -60,12 +60,6 @@ def unread_sample(known: Catalog) -> tuple[Audio, Models]:
         seconds = row.seconds or 0.0
         sample = Audio(name=f"{row.name}-{seconds:.0f}s", path=embedded_folder() / "sample.wav", seconds=seconds, sha256="")
         return sample, models.locate_models("embedded")
-
-
-def _refuse_no_recording(known: Catalog, audio: str) -> None:
-    """Raise `UsageError` for a word that can only be meant as a recording of the catalog and is none."""
-    if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
-        raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{nearest(audio, known.audio)}")
 
 
 def _recording(row: AudioRow | None, audio: str, reference: Path | None, seconds: float | None) -> Audio:
@@ -83,6 +77,6 @@ def _recording(row: AudioRow | None, audio: str, reference: Path | None, seconds
 
 
 def show_licences(files: Sequence[ModelFile | FetchedFile], *, say: Say) -> None:
-    """The licences of what was just fetched, each once."""
+    """Say the licences of what was just fetched, each once."""
     for licence in dict.fromkeys(file.licence for file in files):
         say(f"licence: {licence}")

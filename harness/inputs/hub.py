@@ -21,7 +21,7 @@ import msgspec
 from harness.errors import ModelsError
 from harness.inputs import hub_cache
 from harness.inputs.hashes import content_hash
-from harness.inputs.hub_answers import Answer, is_about_the_token, malformed, malformed_sentence, refusal_sentence, scrubbed
+from harness.inputs.hub_answers import TOKENS_PAGE, Answer, is_about_the_token, malformed, refusal_sentence, scrubbed
 from harness.inputs.hub_cache import Pin
 from harness.text import Say
 
@@ -43,7 +43,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token:
-    """The user's token; shows nothing of itself."""
+    """The user's token, which no text ever shows."""
 
     def __init__(self, value: str | None) -> None:
         self.value = value
@@ -53,9 +53,9 @@ class Token:
 
 
 def fetch_pins(wanted: Sequence[Pin], hub: Path, *, say: Say, show: Callable[[str], None]) -> list[tuple[str, str]]:
-    """Get what the cache lacks of these repositories; returns (repository, file) of each that was downloaded.
+    """Get the files of these repositories that the cache lacks; returns (repository, file) of each that was downloaded.
 
-    Nothing is asked of the network where all is there. ``show`` gets how far it is, often. Raises `ModelsError`.
+    Where all are there, the network is not used. ``show`` is often told how far a download is. Raises `ModelsError`.
     """
     lacking = {pin.repository: hub_cache.wrong_files(hub, pin) for pin in wanted}
     missing = [pin for pin in wanted if lacking[pin.repository]]
@@ -76,7 +76,7 @@ def fetch_pins(wanted: Sequence[Pin], hub: Path, *, say: Say, show: Callable[[st
 
 
 def _library() -> Any:
-    """huggingface_hub, told before its import to send no telemetry and to draw no bars."""
+    """huggingface_hub, set before its import to send no telemetry and to draw no bars."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # else it also fetches a registry of programs to name in its user agent
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # else it prints what servers put into a header
@@ -90,8 +90,8 @@ def _library() -> Any:
 
 
 def _read_token() -> Token:
-    """The token by huggingface_hub's own rules. Raises `ModelsError` for one that cannot be a token, and where the
-    caller said to stay offline."""
+    """The token by huggingface_hub's own rules. Raises `ModelsError` for a text that cannot be a token, and where the user
+    set HF_HUB_OFFLINE."""
     library = _library()
     import httpx2
     from huggingface_hub.errors import OIDCError
@@ -108,12 +108,14 @@ def _read_token() -> Token:
         raise ModelsError(f"the Hugging Face token could not be read ({type(error).__name__}): run `hf auth login`") from None
     why = malformed(value) if value else None
     if why is not None:
-        raise ModelsError(malformed_sentence(why))
+        raise ModelsError(
+            f"the Hugging Face token is malformed: {why}. Copy it again from {TOKENS_PAGE} into HF_TOKEN, or run `hf auth login`"
+        )
     return Token(value)
 
 
 def _ask(missing: Sequence[Pin], lacking: Mapping[str, list[str]], token: Token) -> list[_Wanted]:
-    """What the hub says of each lacking file. Raises one `ModelsError` for all the repositories that it refuses."""
+    """What the hub says about each missing file. Raises one `ModelsError` for all the repositories that it refuses."""
     files: list[_Wanted] = []
     refused: dict[str, Answer] = {}
     for pin in missing:
@@ -133,7 +135,7 @@ def _ask(missing: Sequence[Pin], lacking: Mapping[str, list[str]], token: Token)
 
 
 def _describe(pin: Pin, name: str, token: Token) -> _Wanted | Answer:
-    """A file's size and hash by the hub, or the hub's refusal. Raises `ModelsError` where it is no hub or not reached."""
+    """A file's size and hash as the hub states them, or its refusal. Raises `ModelsError` where no hub answers."""
     library = _library()
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
@@ -160,7 +162,7 @@ def _describe(pin: Pin, name: str, token: Token) -> _Wanted | Answer:
 
 
 def _refuse_a_full_disk(hub: Path, files: Sequence[_Wanted]) -> None:
-    """Raise `ModelsError` where the files will not fit."""
+    """Raise `ModelsError` where the files will not fit on the disk."""
     hub.mkdir(parents=True, exist_ok=True)
     needed, free = sum(file.size or 0 for file in files) + SPARE_BYTES, shutil.disk_usage(hub).free
     if free < needed:
@@ -168,9 +170,9 @@ def _refuse_a_full_disk(hub: Path, files: Sequence[_Wanted]) -> None:
 
 
 def _download(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None]) -> bool:
-    """The file into the cache, verified, or not at all; returns whether anything had to be downloaded.
+    """Put the file into the cache, verified, or not at all; returns whether anything had to be downloaded.
 
-    A connection that breaks is resumed. Another command that fetches the same file is waited for.
+    A download whose connection breaks goes on where it broke. A file that another command is fetching is waited for.
     """
     pin, path = file.pin, hub_cache.snapshot_file(hub, file.pin, file.name)
     blob = hub_cache.repository_folder(hub, pin.repository) / "blobs" / file.etag
@@ -188,7 +190,7 @@ def _download(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], N
 
 
 def _is_right(path: Path, file: _Wanted) -> bool:
-    """Whether a file is there and has the hub's hash and the pinned one."""
+    """Whether the file is there with the hub's hash and the pinned one."""
     hashes = (known for known in (file.etag, file.pin.files[file.name]) if known)
     return all(content_hash(path, digits=len(known)) == known for known in hashes)
 
@@ -209,22 +211,21 @@ def _get(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None])
             show(f"{pin.repository} {file.name}: {self.n / 1e6:.1f}{total} MB")
 
     try:
-        try:
-            library.hf_hub_download(
-                pin.repository,
-                file.name,
-                revision=pin.revision,
-                cache_dir=hub,
-                token=token.value or False,
-                tqdm_class=Progress,
-            )
-        except LocalEntryNotFoundError as error:  # the hub described the file a moment ago and now does not
-            raise (error.__cause__ or error) from None
-    except HfHubHTTPError as error:
-        refused = {pin.repository: _answer(error, token)}
+        library.hf_hub_download(
+            pin.repository,
+            file.name,
+            revision=pin.revision,
+            cache_dir=hub,
+            token=token.value or False,
+            tqdm_class=Progress,
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
+        # The hub described the file a moment ago and now does not: huggingface_hub wraps that as a file missing here.
+        why = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
+        if not isinstance(why, HfHubHTTPError):
+            raise _unreachable(why, token) from None
+        refused = {pin.repository: _answer(why, token)}
         raise ModelsError(refusal_sentence(refused, {pin.repository: pin}, has_token=bool(token.value))) from None
-    except httpx2.HTTPError as error:
-        raise _unreachable(error, token) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelsError(f"the disk of {hub} is full: {file.name} was not kept; free some and run this again") from None
@@ -235,12 +236,12 @@ def _get(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None])
 
 def _damaged(file: _Wanted, why: str) -> ModelsError:
     return ModelsError(
-        f"{file.pin.repository} {file.name} was damaged on its way: {why}. Nothing was kept of it; run this again"
+        f"{file.pin.repository} {file.name} was damaged in transit: {why}. Nothing was kept of it; run this again"
     )
 
 
 def _answer(error: Any, token: Token) -> Answer:
-    """The hub's refusal out of huggingface_hub's exception."""
+    """The hub's refusal, taken from huggingface_hub's exception."""
     headers = error.response.headers
     said = headers.get("X-Error-Message") or getattr(error, "server_message", None) or ""
     return Answer(
@@ -254,13 +255,13 @@ def _unreachable(error: BaseException, token: Token) -> ModelsError:
     """The sentence for a hub that does not answer."""
     said = scrubbed(f"{type(error).__name__}: {error}", token.value)
     return ModelsError(
-        f"the Hugging Face hub at {_endpoint()} is not reached ({said}): look at the network, HTTPS_PROXY and HF_ENDPOINT; "
+        f"the Hugging Face hub at {_endpoint()} cannot be reached ({said}): look at the network, HTTPS_PROXY and HF_ENDPOINT; "
         "the files that are whole are kept"
     )
 
 
 def _endpoint() -> str:
-    """The hub's address, without a name and password that may stand in it."""
+    """The hub's address without the name and password that it may contain."""
     address: str = _library().constants.ENDPOINT
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -1,4 +1,4 @@
-"""What the Hugging Face hub answered -> a sentence that says what to do. Pure; and where a token is taken out of texts.
+"""The Hugging Face hub's answer -> a sentence that says what to do; and the removal of a token from a text. Pure.
 
 The statuses, headers and messages are the hub's (huggingface_hub's `hf_raise_for_status` reads the same ones).
 """
@@ -15,7 +15,7 @@ from harness.secrets import clean_text
 
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 MOST_SAID = 300
-"""Characters of a server's own words that are shown."""
+"""Characters shown of a server's own words."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +29,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_about_the_token(answer: Answer, *, has_token: bool) -> bool:
-    """Whether every other repository would be refused alike, so that nobody need be asked again."""
+    """Whether the hub would refuse every other repository for the same reason, so that it need not be asked about them."""
     return has_token and answer.status == 401
 
 
 def malformed(token: str) -> str | None:
-    """Why this cannot be a token, without a character of it; ``None``: it could be one."""
+    """Why this cannot be a token, without quoting any of it; ``None``: it could be one."""
     if re.search(r"\s", token):
         return "it holds a space or a line break"
     if not token.isascii() or not token.isprintable():
@@ -48,13 +48,8 @@ def malformed(token: str) -> str | None:
     return None
 
 
-def malformed_sentence(why: str) -> str:
-    """For a token that is not worth sending."""
-    return f"the Hugging Face token is malformed: {why}. Copy it again from {TOKENS_PAGE} into HF_TOKEN, or run `hf auth login`"
-
-
 def refusal_sentence(refused: Mapping[str, Answer], pins: Mapping[str, Pin], *, has_token: bool) -> str:
-    """One sentence, or several, for all the repositories that were refused, by name."""
+    """One sentence for each reason, with the repositories that were refused for it."""
     by_reason: dict[str, list[str]] = {}
     for repository, answer in refused.items():
         by_reason.setdefault(_reason(answer, has_token=has_token), []).append(repository)
@@ -87,7 +82,7 @@ def _reason(answer: Answer, *, has_token: bool) -> str:
 
 
 def _sentence(reason: str, repositories: list[str], pages: str, answer: Answer, pin: Pin) -> str:
-    """The sentence of a class of refusals."""
+    """The sentence for a class of refusals."""
     names = ", ".join(repositories)
     told = {
         "token": f"the hub does not accept the Hugging Face token: it has expired, was revoked, or was not copied whole. "
@@ -110,7 +105,7 @@ def _sentence(reason: str, repositories: list[str], pages: str, answer: Answer, 
 
 
 def scrubbed(text: str, token: str | None) -> str:
-    """A library's or a server's words on one line, without the token, and without anything that looks like one."""
+    """A library's or a server's words on one line, without the token and without anything that looks like one."""
     if token:
         text = text.replace(token, "hf_[removed]")
     text = re.sub(r"hf_[A-Za-z0-9_]{4,}", "hf_[removed]", text)

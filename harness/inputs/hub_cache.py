@@ -1,4 +1,4 @@
-"""The Hugging Face cache on disk: which pinned files lie in it, whole and unaltered, and how one is put there.
+"""The Hugging Face cache on disk: which pinned files lie in it, whole and unaltered.
 
 The layout is huggingface_hub's (https://huggingface.co/docs/huggingface_hub/guides/manage-cache): content under
 ``blobs/`` by its hash, ``snapshots/COMMIT/FILE`` as links to it, ``refs/main`` the commit that a name without a revision
@@ -37,7 +37,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     @property
     def page(self) -> str:
-        """Where a person accepts the conditions: of the hub itself, also where ``HF_ENDPOINT`` names a mirror."""
+        """Where a person accepts the conditions: on the hub itself, even where ``HF_ENDPOINT`` names a mirror."""
         return f"https://huggingface.co/{self.repository}"
 
 
@@ -93,7 +93,7 @@ def is_checkable(etag: str) -> bool:
 
 
 def point_main(hub: Path, pin: Pin) -> str | None:
-    """Let the repository's name alone mean the pinned commit; returns the commit that it meant before, if another."""
+    """Make the repository's name alone mean the pinned commit; returns the commit that it meant before, if it was another."""
     before = main_commit(hub, pin.repository)
     if before == pin.revision:
         return None

@@ -35,9 +35,9 @@ class Models(msgspec.Struct, frozen=True):
     folder: Path | None
     """``None``: the pipeline needs no files, and nothing is mounted."""
     environment: tuple[str, ...]
-    """Names of variables that point to the folder inside the image."""
+    """Names of the variables that point to the folder inside the image."""
     revisions: tuple[str, ...] = ()
-    """``repository@commit`` of each, as the cache has them; none for the embedded profile, and where nobody looked."""
+    """``repository@commit`` of each repository in the cache; empty for the embedded profile, and where nobody looked."""
 
 
 class FetchedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,24 +48,24 @@ class FetchedFile(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
     is_new: bool
     repository: str | None = None
-    """Of the hub; ``None``: it came out of a package."""
+    """On the hub; ``None``: the file came out of a package."""
     revision: str | None = None
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
-    """A profile that is there, whole."""
+    """A profile whose files are all here."""
 
     folder: Path
     files: tuple[FetchedFile, ...]
 
     @property
     def new_files(self) -> tuple[FetchedFile, ...]:
-        """What this command downloaded."""
+        """The files that this command downloaded."""
         return tuple(file for file in self.files if file.is_new)
 
 
 def models_for(pipeline: str) -> Models:
-    """The models of a pipeline, verified. Raises `ModelsError` saying what is missing and how to get it."""
+    """The models of a pipeline, verified. Raises `ModelsError`, which says what is missing and how to get it."""
     if pipeline == "embedded":
         wrong = unverified(embedded_folder())
         if wrong:
@@ -104,7 +104,7 @@ def models_for(pipeline: str) -> Models:
 
 
 def locate_models(pipeline: str) -> Models:
-    """Where the models of a pipeline lie, or would lie: nothing is looked at."""
+    """Where the models of a pipeline lie or would lie; no file is looked at."""
     if pipeline == "embedded":
         return Models(folder=embedded_folder(), environment=())
     if pipeline == "synthetic":  # the guest makes its weights
@@ -114,9 +114,9 @@ def locate_models(pipeline: str) -> Models:
 
 
 def fetch(profile: str, *, say: Say, show: Callable[[str], None]) -> Fetched:
-    """Fetch what is missing of a profile and verify all of it; ``show`` gets how far a download is, often.
+    """Fetch the missing files of a profile and verify all of them; ``show`` is often told how far a download is.
 
-    Raises `UsageError` for a profile that there is not, and `ModelsError`.
+    Raises `UsageError` for an unknown profile, and `ModelsError`.
     """
     if profile == "embedded":
         new = {file.name for file in fetch_embedded(say=say)}

@@ -1,4 +1,4 @@
-"""What this system runs inside of: a container, whose kernel, firmware and device nodes are another system's.
+"""Whether this system runs inside a container, whose kernel, firmware and device nodes belong to another system.
 
 ``root`` is where ``/proc`` and ``/run`` are looked for: tests give a tree of their own.
 """
@@ -18,23 +18,23 @@ OVERFLOW_GROUP = 65534
 
 
 class Enclosure(msgspec.Struct, frozen=True, kw_only=True):
-    """Where we are."""
+    """The container that this process runs in, if any."""
 
     container: str = ""
-    """``lxc``, ``docker``, ``podman`` ...; empty: none that shows itself."""
+    """``lxc``, ``docker``, ``podman`` ...; empty: no sign of one."""
     is_on_proxmox: bool = False
     """Whether the kernel is Proxmox VE's: that of this system, or of the host around it."""
     unmapped_group: int | None = None
-    """What a file's group shows as where this user namespace does not map it; ``None``: it maps every group."""
+    """The number shown for a file's group that this user namespace does not map; ``None``: it maps every group."""
 
     @property
     def host(self) -> str:
-        """What the system outside is called in advice."""
+        """How advice calls the system outside."""
         return "the Proxmox host" if self.is_on_proxmox else "the host"
 
 
 def find_enclosure(root: Path = Path("/")) -> Enclosure:
-    """Of this process."""
+    """The enclosure of this process."""
     kernel = read_file(root / "proc/sys/kernel/osrelease").text or ""
     return Enclosure(
         container=_container(root),
@@ -71,7 +71,7 @@ def _and(parts: Sequence[str]) -> str:
 
 
 def _container(root: Path) -> str:
-    """The signs in the order of https://systemd.io/CONTAINER_INTERFACE/, then those that need no systemd."""
+    """The container's kind, by the signs of https://systemd.io/CONTAINER_INTERFACE/ in its order, then by those that need no systemd."""
     told = (read_file(root / "run/systemd/container").text or "").split()
     if told:
         return told[0]
@@ -90,7 +90,7 @@ def _container(root: Path) -> str:
 
 
 def _unmapped_group(root: Path) -> int | None:
-    """The first namespace's map is ``0 0 4294967295`` (user_namespaces(7))."""
+    """See `Enclosure.unmapped_group`. The first namespace's map is ``0 0 4294967295`` (user_namespaces(7))."""
     rows = (read_file(root / "proc/self/gid_map").text or "").split()
     if not rows or rows == ["0", "0", "4294967295"]:
         return None

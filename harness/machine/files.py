@@ -1,4 +1,4 @@
-"""Files of the kernel and of the system, read so that none can hold us up: a pipe is no file, and a driver may hang."""
+"""Files of the kernel and of the system, read so that none can hold us up: a pipe is refused, and a driver may hang."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 FILE_TIMEOUT_SECONDS = 0.5
-"""A file of a wedged driver, or of a server that is gone, may never answer."""
+"""A read of a wedged driver's file, or of a file on a server that is gone, may never return."""
 
 MOST_FILE_BYTES = 64 << 10
 
@@ -56,7 +56,7 @@ def read_file(path: Path, *, timeout_seconds: float = FILE_TIMEOUT_SECONDS, text
 
 
 def within(seconds: float, act: Callable[[], _Told]) -> _Told | None:
-    """What a call returns; ``None`` where it takes longer, and then its thread is left behind. Raises what it raises."""
+    """What a call returns or raises; ``None`` where it takes longer: its thread is then abandoned."""
     told: list[_Told] = []
     raised: list[BaseException] = []
 
@@ -89,7 +89,7 @@ class Tree:
         self._ends = time.monotonic() + patience_seconds
 
     def text(self, name: str | Path) -> str | None:
-        """A file's text without the white space around it; ``None`` where it is not there, empty, or said nothing."""
+        """A file's text without the white space around it; ``None`` where it is absent, empty, or did not answer."""
         left = self._ends - time.monotonic()
         if left <= 0:
             return None
@@ -97,11 +97,11 @@ class Tree:
         return (text or "").strip() or None
 
     def number(self, name: str | Path) -> int | None:
-        """A file's whole number; ``None`` where there is none."""
+        """A file's text as a whole number; ``None`` where it is none."""
         return whole_number(self.text(name))
 
     def names(self, folder: str | Path) -> tuple[str, ...] | None:
-        """What is in a folder, sorted; ``None`` where there is no such folder or it cannot be listed."""
+        """The names in a folder, sorted; ``None`` where there is no such folder or it cannot be listed."""
         try:
             return tuple(sorted(os.listdir(self.root / folder)))
         except OSError:

@@ -20,7 +20,7 @@ FIRMWARE = (
     "linux-firmware",  # Ubuntu before, older Fedora, Arch before
     "amdgpu-dkms-firmware",  # AMD's driver from outside the kernel
 )
-"""The most particular first; AMD's own, which comes beside a distribution's, last."""
+"""The most specific first; AMD's own, which is installed beside a distribution's, last."""
 
 RPM_FOLDERS = ("usr/lib/sysimage/rpm", "var/lib/rpm")
 RPM_TIMEOUT_SECONDS = 3.0

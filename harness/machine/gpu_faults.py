@@ -19,7 +19,7 @@ Kind = Literal["page fault", "hang", "unresponsive", "reset", "recovered", "lost
 State = Literal["untouched", "faulted", "recovered", "unresponsive", "lost"]
 
 RESET_SECONDS = 60.0
-"""A reset that has not said how it ended for so long has not ended: those in logs took 2 to 12 s."""
+"""A reset that reports no end for this long is taken to have failed: those in logs took 2 to 12 s."""
 
 _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (
@@ -50,15 +50,15 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
         re.compile(r"\[(?:gfx|mm)hub\d{0,2}\][^\n]{0,30} page fault|NVRM: Xid \([^)]{1,40}\): (?:13|31|32|43|69|94)\b"),
     ),
 )
-"""What a line tells, the worst first."""
+"""The kinds of events by their lines, the worst first."""
 
 _OF_WHOLE_GPU: tuple[Kind, ...] = ("lost", "reset", "unresponsive")
-"""What ends the work of every process on the GPU, whoever caused it."""
+"""These end the work of every process on the GPU, whoever caused them."""
 
 _PID = re.compile(r"(?:[Pp]rocess [^\n]{0,60}?\bpid |\bpid=)(\d{1,10})\b")
 _ADDRESS = re.compile(r"\b([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2})(?:\.[0-9a-f])?\b", re.IGNORECASE)
 _ABOUT_FAULT = re.compile(r"[Pp]rocess [^\n]{0,60}?\bpid \d")
-"""A line that follows a fault and names who made it."""
+"""A line that follows a fault and names the process that caused it."""
 
 
 class GpuEvent(msgspec.Struct, frozen=True):
@@ -69,16 +69,16 @@ class GpuEvent(msgspec.Struct, frozen=True):
     kind: Kind
     text: str
     pids: tuple[int, ...] = ()
-    """Of the processes that the kernel blames; none: it does not say"""
+    """The processes that the kernel blames; empty: it names none"""
 
     @property
     def is_of_whole_gpu(self) -> bool:
-        """Whether it ends the work of all."""
+        """Whether it ends the work of every process."""
         return self.kind in _OF_WHOLE_GPU
 
 
 def gpu_events(lines: Iterable[KernelLine], *, gpu: str | None = None) -> tuple[GpuEvent, ...]:
-    """What happened, in the order of time. ``gpu``: a PCI address, ``0000:c5:00.0``, where other GPUs are of no concern."""
+    """What happened, in the order of time. ``gpu``: a PCI address such as ``0000:c5:00.0``; events of other GPUs are then left out."""
     wanted = _ADDRESS.fullmatch(gpu or "")
     events: list[GpuEvent] = []
     for line in lines:
@@ -95,7 +95,7 @@ def gpu_events(lines: Iterable[KernelLine], *, gpu: str | None = None) -> tuple[
 
 
 def state_of(events: Iterable[GpuEvent], *, now_seconds: float) -> State:
-    """How the GPU stands after them. ``now_seconds`` is since boot."""
+    """The state of the GPU after these events. ``now_seconds`` counts from boot."""
     state: State = "untouched"
     begun: float | None = None
     for event in events:
@@ -115,9 +115,10 @@ def state_of(events: Iterable[GpuEvent], *, now_seconds: float) -> State:
 
 
 def concerns(event: GpuEvent, members: Collection[int]) -> bool:
-    """Whether an event is a fault that bears on a launch with these processes: of the whole GPU, or nobody or one of them named.
+    """Whether an event is a fault that bears on a launch with these processes: it is of the whole GPU, or it names one of them,
+    or no process at all.
 
-    The kernel counts processes as the host does: in a container of its own strixbench sees other numbers, and none is ours.
+    The kernel numbers processes as the host does. In a container strixbench sees other numbers, and none matches.
     """
     if event.kind == "recovered":
         return False

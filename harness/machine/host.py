@@ -18,13 +18,13 @@ from harness.machine.kernel_command_line import keep_words
 from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord, gfx_target
 
 PATIENCE_SECONDS = 2.0
-"""For all files together; a host that answers is read in some 20 ms."""
+"""The limit for all files together; a host that answers is read in some 20 ms."""
 
 AMD = "0x1002"
 NVIDIA = "0x10de"
 
 _DISPLAY_CLASS = "0x03"
-"""Of a PCI device: VGA and 3D controllers (https://admin.pci-ids.ucw.cz/read/PD/03)."""
+"""The class of VGA and 3D controllers on PCI (https://admin.pci-ids.ucw.cz/read/PD/03)."""
 
 _MODULES = ("amdgpu", "ttm", "amdttm")
 _GROUPS = "sys/kernel/iommu_groups"
@@ -73,7 +73,7 @@ def gfx_name(version: str) -> str | None:
 
 
 def memory_bytes(meminfo: Path) -> int | None:
-    """The machine's memory; ``None`` where the file does not say."""
+    """The machine's memory; ``None`` where the file does not tell."""
     return _memory_bytes(Tree(meminfo.parent, patience_seconds=PATIENCE_SECONDS).text(meminfo.name))
 
 
@@ -84,8 +84,8 @@ def _memory_bytes(meminfo: str | None) -> int | None:
 
 
 def _gpus(tree: Tree) -> tuple[str, ...]:
-    """``vendor:device`` of each GPU's render node, with its gfx target where the KFD names one. NVIDIA's driver makes a render node
-    only where it drives a display as well (seen on an H200, which had none): there the PCI bus tells."""
+    """``vendor:device`` of each GPU's render node, then the gfx targets that the KFD names. NVIDIA's driver makes a render node
+    only for a GPU that drives a display as well (an H200 had none): such a GPU is found on the PCI bus."""
     names = []
     for node in tree.names("sys/class/drm") or ():
         if node.startswith("renderD"):
@@ -99,13 +99,13 @@ def _gpus(tree: Tree) -> tuple[str, ...]:
 
 
 def _pci_name(tree: Tree, folder: str) -> list[str]:
-    """``vendor:device`` of a PCI folder; nothing where it does not say."""
+    """``vendor:device`` of a PCI folder; empty where it does not say."""
     vendor, device = (tree.text(f"{folder}/{name}") for name in ("vendor", "device"))
     return [f"{vendor}:{device}"] if vendor and device else []
 
 
 def _cards(tree: Tree) -> tuple[CardRecord, ...]:
-    """AMD's. ``card1`` is a GPU, ``card1-HDMI-A-1`` what hangs on it."""
+    """AMD's GPUs: ``card1`` is one, ``card1-HDMI-A-1`` a connector of it."""
     names = (name for name in tree.names("sys/class/drm") or () if name.startswith("card") and name[4:].isdecimal())
     folders = (f"sys/class/drm/{name}/device" for name in names)
     return tuple(_card(tree, folder) for folder in folders if tree.text(f"{folder}/vendor") == AMD)
@@ -124,7 +124,7 @@ def _card(tree: Tree, folder: str) -> CardRecord:
 
 
 def _firmware(tree: Tree, folder: str) -> Iterator[str]:
-    """``mes=0x80`` and so on; 0 is a processor that this GPU has not.
+    """The loaded versions, ``mes=0x80`` and so on; 0 is a processor that this GPU lacks.
 
     Readable by all: https://lore.kernel.org/amd-gfx/20230728160029.863681-1-Ori.Messinger@amd.com/
     """
@@ -150,7 +150,7 @@ def _compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
 
 
 def _parameters(tree: Tree) -> tuple[str, ...]:
-    """Of the GPU's modules; those that only root may read are left out."""
+    """The parameters of the GPU's modules; those that only root may read are left out."""
     folders = {module: f"sys/module/{module}/parameters" for module in _MODULES}
     named = ((module, folder, name) for module, folder in folders.items() for name in tree.names(folder) or ())
     read = ((f"{module}.{name}", tree.text(f"{folder}/{name}")) for module, folder, name in named)
@@ -162,8 +162,8 @@ def _firmware_packages(root: Path) -> tuple[str, ...]:
 
 
 def _iommu(tree: Tree, cards: tuple[CardRecord, ...]) -> str | None:
-    """How the GPU's memory accesses go; where there is no GPU, anybody's. ``amd_iommu=pt`` is no word that the kernel knows
-    and leaves it translated: so what runs is asked, not the command line."""
+    """How the IOMMU treats the GPU's memory accesses, or any device's where there is no GPU. This is read from what runs, not from
+    the command line: the kernel does not know ``amd_iommu=pt``, which leaves accesses translated."""
     units = tree.names("sys/class/iommu")
     if units is None:
         return None
@@ -179,7 +179,7 @@ def _joined(tree: Tree, *names: str) -> str | None:
 
 
 def _boot(boot_id: str | None) -> str | None:
-    """Eight digits tell one boot from another, and not which machine it was."""
+    """Eight digits that tell one boot from another, and do not tell which machine it was."""
     return None if boot_id is None else hashlib.sha256(boot_id.encode()).hexdigest()[:8]
 
 

@@ -1,8 +1,8 @@
 """The kernel's command line without what names a machine or its owner. Pure.
 
-Kept whole are the words that bear on speed and memory (`KEPT`). Of any other ``name=value`` the name is kept: values are
-UUIDs of disks, addresses, and host names (NixOS has one in ``init=``). Of bare words only known ones are kept, and
-nothing behind ``--``, which is for the first process and not for the kernel.
+Words that bear on speed and memory (`KEPT`) are kept whole. Any other ``name=value`` keeps its name alone: values are UUIDs of
+disks, addresses, and host names (NixOS has one in ``init=``). Unknown bare words are dropped, and so is all after ``--``, which
+is for the first process and not for the kernel.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SETTING = re.compile(r"(?:amdgpu|ttm|amdttm)\..+|(?:amd_|intel_)?iommu(?:\..+)?
 
 
 def keep_words(text: str) -> tuple[str, ...]:
-    """The words of ``/proc/cmdline`` that may be recorded, in their order."""
+    """The words of ``/proc/cmdline`` that may be recorded, in order."""
     kept = []
     for word in _WORD.findall(text):
         if word == "--":
@@ -43,7 +43,7 @@ def keep_words(text: str) -> tuple[str, ...]:
 
 
 def settings_of(words: tuple[str, ...]) -> dict[str, str]:
-    """What the words set of the IOMMU and of the GPU's modules: the last of each counts, a bare word is empty."""
+    """The settings of the IOMMU and of the GPU's modules; the last of each counts, and a bare word is empty."""
     pairs = (word.partition("=") for word in words)
     named = ((name.replace("-", "_"), value.strip('"')) for name, _, value in pairs)
     return {name: value for name, value in named if _SETTING.fullmatch(name)}

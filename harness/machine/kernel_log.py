@@ -1,10 +1,10 @@
-"""What the kernel says of GPUs and memory, where this user may read it: a page fault of the GPU, a reset, or the out-of-memory
-killer leave no other word.
+"""What the kernel says about GPUs and memory, where this user may read it: a page fault of the GPU, a reset, or the out-of-memory
+killer leave no other trace.
 
 ``/dev/kmsg`` gives one record a read, ``priority,sequence,microseconds,flags;text``
 (https://www.kernel.org/doc/Documentation/ABI/testing/dev-kmsg). With kernel.dmesg_restrict=1, the default of Fedora, Ubuntu
-and Arch, only root may open it. systemd's journal has the same lines, and shows them to some groups; who asks it starts a
-process, so the way to ask comes from `harness.engines.kernel_journal`.
+and Arch, only root may open it. systemd's journal has the same lines, and shows them to some groups. Asking it
+starts a process, so `harness.engines.kernel_journal` does that.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ RECORD_BYTES = 8192
 
 MOST_RECORDS = 100_000
 MOST_LINES = 2_000
-"""Kept, from the end: a GPU that faults without end fills the log with it."""
+"""The last lines are kept: a GPU that faults without end fills the log with that."""
 
 MOST_CHARACTERS = 8_000
 
 JOURNAL_SECONDS = 10.0
-"""Between two questions to the journal while a launch runs."""
+"""The time between two questions to the journal while a launch runs."""
 
 JOURNAL_LINES = 2_000
 BOOT_LINES = 20_000
-"""Asked of the journal, from the end: while a launch runs, and of all since the machine was booted."""
+"""The last lines that the journal is asked for: while a launch runs, and since the machine was booted."""
 
 _OURS = re.compile(
     r"amdgpu|\bkfd\b|gfxhub|mmhub|\bMES\b|GCVM_L2|NVRM|\bXid\b|out of memory|oom[-_]kill|Memory cgroup|segfault at|traps:",
@@ -68,7 +68,7 @@ class KernelText(msgspec.Struct, frozen=True):
     refused: str = ""
     """Why the log could not be read; empty: it was"""
     is_late: bool = False
-    """Whether that is because the answer did not come in time: the next one may."""
+    """Whether the answer did not come in time; the next one may."""
 
     @property
     def text(self) -> str:
@@ -81,14 +81,14 @@ Journal: TypeAlias = Callable[[int], KernelText]
 
 
 class KernelLog:
-    """Where the kernel's log is read: ``/dev/kmsg``, or a journal where that one is closed to this user."""
+    """The kernel's log, read from ``/dev/kmsg``, or from a journal where that is closed to this user."""
 
     def __init__(self, journal: Journal | None = None, *, device: str = DEVICE) -> None:
         self._journal = journal
         self._device = device
 
     def since_boot(self) -> KernelText:
-        """All that is left of it. Never raises; a journal may take seconds."""
+        """All that the log still has. Never raises; a journal may take seconds."""
         descriptor, refused = _open(self._device)
         if descriptor is not None:
             try:
@@ -103,14 +103,14 @@ class KernelLog:
 
 
 class FollowedLog:
-    """What the kernel said since this was made, read as it grows."""
+    """What the kernel said since this object was made."""
 
     def __init__(self, journal: Journal | None, device: str, *, journal_seconds: float = JOURNAL_SECONDS) -> None:
         self._journal = journal
         self._journal_seconds = journal_seconds
         self._descriptor, self._refused = _open(device)
         if self._descriptor is not None:
-            # To the end: what was said before concerns others. A pipe in a test has no end to go to.
+            # Go to the end: what was said before concerns others. A pipe in a test has no end to go to.
             with contextlib.suppress(OSError):
                 os.lseek(self._descriptor, 0, os.SEEK_END)
         self._begun = time.monotonic()
@@ -134,7 +134,7 @@ class FollowedLog:
         return self.told
 
     def read(self) -> KernelText:
-        """All until now; where a journal does not answer this time, what it told before, and why. Never raises; a journal may
+        """All until now. Where a journal does not answer this time: what it told before, and why. Never raises; a journal may
         take seconds."""
         if self._descriptor is not None:
             self._take()
@@ -180,7 +180,7 @@ class FollowedLog:
 
 
 def _open(device: str) -> tuple[int | None, str]:
-    """A descriptor that does not wait, since at its end the log is a stream of what is still to come; else why there is none."""
+    """A descriptor whose reads do not wait at the log's end, or the reason why there is none."""
     try:
         return os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), ""
     except PermissionError:
@@ -223,7 +223,7 @@ def _lines(records: Iterable[bytes]) -> tuple[KernelLine, ...]:
 
 
 def parse_record(record: bytes) -> KernelLine | None:
-    """A record's text with its time; ``None`` where it is of no concern."""
+    """A record's text with its time; ``None`` where it is not about GPUs or memory."""
     head, _, text = record.decode(errors="replace").partition(";")
     fields = head.split(",")
     microseconds = whole_number(fields[2]) if len(fields) > 2 else None

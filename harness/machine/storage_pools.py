@@ -1,7 +1,7 @@
-"""The pool that a folder takes its room from, on the file systems that share one room among several.
+"""The pool that a folder takes its room from, where several file systems share one.
 
-Each subvolume of btrfs and each data set of ZFS has a ``st_dev`` of its own, and all of one pool have the same free room. Fedora
-installs ``/`` and ``/home`` as two subvolumes of one btrfs.
+Each subvolume of btrfs and each data set of ZFS has its own ``st_dev``, and all of one pool share its free room. Fedora installs
+``/`` and ``/home`` as two subvolumes of one btrfs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 
 def pool_of(folder: str, mounts: str) -> str | None:
-    """Such as ``btrfs /dev/nvme0n1p3`` or ``zfs rpool``; ``None`` on other file systems.
+    """The pool, such as ``btrfs /dev/nvme0n1p3`` or ``zfs rpool``; ``None`` on other file systems.
 
     ``folder`` is absolute and free of links. ``mounts`` is the text of /proc/self/mountinfo (proc_pid_mountinfo(5)).
     """
@@ -32,5 +32,5 @@ def pool_of(folder: str, mounts: str) -> str | None:
 
 
 def _unescaped(text: str) -> str:
-    r"""The kernel writes white space and ``\`` as three octal digits."""
+    r"""A field of mountinfo as text: the kernel writes white space and ``\`` as three octal digits."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

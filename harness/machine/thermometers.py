@@ -1,5 +1,5 @@
-"""The temperatures of this machine's AMD GPUs and processors, from hwmon. NVIDIA's driver has none there: beside such a GPU a
-cool-down watches the processor alone.
+"""The temperatures of this machine's AMD GPUs and processors, from hwmon. NVIDIA's driver has none there: with such a GPU
+a cool-down watches the processor alone.
 
 ``root`` is where ``/sys`` is looked for: tests give a tree of their own. A file that is missing, garbage or does not answer
 is no temperature: a GPU that hangs can hang whoever reads its sensors, in a call that no signal ends.

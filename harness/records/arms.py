@@ -1,4 +1,4 @@
-"""The arms of a comparison by the names that launches keep."""
+"""The arms of a comparison, by the names that launches store."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Collection
 BASE = "base"
 """The arm that the others of a ``--vary`` are compared with."""
 
-
 NULL_ARMS = ("A", "B")
-"""Of a null test: they differ in nothing."""
+"""The arms of a null test, which differ in nothing."""
 
 
 def without_knobs(variant: str, knobs: Collection[str]) -> str:

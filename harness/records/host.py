@@ -6,7 +6,7 @@ import msgspec
 
 
 class CardRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the amdgpu driver tells of one GPU. What is ``None`` or empty could not be read."""
+    """What the amdgpu driver tells about one GPU. What is ``None`` or empty could not be read."""
 
     device: str
     """PCI id: ``0x1586``"""
@@ -14,14 +14,14 @@ class CardRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gtt_bytes: int | None = None
     vbios: str | None = None
     firmware: tuple[str, ...] = ()
-    """What is loaded, ``mes=0x00000080``; those that the card does not use, which say 0, are left out."""
+    """The loaded versions, as ``mes=0x00000080``; those that the card does not use, which say 0, are left out."""
     performance_level: str | None = None
     iommu: str | None = None
     """Type of its IOMMU group: ``DMA``, ``DMA-FQ`` or ``identity``."""
 
 
 class ComputeNodeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One GPU as the compute driver (KFD) tells of it; ``None``: this kernel does not say."""
+    """One GPU as the compute driver (KFD) describes it; ``None``: this kernel does not say."""
 
     target: str
     """``gfx1151``"""
@@ -35,7 +35,7 @@ class ComputeNodeRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The machine. No host name, no user name, no serial number.
 
-    What is ``None`` or empty could not be read, or is of a launch from before it was looked at.
+    What is ``None`` or empty could not be read, or the launch is older than the field.
     """
 
     kernel: str
@@ -47,9 +47,9 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kernel_build: str | None = None
     """``#1 SMP PREEMPT_DYNAMIC`` and its date"""
     command_line: tuple[str, ...] = ()
-    """Of the kernel: see `harness.machine.kernel_command_line`."""
+    """The kernel's: see `harness.machine.kernel_command_line`."""
     amdgpu: str | None = None
-    """Version of the module; only one from outside the kernel's tree (DKMS) has one."""
+    """The module's version; only a module from outside the kernel's tree (DKMS) has one."""
     amdgpu_source: str | None = None
     """``srcversion`` of the module: a hash of its sources."""
     parameters: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bios: str | None = None
     """Version and date."""
     iommu: str | None = None
-    """``off``, ``translated`` or ``passthrough``, as the kernel runs it for the GPU; whatever the command line asked for."""
+    """``off``, ``translated`` or ``passthrough``, as the kernel runs it for the GPU, whatever the command line asked for."""
     platform_profile: str | None = None
     tuned_profile: str | None = None
     governor: str | None = None
@@ -71,7 +71,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     selinux: str | None = None
     """``enforcing`` or ``permissive``; ``None``: not in use."""
     boot: str | None = None
-    """Part of a hash of the boot's random number: tells one boot from the next, and is no part of the fingerprint."""
+    """A part of the hash of the boot's random number. It tells one boot from the next and is no part of the fingerprint."""
 
 
 def gfx_target(version: int) -> str:

@@ -1,4 +1,4 @@
-"""Values out of a journal, which came out of a container and may be anything."""
+"""Values from a journal, which comes from a container and may hold anything."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def number(value: Any) -> float | None:
-    """A journal's value as a float; ``None`` where it is not a finite number: the journal may hold anything."""
+    """A journal's value as a float; ``None`` where it is not a finite number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:

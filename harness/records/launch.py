@@ -2,7 +2,7 @@
 
 Schema history (every old version stays readable):
 
-1. The first. Added since, each with a default that an old record means: probe steps, fixes, flags, GPU, portable builds,
+1. The first. Added since, each with a default for older records: probe steps, fixes, flags, GPU, portable builds,
    commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
    engine stats, remarks of engines, limits of a first pass and why a launch was ended.
 """
@@ -40,9 +40,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit: ExitRecord
     verdict: Verdict
     start_seconds: float | None = None
-    """From the order to start until the guest's first line; ``None``: there was no first line."""
+    """From the request to start until the guest's first line; ``None``: there was no first line."""
     wall_seconds: float | None = None
-    """From the order to start until the engine had removed it; ``None``: nobody looked, as in records from before"""
+    """From the request to start until the engine had removed it; ``None``: not measured, as in older records"""
     caches: CacheRecord | None = None
     """``None``: from before there was a choice, or it was never started"""
     journal: tuple[dict[str, Any], ...] = ()
@@ -50,19 +50,19 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log_tail: str = ""
     """The end of what the libraries printed."""
     kernel_log: str = ""
-    """What the kernel said of GPUs and memory meanwhile; empty: nothing, or it could not be read."""
+    """What the kernel said about GPUs and memory meanwhile; empty: nothing, or it could not be read."""
     kernel_log_refused: str = ""
-    """Why it could not be read; empty: it was, or it is a record from before, or nobody looked"""
+    """Why it could not be read; empty: it was read, or nobody looked, as in older records"""
     telemetry: Telemetry | None = None
     """``None``: nobody sampled"""
     decision: Decision | None = None
-    """``None``: it was interrupted, or no rule was asked."""
+    """``None``: it was interrupted, or there was no rule."""
     agreement: Agreement | None = None
-    """``None``: nothing was to be compared (it is itself the CPU run, a task, or it failed), or it was not asked for."""
+    """``None``: there was nothing to compare (it is the CPU run itself or a task, or it failed), or no comparison was asked for."""
     remarks: tuple[str, ...] = ()
-    """What the image's own variables make of it: see `harness.analysis.image_variables`; they are the image's words."""
+    """How the image's own variables change the launch, in the image's words: see `harness.analysis.image_variables`."""
     engine_stats: Telemetry | None = None
-    """What the container engine itself told of its memory, for comparison; ``None``: it was not asked"""
+    """The memory that the container engine itself reported, for comparison; ``None``: it was not asked"""
 
     @property
     def id(self) -> str:
@@ -78,7 +78,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def torch_version(self) -> str | None:
-        """What torch said of itself; where the imports failed, its package's version."""
+        """The version that torch reports; where the imports failed, that of its package."""
         torch = self.ends("import").get("torch")
         version = torch.get("version") if isinstance(torch, dict) else self.imports.get("torch", {}).get("version")
         return str(version) if version else None
@@ -90,23 +90,22 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def imports(self) -> dict[str, dict[str, Any]]:
-        """The last word on each import, by name."""
+        """The last event of each import, by name."""
         return {str(e.get("name")): e for e in self.journal if e.get("event") == "import"}
 
     @property
     def steps(self) -> dict[str, dict[str, Any]]:
-        """The last word on each step of the probe, by name; the journal may name any."""
+        """The last event of each step of the probe, by name; the journal may name any."""
         return {str(e.get("name")): e for e in self.journal if e.get("event") == "step"}
 
     @property
     def results(self) -> tuple[dict[str, Any], ...]:
-        """What a task found, one event each; the journal may hold anything in them."""
+        """What a task found, one event for each result; the journal may hold anything in them."""
         return tuple(e for e in self.journal if e.get("event") == "result")
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Known hazards, what the image's own variables make of it, then the first of what the guest had to say, which is a
-        handful."""
+        """Known hazards, how the image's own variables change the launch, and the guest's first notes."""
         return (*self.plan.hazards, *self.remarks, *[str(e.get("text")) for e in self.journal if e.get("event") == "note"][:20])
 
     def pass_seconds(self, stage: str) -> tuple[float, ...]:
@@ -124,13 +123,13 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def peak_resident_bytes(self) -> int | None:
-        """Of the guest's process, after its last pass."""
+        """The most that the guest's process held, read after its last pass."""
         value = number(self.ends("warm").get("peak_resident_bytes"))
         return None if value is None else int(value)
 
     @property
     def peak_reserved_bytes(self) -> int | None:
-        """By torch's allocator on the GPU; ``None`` on a CPU."""
+        """The most that torch's allocator reserved on the GPU; ``None`` on a CPU."""
         value = number(self.ends("warm").get("peak_reserved_bytes"))
         return None if value is None else int(value)
 
@@ -142,7 +141,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def memory_unavailable(self) -> dict[str, str]:
-        """Meters that could not be read, and why: none of them is 0."""
+        """The meters that could not be read, and why: such a meter is not 0."""
         reasons = mapping(self._last_pass_stage.get("memory_unavailable"))
         return {name: str(reasons[name]) for name in MEMORY_METERS if name in reasons and name not in self.memory}
 
@@ -152,7 +151,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def output(self) -> dict[str, Any]:
-        """What ``verify`` found: ``rttm``, ``speakers``, ``speech_seconds``, ``der`` ..."""
+        """The findings of ``verify``: ``rttm``, ``speakers``, ``speech_seconds``, ``der`` ..."""
         return self.ends("verify")
 
     @property
@@ -166,7 +165,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def new_id() -> str:
-    """A fresh id whose order is that of time, to the microsecond: ``20261121T204530-123456-1f0a``."""
+    """A fresh id; ids sort by time, to the microsecond: ``20261121T204530-123456-1f0a``."""
     now_ns = time.time_ns()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ns // 10**9))
     return f"{stamp}-{now_ns // 1000 % 10**6:06d}-{os.urandom(2).hex()}"

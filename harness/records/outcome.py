@@ -8,10 +8,10 @@ import msgspec
 
 Status = Literal["pass", "wrong output", "fail"]
 Ending = Literal["time", "first pass", "gpu fault"]
-"""Why strixbench ended a launch: its time was up, that for its first pass was, or it stood still after a fault of the GPU."""
+"""Why strixbench ended a launch: its time or that of its first pass was up, or it stood still after a fault of the GPU."""
 
 TIME_IS_UP: tuple[Ending, ...] = ("time", "first pass")
-"""What of these is a matter of a limit."""
+"""The endings that a time limit brought about."""
 
 Cause = Literal[
     "build",
@@ -43,7 +43,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     status: Status
     stage: str
-    """The last stage that was reached: the one that failed, or the last of all."""
+    """The last stage that was reached: the one that failed, or the final one."""
     cause: Cause | None = None
     """``None``: passed, or wrong output."""
     summary: str = ""
@@ -61,27 +61,27 @@ class ExitRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     out_of_memory: bool = False
     interrupted: bool = False
     run_seconds: float | None = None
-    """From its start to its end by the host's clock; ``None``: nobody looked."""
+    """From its start to its end by the host's clock; ``None``: not measured."""
     message: str = ""
     """Why it never started."""
     ended_because: Ending | None = None
-    """``None``: it ended by itself, or ``timed_out`` says all, as in records from before"""
+    """``None``: it ended by itself, or it is an older record, in which ``timed_out`` says it"""
     remark: str = ""
-    """What the engine could not do as it should have, though it started."""
+    """What the engine could not do as it should have, although the launch started."""
 
 
 StopReason = Literal["precise", "launches", "failures", "budget"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the stopping rule said behind a launch."""
+    """What the stopping rule said after a launch."""
 
     stop: StopReason | None = None
     """``None``: the cell was to be launched again."""
     half_width: float | None = None
-    """Of the 95% interval, as a share of the median; ``None``: fewer than six values"""
+    """Half the width of the 95% interval, as a share of the median; ``None``: fewer than six values"""
     values: int = 0
-    """Launches of the cell that had a time until then."""
+    """The launches of the cell so far that had a time."""
     elapsed_seconds: float = 0.0
     """Since the campaign's first launch began."""
 
@@ -92,7 +92,7 @@ class CacheRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     mode: str
     """``empty``: its own; ``keep``: shared with others of the same image, GPU and driver"""
     key: str = ""
-    """Of a kept cache"""
+    """The key of a kept cache"""
     files_before: int | None = None
     bytes_before: int | None = None
     files_after: int | None = None
@@ -102,23 +102,23 @@ class CacheRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     remark: str = ""
     """What a person should know of it"""
     kept_as: str = ""
-    """The kept cache that its own folder has become: it was ended while it compiled"""
+    """The kept cache that its own folder became, as it was ended while it compiled"""
 
 
 class Telemetry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the host saw while a launch ran, sampled."""
+    """Samples of what the host saw while a launch ran."""
 
     hertz: float
     times: tuple[float, ...] = ()
     """Unix seconds of each sample"""
     series: dict[str, tuple[float | None, ...]] = {}
-    """Meter -> a value a sample; ``None``: this reading failed, or is made less often, as its source then says"""
+    """Meter -> one value for each sample; ``None``: the reading failed, or is made less often, as its source then says"""
     sources: dict[str, str] = {}
-    """Meter -> which file or call it is"""
+    """Meter -> the file or call that it is read from"""
     unavailable: dict[str, str] = {}
     """Meter -> why it could not be read at all"""
     cost_seconds: float | None = None
-    """Processor seconds of the sampler; ``None``: it did not live to say"""
+    """Processor seconds of the sampler; ``None``: it was killed before it could say"""
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -129,21 +129,21 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     why_not: str = ""
     """Why nothing was compared; empty: it was."""
     der: float | None = None
-    """Of this hypothesis against the CPU run's; ``None``: weights are random, or it cannot be told."""
+    """DER of this hypothesis against that of the CPU run; ``None``: weights are random, or it cannot be computed."""
     speakers: int | None = None
-    """``None``: weights are random, or it cannot be told."""
+    """``None``: weights are random, or the number is not known."""
     reference_speakers: int | None = None
-    """Likewise."""
+    """The CPU run's; ``None`` as for ``speakers``."""
     cosine: float | None = None
-    """Of the fixed chunk's embedding to the CPU run's; ``None``: cannot be told, as all below."""
+    """Cosine between the fixed chunk's embedding and that of the CPU run; ``None``, here and below: it cannot be computed."""
     difference: float | None = None
-    """The largest of the fixed chunk's sampled segmentation values, absolute."""
+    """The largest absolute difference between the fixed chunk's sampled segmentation values."""
     relative_difference: float | None = None
-    """The same in parts of the CPU run's largest value."""
+    """The same as a share of the CPU run's largest value."""
     sampled: int = 0
-    """How many values of the segmentation were compared."""
+    """The number of segmentation values that were compared."""
     reasons: tuple[str, ...] = ()
-    """What is wrong; none: it agrees."""
+    """What is wrong; empty: it agrees."""
 
     @property
     def is_right(self) -> bool:
@@ -152,7 +152,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def exception_chain(value: Any) -> tuple[ExceptionRecord, ...]:
-    """A journal's ``chain`` typed; entries of another shape are left out."""
+    """A journal's ``chain``, typed; entries of another shape are left out."""
     if not isinstance(value, list):
         return ()
     links = [link for link in value if isinstance(link, dict)]

@@ -11,7 +11,7 @@ from harness.records.host import HostRecord
 DEFAULT_WARM_PASSES = 3
 
 WITHOUT_ACCURACY = ("synthetic",)
-"""Pipelines whose weights are random: what comes out is timed and compared bit by bit, and never scored."""
+"""Pipelines whose weights are random: their output is timed and compared bit by bit, and never scored."""
 
 Purpose = Literal["result", "verify", "reference", "null"]
 
@@ -21,15 +21,16 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     name: str
     family: str | None = None
-    """``None``: it ended before that could be found out."""
+    """``None``: the launch ended before that could be found out."""
     id: str | None = None
     """The engine's image id, or the recipe's hash of a virtual environment; ``None``: there was no image."""
     digests: tuple[str, ...] = ()
-    """Of a registry; none for an image built here."""
+    """Digests in a registry; none for an image built here."""
     recipe: str | None = None
     """``None``: built elsewhere."""
     portable_of: str | None = None
-    """The image whose dependency set this is, with a torch for any machine: no result of that image. ``None``: itself."""
+    """The image whose dependency set this is, built with a torch for any machine; it gives no result of that image. ``None``: it is
+    no portable build."""
 
 
 class EngineRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,7 +42,7 @@ class EngineRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     runtime: str | None = None
     """What starts its containers: ``crun``, ``runc`` ...; ``None``: not asked, or not said"""
     device_drivers: tuple[str, ...] | None = None
-    """``cdi``, ``nvidia``: ways to hand in a GPU that it says it has; ``None``: not asked"""
+    """The ways to pass a GPU in that it reports, ``cdi`` or ``nvidia``; ``None``: not asked"""
 
 
 class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,7 +60,7 @@ class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     embedding_batch_size: int
     warm_passes: int
     models: tuple[str, ...] = ()
-    """``repository@commit`` of the hub's models; none: the embedded profile's, whose hashes are strixbench's own."""
+    """``repository@commit`` of the hub's models; empty for the embedded profile, whose hashes strixbench pins itself."""
 
     @property
     def has_accuracy(self) -> bool:
@@ -71,20 +72,20 @@ class StoppingRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """How many launches a cell gets: see `harness.analysis.stopping`."""
 
     launches: int
-    """As many; with ``until`` at most as many."""
+    """This many; with ``until`` at most this many."""
     until: float | None = None
     """Enough once the 95% interval's half-width is this share of the median, 0.02 is 2%; ``None``: a fixed number"""
     budget_seconds: float | None = None
-    """From the campaign's first launch on: none begins later. ``None``: no limit"""
+    """No launch begins later than this after the campaign's first. ``None``: no limit"""
 
 
 class CoolDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The wait in front of a launch until the machine was as cool as at the campaign's start."""
+    """The wait before a launch until the machine was as cool as at the campaign's start."""
 
     outcome: Literal["cool", "time is up", "no thermometer"]
     most_seconds: float
     margin_celsius: float
-    """Above its start that a thermometer may be."""
+    """How far a thermometer may be above its start."""
     waited_seconds: float = 0.0
     start_celsius: dict[str, float] = {}
     """By thermometer, at the campaign's start."""
@@ -126,25 +127,25 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gpu: str | None = None
     """The GPU of ``--gpu``: PCI address, or NVIDIA's number; ``None``: none was chosen, or the image needs none"""
     steps: tuple[str, ...] = ()
-    """Of the probe, that were asked for; none in a benchmark."""
+    """The steps of the probe that were asked for; none in a benchmark."""
     task: str = ""
-    """Of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
+    """One of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
     options: dict[str, Any] = {}
     """The task's own."""
     purpose: Purpose = "result"
-    """``verify``: a single launch to see whether the output is right. ``reference``: made to compare others with. ``null``: a cell against itself, true launches of it that say how far this
-    machine can tell two things apart; were they rows as well, a null test would take the place of the benchmark beside which it
-    is to stand. None of these is a row of a results table."""
+    """``verify``: a single launch to see whether the output is right. ``reference``: made to compare others with. ``null``: a cell
+    against itself, to see how far this machine can tell two things apart. These are no rows of a results table: a null test would
+    otherwise take the place of the benchmark that it belongs to."""
     fixes: tuple[str, ...] = ()
-    """Work-arounds of the catalog that this launch was given, beside its variant."""
+    """The catalog's work-arounds that this launch was given on top of its variant."""
     knobs: dict[str, str] = {}
     """Those that ``--vary`` or ``--set`` set, with their values."""
     arm: str = ""
-    """Of a comparison: see `harness.catalog.cells.Arm`; empty: it was none"""
+    """Its arm of a comparison: see `harness.catalog.cells.Arm`; empty: there was no comparison"""
     round: int | None = None
-    """From 0: launches of one round of a campaign are a pair; ``None``: from before rounds were counted"""
+    """Counted from 0; launches of one round of a campaign are a pair. ``None``: from before rounds were counted"""
     hazards: tuple[str, ...] = ()
-    """What was known to go wrong with it before it ran."""
+    """What was known before it ran to go wrong with it."""
     stopping: StoppingRule | None = None
     """``None``: from before there was a rule, or what was run is no repetition"""
     cool_down: CoolDown | None = None
@@ -152,9 +153,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     caches: str = ""
     """``empty`` or ``keep``: see `CacheRecord`; empty text: from before there was a choice"""
     cache_key: str = ""
-    """Of the kept cache that it was given"""
+    """The key of the kept cache that it was given"""
     first_pass_seconds: float | None = None
-    """How long its first pass, which compiles kernels, was waited for from the start on; ``timeout_seconds`` then count from its
-    end. ``None``: they count from the start"""
+    """The limit for its first pass, which compiles kernels, counted from the start; ``timeout_seconds`` then count from the end of
+    that pass. ``None``: they count from the start"""
     keeps_as: str = ""
-    """The kept cache that its own folder of kernels becomes where it is ended in its first pass; empty: none"""
+    """The kept cache that its own folder of kernels becomes if it is ended in its first pass; empty: none"""

@@ -10,7 +10,7 @@ class Price(msgspec.Struct, frozen=True):
 
     per_kwh: float | None = None
     per_hour: float | None = None
-    """Of the machine's time"""
+    """For the machine's time"""
 
 
 NO_PRICE = Price()

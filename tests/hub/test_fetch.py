@@ -88,7 +88,7 @@ def test_a_command_that_loses_the_hub_keeps_the_files_that_are_whole_and_nothing
     fetcher.hub.cuts = [10**9, 300_000, 0, 0, 0, 0, 0]
     first = fetcher.fetch()
     assert first.code == 3
-    assert "is not reached" in first.stderr
+    assert "cannot be reached" in first.stderr
     assert "the files that are whole are kept" in first.stderr
     assert len(fetcher.blobs()) == 1
     assert not list(fetcher.cache.glob("models--*/refs/main"))
@@ -103,16 +103,39 @@ def test_a_file_that_was_damaged_on_its_way_is_not_kept(fetcher: Fetcher) -> Non
     fetcher.hub.damaged = {f"{SEGMENTATION}/pytorch_model.bin"}
     done = fetcher.fetch()
     assert done.code == 3
-    assert f"{SEGMENTATION} pytorch_model.bin was damaged on its way" in done.stderr
+    assert f"{SEGMENTATION} pytorch_model.bin was damaged in transit" in done.stderr
     assert not any(path.is_file() for path in fetcher.cache.glob("models--pyannote--segmentation-3.0/**/*"))
     assert not list(fetcher.cache.glob("models--*/refs/main")), "a name means the pinned commit only once all is there"
+
+
+def test_a_file_that_is_shorter_than_the_hub_said_is_not_kept(fetcher: Fetcher) -> None:
+    fetcher.hub.shortened = {f"{SEGMENTATION}/pytorch_model.bin"}
+    done = fetcher.fetch()
+    assert done.code == 3
+    assert f"{SEGMENTATION} pytorch_model.bin was damaged in transit" in done.stderr
+    assert not any(path.is_file() for path in fetcher.cache.glob("models--pyannote--segmentation-3.0/**/*"))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(200, "cannot be reached (FileMetadataError"), (403, f"the hub refuses {SEGMENTATION} with 403")]
+)
+def test_a_hub_that_changes_its_mind_between_the_question_and_the_download_is_told(
+    fetcher: Fetcher, status: int, said: str
+) -> None:
+    del fetcher.hub.repositories["pyannote/speaker-diarization-3.1"].files["config.yaml"]
+    fetcher.workplace.environment["STRIXBENCH_PINS"] = str(write_pins(fetcher.folder / "pins.toml", fetcher.hub))
+    fetcher.hub.status, fetcher.hub.status_after = status, 2
+    done = fetcher.fetch()
+    assert done.code == 3
+    assert said in done.stderr
+    assert fetcher.blobs() == []
 
 
 def test_a_small_file_is_checked_by_git_s_hash(fetcher: Fetcher) -> None:
     fetcher.hub.damaged = {"pyannote/speaker-diarization-3.1/config.yaml"}
     done = fetcher.fetch()
     assert done.code == 3
-    assert "config.yaml was damaged on its way" in done.stderr
+    assert "config.yaml was damaged in transit" in done.stderr
 
 
 def test_another_file_than_the_pinned_one_is_refused_before_it_is_downloaded(fetcher: Fetcher) -> None:

@@ -112,7 +112,7 @@ def test_a_hub_in_trouble_is_nothing_of_the_user_s(fetcher: Fetcher, status: int
 
 def test_a_hub_that_cannot_be_reached_is_named_without_a_password(fetcher: Fetcher) -> None:
     said = refused(fetcher, HF_ENDPOINT="http://somebody:secret@127.0.0.1:9")
-    assert "the Hugging Face hub at http://127.0.0.1:9 is not reached" in said
+    assert "the Hugging Face hub at http://127.0.0.1:9 cannot be reached" in said
     assert "secret" not in said
 
 

@@ -397,7 +397,7 @@ def test_a_bad_line_of_a_reference_is_refused_with_its_number(tmp_path: Path, li
 def test_a_reference_of_two_recordings_is_refused(tmp_path: Path) -> None:
     path = write_rttm(tmp_path / "two.rttm", (0.0, 1.0, "a"))
     path.write_text(path.read_text() + path.read_text().replace(" sample ", " another "))
-    with pytest.raises(AudioError, match="is of 2 recordings"):
+    with pytest.raises(AudioError, match="names 2 recordings"):
         check_reference(path)
 
 

@@ -263,7 +263,7 @@ def a_pair(folder: Path, name: str, *turns: tuple[float, float, str], uem: str =
         (((0.0, 1.0, "a"), (490.0, 10.0, "b")), "", "its reference ends 500.0 s, the recording 2.0 s"),
         (((2.5, 1.0, "a"),), "", "nothing is left to score: its reference has no speech in the recording"),
         (((0.5, 0.0, "a"),), "", "nothing is left to score: its reference has no speech in the recording"),
-        (((0.0, 1.0, "a"),), "odd 1 100 200\n", "all regions of its UEM lie behind the recording's end at 2.0 s"),
+        (((0.0, 1.0, "a"),), "odd 1 100 200\n", "all regions of its UEM lie after the recording's end at 2.0 s"),
         (((0.0, 1.0, "a"),), "odd 1 1.5 2\n", "its reference has no speech in the regions of its UEM"),
     ],
 )
