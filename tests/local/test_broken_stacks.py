@@ -49,7 +49,7 @@ def signature_of(told: Failed) -> str:
     return match.signature.id
 
 
-@pytest.mark.parametrize("version", ["0.28.0", "0.20.1"])
+@pytest.mark.parametrize("version", ["0.28.0", pytest.param("0.20.1", marks=pytest.mark.slow)])
 def test_a_torchvision_of_another_build_or_version_is_named_and_not_lightning(
     version: str, python: Path, tmp_path: Path
 ) -> None:
