@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help bench build kernels doctor report test test-engines test-engines-debian13 check perf lock clean
+.PHONY: help bench build kernels doctor report test test-all test-engines test-engines-debian13 check perf lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 24
@@ -26,8 +26,14 @@ doctor: .venv/host  ## Say what this host lacks for a bench, and the command tha
 report: .venv/host  ## Write BENCHMARKS.md from the store.
 	@$(BIN)/strixbench report $(ARGS)
 
+# Several processes, each with whole files; what tests/conftest.py puts into one group runs in one of them, in turn.
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --benchmark-disable
+
 test: .venv/dev  ## Unit tests, the guest as a process, and real diarization in the local environment.
-	@$(BIN)/pytest -m 'not engines and not perf' $(ARGS)
+	@$(BIN)/pytest -m 'not engines and not perf and not slow' $(SIDE_BY_SIDE) $(ARGS)
+
+test-all: .venv/dev  ## The same with the few that take long for what they prove; CI runs these.
+	@$(BIN)/pytest -m 'not engines and not perf' $(SIDE_BY_SIDE) $(ARGS)
 
 test-engines: .venv/dev  ## The same launches in real Podman and Docker.
 	@$(BIN)/pytest -m engines --benchmark-disable $(ARGS)

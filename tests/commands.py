@@ -43,7 +43,9 @@ class Workplace:
         self.talk = results.with_name(f"{results.name}-talk.txt")
         """What background commands said; beside the results, which a test may fill to the brim."""
         self.environment = {**os.environ, "STRIXBENCH_RESULTS": str(results), **(environment or {})}
-        self.environment.pop("STRIXBENCH_STORE", None)
+        for name in ("STRIXBENCH_STORE", "STRIXBENCH_PINS", "COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+            if name not in (environment or {}):
+                self.environment.pop(name, None)
 
     def run(self, *arguments: str) -> Finished:
         """Run a command to its end."""

@@ -3,11 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+TESTS = Path(__file__).resolve().parent
+
+IN_TURN = "in turn"
+"""The group of the tests that launch `local-cpu`: one bench at a time may run on a machine, and each uses all its processors."""
+
+BESIDE = ("test_broken_stacks.py", "test_error_rate.py", "test_failures.py")
+"""Files of tests/local whose tests launch nothing."""
+
+
+SLOW = pytest.StashKey[int]()
+"""How many tests are marked as slow."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Hand pytest-xdist the tests of a file together, so that they share their fixtures, and the longest group first."""
+    for item in items if config.pluginmanager.has_plugin("xdist") else ():
+        launches = item.path.parent == TESTS / "local" and item.path.name not in BESIDE
+        item.add_marker(pytest.mark.xdist_group(IN_TURN if launches else str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: TESTS / "local" not in item.path.parents)
+    config.stash[SLOW] = sum(item.get_closest_marker("slow") is not None for item in items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist, which alone knows the tests, tells their number to the process that started it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["slow"] = session.config.stash[SLOW]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[SLOW] = getattr(node, "workeroutput", {}).get("slow", 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what `make test` leaves out."""
+    if "not slow" in config.option.markexpr and config.stash.get(SLOW, 0):
+        terminalreporter.write_line(f"{config.stash[SLOW]} slow tests left out: `make test-all` runs them too")
 
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The checkout's root."""
-    return Path(__file__).resolve().parent.parent
+    return TESTS.parent

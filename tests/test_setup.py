@@ -108,7 +108,14 @@ def of_an_upgraded_python(environment: Path) -> None:
     (environment / f"lib/python{VERSION}").rename(environment / "lib/python3.1")
 
 
-@pytest.mark.parametrize("damage", [without_pip, half_installed, of_a_removed_python, of_an_upgraded_python])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        without_pip,
+        # Each makes a whole environment anew, for one more line of make-venv.sh that is held.
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (half_installed, of_a_removed_python, of_an_upgraded_python)),
+    ],
+)
 def test_an_environment_that_is_not_whole_is_made_anew(
     checkout: Path, environment: Path, damage: Callable[[Path], None]
 ) -> None:

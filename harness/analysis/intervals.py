@@ -67,7 +67,7 @@ def realtime_factor(launch: Launch) -> float | None:
 def _lower_rank(n: int) -> int | None:
     """The largest rank (from 0) for which the interval up to its mirror image covers the median with 95%; ``None``: not even
     the extremes do."""
-    from scipy.stats import binom
+    from scipy.special import bdtr  # scipy.stats would take half a second of every command's start
 
-    ranks = [rank for rank in range(n // 2) if 1 - 2 * binom.cdf(rank, n, 0.5) >= CONFIDENCE]
+    ranks = [rank for rank in range(n // 2) if 1 - 2 * bdtr(rank, n, 0.5) >= CONFIDENCE]
     return max(ranks) if ranks else None

@@ -21,17 +21,35 @@ from harness.errors import EngineError
 from harness.images.build import recipe_of
 from tests.commands import Workplace
 
+ENGINES = ("podman", "docker")
 REQUIRED = tuple(filter(None, os.environ.get("STRIXBENCH_TEST_ENGINES", "").split(",")))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all of this folder."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.engines)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark all of this folder; what depends on no engine runs with the first that is here."""
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.engines)
+    first = next(filter(is_here, ENGINES), ENGINES[0])
+    repeated = [item for item in ours if item.get_closest_marker("once") and engine_of(item) not in (first, None)]
+    config.hook.pytest_deselected(items=repeated)
+    items[:] = [item for item in items if item not in repeated]
 
 
-@pytest.fixture(scope="session", params=["podman", "docker"])
+def engine_of(item: pytest.Item) -> str | None:
+    """The engine that a test is to run with."""
+    return item.callspec.params.get("engine_name") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+
+
+def is_here(name: str) -> bool:
+    try:
+        find_engine(name)
+    except EngineError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session", params=ENGINES)
 def engine_name(request: pytest.FixtureRequest) -> str:
     """An engine that is here."""
     name = str(request.param)

@@ -6,6 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from benchmarks.wire import read_journal
 from harness.engines.base import BuiltImage, Recipe
 from harness.engines.container import ContainerEngine
@@ -61,6 +63,7 @@ def test_a_dry_run_line_pasted_into_a_shell_does_the_same_run(
     assert verified["speakers"] == 2
 
 
+@pytest.mark.once
 def test_an_image_whose_torchaudio_is_of_another_index_fails_at_import_and_the_others_are_measured(
     workplace: Workplace, tmp_path: Path, engine_name: str, cpu_image: BuiltImage, recipe: Recipe
 ) -> None:
@@ -92,6 +95,7 @@ lock = "pyannote4.txt"
     assert "✅ | ❌ | ·" in page
 
 
+@pytest.mark.once
 def test_a_build_that_fails_is_recorded_and_the_others_are_measured(
     workplace: Workplace, tmp_path: Path, engine_name: str, cpu_image: BuiltImage
 ) -> None:
@@ -137,12 +141,11 @@ def test_a_killed_bench_loses_no_launch_and_leaves_no_container(
     assert statuses == ["pass"] * finished + ["interrupted", "pass"]
 
 
+@pytest.mark.once
 def test_a_full_disk_ends_the_bench_with_its_own_error_and_the_launch_is_kept(
     tmp_path: Path, engine_name: str, engine: ContainerEngine, cpu_image: BuiltImage
 ) -> None:
     if engine.record.rootless:
-        import pytest
-
         pytest.skip("mounting a small disk needs root")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)], check=True)
     try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.engines.base import BuiltImage
 from tests.commands import Workplace
 
 
+@pytest.mark.once
 def test_kernels_are_timed_in_a_container_with_tools_from_outside(
     workplace: Workplace, engine_name: str, cpu_image: BuiltImage
 ) -> None:

@@ -85,7 +85,7 @@ def files_with(folder: Path, needle: str) -> list[Path]:
     ]
 
 
-def test_a_fetched_pipeline_runs_and_the_token_is_found_nowhere(fetcher: Fetcher) -> None:
+def test_the_31_pipeline_is_fetched_and_runs_and_the_token_is_found_nowhere(fetcher: Fetcher) -> None:
     workplace, token = fetcher.workplace, fetcher.token
     assert workplace.environment["HF_TOKEN"] == token
     workplace.environment["OMP_NUM_THREADS"] = "1"
@@ -97,7 +97,10 @@ def test_a_fetched_pipeline_runs_and_the_token_is_found_nowhere(fetcher: Fetcher
     (launch,) = workplace.stored()
     assert benched.code == 0, (launch.verdict, launch.log_tail)
     assert launch.verdict.stage == "verify"
+    assert launch.plan.cell == "local-cpu/cpu/3.1/sample-fitted-11s"
     assert launch.plan.workload.models == tuple(f"{name}@{COMMITS[name]}" for name in GATED["3.1"])
+    assert any("PLDA" in note for note in launch.notes), "the stand-in for the PLDA is told"
+    assert "PLDA" in workplace.page.read_text()
 
     assert len(watch.commands) > 2, "the command, the guest's shell and the guest were there to be seen"
     assert watch.in_command_lines == set()
@@ -107,7 +110,7 @@ def test_a_fetched_pipeline_runs_and_the_token_is_found_nowhere(fetcher: Fetcher
     assert token not in benched.stdout + benched.stderr
 
 
-def test_a_bench_that_is_under_way_keeps_no_token_on_disk(fetcher: Fetcher) -> None:
+def test_the_community_pipeline_is_fetched_and_while_it_runs_no_token_is_on_disk(fetcher: Fetcher) -> None:
     workplace, token = fetcher.workplace, fetcher.token
     assert fetcher.fetch("community-1").code == 0
     process = workplace.start_bench(*SHORT, "--pipeline", "community-1")
@@ -125,6 +128,8 @@ def test_a_bench_that_is_under_way_keeps_no_token_on_disk(fetcher: Fetcher) -> N
             os.killpg(process.pid, 9)
         process.wait(timeout=60)
     assert process.returncode == 0, workplace.talk.read_text()
+    (launch,) = workplace.stored()
+    assert (launch.plan.workload.pipeline, launch.verdict.status, launch.notes) == ("community-1", "pass", ())
     assert {"plan.json", "journal.jsonl", "request.json"} <= seen
     assert token not in workplace.talk.read_text()
 

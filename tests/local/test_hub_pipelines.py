@@ -1,4 +1,4 @@
-"""The gated pipelines from a mounted cache, offline: real pyannote.audio, random weights (see `tests.local.hub`)."""
+"""Caches that lack a gated pipeline's files (see `tests.local.hub`). Whole ones are run in `tests.local.test_fetched`."""
 
 from __future__ import annotations
 
@@ -8,24 +8,6 @@ from pathlib import Path
 from tests.commands import Workplace
 
 SHORT = ("local-cpu", "--launches", "1", "--passes", "1", "--audio-seconds", "11")
-
-
-def test_the_31_pipeline_runs_offline_and_notes_the_stand_in_for_the_plda(tmp_path: Path, random_hub: Path) -> None:
-    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(random_hub)})
-    done = workplace.bench(*SHORT, "--pipeline", "3.1")
-    (launch,) = workplace.stored()
-    assert done.code == 0, (launch.verdict, launch.log_tail)
-    assert launch.plan.cell == "local-cpu/cpu/3.1/sample-fitted-11s"
-    assert any("PLDA" in note for note in launch.notes)
-    assert "PLDA" in workplace.page.read_text()
-
-
-def test_the_community_pipeline_runs_offline(tmp_path: Path, random_hub: Path) -> None:
-    workplace = Workplace(tmp_path, {"HF_HUB_CACHE": str(random_hub)})
-    done = workplace.bench(*SHORT, "--pipeline", "community-1")
-    (launch,) = workplace.stored()
-    assert done.code == 0, (launch.verdict, launch.log_tail)
-    assert launch.notes == ()
 
 
 def test_a_cache_that_lacks_a_model_says_which_and_starts_nothing(tmp_path: Path) -> None:

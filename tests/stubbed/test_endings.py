@@ -11,25 +11,19 @@ from pathlib import Path
 import pytest
 
 from tests.guest.stubs import SCORING, Stubs
-from tests.stubbed.workplaces import PIPELINE, Hang, StubbedWorkplace, guests_of
-
-ENDED_SECONDS = 60
+from tests.stubbed.workplaces import ENDED_SECONDS, PIPELINE, Hang, StubbedWorkplace, guests_of
 
 
 def test_an_interrupted_bench_leaves_a_whole_store_and_no_process(tmp_path: Path) -> None:
     hang = Hang(tmp_path)
     place = StubbedWorkplace(tmp_path, hang.stubs)
     assert place.bench().code == 0
-    process = place.start_bench()
-    try:
+    with place.benching() as process:
         place.wait_for_launches(2)
         hang.begin()
         hang.wait()
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=ENDED_SECONDS) == 130
-    finally:
-        process.kill()
-        process.wait(timeout=ENDED_SECONDS)
     assert "interrupted; every finished launch is in the store" in place.real.talk.read_text()
     causes = [launch.verdict.cause for launch in place.real.stored()]
     assert len(causes) >= 3
@@ -43,15 +37,11 @@ def test_a_bench_that_is_told_to_end_stores_its_launch_and_leaves_no_process(tmp
     hang = Hang(tmp_path)
     hang.begin()
     place = StubbedWorkplace(tmp_path, hang.stubs)
-    process = place.start_bench()
-    try:
+    with place.benching() as process:
         hang.wait()
         assert guests_of(place.real)
         process.send_signal(number)
         assert process.wait(timeout=ENDED_SECONDS) == 130
-    finally:
-        process.kill()
-        process.wait(timeout=ENDED_SECONDS)
     assert "interrupted; every finished launch is in the store" in place.real.talk.read_text()
     assert [launch.verdict.cause for launch in place.real.stored()] == ["interrupted"]
     assert place.real.journals() == []
@@ -62,12 +52,8 @@ def test_a_killed_bench_is_recovered_by_the_next(tmp_path: Path) -> None:
     hang = Hang(tmp_path)
     hang.begin()
     place = StubbedWorkplace(tmp_path, hang.stubs)
-    process = place.start_bench()
-    try:
+    with place.benching():
         hang.wait()
-    finally:
-        process.kill()
-        process.wait(timeout=ENDED_SECONDS)
     assert guests_of(place.real)
     hang.end()
     done = place.bench()

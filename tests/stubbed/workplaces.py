@@ -15,7 +15,8 @@ import shutil
 import subprocess
 import sys
 import wave
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.catalog.load import load_catalog
@@ -30,6 +31,8 @@ PIPELINE = "3.1"
 COMMIT = "0" * 40
 RATE_HERTZ = 16_000
 PLAIN = Stubs()
+ENDED_SECONDS = 60
+"""A bound for the end of a process that was told to end."""
 
 
 class StubbedWorkplace:
@@ -50,9 +53,15 @@ class StubbedWorkplace:
         """`bench` with one warm pass."""
         return self.real.bench(*self.cell, "--passes", "1", "--launches", str(launches), *options)
 
-    def start_bench(self, *options: str) -> subprocess.Popen[str]:
-        """`bench` of many launches in the background; see `Workplace.start_bench`."""
-        return self.real.start_bench(*self.cell, "--passes", "1", "--launches", "50", *options)
+    @contextmanager
+    def benching(self) -> Iterator[subprocess.Popen[str]]:
+        """`bench` of many launches in the background, killed at the end where it runs; see `Workplace.start_bench`."""
+        process = self.real.start_bench(*self.cell, "--passes", "1", "--launches", "50")
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(timeout=ENDED_SECONDS)
 
     def wait_for_launches(self, count: int) -> None:
         """Return when that many are in the store."""

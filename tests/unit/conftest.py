@@ -20,6 +20,10 @@ STARTERS = (
 """All of `os` that starts a process or becomes another program."""
 
 
+SETTINGS = ("XDG_CACHE_HOME", "CONTAINER_HOST", "DOCKER_HOST", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
+"""Variables by which a user sets where things are and how they are printed, besides those with a prefix of ours or the hub's."""
+
+
 @pytest.fixture(autouse=True)
 def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starting a process fails the test, also where the code under test catches exceptions: `Failed` is none of them."""
@@ -39,10 +43,9 @@ def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def _own_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Results, caches and home are the test's own, and none of the caller's settings and programs reach it."""
     monkeypatch.setenv("PATH", str(tmp_path / "no programs"))
-    for name in ("CATALOG", "STORE"):
-        monkeypatch.delenv(f"STRIXBENCH_{name}", raising=False)
-    for name in ("HF_HUB_CACHE", "HF_TOKEN", "XDG_CACHE_HOME", "CONTAINER_HOST", "DOCKER_HOST"):
-        monkeypatch.delenv(name, raising=False)
+    for name in tuple(os.environ):
+        if name.startswith(("STRIXBENCH_", "HF_")) or name.lower().endswith("_proxy") or name in SETTINGS:
+            monkeypatch.delenv(name)
     monkeypatch.setenv("STRIXBENCH_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("STRIXBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

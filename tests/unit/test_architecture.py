@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,19 @@ def sources(folder: Path) -> list[Path]:
     return found
 
 
-def imports_of(path: Path, *, at_the_top_alone: bool = False) -> Iterator[str]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A source, parsed once for all tests."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports_of(path: Path, *, at_the_top_alone: bool = False) -> tuple[str, ...]:
     """Modules that a file imports, in functions as well; relative imports count as what they are written as."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return tuple(_imports_in(tree_of(path), at_the_top_alone=at_the_top_alone))
+
+
+def _imports_in(tree: ast.Module, *, at_the_top_alone: bool) -> Iterator[str]:
     for node in top_of(tree) if at_the_top_alone else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -146,7 +157,7 @@ def test_nothing_but_an_engine_starts_a_process_by_way_of_os(repository: Path) -
         for path in sources(repository / folder):
             if str(path.relative_to(repository / folder)).startswith(MAY_START_PROCESSES):
                 continue
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in ast.walk(tree_of(path)):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
                     assert not node.attr.startswith(STARTERS), f"{path}:{node.lineno}"
 
@@ -169,7 +180,7 @@ def test_our_errors_are_caught_where_they_are_shown_and_nowhere_else(repository:
     """`StrixbenchError` as a whole: an engine's or a build's own error may well be a result to record."""
     catchers = set()
     for path in sources(repository / "harness"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ExceptHandler) and node.type is not None and "StrixbenchError" in ast.unparse(node.type):
                 catchers.add(path.name)
     assert catchers == {"cli.py"}
