@@ -1,4 +1,4 @@
-"""`strixbench` as a process of its own: what it loads, and that it answers at once and tidily."""
+"""`strixbench` as a process of its own: what it imports, and that it answers at once and tidily."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Workplace
+from tests.unit.samples import write_audio
 
 HEAVY = (
     *("torch", "pyannote", "docker", "requests", "sqlalchemy", "pandas", "matplotlib", "scipy", "numpy"),
-    *("soundfile", "soxr", "jinja2", "huggingface_hub"),
+    *("soundfile", "soxr", "jinja2", "huggingface_hub", "rich"),
+    *("asyncio", "concurrent", "email", "http", "logging", "multiprocessing", "ssl", "tarfile", "xml"),
 )
+"""What costs milliseconds and no quick answer needs."""
 
 MODULES = """
 import json, sys
@@ -36,7 +39,7 @@ def workplace(tmp_path: Path) -> Workplace:
 
 
 def modules_after(workplace: Workplace, repository: Path, *arguments: str) -> set[str]:
-    """Top-level modules that are loaded once a command has run; none but the command line where there is no command."""
+    """The top-level modules that are imported after a command has run; after the import of the command line if there is none."""
     done = subprocess.run(
         (sys.executable, "-c", MODULES, *arguments),
         cwd=repository,
@@ -49,11 +52,27 @@ def modules_after(workplace: Workplace, repository: Path, *arguments: str) -> se
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("--version",), ("list",), ("list", "--json")], ids=" ".join)
-def test_a_command_that_should_answer_at_once_loads_nothing_heavy(
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--help",), ("--version",), ("list",), ("list", "--json"), ("build", "cpu", "--dry-run")],
+    ids=" ".join,
+)
+def test_a_command_that_should_answer_at_once_imports_nothing_heavy(
     workplace: Workplace, repository: Path, arguments: tuple[str, ...]
 ) -> None:
     assert modules_after(workplace, repository, *arguments) & set(HEAVY) == set()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("bench", "--help")], ids=" ".join)
+def test_a_help_needs_no_catalog(workplace: Workplace, repository: Path, arguments: tuple[str, ...]) -> None:
+    assert modules_after(workplace, repository, *arguments) & {"benchmarks", "msgspec", "tomllib"} == set()
+
+
+def test_a_dry_run_imports_only_what_reads_its_recording(workplace: Workplace, repository: Path, tmp_path: Path) -> None:
+    recording = write_audio(tmp_path / "talk.wav")
+    imported = modules_after(workplace, repository, "bench", "local-cpu", "--audio", str(recording), "--dry-run")
+    assert list(workplace.results.glob("launches/dry-run-*/exchange/request.json")), "it ran to its end"
+    assert imported & set(HEAVY) == {"numpy", "soundfile", "soxr"}
 
 
 def test_help_lists_every_verb_and_the_exit_codes(workplace: Workplace) -> None:
@@ -83,7 +102,7 @@ def test_wrong_usage_is_one_line_on_stderr_and_exit_2(workplace: Workplace) -> N
 
 
 def test_a_reader_that_goes_away_is_no_error(workplace: Workplace, repository: Path) -> None:
-    """More than a pipe holds, to a reader that takes one line: as `strixbench list --json | head -1` would."""
+    """More than a pipe holds, to a reader that takes one line, as in `strixbench list --json | head -1`."""
     overlay = workplace.results.with_name("many.toml")
     row = "[images.image-{number}]\nfamily = 'cpu'\ndescription = '{words}'\n"
     overlay.write_text("".join(row.format(number=number, words="x" * 400) for number in range(100)))

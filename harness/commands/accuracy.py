@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output, running
 from harness.commands.app import app
-from harness.commands.opening import open_store
-from harness.commands.output import print_json, refuse_page, show_progress, talk
-from harness.commands.running import choose_images, end_with, run_campaign
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
-    from harness.campaign.request import BenchRequest, OpenEngine
-    from harness.catalog.rows import Catalog
+    from harness.campaign.request import BenchRequest
     from harness.inputs.audio import Audio
     from harness.inputs.corpus_folder import CorpusFolder
     from harness.inputs.models import Models
     from harness.records.launch import Launch
+    from harness.workloads.accuracy import Accuracy
 
 DEFAULT_COLLAR_SECONDS = 0.25
 """On each side of a boundary, as in NIST's evaluations and the literature since."""
@@ -70,10 +68,7 @@ def accuracy(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Score an image on a corpus: DER, JER and speakers.
-
-    Shows the DER of each recording and of all, and how many hours of audio an hour takes.
-    """
+    """Score an image on a corpus: DER, JER and speakers. Shows DER by recording and in all, and audio hours an hour."""
     from harness.campaign.request import BenchRequest
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_fixes, select_pipeline
@@ -81,13 +76,16 @@ def accuracy(
     from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
     from harness.workloads.accuracy import TASK
+    from reports.markdown.render import render_benchmarks, write_page
+    from reports.sections.accuracy import as_builtins
+    from reports.terminal.tasks import print_accuracies
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
     memory_bytes = parse_size(memory)
     known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)
     _refuse(row.name, name, collar, corpus, report_to)
-    chosen = choose_images(known, images, gfx=gfx, family=family)
+    chosen = running.choose_images(known, images, gfx=gfx, family=family)
     chosen_fixes = select_fixes(known, fixes or ())
     laid = _read(Path(corpus or ""), references, files, limit)
     request = BenchRequest(
@@ -113,7 +111,22 @@ def accuracy(
         ),
         fixes=chosen_fixes,
     )
-    _run_and_report(known, request, laid, report_to, open_engine=context.obj, as_json=as_json)
+    store = opening.open_store()
+    campaigns: list[Campaign] = []
+
+    def launch(asked: BenchRequest) -> list[Launch]:
+        campaigns.append(running.run_campaign(known, asked, store, open_engine=context.obj))
+        return campaigns[-1].launches
+
+    findings = _accuracies(request, laid, launch)
+    if as_json:
+        output.print_json([as_builtins(each) for each in findings])
+    else:
+        print_accuracies(findings)
+    if report_to is not None:
+        write_page(report_to, render_benchmarks(store.launches()))
+        output.talk(f"wrote {report_to}")
+    running.end_with(*campaigns, failed=any(each.failed for each in findings))
 
 
 def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
@@ -129,7 +142,7 @@ def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None,
         raise UsageError(f"--name {name!r} is no short name: letters, digits, dots, dashes and underscores")
     parse_number("--collar", collar, 0, MOST_COLLAR_SECONDS, " seconds")
     if report_to is not None:
-        refuse_page(report_to)
+        output.refuse_page(report_to)
 
 
 def _read(corpus: Path, references: Path | None, files: str, limit_seconds: float | None) -> CorpusFolder:
@@ -139,7 +152,7 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
     from harness.text import counted
     from reports.sections.accuracy import length_text
 
-    progress = show_progress()
+    progress = output.show_progress()
     try:
         laid = lay_out(
             read_corpus(corpus, references=references, files=files), corpus, say=progress.say, limit_seconds=limit_seconds
@@ -161,7 +174,7 @@ def _models(pipeline: str) -> Models:
     from harness.inputs.models import models_for
 
     if pipeline == "embedded":
-        show_licences(fetch_embedded(say=talk), say=talk)
+        show_licences(fetch_embedded(say=output.talk), say=output.talk)
     return models_for(pipeline)
 
 
@@ -203,41 +216,17 @@ _START_SECONDS = 600.0
 """For the imports, the device and the models."""
 
 
-def _run_and_report(
-    known: Catalog,
-    request: BenchRequest,
-    laid: CorpusFolder,
-    report_to: Path | None,
-    *,
-    open_engine: OpenEngine,
-    as_json: bool,
-) -> None:
-    """Run the launches, print what they found, and end with the exit code."""
+def _accuracies(
+    request: BenchRequest, laid: CorpusFolder, launch: Callable[[BenchRequest], list[Launch]]
+) -> tuple[Accuracy, ...]:
+    """The accuracy of each cell, over the launches that it took to come to the corpus's end."""
     from harness.workloads.accuracy import accuracies_of, run_to_the_end
-    from reports.markdown.render import render_benchmarks, write_page
-    from reports.sections.accuracy import as_builtins
-    from reports.terminal.tasks import print_accuracies
-
-    store = open_store()
-    campaigns: list[Campaign] = []
-
-    def launch(asked: BenchRequest) -> list[Launch]:
-        campaigns.append(run_campaign(known, asked, store, open_engine=open_engine))
-        return campaigns[-1].launches
 
     def launch_again(ended: Launch, first: int) -> list[Launch]:
-        talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on after it")
+        output.talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on after it")
         return launch(going_on(request, ended, laid, first))
 
-    findings = accuracies_of(run_to_the_end(lambda: launch(request), launch_again))
-    if as_json:
-        print_json([as_builtins(each) for each in findings])
-    else:
-        print_accuracies(findings)
-    if report_to is not None:
-        write_page(report_to, render_benchmarks(store.launches()))
-        talk(f"wrote {report_to}")
-    end_with(*campaigns, failed=any(each.failed for each in findings))
+    return accuracies_of(run_to_the_end(lambda: launch(request), launch_again))
 
 
 def going_on(request: BenchRequest, ended: Launch, laid: CorpusFolder, first: int) -> BenchRequest:

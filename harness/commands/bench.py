@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from harness import places
-from harness.commands import options
+from harness.commands import opening, options, output, running
 from harness.commands.app import GroupedCommand, app
-from harness.commands.opening import open_store
-from harness.commands.output import print_json, refuse_page, talk
-from harness.commands.running import choose_images, end_with, run_campaign
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.campaign.request import BenchRequest, OpenEngine
-    from harness.catalog.cells import Arm
     from harness.catalog.rows import Catalog
     from harness.inputs.audio import Audio
     from harness.inputs.models import Models
@@ -107,10 +103,8 @@ def bench(
     price_per_kwh: options.PricePerKwhOption = None,
     price_per_hour: options.PricePerHourOption = None,
 ) -> None:
-    """Run images, store every launch, write BENCHMARKS.md.
-
-    A table of the results goes to stdout.
-    """
+    """Run images, store every launch, write BENCHMARKS.md. Prints a table of the results."""
+    from harness.campaign.arms import arms_of, read_factors, read_settings
     from harness.campaign.cool_down import parse_cool_down
     from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
@@ -140,16 +134,16 @@ def bench(
     lengths = parse_durations(durations, audio_seconds)
     known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)
-    arms = _arms(known, vary, set_knobs, null=null)
+    arms = arms_of(read_factors(known, vary or ()), read_settings(known, set_knobs or ()), null=null)
     if kind != "bench" and launches is not None:
         _warn_of_few_pairs(launches)
-    chosen = choose_images(known, images, gfx=gfx, family=family, portable=portable, dry_run=dry_run)
+    chosen = running.choose_images(known, images, gfx=gfx, family=family, portable=portable, dry_run=dry_run)
     chosen_fixes = select_fixes(known, fixes or ())
     for image in chosen:  # a knob that has no bearing on an image is refused before anything is fetched
         cells_of(known, image, gfx, fixes=chosen_fixes, pipeline=row, audio="", arms=arms)
     page = report_to or places.ROOT / "BENCHMARKS.md"
     if not dry_run:
-        refuse_page(page)
+        output.refuse_page(page)
     recordings, models = _inputs(known, row.name, audio, reference, lengths, dry_run=dry_run)
     request = BenchRequest(
         images=chosen,
@@ -183,18 +177,11 @@ def _stopping(kind: str, launches: int | None, until: str | None, budget: float 
     return rule
 
 
-def _arms(known: Catalog, vary: Sequence[str] | None, set_knobs: Sequence[str] | None, *, null: bool) -> tuple[Arm, ...]:
-    """What is compared. Raises `UsageError`."""
-    from harness.campaign.arms import arms_of, read_factors, read_settings
-
-    return arms_of(read_factors(known, vary or ()), read_settings(known, set_knobs or ()), null=null)
-
-
 def _warn_of_few_pairs(launches: int) -> None:
     from harness.analysis.compare import FEWEST_PAIRS
 
     if launches < FEWEST_PAIRS:
-        talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
+        output.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
 
 
 def _inputs(
@@ -212,7 +199,7 @@ def _inputs(
     if dry_run:
         found = [locate_inputs(known, pipeline, audio, reference, seconds) for seconds in lengths]
     else:
-        found = [fetch_inputs(known, pipeline, audio, reference, seconds, say=talk) for seconds in lengths]
+        found = [fetch_inputs(known, pipeline, audio, reference, seconds, say=output.talk) for seconds in lengths]
     return tuple(recording for recording, _ in found), found[0][1]
 
 
@@ -238,20 +225,20 @@ def _run_and_report(
     from reports.terminal.launches import print_agreements, print_comparisons, print_results
 
     if request.rule.until is not None or request.rule.budget_seconds is not None:
-        talk(f"launches: {rule_text(request.rule)}")
-    store = open_store()
-    campaign = run_campaign(known, request, store, open_engine=open_engine)
+        output.talk(f"launches: {rule_text(request.rule)}")
+    store = opening.open_store()
+    campaign = running.run_campaign(known, request, store, open_engine=open_engine)
     stored = store.launches()
     if as_json:
         compared = compared_data(campaign.launches)
         launches = msgspec.to_builtins(campaign.launches)
-        print_json({"launches": launches, **compared} if compared else launches)
+        output.print_json({"launches": launches, **compared} if compared else launches)
     else:
         print_results(campaign.launches, stored=stored)
         print_comparisons(campaign.launches)
         print_agreements(campaign.launches)
     for line in alarms(rows_of(campaign.launches), stored):
-        talk(line)
+        output.talk(line)
     write_page(page, render_benchmarks(stored, price))
-    talk(f"wrote {page}")
-    end_with(campaign)
+    output.talk(f"wrote {page}")
+    running.end_with(campaign)

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output
 from harness.commands.app import app
-from harness.commands.opening import Refusals, open_store
-from harness.commands.output import print_json, show_progress, talk
 from harness.errors import EngineError, HostError, PackageIndexError, UsageError
 
 if TYPE_CHECKING:
@@ -53,10 +51,7 @@ def build_images(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Build images.
-
-    An image that is already built from the same recipe is left alone, and a failed build does not stop the others.
-    """
+    """Build images, where they are not built yet. A failed build does not stop the others."""
     from harness.campaign.request import engine_name
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import named_images, parse_engine, with_wheelhouse
@@ -82,7 +77,7 @@ def build_images(
         rows = _build(known, chosen, preference, open_engine=context.obj, again=again, jobs=jobs)
     rows += [{"image": name, "error": str(error)} for name, error in without_day.items()]
     _print(rows, as_json=as_json)
-    refusals = Refusals()
+    refusals = opening.Refusals()
     if removes:
         _prune({engine_name(image, preference) for image in chosen}, current, refusals, open_engine=context.obj)
     if refusals.happened or any(row.get("cause") == "engine" for row in rows):
@@ -94,7 +89,7 @@ def build_images(
 def _print(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     """Print a row for each image."""
     if as_json:
-        print_json(rows)
+        output.print_json(rows)
         return
     for row in rows:
         shown = row | {"error": _shortened(row["error"])} if "error" in row else row  # stderr has all of it
@@ -114,7 +109,7 @@ def _print_dry_run(chosen: Sequence[Image], preference: str, *, as_json: bool) -
 
     chosen = [with_kept_day(image) for image in chosen]
     if as_json:
-        print_json([image_data(image) for image in chosen])
+        output.print_json([image_data(image) for image in chosen])
     else:
         typer.echo("\n\n".join("\n".join(image_lines(image, preference)) for image in chosen))
 
@@ -127,7 +122,7 @@ def _current(known: Catalog, chosen: Sequence[Image]) -> tuple[Recipe, ...]:
     return (*map(recipe_of, chosen), *current_recipes(known))
 
 
-def _prune(names: Collection[str], current: Sequence[Recipe], refusals: Refusals, *, open_engine: OpenEngine) -> None:
+def _prune(names: Collection[str], current: Sequence[Recipe], refusals: opening.Refusals, *, open_engine: OpenEngine) -> None:
     """Remove from these engines what is no longer current, and say how much that freed."""
     from harness.campaign.recovery import campaign_lock
     from harness.images.built import prune_engine, removed_text
@@ -135,7 +130,7 @@ def _prune(names: Collection[str], current: Sequence[Recipe], refusals: Refusals
     with refusals.told("not pruned"), campaign_lock():  # so that no launch or build that began since loses its image
         for name in sorted(names):
             with refusals.told(name), closing(open_engine(name)) as opened, refusals.told(opened.record.name):
-                talk(removed_text(prune_engine(opened, current)))
+                output.talk(removed_text(prune_engine(opened, current)))
 
 
 def _with_days(images: tuple[Image, ...], *, anew: bool) -> tuple[tuple[Image, ...], dict[str, PackageIndexError]]:
@@ -144,7 +139,7 @@ def _with_days(images: tuple[Image, ...], *, anew: bool) -> tuple[tuple[Image, .
 
     from harness.images.nightlies import settle, with_day, with_new_day
 
-    return settle(images, partial(with_new_day if anew else with_day, say=talk))
+    return settle(images, partial(with_new_day if anew else with_day, say=output.talk))
 
 
 def _pins(image: Image) -> dict[str, Any]:
@@ -171,7 +166,7 @@ def _build(
         for name, recipe in recipes.items()
     }
     audio, found_models = unread_sample(known)
-    progress = show_progress(of_builds=True)
+    progress = output.show_progress(of_builds=True)
     request = BenchRequest(
         images=chosen,
         gfx=None,
@@ -182,7 +177,7 @@ def _build(
         launches=0,
         settings=Settings(),
     )
-    campaign = Campaign(request, known, open_store(), open_engine=open_engine, observer=progress)
+    campaign = Campaign(request, known, opening.open_store(), open_engine=open_engine, observer=progress)
     outcomes = build_all(
         chosen,
         open_engine=lambda image: open_engine(engine_name(image, preference)),

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import options, output
 from harness.commands.app import app
-from harness.commands.output import print_json, talk
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,14 +17,11 @@ if TYPE_CHECKING:
 
 @app.command("caches")
 def show_caches(
-    names: Annotated[list[str] | None, typer.Argument(help="Images or caches, or globs of them.", metavar="NAME")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Images or caches, or globs of them.", metavar="NAME...")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove them; the next launch with each is cold.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show or remove what `bench --caches keep` keeps.
-
-    These are caches of compiled kernels.
-    """
+    """Show or remove the kernel caches that `bench` keeps. It keeps them with `--caches keep`."""
     import msgspec
 
     from harness.launch import kept_caches
@@ -41,10 +37,10 @@ def show_caches(
         with campaign_lock():  # so that no launch loses its cache
             kept_caches.clear(found)
     if as_json:
-        print_json(msgspec.to_builtins(found))
+        output.print_json(msgspec.to_builtins(found))
     elif found and not clear:
         print_caches([(c.key, c.engine, c.driver, str(c.size.files), format_gib(c.size.bytes), c.size.remark) for c in found])
-    talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kept_caches.kept_folder()}")
+    output.talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kept_caches.kept_folder()}")
 
 
 def _is_meant(cache: Kept, name: str) -> bool:

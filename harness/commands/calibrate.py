@@ -6,11 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output, running
 from harness.commands.app import app
-from harness.commands.opening import open_store
-from harness.commands.output import print_json
-from harness.commands.running import choose_images, end_with, run_campaign, sample_request
 from harness.errors import UsageError
 
 MOST_SIZES = 10
@@ -34,10 +31,7 @@ def calibrate(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find which memory meters tell the truth in an image.
-
-    Holds known sizes of memory on the device and says which meters moved by as much.
-    """
+    """Find which memory meters tell the truth in an image. Holds known sizes on the device and compares."""
     import msgspec
 
     from harness.catalog.load import load_catalog
@@ -50,8 +44,8 @@ def calibrate(
     preference, relaxed, sizes_bytes = parse_engine(engine), parse_flags(flags), parse_sizes(sizes)
     hold_seconds = parse_number("--hold", hold, *HOLD_SECONDS, " seconds")
     known = load_catalog(catalogs or ())
-    chosen = choose_images(known, images, gfx=gfx, family=family)
-    request = sample_request(
+    chosen = running.choose_images(known, images, gfx=gfx, family=family)
+    request = running.make_request(
         known,
         chosen,
         gfx=gfx,
@@ -65,16 +59,16 @@ def calibrate(
             gpu=gpu,
         ),
     )
-    campaign = run_campaign(known, request, open_store(), open_engine=context.obj)
+    campaign = running.run_campaign(known, request, opening.open_store(), open_engine=context.obj)
     if as_json:
         found = [calibration_of(launch) for launch in campaign.launches]
         pairs = zip(campaign.launches, found, strict=True)
-        print_json(
+        output.print_json(
             [{"launch": msgspec.to_builtins(x), "findings": msgspec.to_builtins(c.findings) if c else []} for x, c in pairs]
         )
     else:
         print_calibrations(campaign.launches)
-    end_with(campaign)
+    running.end_with(campaign)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:

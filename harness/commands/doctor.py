@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output
 from harness.commands.app import app
-from harness.commands.opening import stored_launches
-from harness.commands.output import print_json, talk
 from harness.errors import StoreError
 
 if TYPE_CHECKING:
@@ -24,10 +22,7 @@ def doctor(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say what this host lacks for a bench, and how to fix it.
-
-    Names the command that fixes each problem, and changes nothing. Exit code 1: there is a problem.
-    """
+    """Say what this host lacks for a bench, and how to fix it. Changes nothing. Exit code 1: there is a problem."""
     import msgspec
 
     from harness.catalog.load import load_catalog
@@ -40,14 +35,14 @@ def doctor(
 
         report = report_on(facts, _readable_launches())
         if as_json:
-            print_json(msgspec.to_builtins(report))
+            output.print_json(msgspec.to_builtins(report))
         else:
             typer.echo(report_text(report))
-            talk("no name, path or address of yours should be in it: look through it before you paste it")
+            output.talk("no name, path or address of yours should be in it: look through it before you paste it")
         return
     findings = examine(facts)
     if as_json:
-        print_json(msgspec.to_builtins(findings))
+        output.print_json(msgspec.to_builtins(findings))
     else:
         from reports.terminal.launches import print_findings
 
@@ -59,7 +54,7 @@ def doctor(
 def _readable_launches() -> tuple[Launch, ...]:
     """The stored launches; none, with a warning, if the store cannot be read: the report is for hosts on which things fail."""
     try:
-        return stored_launches()
+        return opening.stored_launches()
     except StoreError as error:
-        talk(f"warning: the report is without launches: {error}")
+        output.talk(f"warning: the report is without launches: {error}")
         return ()

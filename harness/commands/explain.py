@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output
 from harness.commands.app import app
-from harness.commands.opening import find_launch
-from harness.commands.output import print_json, talk
 
 
 @app.command()
@@ -20,20 +18,17 @@ def explain(
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Explain a failure: its true cause, and what to do.
-
-    Exit code 1: no known cause fits.
-    """
+    """Explain a failure: its true cause, and what to do. Exit code 1: no known cause fits."""
     from harness.commands.arguments import read_pasted
     from harness.verdict.explain import explain_launch, explain_text
     from reports.terminal.explanation import explanation_data, explanation_lines
 
     if failure == "-" or Path(failure).exists():
-        explanation = explain_text(read_pasted(failure, say=talk))
+        explanation = explain_text(read_pasted(failure, say=output.talk))
     else:
-        explanation = explain_launch(find_launch(failure, or_else=" and no such file"))
+        explanation = explain_launch(opening.find_launch(failure, or_else=" and no such file"))
     if as_json:
-        print_json(explanation_data(explanation))
+        output.print_json(explanation_data(explanation))
     else:
         for line in explanation_lines(explanation):
             typer.echo(line)

@@ -6,11 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output, running
 from harness.commands.app import app
-from harness.commands.opening import open_store
-from harness.commands.output import print_json, talk
-from harness.commands.running import run_campaign, sample_request, with_days
 from harness.errors import UsageError
 
 
@@ -25,10 +22,7 @@ def try_flags(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find the flags that an image needs to reach its device.
-
-    Tries the relaxations of `--flags compat` one at a time.
-    """
+    """Find the flags that an image needs to reach its device. Tries the relaxations of `--flags compat` one at a time."""
     import msgspec
 
     from harness.analysis.relaxation_trials import arrangements, judge_relaxations
@@ -40,20 +34,20 @@ def try_flags(
 
     preference = parse_engine(engine)
     known = load_catalog(catalogs or ())
-    chosen = with_days(named_images(known, [image], family=family))
+    chosen = running.with_days(named_images(known, [image], family=family))
     if len(chosen) != 1:
         raise UsageError(f"{image!r} matches {len(chosen)} images: name one")
     (row,) = chosen
     if "local" in (row.engine, preference):
         raise UsageError(f"image {row.name} runs as a process of this host, which has no isolation that could be relaxed")
     settings = Settings(last_stage="device", timeout_seconds=600, gpu=gpu)
-    request = sample_request(known, (row,), gfx=gfx, engine=preference, settings=settings)
-    store, found = open_store(), {}
+    request = running.make_request(known, (row,), gfx=gfx, engine=preference, settings=settings)
+    store, found = opening.open_store(), {}
     for flags in arrangements():
-        talk(f"{row.name} with --flags {flags_text(flags)}")
+        output.talk(f"{row.name} with --flags {flags_text(flags)}")
         settings = msgspec.structs.replace(settings, flags=flags)
         relaxed = msgspec.structs.replace(request, images=(row,), settings=settings)
-        campaign = run_campaign(known, relaxed, store, open_engine=context.obj)
+        campaign = running.run_campaign(known, relaxed, store, open_engine=context.obj)
         if campaign.environment_error is not None:
             raise campaign.environment_error
         found[flags] = campaign.launches
@@ -61,7 +55,7 @@ def try_flags(
         row = msgspec.structs.replace(row, family=row.family or campaign.launches[0].plan.image.family)
     findings = judge_relaxations(found)
     if as_json:
-        print_json(msgspec.to_builtins(findings))
+        output.print_json(msgspec.to_builtins(findings))
     else:
         print_trials(row.name, findings)
     if all(finding.need == "fails even with all" for finding in findings):

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output
 from harness.commands.app import app
-from harness.commands.opening import Refusals, stored_launches
-from harness.commands.output import print_json, talk
 from harness.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -29,10 +27,7 @@ def show_images(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the images that are built here, or remove some.
-
-    Shows their sizes and last use. An engine that refuses does not stop the others; the exit code is then 3.
-    """
+    """Show the images that are built here, or remove some. If an engine refuses, the others go on; exit code 3."""
     from harness.campaign.recovery import campaign_lock
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine
@@ -42,7 +37,7 @@ def show_images(
     current = current_recipes(load_catalog(catalogs or ()))
     names = ("podman", "docker", "local") if preference == "auto" else (preference,)
     opened = _open_all(names, open_engine=context.obj)
-    refusals = Refusals()
+    refusals = opening.Refusals()
     try:
         if prune or remove:
             with campaign_lock():  # so that no launch or build loses its image
@@ -66,11 +61,11 @@ def _open_all(names: Sequence[str], *, open_engine: OpenEngine) -> list[Engine]:
         except EngineError as error:
             if len(names) == 1:
                 raise
-            talk(f"skipped {name}: {error}")
+            output.talk(f"skipped {name}: {error}")
     return opened
 
 
-def _remove(opened: Sequence[Engine], names: set[str], refusals: Refusals) -> None:
+def _remove(opened: Sequence[Engine], names: set[str], refusals: opening.Refusals) -> None:
     """Remove images by name, and say how much that freed. Raises `UsageError` for a name that no engine has."""
     from harness.images.built import remove_images, removed_text
 
@@ -85,32 +80,32 @@ def _remove(opened: Sequence[Engine], names: set[str], refusals: Refusals) -> No
     for engine, images in found.items():
         if images:
             with refusals.told(engine.record.name):
-                talk(removed_text(remove_images(engine, {image.name for image in images})))
+                output.talk(removed_text(remove_images(engine, {image.name for image in images})))
 
 
-def _prune(opened: Sequence[Engine], current: Sequence[Recipe], refusals: Refusals) -> None:
+def _prune(opened: Sequence[Engine], current: Sequence[Recipe], refusals: opening.Refusals) -> None:
     """Remove what no recipe of the catalog builds any more, and say how much that freed."""
     from harness.images.built import prune_engine, removed_text
 
     for engine in opened:
         with refusals.told(engine.record.name):
-            talk(removed_text(prune_engine(engine, current)))
+            output.talk(removed_text(prune_engine(engine, current)))
 
 
-def _show(opened: Sequence[Engine], current: Sequence[Recipe], refusals: Refusals, *, as_json: bool) -> None:
+def _show(opened: Sequence[Engine], current: Sequence[Recipe], refusals: opening.Refusals, *, as_json: bool) -> None:
     """Print the images of these engines; names an engine that does not answer."""
     from harness.images.built import built_rows, last_uses
     from harness.text import counted
     from reports.terminal.launches import print_built
 
-    used = last_uses(stored_launches())
+    used = last_uses(opening.stored_launches())
     rows = []
     for engine in opened:
         with refusals.told(engine.record.name):
             rows += built_rows(engine.record.name, engine.list_built(), current, used)
     if as_json:
-        print_json([row.data for row in rows])
+        output.print_json([row.data for row in rows])
     elif rows:
         print_built([row.cells for row in rows])
     names = ", ".join(engine.record.name for engine in opened) or "no engine"
-    talk(f"{counted(len(rows), 'image')} in {names}; each size includes the base, which images may share")
+    output.talk(f"{counted(len(rows), 'image')} in {names}; each size includes the base, which images may share")

@@ -6,11 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output, running
 from harness.commands.app import app
-from harness.commands.opening import open_store
-from harness.commands.output import print_json, talk
-from harness.commands.running import choose_images, end_with, run_campaign, sample_request
 
 MOST_SECONDS = 600
 
@@ -34,10 +31,7 @@ def kernels(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Time pyannote's kernels: how fast could an image be?
-
-    They run at their real shapes, so that the fastest of them is what the image can reach at most.
-    """
+    """Time pyannote's kernels at their real shapes. The best rate is what the image could reach at most."""
     import msgspec
 
     from harness.catalog.load import load_catalog
@@ -51,8 +45,8 @@ def kernels(
     seconds = parse_number("--seconds", seconds, 0.01, MOST_SECONDS)
     patterns = parse_only(only)
     known = load_catalog(catalogs or ())
-    chosen = choose_images(known, images, gfx=gfx, family=family, portable=portable)
-    request = sample_request(
+    chosen = running.choose_images(known, images, gfx=gfx, family=family, portable=portable)
+    request = running.make_request(
         known,
         chosen,
         gfx=gfx,
@@ -61,7 +55,7 @@ def kernels(
             last_stage="device",
             task="kernels",
             options={"seconds": seconds, **({"only": patterns} if patterns else {})},
-            folders={"tools": ensure_tools(say=talk)},
+            folders={"tools": ensure_tools(say=output.talk)},
             timeout_seconds=limit,
             reckoned_seconds=TIMEOUT_SECONDS,
             flags=relaxed,
@@ -69,10 +63,10 @@ def kernels(
         ),
         launches=launches,
     )
-    store = open_store()
-    campaign = run_campaign(known, request, store, open_engine=context.obj)
+    store = opening.open_store()
+    campaign = running.run_campaign(known, request, store, open_engine=context.obj)
     if as_json:
-        print_json(msgspec.to_builtins(campaign.launches))
+        output.print_json(msgspec.to_builtins(campaign.launches))
     else:
         print_kernels(campaign.launches, beside=store.launches())
-    end_with(campaign)
+    running.end_with(campaign)

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import options, output
 from harness.commands.app import app
-from harness.commands.output import print_json, show_progress, talk
 from harness.text import counted
 
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Fetch the model files that the pipelines need.")
@@ -20,14 +19,11 @@ def fetch_models(
     profile: Annotated[str, typer.Argument(help="embedded, 3.1 or community-1.")] = "embedded",
     as_json: options.AsJson = False,
 ) -> None:
-    """Fetch and verify model files.
-
-    Only this and `build` use the network.
-    """
+    """Fetch and verify model files. With `build` the only step that uses the network."""
     from harness.inputs.gather import show_licences
     from harness.inputs.models import fetch
 
-    progress = show_progress()
+    progress = output.show_progress()
     try:
         fetched = fetch(profile, say=progress.announce, show=progress.say)
     finally:
@@ -37,9 +33,9 @@ def fetch_models(
             {"name": f.name, "repository": f.repository, "revision": f.revision, "sha256": f.sha256, "licence": f.licence}
             for f in fetched.files
         ]
-        print_json(rows)
+        output.print_json(rows)
         return
-    show_licences(fetched.new_files, say=talk)
+    show_licences(fetched.new_files, say=output.talk)
     for revision in dict.fromkeys(f"{file.repository}@{file.revision}" for file in fetched.files if file.repository):
         typer.echo(revision)
     typer.echo(f"{counted(len(fetched.files), 'file')} verified in {fetched.folder}")

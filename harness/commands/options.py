@@ -44,7 +44,7 @@ PricePerKwhOption = Annotated[
 ]
 
 PricePerHourOption = Annotated[
-    float | None, typer.Option("--price-per-hour", help="Show what the machine's time for it costs.", metavar="PRICE")
+    float | None, typer.Option("--price-per-hour", help="Show what an hour of audio costs in machine time.", metavar="PRICE")
 ]
 
 PipelineOption = Annotated[str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")]

@@ -6,11 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output, running
 from harness.commands.app import app
-from harness.commands.opening import open_store
-from harness.commands.output import print_json
-from harness.commands.running import choose_images, end_with, run_campaign, sample_request
 
 
 @app.command()
@@ -36,15 +33,11 @@ def probe(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find the step at which an image fails.
-
-    Tries the imports, the device, and what pyannote computes, each step in a process of its own.
-    """
+    """Find the step at which an image fails. Tries the imports, the device and pyannote's parts, each in its own process."""
     import msgspec
 
     from benchmarks.wire import STEPS
     from harness.catalog.load import load_catalog
-    from harness.catalog.select import select_fixes
     from harness.commands.arguments import parse_engine, parse_time_limit
     from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
@@ -59,18 +52,20 @@ def probe(
         gpu=gpu,
     )
     known = load_catalog(catalogs or ())
-    request = sample_request(
+    request = running.make_request(
         known,
-        choose_images(known, images, gfx=gfx, family=family, portable=portable),
+        running.choose_images(known, images, gfx=gfx, family=family, portable=portable),
         gfx=gfx,
         engine=preference,
         settings=settings,
-        fixes=select_fixes(known, fixes or ()),
-        fixes_to_try=tuple(fix for fix in known.variants.values() if fix.mends) if try_fixes else (),
+        fixes=fixes,
     )
-    campaign = run_campaign(known, request, open_store(), open_engine=context.obj)
+    if try_fixes:
+        mending = tuple(fix for fix in known.variants.values() if fix.mends)
+        request = msgspec.structs.replace(request, fixes_to_try=mending)
+    campaign = running.run_campaign(known, request, opening.open_store(), open_engine=context.obj)
     if as_json:
-        print_json(msgspec.to_builtins(campaign.launches))
+        output.print_json(msgspec.to_builtins(campaign.launches))
     else:
         print_probes(campaign.launches)
-    end_with(campaign)
+    running.end_with(campaign)

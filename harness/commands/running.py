@@ -13,7 +13,7 @@ from harness.errors import NothingMeasuredError
 if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
     from harness.campaign.request import BenchRequest, OpenEngine
-    from harness.catalog.rows import Catalog, Image, Variant
+    from harness.catalog.rows import Catalog, Image
     from harness.launch.plan import Settings
     from harness.records.store import Store
 
@@ -58,36 +58,38 @@ def with_days(images: tuple[Image, ...], *, dry_run: bool = False) -> tuple[Imag
     return settled
 
 
-def sample_request(
+def make_request(
     known: Catalog,
     images: tuple[Image, ...],
     *,
     gfx: str | None,
     engine: str,
     settings: Settings,
-    fixes: tuple[Variant, ...] = (),
-    fixes_to_try: tuple[Variant, ...] = (),
+    pipeline: str = "embedded",
+    audio: str = "sample",
+    fixes: Sequence[str] | None = None,
     launches: int = 1,
 ) -> BenchRequest:
-    """The request of a verb that diarizes nothing: its launches still carry the embedded profile and the sample.
+    """The request of a verb, with its inputs fetched. A launch that diarizes nothing carries the embedded profile and the sample.
 
-    Raises `AudioError` or `ModelsError`.
+    Raises `UsageError`, `AudioError` or `ModelsError`.
     """
     from harness.campaign.request import BenchRequest
+    from harness.catalog.select import select_fixes, select_pipeline
     from harness.inputs.gather import fetch_inputs
 
-    audio, models = fetch_inputs(known, "embedded", "sample", None, None, say=talk)
+    row, chosen_fixes = select_pipeline(known, pipeline), select_fixes(known, fixes or ())
+    recording, models = fetch_inputs(known, row.name, audio, None, None, say=talk)
     return BenchRequest(
         images=images,
         gfx=gfx,
-        pipeline=known.pipelines["embedded"],
-        audio=audio,
+        pipeline=row,
+        audio=recording,
         models=models,
         engine=engine,
         launches=launches,
         settings=settings,
-        fixes=fixes,
-        fixes_to_try=fixes_to_try,
+        fixes=chosen_fixes,
     )
 
 

@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output
 from harness.commands.app import app
-from harness.commands.opening import find_launch
-from harness.commands.output import print_json
 
 
 @app.command()
@@ -22,8 +20,8 @@ def show(
 
     from reports.terminal.launches import print_launch
 
-    found = find_launch(launch)
+    found = opening.find_launch(launch)
     if as_json:
-        print_json(msgspec.to_builtins(found))
+        output.print_json(msgspec.to_builtins(found))
         return
     print_launch(found)

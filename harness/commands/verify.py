@@ -6,11 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import options
+from harness.commands import opening, options, output, running
 from harness.commands.app import app
-from harness.commands.opening import open_store
-from harness.commands.output import print_json, talk
-from harness.commands.running import choose_images, end_with, run_campaign
 from harness.errors import UsageError
 
 RUNG_SECONDS = 600
@@ -43,18 +40,12 @@ def verify_images(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check whether an image's output is right.
-
-    Compares one run with the CPU run of the same image; with --ladder, finds the batch from which the output is wrong.
-    """
+    """Check whether an image's output is right. Compares it with the image's CPU run; --ladder finds the batch that breaks it."""
     import msgspec
 
-    from harness.campaign.request import BenchRequest
     from harness.catalog.load import load_catalog
-    from harness.catalog.select import select_fixes, select_pipeline
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.relaxations import parse_flags
-    from harness.inputs.gather import fetch_inputs
     from harness.launch.plan import Settings
     from harness.workloads.ladder import BATCHES, parse_batches, parse_models
     from reports.terminal.launches import print_agreements
@@ -78,25 +69,21 @@ def verify_images(
             settings, last_stage="device", task="ladder", options=rungs, reckoned_seconds=RUNG_SECONDS * (1 + count)
         )
     known = load_catalog(catalogs or ())
-    row = select_pipeline(known, pipeline)
-    chosen = choose_images(known, images, gfx=gfx, family=family)
-    prepared_audio, found_models = fetch_inputs(known, row.name, audio, None, None, say=talk)
-    request = BenchRequest(
-        images=chosen,
+    request = running.make_request(
+        known,
+        running.choose_images(known, images, gfx=gfx, family=family),
         gfx=gfx,
-        pipeline=row,
-        audio=prepared_audio,
-        models=found_models,
         engine=preference,
-        launches=1,
         settings=settings,
-        fixes=select_fixes(known, fixes or ()),
+        pipeline=pipeline,
+        audio=audio,
+        fixes=fixes,
     )
-    campaign = run_campaign(known, request, open_store(), open_engine=context.obj)
+    campaign = running.run_campaign(known, request, opening.open_store(), open_engine=context.obj)
     if as_json:
-        print_json(msgspec.to_builtins(campaign.launches))
+        output.print_json(msgspec.to_builtins(campaign.launches))
     elif ladder:
         print_ladders(campaign.launches)
     else:
         print_agreements(campaign.launches, purpose="verify")
-    end_with(campaign)
+    running.end_with(campaign)
