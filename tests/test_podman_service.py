@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -37,6 +38,13 @@ ROOTLESS = """if os.fork():
 
 MUTE = "time.sleep(600)\n"
 """It never takes a connection."""
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In place of pytest's, whose paths may be too long for a socket: 107 bytes (unix(7))."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def a_fake_podman(folder: Path, monkeypatch: pytest.MonkeyPatch, before: str = "") -> Path:
