@@ -10,11 +10,11 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 
 IN_TURN = "in turn"
-"""The group of the tests that launch `local-cpu`: one bench at a time may run on a machine, and each uses all its processors."""
+"""The group of the tests that launch `local-cpu`: each launch uses all processors, and two of them beside each other wait for
+each other's threads, ten times as long as one."""
 
 BESIDE = ("test_broken_stacks.py", "test_error_rate.py", "test_failures.py")
 """Files of tests/local whose tests launch nothing."""
-
 
 SLOW = pytest.StashKey[int]()
 """How many tests are marked as slow."""
@@ -22,12 +22,23 @@ SLOW = pytest.StashKey[int]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Hand pytest-xdist the tests of a file together, so that they share their fixtures, and the longest group first."""
-    for item in items if config.pluginmanager.has_plugin("xdist") else ():
-        launches = item.path.parent == TESTS / "local" and item.path.name not in BESIDE
-        item.add_marker(pytest.mark.xdist_group(IN_TURN if launches else str(item.path.relative_to(TESTS))))
+    """The longest group first."""
     items.sort(key=lambda item: TESTS / "local" not in item.path.parents)
     config.stash[SLOW] = sum(item.get_closest_marker("slow") is not None for item in items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand a worker of pytest-xdist the tests of a file together, so that they share their fixtures, or of a group of files."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        # pytest-xdist 3.8 heeds no `xdist_group` under pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.split("::", 1)[0]
+            return IN_TURN if path.startswith("tests/local/") and not path.endswith(BESIDE) else path
+
+    return Scheduling(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from harness import places
 from harness.catalog.load import load_catalog
 from harness.engines.local import Local, environment_python
 from harness.images.build import ensure_built, recipe_of
@@ -22,6 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """A cache with the user's models, environments and tools, and a lock of its own: a bench that runs on this machine, in
+    another checkout or beside these tests, keeps none of them from running."""
+    folder = tmp_path_factory.mktemp("cache")
+    for path in (*map(places.cache().joinpath, ("environments", "models")), *places.cache().glob("tools-*")):
+        path.mkdir(parents=True, exist_ok=True)
+        (folder / path.name).symlink_to(path)
+    return {"STRIXBENCH_CACHE": str(folder)}
+
+
+@pytest.fixture(scope="session")
 def random_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face cache with the gated pipelines' files and random weights: see `tests.local.hub`. Not to be written to."""
     image = load_catalog().images["local-cpu"]
@@ -33,6 +46,6 @@ def random_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> Workplace:
+def workplace(tmp_path: Path, cache: Mapping[str, str]) -> Workplace:
     """Results of this test's own."""
-    return Workplace(tmp_path)
+    return Workplace(tmp_path, cache)

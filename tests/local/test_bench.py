@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import wave
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -32,9 +33,9 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+def sample(tmp_path_factory: pytest.TempPathFactory, cache: Mapping[str, str]) -> Sample:
     """Many tests look at it, none changes it."""
-    workplace = Workplace(tmp_path_factory.mktemp("sample"))
+    workplace = Workplace(tmp_path_factory.mktemp("sample"), cache)
     done = workplace.bench("local-cpu", "--launches", "1", "--passes", "2")
     assert done.code == 0, done.stderr
     (launch,) = workplace.stored()

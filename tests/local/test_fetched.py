@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ SHORT = ("local-cpu", "--launches", "1", "--passes", "1", "--audio-seconds", "11
 
 
 @pytest.fixture
-def fetcher(tmp_path: Path, random_hub: Path) -> Iterator[Fetcher]:
+def fetcher(tmp_path: Path, random_hub: Path, cache: Mapping[str, str]) -> Iterator[Fetcher]:
     """A user of a fake hub that serves the random weights."""
     repositories = {}
     for name in (name for names in GATED.values() for name in names):
@@ -33,7 +33,9 @@ def fetcher(tmp_path: Path, random_hub: Path) -> Iterator[Fetcher]:
         large = tuple(file for file in files if not file.endswith(".yaml"))
         repositories[name] = FakeRepository(commit=COMMITS[name], files=files, large=large, gated="wespeaker" not in name)
     with serving(FakeHub(repositories)) as hub:
-        yield Fetcher(tmp_path, hub)
+        made = Fetcher(tmp_path, hub)
+        made.workplace.environment |= cache
+        yield made
 
 
 class Watch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 
 import pytest
 
@@ -30,9 +31,9 @@ for model in (synthetic.build_segmentation(), synthetic.build_embedding()):
 
 
 @pytest.fixture(scope="module")
-def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def synthetic(tmp_path_factory: pytest.TempPathFactory, cache: Mapping[str, str]) -> Workplace:
     """Two launches of the synthetic pipeline; many tests look at them, none changes them."""
-    workplace = Workplace(tmp_path_factory.mktemp("synthetic"))
+    workplace = Workplace(tmp_path_factory.mktemp("synthetic"), cache)
     options = ("--pipeline", "synthetic", "--launches", "2", "--passes", "1", "--audio-seconds", "10")
     done = workplace.bench("local-cpu", *options)
     assert done.code == 0, done.stderr
