@@ -47,7 +47,7 @@ class UnusedPLDA(PLDA):
 
 
 class CampPlus(Model):
-    """CAM++ behind pyannote's embedding interface.
+    """CAM++ with pyannote's embedding interface.
 
     ``forward`` takes waveforms ``(items, 1, samples)`` and masks ``(items, frames)`` and gives embeddings ``(items, 192)``.
     The frames under the mask are cut out and put end to end, as in speaker verification.

@@ -100,7 +100,7 @@ def _loaded(facts: HostFacts) -> Finding:
 
 
 def _mes_version(facts: HostFacts) -> int | None:
-    """Of the driver's own file, else of the debug table."""
+    """The version of MES in the driver's own file, else in the debug table."""
     for card in facts.cards:
         if (version := mes_version(card.mes.text or "")) is not None:
             return version

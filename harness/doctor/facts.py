@@ -19,7 +19,7 @@ class User(msgspec.Struct, frozen=True):
     id: int
     name: str | None
     groups: tuple[int, ...]
-    """Of this session: a group that was given since then is not among them."""
+    """The groups of this login session: one that was given later is not among them."""
 
 
 class DeviceNode(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class DeviceNode(msgspec.Struct, frozen=True):
     group: int
     mode: int
     refused: str = ""
-    """Of /dev/kfd: why the driver or a device rule refused to open it; empty: it opened, or it was not tried."""
+    """Why the driver or a device rule refused to open /dev/kfd; empty: it opened, or it was not tried."""
     major: int = 0
 
 
@@ -75,7 +75,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     writable: bool = True
     """Whether this user may write there; what an engine keeps is the engine's to write."""
     device: int | None = None
-    """Of its file system (``st_dev``); ``None``: not known."""
+    """The device of its file system (``st_dev``); ``None``: not known."""
     pool: str | None = None
     """What its file system shares room with others in; see `harness.machine.storage_pools`. ``None``: nothing."""
 
@@ -116,7 +116,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None
     user: User
     group_ids: dict[str, int] = {}
-    """Of ``render`` and ``video``, where the host has them."""
+    """The ids of ``render`` and ``video``, where the host has these groups."""
     listed_in: tuple[str, ...] = ()
     """Groups that name the user in /etc/group."""
 
@@ -128,7 +128,6 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     tun: DeviceNode | None = None
     has_newuidmap: bool = False
     has_crun: bool = False
-    has_cgroup2: bool = False
 
     pci: tuple[PciGpu, ...] = ()
     kfd: DeviceNode | None = None
@@ -149,13 +148,13 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Module -> all that it has; one that is not loaded is not there."""
     debug_firmware: Reading = ABSENT
     packages: dict[str, str] | None = None
-    """Of firmware, with their versions; ``None``: no package database was understood."""
+    """Firmware packages with their versions; ``None``: no package database was understood."""
 
     selinux_enforce: Reading = ABSENT
     selinux_booleans: dict[str, Reading] = {}
     iommu_units: tuple[str, ...] = ()
     iommu_types: tuple[str, ...] = ()
-    """Of the groups that hold a GPU: ``DMA``, ``DMA-FQ`` or ``identity``."""
+    """The types of the IOMMU groups that hold a GPU: ``DMA``, ``DMA-FQ`` or ``identity``."""
     tuned: Reading = ABSENT
     platform_profile: Reading = ABSENT
 

@@ -100,7 +100,7 @@ def _sets_nothing(facts: HostFacts, word: str, found: str, why: str, right: str)
 
 
 def _pages(facts: HostFacts, mebibytes: str) -> int | None:
-    """Of a size in MiB, but no more than is sensible; ``None`` where it is no size."""
+    """The pages of a size in MiB, at most what is sensible; ``None`` where it is no size."""
     if re.fullmatch(r"[0-9]{1,9}", mebibytes) is None:
         return None
     most = sensible_pages(facts.memory_bytes) if facts.memory_bytes else 1 << 40

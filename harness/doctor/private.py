@@ -47,7 +47,7 @@ class Private(msgspec.Struct, frozen=True):
     """What is known to be private on this host, beside what is so everywhere."""
 
     names: tuple[str, ...] = ()
-    """Of the machine and of its user."""
+    """The names of the machine and of its user."""
     familiar: tuple[str, ...] = ()
     """Words of the hardware and the system: to take ``MAX`` out of a processor's name tells that the user is called Max."""
     paths: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Private(msgspec.Struct, frozen=True):
 
 
 def _with_blanks(paths: Iterable[str]) -> set[str]:
-    """Of these folders and those that they lie in, the ones whose end no pattern finds."""
+    """Those of the folders and of their parents whose end no pattern finds."""
     folders = {str(folder) for path in paths for folder in (PurePosixPath(path), *PurePosixPath(path).parents)}
     return {folder for folder in folders if " " in folder}
 

@@ -67,7 +67,6 @@ def read_facts(
         tun=_node(root, "dev/net/tun"),
         has_newuidmap=_on_path("newuidmap", environment),
         has_crun=_on_path("crun", environment),
-        has_cgroup2=os.path.exists(root / "sys/fs/cgroup/cgroup.controllers"),
         pci=pci,
         kfd=_opened(root, "dev/kfd"),
         render_nodes=_nodes(root, "dev/dri/renderD*"),
@@ -223,7 +222,7 @@ def _debug_firmware(root: Path) -> Reading:
 
 
 def _iommu_types(root: Path, pci: Iterable[PciGpu]) -> tuple[str, ...]:
-    """Of the group of each GPU (Documentation/ABI/testing/sysfs-kernel-iommu_groups)."""
+    """The type of each GPU's IOMMU group (Documentation/ABI/testing/sysfs-kernel-iommu_groups)."""
     types = {_line(root / f"sys/bus/pci/devices/{gpu.address}/iommu_group/type") for gpu in pci}
     return tuple(sorted(types - {""}))
 

@@ -28,10 +28,10 @@ LEFT_OUT = ("images", "disk", "models")
 """Subjects of findings: the first two are told in the report's own words, the third is no business of a public place."""
 
 MOST_CHARACTERS = 2000
-"""Of one value: what came out of an image may be of any length."""
+"""The longest text of one value: what came out of an image may be of any length."""
 
 MOST_ENDINGS = 6
-"""Of one image's failures, the most frequent first."""
+"""How many of an image's failures are shown, the most frequent first."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     question: str
     why: str
     answer: str = ""
-    """Of this host or its store; empty: the command is to be run"""
+    """What this host or its store says; empty: run the command"""
     command: str = ""
     source: str = ""
     image: str = ""
@@ -237,7 +237,7 @@ def _findings(findings: Iterable[Finding]) -> Rows:
 
 
 def _launches(known: Known) -> Rows:
-    """Of each image, variant and engine how many launches passed, and how the others ended."""
+    """How many launches of each image, variant and engine passed, and how the others ended."""
     groups: dict[str, list[Launch]] = {}
     for launch in known.launches:
         groups.setdefault(_group(launch, known), []).append(launch)

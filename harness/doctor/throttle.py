@@ -23,7 +23,7 @@ class Counters(msgspec.Struct, frozen=True):
 
 
 def read_throttle_counters(root: Path, *, between_seconds: float = BETWEEN_SECONDS) -> tuple[Counters, ...]:
-    """Of each GPU whose driver has them; at once where none has."""
+    """The counters of each GPU whose driver has them. Returns at once where none has."""
     paths = sorted((root / "sys/class/drm").glob("card*/device/gpu_metrics"))
     begun = time.monotonic()
     first = {path: counters for path in paths if (counters := _counters(path))}
