@@ -26,8 +26,8 @@ doctor: .venv/host  ## Say what this host lacks for a bench, and the command tha
 report: .venv/host  ## Write BENCHMARKS.md from the store.
 	@$(BIN)/strixbench report $(ARGS)
 
-# Several processes, to which tests/conftest.py hands whole files.
-SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder --benchmark-disable
+# Several processes, each with whole files and its own processors (tests/conftest.py).
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --benchmark-disable
 
 test: .venv/dev  ## Unit tests, the guest as a process, and real diarization in the local environment.
 	@$(BIN)/pytest -m 'not engines and not perf and not slow' $(SIDE_BY_SIDE) $(ARGS)

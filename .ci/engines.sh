@@ -184,6 +184,9 @@ write_overlay() {
 		[images.cpu]
 		base = "$image"
 		wheels = "$cache/wheels"
+		# Two runs beside each other, whose threads would wait for each other's processors.
+		[variants.cpu]
+		threads = 1
 	TOML
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +10,23 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 
-IN_TURN = "in turn"
-"""The group of the tests that launch `local-cpu`: each launch uses all processors, and two of them beside each other wait for
-each other's threads, ten times as long as one."""
-
-BESIDE = ("test_broken_stacks.py", "test_error_rate.py", "test_failures.py")
-"""Files of tests/local whose tests launch nothing."""
-
 SLOW = pytest.StashKey[int]()
 """How many tests are marked as slow."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The longest group first."""
+    """The longest first."""
     items.sort(key=lambda item: TESTS / "local" not in item.path.parents)
     config.stash[SLOW] = sum(item.get_closest_marker("slow") is not None for item in items)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand a worker of pytest-xdist the tests of a file together, so that they share their fixtures, or of a group of files."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-        # pytest-xdist 3.8 heeds no `xdist_group` under pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
-        def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.split("::", 1)[0]
-            return IN_TURN if path.startswith("tests/local/") and not path.endswith(BESIDE) else path
-
-    return Scheduling(config, log)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each worker of pytest-xdist its share of the processors, and so whatever it starts: a torch whose threads wait for
+    processors that others use takes ten times as long."""
+    if worker := getattr(config, "workerinput", None):
+        number = int(worker["workerid"].removeprefix("gw"))
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[number :: worker["workercount"]] or os.sched_getaffinity(0))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
