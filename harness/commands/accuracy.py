@@ -45,10 +45,13 @@ def accuracy(
     ] = "*",
     name: Annotated[
         str | None,
-        typer.Option("--name", help="The corpus's name; AMI, VoxConverse and DIHARD3 have known values.", metavar="NAME"),
+        typer.Option(
+            "--name", help="The corpus's name. For AMI, VoxConverse and DIHARD3 the expected DER is known.", metavar="NAME"
+        ),
     ] = None,
     collar: Annotated[
-        float, typer.Option("--collar", help="Forgive this much around each boundary in the second scoring.", metavar="SECONDS")
+        float,
+        typer.Option("--collar", help="In the second scoring, ignore this much on each side of a boundary.", metavar="SECONDS"),
     ] = DEFAULT_COLLAR_SECONDS,
     gfx: options.GfxOption = None,
     fixes: options.FixOption = None,
@@ -57,7 +60,7 @@ def accuracy(
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Give up a recording's pass after this long.", metavar="SECONDS")
+        float | None, typer.Option("--timeout", help="Give up on a recording after this long.", metavar="SECONDS")
     ] = None,
     memory: options.MemoryOption = None,
     flags: options.FlagsOption = "least",
@@ -68,7 +71,7 @@ def accuracy(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Score an image on a corpus: DER, JER and speakers. Shows DER by recording and in all, and audio hours an hour."""
+    """Score an image on a corpus: DER, JER and speakers. Shows DER for each recording and for all, and hours of audio per hour."""
     from harness.campaign.request import BenchRequest
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_fixes, select_pipeline

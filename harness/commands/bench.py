@@ -53,10 +53,12 @@ def bench(
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", help="Launch until the 95% interval is this close to the median.", metavar="PERCENT"),
+        typer.Option(
+            "--until", help="Launch until the 95% interval is within this of the median, such as 2%.", metavar="PERCENT"
+        ),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option("--budget", help="Begin no launch later than this after the first.", metavar="MINUTES")
+        float | None, typer.Option("--budget", help="Start no launch later than this after the first one.", metavar="MINUTES")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the engine's command lines and run nothing.")] = False,
     report_to: Annotated[Path | None, typer.Option("--report", help="Where BENCHMARKS.md goes.", metavar="FILE")] = None,
@@ -64,18 +66,23 @@ def bench(
     as_json: options.AsJson = False,
     vary: Annotated[
         list[str] | None,
-        typer.Option("--vary", help="Compare values of a knob with the first; repeatable.", metavar="KNOB=A,B"),
+        typer.Option("--vary", help="Compare a knob's values with its first one; repeatable.", metavar="KNOB=A,B"),
     ] = None,
     set_knobs: Annotated[list[str] | None, typer.Option("--set", help="Set a knob; repeatable.", metavar="KNOB=VALUE")] = None,
     null: Annotated[
-        bool, typer.Option("--null", help="Compare each configuration with itself: what can this machine tell apart?")
+        bool,
+        typer.Option(
+            "--null", help="Compare each configuration with itself, to see how small a difference this machine can show."
+        ),
     ] = False,
     audio_seconds: Annotated[
         float | None, typer.Option("--audio-seconds", help="Repeat or cut the audio to this length.", metavar="SECONDS")
     ] = None,
     durations: Annotated[
         str | None,
-        typer.Option("--durations", help="Run several lengths of the audio, and fit the time to them.", metavar="SECONDS,..."),
+        typer.Option(
+            "--durations", help="Run the audio at several lengths, and fit a line to the times.", metavar="SECONDS,..."
+        ),
     ] = None,
     passes: Annotated[
         int, typer.Option("--passes", min=1, help="Warm passes of a launch, after the cold one.", metavar="N")
@@ -83,14 +90,19 @@ def bench(
     cool_down: Annotated[
         float,
         typer.Option(
-            "--cool-down", help="Wait this long at most for the first launch's temperature; 0: no wait.", metavar="SECONDS"
+            "--cool-down",
+            help="Before a launch, wait at most this long until the machine is as cool as at the start; 0: do not wait.",
+            metavar="SECONDS",
         ),
     ] = 60.0,
     caches: Annotated[
-        str, typer.Option("--caches", help="Compiled kernels: empty for each launch, or keep.", metavar="MODE")
+        str, typer.Option("--caches", help="The cache of compiled kernels: empty for each launch, or keep.", metavar="MODE")
     ] = "empty",
     verify: Annotated[
-        bool, typer.Option("--verify/--no-verify", help="Compare a GPU's output with the image's CPU run; without, no rank.")
+        bool,
+        typer.Option(
+            "--verify/--no-verify", help="Compare the GPU's output with that of the image on the CPU. Without this, no rank."
+        ),
     ] = True,
     timeout: options.TimeoutOption = None,
     memory: options.MemoryOption = None,

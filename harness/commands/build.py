@@ -41,17 +41,15 @@ def build_images(
         bool, typer.Option("--dry-run", help="Print what would be built and fetched, and how large it is.")
     ] = False,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Choose the newest nightlies, keep and print the choice; build nothing.")
+        bool, typer.Option("--plan", help="Choose the newest nightlies, print and remember them; build nothing.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Rebuild even if built; a nightly image takes the newest nightly.")
+        bool, typer.Option("--again", help="Build even what is built; a nightly image takes the newest nightly.")
     ] = False,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Afterwards remove outdated images and leftover build stages.")
-    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Then remove outdated images and leftover build stages.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Build images, where they are not built yet. A failed build does not stop the others."""
+    """Build images that are not built yet. A failed build does not stop the others."""
     from harness.campaign.request import engine_name
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import named_images, parse_engine, with_wheelhouse

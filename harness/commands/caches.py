@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 @app.command("caches")
 def show_caches(
     names: Annotated[list[str] | None, typer.Argument(help="Images or caches, or globs of them.", metavar="NAME...")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove them; the next launch with each is cold.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove them. The next launch with each has to compile again.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show or remove the kernel caches that `bench` keeps. It keeps them with `--caches keep`."""
+    """Show or remove the kernel caches that `bench --caches keep` leaves."""
     import msgspec
 
     from harness.launch import kept_caches

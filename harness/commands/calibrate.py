@@ -21,9 +21,9 @@ def calibrate(
     images: options.Images = None,
     gfx: options.GfxOption = None,
     sizes: Annotated[
-        str, typer.Option("--sizes", help="How many GiB to hold, one size after the other.", metavar="GIB,...")
+        str, typer.Option("--sizes", help="The sizes to allocate in turn, in GiB.", metavar="GIB,...")
     ] = "0.5,1,2",
-    hold: Annotated[float, typer.Option("--hold", help="How long to hold each size.", metavar="SECONDS")] = 3.0,
+    hold: Annotated[float, typer.Option("--hold", help="How long to keep each size.", metavar="SECONDS")] = 3.0,
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
     flags: options.FlagsOption = "least",
@@ -31,7 +31,7 @@ def calibrate(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find which memory meters tell the truth in an image. Holds known sizes on the device and compares."""
+    """Find which memory meters tell the truth in an image. Allocates known sizes on the device, and compares what each meter shows."""
     import msgspec
 
     from harness.catalog.load import load_catalog

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def doctor(
     catalogs: options.Catalogs = None,
     as_report: Annotated[
-        bool, typer.Option("--report", help="Print this host and its launches for a public issue, with open questions.")
+        bool, typer.Option("--report", help="Print a report on this host and its launches, fit for a public issue.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:

@@ -27,7 +27,7 @@ def show_images(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the images that are built here, or remove some. If an engine refuses, the others go on; exit code 3."""
+    """Show the images that are built here, or remove some. If an engine refuses, the others go on, and the exit code is 3."""
     from harness.campaign.recovery import campaign_lock
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine

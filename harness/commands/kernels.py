@@ -20,7 +20,7 @@ def kernels(
     launches: Annotated[int, typer.Option("--launches", min=1, help="Launches of each configuration.", metavar="N")] = 3,
     seconds: Annotated[float, typer.Option("--seconds", help="How long to repeat each kernel.", metavar="SECONDS")] = 1.0,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Only kernels of this name or glob; repeatable.", metavar="KERNEL")
+        list[str] | None, typer.Option("--only", help="Only kernels that match, such as 'lstm*'; repeatable.", metavar="KERNEL")
     ] = None,
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
@@ -31,7 +31,7 @@ def kernels(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Time pyannote's kernels at their real shapes. The best rate is what the image could reach at most."""
+    """Time pyannote's kernels at their real shapes. The best rate is the most that the image could reach."""
     import msgspec
 
     from harness.catalog.load import load_catalog

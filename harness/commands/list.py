@@ -15,13 +15,13 @@ from harness.commands.app import app
 @app.command("list")
 def list_images(
     patterns: Annotated[
-        list[str] | None, typer.Argument(help="Globs on images, or with a / on configurations.", metavar="PATTERN...")
+        list[str] | None, typer.Argument(help="Patterns for images, or with a / for configurations.", metavar="PATTERN...")
     ] = None,
     knobs: Annotated[bool, typer.Option("--knobs", help="Show what `bench --vary` and `--set` take.")] = False,
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show the images and what they are pinned to. A pattern with a / shows configurations: image/variant/pipeline/audio."""
+    """Show the images and what they are pinned to. A pattern with a / shows configurations, such as rocm72/gfx1100/3.1/sample-30s."""
     from harness.catalog.load import load_catalog
     from harness.commands import catalog_table as table
 

@@ -19,7 +19,7 @@ def fetch_models(
     profile: Annotated[str, typer.Argument(help="embedded, 3.1 or community-1.")] = "embedded",
     as_json: options.AsJson = False,
 ) -> None:
-    """Fetch and verify model files. With `build` the only step that uses the network."""
+    """Fetch model files and check their hashes. 3.1 and community-1 need a Hugging Face account."""
     from harness.inputs.gather import show_licences
     from harness.inputs.models import fetch
 

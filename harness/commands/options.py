@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-Images = Annotated[list[str] | None, typer.Argument(help="Catalog ids, globs, or image references.", metavar="IMAGE...")]
+Images = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names or patterns from `list`, or image references; local-cpu if none.", metavar="IMAGE..."),
+]
 
 Catalogs = Annotated[
     list[Path] | None, typer.Option("--catalog", help="Lay this file over the catalog; repeatable.", metavar="FILE")
@@ -18,25 +21,31 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 EngineOption = Annotated[str, typer.Option("--engine", help="auto, podman, docker or local.", metavar="ENGINE")]
 
 FamilyOption = Annotated[
-    str | None, typer.Option("--family", help="cpu, rocm, therock or cuda: what a foreign image is for.", metavar="NAME")
+    str | None,
+    typer.Option("--family", help="Family of an image that is not in the catalog: cpu, rocm, therock or cuda.", metavar="NAME"),
 ]
 
 PortableOption = Annotated[
-    bool, typer.Option("--portable", help="Use a plain base and a torch for any machine: no result of the image itself.")
+    bool, typer.Option("--portable", help="Use the portable build: a plain base and a torch for any machine, no GPU.")
 ]
 
 FlagsOption = Annotated[
-    str, typer.Option("--flags", help="least, compat (as most recipes ask for), or parts of it.", metavar="FLAGS")
+    str,
+    typer.Option(
+        "--flags",
+        help="Rights of the container: least, compat (what most recipes ask for), or parts of compat, such as ipc=host.",
+        metavar="FLAGS",
+    ),
 ]
 
 GpuOption = Annotated[str | None, typer.Option("--gpu", help="Which GPU of several, by number or PCI address.", metavar="GPU")]
 
 GfxOption = Annotated[
-    str | None, typer.Option("--gfx", help="Only the variants that match, such as gfx1100.", metavar="VARIANT")
+    str | None, typer.Option("--gfx", help="Only the GFX modes that match, such as native or gfx1100.", metavar="MODE")
 ]
 
 FixOption = Annotated[
-    list[str] | None, typer.Option("--fix", help="Apply a work-around of the catalog; repeatable.", metavar="NAME")
+    list[str] | None, typer.Option("--fix", help="Apply a work-around from the catalog; repeatable.", metavar="NAME")
 ]
 
 PricePerKwhOption = Annotated[
@@ -49,7 +58,7 @@ PricePerHourOption = Annotated[
 
 PipelineOption = Annotated[str, typer.Option("--pipeline", help="embedded, synthetic, 3.1 or community-1.", metavar="NAME")]
 
-AudioOption = Annotated[str, typer.Option("--audio", help="A recording of the catalog, or a file.", metavar="FILE")]
+AudioOption = Annotated[str, typer.Option("--audio", help="A recording from the catalog, or a file.", metavar="FILE")]
 
 TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")]
 

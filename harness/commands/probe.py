@@ -17,7 +17,7 @@ def probe(
     gfx: options.GfxOption = None,
     fixes: options.FixOption = None,
     try_fixes: Annotated[
-        bool, typer.Option("--try-fixes", help="Where a step fails, try the work-arounds that may mend it.")
+        bool, typer.Option("--try-fixes", help="If a step fails, try the work-arounds that may mend it.")
     ] = False,
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
@@ -27,7 +27,9 @@ def probe(
     timeout: Annotated[
         float | None,
         typer.Option(
-            "--timeout", help="Kill a step after this long: 300, on ROCm 3600 where it compiles kernels.", metavar="SECONDS"
+            "--timeout",
+            help="Kill a step after this long. Default: 300; on ROCm 3600 for steps that compile kernels.",
+            metavar="SECONDS",
         ),
     ] = None,
     catalogs: options.Catalogs = None,

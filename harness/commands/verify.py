@@ -19,7 +19,7 @@ def verify_images(
     context: typer.Context,
     images: options.Images = None,
     ladder: Annotated[
-        bool, typer.Option("--ladder", help="Compare both networks at growing batches with batch 1 on the CPU.")
+        bool, typer.Option("--ladder", help="Run both networks at growing batches; compare each with batch 1 on the CPU.")
     ] = False,
     batches: Annotated[
         str | None, typer.Option("--batches", help="The ladder's batches, such as 1,32,111,112.", metavar="N,...")
@@ -40,7 +40,7 @@ def verify_images(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check whether an image's output is right. Compares it with the image's CPU run; --ladder finds the batch that breaks it."""
+    """Check whether an image's output is right. Compares it with that of the image on the CPU. --ladder finds the batch size from which it is wrong."""
     import msgspec
 
     from harness.catalog.load import load_catalog

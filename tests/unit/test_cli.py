@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import __version__, places
+from harness import __version__, commands, places
 from harness.commands import VERBS, register
 from harness.commands.app import app
 from harness.commands.bench import bench
 from tests.unit.command_line import Outcome, Strixbench, overlay
+
+COMMANDS = Path(commands.__file__).parent
+"""The folder of the verbs' modules."""
 
 
 def test_a_name_with_a_newline_or_a_terminal_s_signs_is_refused_in_one_line(strixbench: Strixbench) -> None:
@@ -168,6 +171,8 @@ def test_every_verb_is_registered_by_its_module() -> None:
     (fetch,) = models.typer_instance.registered_commands
     registered[str(models.name)] = str(getattr(fetch.callback, "__module__", ""))
     assert registered == {verb: f"harness.commands.{verb}" for verbs in VERBS.values() for verb in verbs}
+    registering = {path.stem for path in COMMANDS.glob("*.py") if "\n@app.command" in path.read_text(encoding="utf-8")}
+    assert registering <= registered.keys(), "add it to VERBS of harness/commands/__init__.py"
 
 
 def sections(text: str) -> dict[str, list[str]]:

@@ -62,7 +62,8 @@ def test_list_takes_patterns_on_images_and_on_cells(strixbench: Strixbench) -> N
         table = strixbench("list", *patterns).out.split("\n\n")[0]
         return {line.split()[0] for line in table.splitlines()}
 
-    of_rocm6 = {f"rocm{name}" for name in ("62", "64", "64-amd", "64-amd-numpy1", "62-pyannote3", "64-pyannote3")}
+    of_rocm6 = {name for name in load_catalog().images if name.startswith("rocm6")}
+    assert {"rocm62", "rocm64-amd-numpy1"} <= of_rocm6
     assert shown("rocm6*") == {"IMAGE", *of_rocm6}
     assert {cell.split("/")[2] for cell in shown("*/3.1/*")} == {"3.1"}
     assert shown("*/3.1/*") >= {"local-cpu/cpu/3.1/sample-30s", "cpu/cpu/3.1/sample-30s"}

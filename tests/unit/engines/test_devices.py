@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines.devices import WAYS, request_devices
-from harness.engines.node_groups import GROUPS
+from harness.engines.devices import request_devices
 from harness.engines.relaxations import COMPAT, flags_text, parse_flags
 from harness.errors import UsageError
 from harness.records.plan import EngineRecord
@@ -368,10 +367,6 @@ def test_flags_that_are_not_known_are_refused_naming_those_that_are(text: str) -
 def test_a_process_of_this_host_needs_nothing_handed_in(tmp_path: Path) -> None:
     request = request_devices("rocm", EngineRecord(name="local"), root=tmp_path)
     assert (request.device, request.nodes, request.missing) == ("cuda", (), ())
-
-
-def test_the_tables_have_a_row_for_every_engine() -> None:
-    assert {engine for _, engine in WAYS} == {engine for engine, _ in GROUPS} == {"podman", "docker"}
 
 
 @pytest.mark.parametrize(

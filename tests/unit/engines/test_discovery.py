@@ -14,16 +14,31 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from harness.catalog.load import load_catalog
+from harness.commands.arguments import parse_engine
 from harness.commands.catalog_table import cell_rows, image_rows
 from harness.commands.opening import open_engine
 from harness.engines.about import ask_engines
-from harness.engines.devices import obstacles_to
-from harness.engines.discovery import Answer, Found, Refusal, answer_of, find_engine, find_refusal, refusal_text
+from harness.engines.devices import CDI_SINCE, WAYS, obstacles_to
+from harness.engines.discovery import (
+    Answer,
+    EngineName,
+    Found,
+    Refusal,
+    answer_of,
+    find_engine,
+    find_refusal,
+    refusal_text,
+)
+from harness.engines.fetch_progress import KEPT
+from harness.engines.node_groups import GROUPS
 from harness.errors import EngineError
+from harness.images.build_plan import image_lines, need_data
+from harness.images.disk_space import MOVE_STORE, PRUNE_MORE
 
 NOBODY = 65_534
 NOBODYS_GROUP = 1
@@ -81,6 +96,17 @@ def _no_programs(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 def nowhere_else(*allowed: str) -> Callable[[str], Answer]:
     """What sockets answer, but for those of this machine, which are not there."""
     return lambda path: answer_of(path) if path in allowed else "absent"
+
+
+@pytest.mark.parametrize("name", get_args(EngineName))
+def test_every_engine_has_a_row_in_each_table_of_engines(name: EngineName) -> None:
+    assert {(vendor, name) for vendor in ("amd", "nvidia")} <= WAYS.keys()
+    assert {(name, rootless) for rootless in (False, True)} <= GROUPS.keys()
+    assert all(name in table for table in (CDI_SINCE, KEPT, MOVE_STORE, PRUNE_MORE))
+    assert parse_engine(name) == name
+    image = load_catalog().images["cpu"]
+    assert name in need_data(image)["room"]
+    assert any("the build needs" in line for line in image_lines(image, name))
 
 
 def test_a_docker_socket_that_refuses_is_told_with_its_path_and_what_opens_it(listen: Listen) -> None:

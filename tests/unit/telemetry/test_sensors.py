@@ -39,6 +39,8 @@ def test_a_strix_halo_s_meters_are_those_of_its_files(tmp_path: Path) -> None:
     assert found.sources["socket_power_watts"] == f"{device}/gpu_metrics (socket_power_watts)"
     assert found.sources["gtt_used_bytes"] == f"{device}/mem_info_gtt_used"
     assert found.failures == {}
+    read_elsewhere = {"socket_power_watts", *(name for name in found.values if name.startswith("throttle_"))}
+    assert set(AmdGpu.METERS) == found.values.keys() - read_elsewhere, "AmdGpu.read takes no such meter"
 
 
 def test_a_discrete_card_s_power_is_the_card_s_and_not_the_socket_s(tmp_path: Path) -> None:
