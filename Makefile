@@ -1,4 +1,4 @@
-# `make` or `make help` lists what there is. Only Python 3.11 or later, make and git are needed to begin.
+# `make` or `make help` lists the targets. To begin, you need only Python 3.11 or later, make and git.
 PYTHON ?= python3
 IMAGE ?= local-cpu
 ENGINE ?= auto
@@ -20,7 +20,7 @@ build: .venv/host  ## Build an image without running it.
 kernels: .venv/host  ## Time the kernels of pyannote's networks in an image (IMAGE=..., ENGINE=...).
 	@$(BIN)/strixbench kernels $(foreach image,$(IMAGE),'$(image)') --engine '$(ENGINE)' $(ARGS)
 
-doctor: .venv/host  ## Say what this host lacks for a bench, and the command that mends it.
+doctor: .venv/host  ## Say what this host lacks for a bench, and how to fix it.
 	@$(BIN)/strixbench doctor $(ARGS)
 
 report: .venv/host  ## Write BENCHMARKS.md from the store.
@@ -29,19 +29,19 @@ report: .venv/host  ## Write BENCHMARKS.md from the store.
 # Several processes, each with whole files and its own processors (tests/conftest.py).
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --benchmark-disable
 
-test: .venv/dev  ## Unit tests, the guest as a process, and real diarization in the local environment.
+test: .venv/dev  ## Unit tests, the guest as a process, and real diarization without a container.
 	@$(BIN)/pytest -m 'not engines and not perf and not slow' $(SIDE_BY_SIDE) $(ARGS)
 
-test-all: .venv/dev  ## The same with the few that take long for what they prove; CI runs these.
+test-all: .venv/dev  ## The same, and the few that take long for what they prove. CI runs these.
 	@$(BIN)/pytest -m 'not engines and not perf' $(SIDE_BY_SIDE) $(ARGS)
 
-test-engines: .venv/dev  ## The same launches in real Podman and Docker.
+test-engines: .venv/dev  ## Launches in real Podman and Docker.
 	@$(BIN)/pytest -m engines --benchmark-disable $(ARGS)
 
-test-engines-debian13:  ## The same with the engines of Debian 13, in a folder that .ci/debian13.sh makes (as root).
+test-engines-debian13:  ## The same with Debian 13's engines, in a folder that .ci/debian13.sh makes (as root).
 	@.ci/debian13.sh $(ARGS)
 
-check: .venv/dev  ## ruff, mypy --strict, hadolint, and generated files that are stale.
+check: .venv/dev  ## ruff, mypy --strict, hadolint; fails if a generated file is stale.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -49,10 +49,10 @@ check: .venv/dev  ## ruff, mypy --strict, hadolint, and generated files that are
 	@$(BIN)/python -m tests.generated --check
 	@$(BIN)/strixbench report --check
 
-perf: .venv/dev  ## Benchmarks of strixbench itself.
+perf: .venv/dev  ## Measure strixbench itself: the figures in README.md.
 	@$(BIN)/pytest -m perf --benchmark-only --benchmark-columns=min,median,max,stddev,rounds $(ARGS)
 
-lock: .venv/dev  ## Renew the locks of the host and of the images; look at the difference before you commit it.
+lock: .venv/dev  ## Renew the locks of the host and of the images. Read the difference before you commit it.
 	@$(BIN)/uv pip compile -q pyproject.toml --extra build $(LOCK_OPTIONS) -o locks/host.txt
 	@$(BIN)/uv pip compile -q pyproject.toml --extra build --extra dev $(LOCK_OPTIONS) -o locks/dev.txt
 	@$(BIN)/uv pip compile -q locks/tools.in --python-version 3.10 --python-platform linux \
@@ -64,13 +64,13 @@ lock: .venv/dev  ## Renew the locks of the host and of the images; look at the d
 
 LOCK_OPTIONS := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 
-clean:  ## Remove the virtual environment and caches of tools; results and models stay.
+clean:  ## Remove .venv and the tools' caches; results and models stay.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .benchmarks
 
-# Every package by its hash: what was locked, or nothing.
+# Installs each package by its hash: exactly what was locked, or nothing.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-# An environment whose Python was upgraded or removed is no target that exists, whatever its date.
+# If the Python of .venv was upgraded or removed, .venv is made again, whatever its date.
 ifneq ($(shell test -x $(BIN)/python && $(BIN)/python -c 'import pip' 2>/dev/null && echo whole),whole)
 .PHONY: .venv/host
 endif

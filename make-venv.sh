@@ -1,10 +1,10 @@
 #!/bin/sh
-# A .venv with Python and pip in it, or none and the reason: `sh make-venv.sh python3`. The Makefile calls it before it
-# installs anything.
+# Makes a .venv with Python and pip in it, or leaves none and says why: `sh make-venv.sh python3`. The Makefile calls it
+# before it installs anything.
 #
-# Half a .venv is worse than none. `python3 -m venv` of a Debian or Ubuntu without python3-venv leaves one that has a Python
-# and no pip; so do Ctrl-C and a killed pip, and an upgrade of the system's Python breaks a whole one. Each of them would fail
-# with "No module named pip" from then on, so each is made anew. The Makefile writes .venv/host once all is installed.
+# Half a .venv is worse than none. On a Debian or Ubuntu without python3-venv, `python3 -m venv` leaves one with Python and
+# without pip. So do Ctrl-C and a killed pip, and an upgrade of the system's Python breaks a whole one. From then on each would
+# fail with "No module named pip", so each is made anew. The Makefile writes .venv/host once everything is installed.
 set -eu
 python=$1
 
@@ -23,7 +23,7 @@ if [ -e .venv ] || [ -L .venv ]; then
     rm -rf .venv
 fi
 
-# A folder that a removed package left lets itself be imported, and has no version.
+# Python can import the empty folder that a removed package left, but it has no version.
 if ! "$python" -c 'import ensurepip, venv; ensurepip.version()' 2>/dev/null; then
     package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     say "$python cannot make a virtual environment: its module ensurepip or venv is missing"

@@ -7,25 +7,25 @@
 #
 # Debian 13 is a folder. It runs in mount, process, network and IPC namespaces of its own, so neither its engines nor its
 # firewall meet those of this machine, and all of it ends when this script does. Its network is slirp4netns: a process, no
-# rule of this machine's. It shares the kernel and the control groups: tried with cgroups v1 and v2 mounted side by side.
+# rule on this machine. It shares the kernel and the control groups: tried with cgroups v1 and v2 mounted side by side.
 # The folder stays for the next run: 9 GB with its images. `rm -rf --one-file-system` removes it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(realpath -m "${STRIXBENCH_DEBIAN13:-/var/cache/strixbench-ci-debian13}")
-source "$here/engines.sh" "" # its functions; our first word is none of its own
-packages=(debootstrap python3-venv slirp4netns) # of this machine
+source "$here/engines.sh" "" # for its functions; the empty argument keeps it from reading our first one
+packages=(debootstrap python3-venv slirp4netns) # needed on this machine
 
 make_root() {
     [[ ! -e $root/etc/debian_version ]] || return 0
     rm -rf --one-file-system "$root.part"
     say "debootstrap into $root (about a minute)"
     mkdir -p "$root.part"
-    # docker-cli and passt are recommended by the engines alone, and the list of engines.sh is Debian 12's.
+    # The engines only recommend docker-cli and passt, and the list of engines.sh is for Debian 12.
     debootstrap --variant=minbase --include=ca-certificates,docker-cli,iproute2,make,passt,procps,python3,python3-venv \
         trixie "$root.part" >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; die "debootstrap failed"; }
     printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >"$root.part/etc/pip.conf"
-    # crun is Debian 13's default, and takes pure cgroups v1. As engines.sh says of Podman, a sandbox may not raise limits.
+    # crun, Debian 13's default, accepts pure cgroups v1. A sandbox may not raise limits; see engines.sh.
     mkdir -p "$root.part/etc/containers"
     printf '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]\n' \
         >"$root.part/etc/containers/containers.conf"
@@ -42,7 +42,7 @@ copy_in() { # the working tree, the base image and torch
 }
 
 enter() { # Debian 13, in its namespaces
-    # The first process of a process namespace takes all others with it.
+    # When the first process of a process namespace ends, the kernel ends all others in it.
     unshare --mount --pid --net --ipc --uts --fork --kill-child -- env -i HOME=/root LANG=C.UTF-8 \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin STRIXBENCH_DEBIAN13="$root" STRIXBENCH_CI_CACHE="$cache" \
         "$here/debian13.sh" --inside "$@" &
@@ -60,13 +60,13 @@ enter() { # Debian 13, in its namespaces
     wait "$inside"
 }
 
-mount_root() { # and make it /
+mount_root() { # and make it the root
     mount --make-rprivate /
     mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount -t sysfs sysfs "$root/sys"
     mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
-    # Mixed cgroups: crun refuses them, and the version 2 beside version 1 has no controller.
+    # crun refuses mixed cgroups, and the version 2 that is mounted beside version 1 has no controllers.
     ! mountpoint -q "$root/sys/fs/cgroup/unified" || umount "$root/sys/fs/cgroup/unified"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs -o mode=755 tmpfs "$root/run"
@@ -97,7 +97,7 @@ run_inside() {
 
 if [[ ${1:-} == --inside ]]; then
     shift
-    run_inside "$@" # no exec: the first process reaps what others leave
+    run_inside "$@" # not exec: the first process must reap what others leave
     exit
 fi
 

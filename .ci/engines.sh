@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a bare Debian 12 machine able to test against real Docker, rootful Podman and
-# rootless Podman without any container registry. Run as root, as often as you like:
-# what is already there is left alone.
+# Prepares a bare Debian 12 machine for tests with real Docker, rootful Podman and rootless
+# Podman, without a container registry. Run it as root, as often as you like: it leaves
+# what is already there alone.
 #
 #   overlay=$(.ci/engines.sh)            # stdout: the overlay TOML's path, nothing else
 #   STRIXBENCH_CI_CACHE=/some/dir .ci/engines.sh     (or the directory as first argument)
@@ -29,14 +29,14 @@ install_packages() {
     done
     ((${#missing[@]})) || return 0
     say "installing ${missing[*]}"
-    # A third-party source that is down must not stop us if Debian's own answered.
+    # A third-party source that is down must not stop us if Debian's own sources answered.
     apt-get -qq update || say "apt-get update failed in part; going on"
     DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}"
 }
 
 configure_podman() {
     # Only a sandbox with old or mixed cgroups needs this: crun, the default, refuses them.
-    # (The cgroup manager needs no word: without systemd Podman takes cgroupfs itself.)
+    # (The cgroup manager need not be set: without systemd, Podman takes cgroupfs itself.)
     # Such a sandbox may not raise its limits either, and Podman's defaults are higher.
     [[ $(stat -fc %T /sys/fs/cgroup) != cgroup2fs ]] || return 0
     local conf=/etc/containers/containers.conf
@@ -58,10 +58,10 @@ start_dockerd() {
     docker_answers && return 0
     local log=/var/log/strixbench-ci-dockerd.log
     say "starting dockerd, log in $log"
-    # Its own session and no terminal, so that it outlives this script.
+    # In a session of its own and without a terminal, it outlives this script.
     setsid nohup dockerd --host "unix://$docker_sock" >"$log" 2>&1 </dev/null &
-    # The socket is what counts, not our process: the package may have just started another
-    # dockerd, and then ours ends at once.
+    # The socket counts, not our process: the package may have just started another dockerd,
+    # and then ours ends at once.
     local end=$((SECONDS + 60))
     until docker_answers; do
         ((SECONDS < end)) || { tail -n 20 "$log" >&2; die "no dockerd answers after 60 s"; }
@@ -69,7 +69,7 @@ start_dockerd() {
     done
 }
 
-rootless() { # a command as the rootless user; from /, as ours may be closed to that user
+rootless() { # runs a command as the rootless user, from /: our folder may be closed to that user
     (cd / && runuser -u "$user" -- env HOME="$home" XDG_RUNTIME_DIR="$runtime_dir" "$@")
 }
 
@@ -78,26 +78,26 @@ prepare_rootless() {
         say "creating user $user"
         useradd --create-home --user-group --shell /bin/bash "$user"
     fi
-    # useradd gives subordinate ids itself unless login.defs says otherwise.
+    # useradd assigns subordinate ids itself, unless login.defs says otherwise.
     local kind
     for kind in uid gid; do
         grep -q "^$user:" "/etc/sub$kind" 2>/dev/null ||
             usermod "--add-sub${kind}s" 700000000-700065535 "$user"
     done
     home=$(getent passwd "$user" | cut -d: -f6)
-    runtime_dir=/run/user/$(id -u "$user") # no login session makes it here
+    runtime_dir=/run/user/$(id -u "$user") # here no login session makes it
     install -d -m 0755 /run/user
     install -d -m 0700 -o "$user" -g "$user" "$runtime_dir"
 
     # slirp4netns, the rootless network, opens the tun device as the user.
     if [[ ! -c /dev/net/tun ]]; then mkdir -p /dev/net; mknod /dev/net/tun c 10 200; fi
     chmod 0666 /dev/net/tun
-    # ipc=host binds the host's message queues, and refuses to start where there are none.
+    # ipc=host mounts the host's message queues, and a container does not start without them.
     mkdir -p /dev/mqueue
     mountpoint -q /dev/mqueue || mount -t mqueue mqueue /dev/mqueue
 
-    # Debian's Podman falls back to vfs, a full copy of every layer, unless told otherwise;
-    # the kernel's overlay works in a user namespace.
+    # Unless told otherwise, Debian's Podman uses vfs, a full copy of every layer. The kernel's
+    # overlay works in a user namespace.
     # A store that exists already keeps its driver.
     local conf=$home/.config/containers/storage.conf
     if [[ ! -e $conf && ! -e $home/.local/share/containers ]]; then
@@ -105,8 +105,8 @@ prepare_rootless() {
         printf '[storage]\ndriver = "overlay"\n' >"$conf"
     fi
 
-    # A machine cut off in the middle of a run, and whose /run outlived that, has containers
-    # that Podman takes for running, and it refuses every command until told that they are not.
+    # If the machine was cut off during a run and /run outlived that, Podman takes dead containers
+    # for running ones, and refuses every command until told that they are not.
     if ! rootless podman info >/dev/null 2>&1; then
         say "reviving rootless Podman"
         rootless podman system migrate
@@ -122,11 +122,11 @@ make_base() { # the base image as a tarball, from Debian's packages alone
     say "debootstrap into $root (about 40 s)"
     debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$root" \
         >"$cache/debootstrap.log" 2>&1 || { tail -n 20 "$cache/debootstrap.log" >&2; die "debootstrap failed"; }
-    # Builds reach the package index through whatever this machine reaches it through, so
-    # they must trust what it trusts.
+    # Builds reach the package index the way this machine does, so they must trust what it
+    # trusts.
     cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
     printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >"$root/etc/pip.conf"
-    # Nothing of this machine stays: debootstrap copies its name and resolver, and logs.
+    # Remove what debootstrap copies from this machine: its name, its resolver, logs.
     : >"$root/etc/resolv.conf"
     rm -rf "$root"/etc/hostname "$root"/var/log/* "$root"/var/lib/apt/lists/* \
         "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb
@@ -136,7 +136,7 @@ make_base() { # the base image as a tarball, from Debian's packages alone
 }
 
 import_base() {
-    # A tarball carries no image configuration; every engine gets the same one.
+    # A tarball has no image configuration; every engine gets the same one.
     local change=(--change 'CMD ["/bin/bash"]'
                   --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin')
     if ! docker --host "unix://$docker_sock" image inspect "$image" >/dev/null 2>&1; then
@@ -165,7 +165,7 @@ download_torch() {
             python3 -m venv "$cache/venv"
             python=$cache/venv/bin/python3
         fi
-        # For the image's Python, whatever this machine's is.
+        # For the image's Python, not for this machine's.
         "$python" -m pip download -q --no-deps --only-binary=:all: --python-version 3.11 \
             -d "$cache/wheels.part" "torch==$torch"
         mkdir -p "$cache/wheels"
@@ -173,8 +173,8 @@ download_torch() {
         rmdir "$cache/wheels.part"
         wheels=("$cache/wheels/torch-$torch"*.whl)
     fi
-    # The public index has only the CUDA build under this version: pip's configuration has
-    # to lead to a CPU one, or every image built from it would lack libraries.
+    # The public index has only the CUDA build under this version. pip's configuration must lead
+    # to a CPU build, or every image built from it would lack libraries.
     [[ ${wheels[0]} == *+cpu-* ]] || die "not a CPU build of torch: ${wheels[0]}"
 }
 
@@ -205,7 +205,7 @@ main() {
     rootless test -r "$cache/overlay.toml" || die "$user cannot read $cache"
 }
 
-# debian13.sh takes functions from here and runs nothing.
+# debian13.sh only takes functions from here.
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     main >&2
     echo "$cache/overlay.toml"

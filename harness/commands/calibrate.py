@@ -31,7 +31,8 @@ def calibrate(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find which memory meters tell the truth in an image. Allocates known sizes on the device, and compares what each meter shows."""
+    """Find which memory meters tell the truth in an image. Allocates known sizes on the device, and compares what each
+    meter shows."""
     import msgspec
 
     from harness.catalog.load import load_catalog

@@ -22,7 +22,8 @@ def try_flags(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Find the flags that an image needs to reach its device. Launches with all parts of `--flags compat`, then without one at a time, then with none."""
+    """Find the flags that an image needs to reach its device. Launches with all parts of `--flags compat`, then without one at a
+    time, then with none."""
     import msgspec
 
     from harness.analysis.relaxation_trials import arrangements, judge_relaxations

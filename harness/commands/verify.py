@@ -40,7 +40,8 @@ def verify_images(
     catalogs: options.Catalogs = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check whether an image's output is right. Compares it with that of the image on the CPU. --ladder finds the batch size from which it is wrong."""
+    """Check whether an image's output is right. Compares it with that of the image on the CPU. --ladder finds the batch size
+    from which it is wrong."""
     import msgspec
 
     from harness.catalog.load import load_catalog
