@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker of pytest-xdist, which alone knows the tests, tells their number to the process that started it."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["slow"] = session.config.stash[SLOW]
+        session.config.workeroutput["slow"] = session.config.stash.get(SLOW, 0)
 
 
 @pytest.hookimpl(optionalhook=True)
