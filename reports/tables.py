@@ -46,8 +46,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def engine(self) -> str:
-        engine = self.speaking.plan.engine
-        return f"{engine.name} rootless" if engine.rootless else engine.name
+        return self.speaking.plan.engine.title
 
     @property
     def is_ranked(self) -> bool:
@@ -107,13 +106,6 @@ class WorkloadRows(msgspec.Struct, frozen=True):
         """Ranked rows after the fastest whose range (an interval or the extremes) overlaps with its own."""
         ranked = [(row, row.seconds) for row in self.rows if row.is_ranked and row.seconds is not None]
         return tuple(row for row, seconds in ranked[1:] if seconds.low <= ranked[0][1].high)
-
-
-class StageMark(msgspec.Struct, frozen=True):
-    """How a row did in one stage: ``pass``, ``fail``, ``wrong``, or ``none`` where it did not get that far."""
-
-    stage: str
-    mark: str
 
 
 def is_cpu_run(launch: Launch) -> bool:
@@ -176,20 +168,12 @@ def by_name(row: Row) -> tuple[str, str, float, str, str]:
     return (row.image, cell.rpartition("/")[0], row.speaking.plan.workload.audio_seconds, cell, row.engine)
 
 
-def stage_marks(row: Row) -> tuple[StageMark, ...]:
-    """The stages, and how the row's image did in each."""
+def stage_marks(row: Row) -> tuple[str, ...]:
+    """How the row did in each stage: ✅ passed, ❌ failed here, ⚠️ ran to its end with wrong output, · not reached."""
     verdict = row.speaking.verdict
     reached = STAGES.index(verdict.stage) if verdict.stage in STAGES else 0
-    marks = []
-    for number, stage in enumerate(STAGES):
-        if number < reached:
-            mark = "pass"
-        elif number > reached:
-            mark = "none"
-        else:
-            mark = {"pass": "pass", "wrong output": "wrong"}.get(verdict.status, "fail")
-        marks.append(StageMark(stage, mark))
-    return tuple(marks)
+    mark = {"pass": "✅", "wrong output": "⚠️"}.get(verdict.status, "❌")
+    return (*["✅"] * reached, mark, *["·"] * (len(STAGES) - reached - 1))
 
 
 def struck(text: str, is_struck: bool) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
 from benchmarks.wire import MEMORY_METERS
 from harness.records.launch import Launch
-from reports.page import Page
 from reports.tables import Row
 
 
@@ -22,11 +20,6 @@ class MemoryRow(msgspec.Struct, frozen=True):
     """Bytes in the order of `MEMORY_METERS`, the largest over launches; ``None``: unavailable in each"""
     reasons: tuple[str, ...]
     """Why meters are unavailable, each reason once; from inside the container"""
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"memory": memory_rows(page.rows_by_name), "memory_meters": MEMORY_METERS}
 
 
 def memory_rows(rows: Iterable[Row]) -> tuple[MemoryRow, ...]:

@@ -19,7 +19,6 @@ from harness.records.outcome import exception_chain
 from harness.workloads.checks import kernel_lie, overlong, rate_lie
 from harness.workloads.diarization import chunks_of
 from reports import tables
-from reports.page import Filters, Page
 
 SPEAKERS_OF_A_CHUNK = 3
 
@@ -95,9 +94,8 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         plan = self.speaking.plan
-        rootless = " rootless" if plan.engine.rootless else ""
         portable = ", portable build: nobody's result" if plan.image.portable_of else ""
-        return f"{plan.image.name} ({plan.engine.name}{rootless}, {plan.variant}, {plan.device}{portable})"
+        return f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})"
 
     @property
     def best_compute(self) -> KernelRow | None:
@@ -108,11 +106,6 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
     def copy(self) -> KernelRow | None:
         """The copy that no cache holds."""
         return next((row for row in self.rows if row.name == "copy"), None)
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"kernels": [image for image in kernel_images(page.launches) if not image.speaking.plan.image.portable_of]}
 
 
 def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
@@ -280,6 +273,3 @@ def _stage_seconds(launch: Launch, stage: str) -> float | None:
     parts = [event["parts"] for event in passes if isinstance(event.get("parts"), dict)]
     seconds = [value for part in parts if (value := number(part.get(stage))) is not None and value > 0]
     return median(seconds) if seconds else None
-
-
-FILTERS: Filters = {"kernel_time": format_time, "kernel_call": format_call, "rate": format_rate, "ceilings": ceiling_lines}

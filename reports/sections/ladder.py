@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
 from harness.records.launch import Launch
 from harness.workloads.ladder import Rung, rungs_of
-from reports.page import Page
 from reports.sections.agreement import format_cosine
 
 COLUMNS = ("Network", "Batch", "Batch x frames", "Items off", "Largest difference", "Of the largest value", "Cosine", "Result")
@@ -22,11 +20,6 @@ class Ladder(msgspec.Struct, frozen=True):
     rungs: tuple[Rung, ...]
 
     @property
-    def engine(self) -> str:
-        engine = self.launch.plan.engine
-        return f"{engine.name} rootless" if engine.rootless else engine.name
-
-    @property
     def said(self) -> str:
         """The result of the ladder, in words."""
         return self.launch.verdict.summary or "right at every batch that was tried"
@@ -35,11 +28,6 @@ class Ladder(msgspec.Struct, frozen=True):
     def cells(self) -> tuple[tuple[str, ...], ...]:
         """A row of `COLUMNS` for each rung."""
         return tuple(ladder_cells(rung) for rung in self.rungs)
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"ladders": ladders_of(page.launches), "ladder_columns": COLUMNS}
 
 
 def ladders_of(launches: Iterable[Launch]) -> tuple[Ladder, ...]:

@@ -4,30 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any
 
-from benchmarks.wire import STAGES
 from harness.records.launch import Launch
-from harness.records.plan import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY
+from harness.records.plan import DEFAULT_WARM_PASSES
 from reports import tables
-from reports.memory import memory_text
-from reports.page import Filters, Page
-
-_MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the page's main template reads."""
-    return {
-        "rows": page.rows_by_name,
-        "portable": page.portable_rows,
-        "workloads": tables.workloads_of(page.rows),
-        "stages": STAGES,
-        "no_accuracy": tables.NO_ACCURACY,
-        "without_accuracy": WITHOUT_ACCURACY,
-        "latest": max((launch.plan.planned_at for launch in page.launches), default=None),
-        "launches": len(page.launches),
-    }
 
 
 def reproduction(row: tables.Row) -> str:
@@ -65,12 +45,6 @@ def _visible(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
-def once(text: str) -> str:
-    """Lines without those that were shown above already: what several lengths of one recording share is said once."""
-    lines = text.splitlines(keepends=True)
-    return "".join(line for number, line in enumerate(lines) if not line.strip() or line not in lines[:number])
-
-
 def chain_text(launch: Launch) -> str:
     """The exception chain for a person: the outermost first, each with its deepest frame."""
     lines = []
@@ -81,7 +55,7 @@ def chain_text(launch: Launch) -> str:
     return "\n".join(lines)
 
 
-def _broken_imports(launch: Launch) -> list[tuple[str, str]]:
+def broken_imports(launch: Launch) -> list[tuple[str, str]]:
     """Imports that failed though the package is there, with their root cause."""
     broken = []
     for name, event in launch.imports.items():
@@ -91,20 +65,6 @@ def _broken_imports(launch: Launch) -> list[tuple[str, str]]:
     return broken
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
     """A journal's list as words; a dash where it is no list, or empty: a CPU's torch has no kernels for a GPU."""
     return " ".join(str(word) for word in value[:30]) or "-" if isinstance(value, list) else "-"
-
-
-FILTERS: Filters = {
-    "memory": memory_text,
-    "mark": _MARKS.__getitem__,
-    "status": tables.status_text,
-    "struck": tables.struck,
-    "marks": tables.stage_marks,
-    "chain": chain_text,
-    "broken": _broken_imports,
-    "reproduction": reproduction,
-    "words": _words,
-    "once": once,
-}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -13,7 +12,6 @@ from harness.analysis.intervals import Estimate, estimate, launch_seconds
 from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.records.price import Price
-from reports.page import Filters, Page
 from reports.tables import Row
 
 
@@ -38,12 +36,6 @@ class TelemetryRow(msgspec.Struct, frozen=True, kw_only=True):
     """The highest of any launch, meter by meter"""
     unavailable: dict[str, tuple[str, ...]]
     """Reason -> the meters that could not be read for it"""
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    rows = telemetry_rows(page.rows_by_name, page.launches, page.price)
-    return {"telemetry": rows, "unavailable_meters": unavailable_meters(rows), "prices": _prices(page.price)}
 
 
 def telemetry_rows(rows: Iterable[Row], launches: Iterable[Launch], price: Price) -> tuple[TelemetryRow, ...]:
@@ -142,10 +134,7 @@ def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
     return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
 
 
-def _prices(price: Price) -> str:
+def prices_text(price: Price) -> str:
     """The prices in words; empty where none is given."""
     told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
     return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)
-
-
-FILTERS: Filters = {"watts": format_watts, "joules": format_joules, "cost": format_cost}

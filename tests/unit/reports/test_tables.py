@@ -41,8 +41,8 @@ def only_row(*launches: Launch) -> Row:
 
 
 def marks(row: Row) -> str:
-    signs = {"pass": "P", "fail": "F", "wrong": "W", "none": "."}
-    return "".join(signs[mark.mark] for mark in stage_marks(row))
+    signs = {"✅": "P", "❌": "F", "⚠️": "W", "·": "."}
+    return "".join(signs[mark] for mark in stage_marks(row))
 
 
 def test_no_launch_is_no_row() -> None:
