@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 import msgspec
@@ -35,8 +35,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     der: float | None
     speakers: int | None
     """``None``: not known, or from random weights"""
-    peak_resident_bytes: int | None
-    peak_reserved_bytes: int | None
     memory: tuple[Reading, ...]
     """Each reading names its meter"""
 
@@ -181,6 +179,14 @@ def struck(text: str, is_struck: bool) -> str:
     return f"~~{text}~~" if is_struck and text != "-" else text
 
 
+def with_spread(value: Estimate, show: Callable[[float], str], unit: str = "") -> str:
+    """``2.05 s [1.98, 2.11]``: the median, then an interval in brackets or mere extremes in parentheses."""
+    middle, inner = f"{show(value.median)}{unit}", f"{show(value.low)}, {show(value.high)}"
+    if value.n == 1:
+        return middle
+    return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
+
+
 def status_text(row: Row) -> str:
     """The status in a few words: what failed, and in how many launches."""
     verdict = row.speaking.verdict
@@ -216,8 +222,6 @@ def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Ca
         load_seconds=median(loads) if loads else None,
         der=last.der if last else None,
         speakers=speakers if type(speakers) is int else None,
-        peak_resident_bytes=max((p for x in timed if (p := x.peak_resident_bytes) is not None), default=None),
-        peak_reserved_bytes=max((p for x in timed if (p := x.peak_reserved_bytes) is not None), default=None),
         memory=memory_of(timed, calibrations),
     )
 

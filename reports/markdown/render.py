@@ -151,13 +151,7 @@ def format_seconds(value: float | None) -> str:
 
 def format_spread(value: Estimate | None) -> str:
     """``2.05 s [1.98, 2.11], 1 outlier``: an interval in brackets, mere extremes in parentheses, and what is odd."""
-    if value is None:
-        return "-"
-    if value.n == 1:
-        return f"{value.median:.2f} s"
-    inner = f"{value.low:.2f}, {value.high:.2f}"
-    spread = f"[{inner}]" if value.is_interval else f"({inner})"
-    return ", ".join([f"{value.median:.2f} s {spread}", *value.flags])
+    return "-" if value is None else ", ".join([tables.with_spread(value, "{:.2f}".format, " s"), *value.flags])
 
 
 def format_factor(value: Estimate | None) -> str:

@@ -22,16 +22,6 @@ class ColdAndWarmRow(msgspec.Struct, frozen=True):
         """Whether the figures come from wrong output."""
         return self.times.is_wrong or self.row.is_struck
 
-    @property
-    def cold_growth(self) -> str:
-        """``+12 files, +3.4 MiB``"""
-        return growth_text(self.times.cold_growth)
-
-    @property
-    def second_growth(self) -> str:
-        """The same for a second launch."""
-        return growth_text(self.times.second_growth)
-
 
 def cold_and_warm_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[ColdAndWarmRow, ...]:
     """The rows that have a launch with its cache on record.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
 from benchmarks.wire import MEMORY_METERS
-from harness.records.launch import Launch
 from reports.tables import Row
 
 
@@ -28,14 +27,7 @@ def memory_rows(rows: Iterable[Row]) -> tuple[MemoryRow, ...]:
     for row in rows:
         launches = [x for x in row.launches if x.verdict.status != "fail" and (x.memory or x.memory_unavailable)]
         if launches:
-            told.append(MemoryRow(row, len(launches), _peaks(launches), _reasons(launches)))
+            peaks = (max((x.memory[name] for x in launches if name in x.memory), default=None) for name in MEMORY_METERS)
+            reasons = (f"{name}: {reason}" for x in launches for name, reason in x.memory_unavailable.items())
+            told.append(MemoryRow(row, len(launches), tuple(peaks), tuple(dict.fromkeys(reasons))))
     return tuple(told)
-
-
-def _peaks(launches: Sequence[Launch]) -> tuple[int | None, ...]:
-    return tuple(max((x.memory[name] for x in launches if name in x.memory), default=None) for name in MEMORY_METERS)
-
-
-def _reasons(launches: Sequence[Launch]) -> tuple[str, ...]:
-    said = (f"{name}: {reason}" for x in launches for name, reason in x.memory_unavailable.items())
-    return tuple(dict.fromkeys(said))

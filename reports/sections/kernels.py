@@ -20,6 +20,8 @@ from harness.workloads.checks import kernel_lie, overlong, rate_lie
 from harness.workloads.diarization import chunks_of
 from reports import tables
 
+COLUMNS = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")
+
 SPEAKERS_OF_A_CHUNK = 3
 
 WITH_RESNET34 = ("3.1", "community-1", "synthetic")
@@ -148,10 +150,7 @@ def ceiling_lines(image: KernelImage) -> list[str]:
 def format_time(value: Estimate) -> str:
     """``12.3 ms [11.9, 12.8]``: an interval in brackets, mere extremes in parentheses."""
     unit, scale = ("s", 1.0) if value.median >= 1 else ("ms", 1e3)
-    low, middle, high = (_digits(each * scale) for each in (value.low, value.median, value.high))
-    if value.n == 1:
-        return f"{middle} {unit}"
-    return f"{middle} {unit} " + (f"[{low}, {high}]" if value.is_interval else f"({low}, {high})")
+    return tables.with_spread(value, lambda seconds: _digits(seconds * scale), f" {unit}")
 
 
 def format_call(value: float | None) -> str:

@@ -50,14 +50,6 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
 
     @property
-    def image(self) -> str:
-        return self.launch.image
-
-    @property
-    def variant(self) -> str:
-        return self.launch.plan.variant
-
-    @property
     def bad(self) -> tuple[Cell, ...]:
         """The cells that failed or gave wrong numbers."""
         return tuple(cell for cell in self.cells if cell.is_bad)
@@ -74,7 +66,7 @@ def notes_of(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
     said: dict[str, list[str]] = {}
     for probe in probes:
         for note in probe.notes:
-            said.setdefault(note, []).append(f"{probe.image} ({probe.variant})")
+            said.setdefault(note, []).append(f"{probe.launch.image} ({probe.launch.plan.variant})")
     return {note: tuple(images) for note, images in said.items()}
 
 

@@ -7,6 +7,7 @@ import shlex
 
 from harness.records.launch import Launch
 from harness.records.plan import DEFAULT_WARM_PASSES
+from harness.text import spelled_out
 from reports import tables
 
 
@@ -32,17 +33,13 @@ def reproduction(row: tables.Row) -> str:
     options += ["--gpu", plan.gpu] if plan.gpu is not None else []
     words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
     words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
-    return _visible(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
+    # A quoted newline would end its line, and a fence could follow it.
+    return spelled_out(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
 
 
 def _one_line(value: object) -> str:
     """Text that stays on its line of a fenced block and opens no other block."""
     return re.sub(r"[\s`]+", " ", str(value)).strip()
-
-
-def _visible(text: str) -> str:
-    """Text with unprintable characters spelled out: a quoted newline would end its line, and a fence could follow it."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def chain_text(launch: Launch) -> str:

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from harness.records.launch import Launch
 from harness.workloads.accuracy import Accuracy, FileResult
 from harness.workloads.calibration import calibration_of
-from harness.workloads.ladder import rungs_of
 from reports.markdown.render import format_percent, format_seconds
-from reports.sections import accuracy
+from reports.sections import accuracy, kernels
 from reports.sections.calibrations import calibration_columns, calibration_rows
-from reports.sections.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
 from reports.sections.ladder import COLUMNS as LADDER_COLUMNS
-from reports.sections.ladder import ladder_cells
+from reports.sections.ladder import ladder_rows
 from reports.sections.probes import COLUMNS as PROBE_COLUMNS
 from reports.sections.probes import Probe, probes_of
 from reports.terminal.explanation import printable
@@ -53,7 +51,8 @@ def _found(launch: Launch) -> tuple[str, ...]:
 
 def _name(probe: Probe) -> str:
     """The heading of a probe's column."""
-    return f"{probe.image} {probe.variant} ({probe.launch.plan.engine.title})"
+    plan = probe.launch.plan
+    return f"{probe.launch.image} {plan.variant} ({plan.engine.title})"
 
 
 def _print_evidence(probe: Probe) -> None:
@@ -71,11 +70,10 @@ def _print_evidence(probe: Probe) -> None:
 def print_ladders(launches: Sequence[Launch]) -> None:
     """What each ladder found, rung by rung, to stdout."""
     for launch in launches:
-        rows = [ladder_cells(rung) for rung in rungs_of(launch.results)]
         print_table(
             f"{launch.plan.cell} ({launch.plan.engine.name}): {launch.plan.device} against batch 1 on the CPU",
             LADDER_COLUMNS,
-            rows,
+            ladder_rows(launch),
         )
         verdict = launch.verdict
         print(
@@ -86,24 +84,23 @@ def print_ladders(launches: Sequence[Launch]) -> None:
 def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> None:
     """The times of some launches' kernels, to stdout; ``beside`` are launches of `bench` whose shares are shown."""
     passes = [launch for launch in beside if not launch.plan.task]
-    columns = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")
-    for image in kernel_images([*launches, *passes]):
+    for image in kernels.kernel_images([*launches, *passes]):
         rows = [
             (
                 row.name,
                 row.shape,
-                format_time(row.seconds),
-                format_call(row.first_seconds),
-                format_rate(row.flop_rate),
-                format_rate(row.byte_rate),
+                kernels.format_time(row.seconds),
+                kernels.format_call(row.first_seconds),
+                kernels.format_rate(row.flop_rate),
+                kernels.format_rate(row.byte_rate),
                 str(row.seconds.n),
                 str(row.calls),
             )
             for row in image.rows
         ]
-        print_table(f"kernels of {printable(image.title)}", columns, rows)
+        print_table(f"kernels of {printable(image.title)}", kernels.COLUMNS, rows)
         bad = [f"not timed: {name}: {why}" for name, why in image.bad]
-        print("", *map(printable, [*ceiling_lines(image), *bad]), "", sep="\n")
+        print("", *map(printable, [*kernels.ceiling_lines(image), *bad]), "", sep="\n")
     for launch in launches:
         if launch.verdict.status != "pass":
             print(printable(f"{launch.image}: {launch.verdict.cause} in {launch.verdict.stage}: {launch.verdict.summary}"))
