@@ -24,6 +24,11 @@ def one_line(text: str) -> str:
     return " ".join(without_controls(text).splitlines())
 
 
+def spelled_out(text: str) -> str:
+    """The text with unprintable characters spelled out: a newline, what moves a terminal's cursor or reverses its direction."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """``1 launch``, ``2 launches``: ``plural`` where it is more than an s."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

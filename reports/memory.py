@@ -18,9 +18,6 @@ from harness.telemetry.meters import SLOW_METERS, every_of
 from harness.workloads.calibrated_meters import LABELS, VRAM_AND_GTT, label_of, series_values
 from harness.workloads.calibration import Calibration, subject
 
-NOT_CALIBRATED = "not calibrated"
-NONE_FOLLOWS = "no meter that follows"
-
 _OF_A_PROCESSOR = ("vm_hwm_bytes",)
 _OF_A_GPU = ("fdinfo_gpu_bytes", VRAM_AND_GTT, "torch_peak_reserved_bytes")
 """In order of preference: the process alone, the whole GPU, torch's allocator, which misses what libraries take beside it. The
@@ -57,7 +54,8 @@ def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...],
         return ()
     calibration = calibrations.get(subject(launches[-1]))
     if calibration is not None:
-        telling = [_told(launches, meter) for meter in _meters_of(launches[-1]) if calibration.follows(meter)]
+        meters = _OF_A_PROCESSOR if launches[-1].plan.device == "cpu" else _OF_A_GPU
+        telling = [_told(launches, meter) for meter in meters if calibration.follows(meter)]
         # A meter that was read all along is preferred to one with gaps.
         best = min((each for each in telling if each is not None), key=lambda each: bool(each.gap), default=None)
         if best is not None:
@@ -66,13 +64,10 @@ def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...],
     for meter in ("vm_hwm_bytes", "torch_peak_reserved_bytes"):
         peaks = [peak for launch in launches if (peak := peak_bytes(launch, meter)) is not None]
         if peaks:
-            doubt = NOT_CALIBRATED if calibration is None else "" if calibration.follows(meter) else NONE_FOLLOWS
+            follows = calibration is not None and calibration.follows(meter)
+            doubt = "not calibrated" if calibration is None else "" if follows else "no meter that follows"
             found.append(Reading(peak_bytes=max(peaks), meter=meter, doubt=doubt))
     return tuple(found)
-
-
-def _meters_of(launch: Launch) -> tuple[str, ...]:
-    return _OF_A_PROCESSOR if launch.plan.device == "cpu" else _OF_A_GPU
 
 
 def _told(launches: Sequence[Launch], meter: str) -> Reading | None:

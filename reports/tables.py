@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 import msgspec
@@ -35,8 +35,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     der: float | None
     speakers: int | None
     """``None``: not known, or from random weights"""
-    peak_resident_bytes: int | None
-    peak_reserved_bytes: int | None
     memory: tuple[Reading, ...]
     """Each reading names its meter"""
 
@@ -46,8 +44,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def engine(self) -> str:
-        engine = self.speaking.plan.engine
-        return f"{engine.name} rootless" if engine.rootless else engine.name
+        return self.speaking.plan.engine.title
 
     @property
     def is_ranked(self) -> bool:
@@ -107,13 +104,6 @@ class WorkloadRows(msgspec.Struct, frozen=True):
         """Ranked rows after the fastest whose range (an interval or the extremes) overlaps with its own."""
         ranked = [(row, row.seconds) for row in self.rows if row.is_ranked and row.seconds is not None]
         return tuple(row for row, seconds in ranked[1:] if seconds.low <= ranked[0][1].high)
-
-
-class StageMark(msgspec.Struct, frozen=True):
-    """How a row did in one stage: ``pass``, ``fail``, ``wrong``, or ``none`` where it did not get that far."""
-
-    stage: str
-    mark: str
 
 
 def is_cpu_run(launch: Launch) -> bool:
@@ -176,25 +166,25 @@ def by_name(row: Row) -> tuple[str, str, float, str, str]:
     return (row.image, cell.rpartition("/")[0], row.speaking.plan.workload.audio_seconds, cell, row.engine)
 
 
-def stage_marks(row: Row) -> tuple[StageMark, ...]:
-    """The stages, and how the row's image did in each."""
+def stage_marks(row: Row) -> tuple[str, ...]:
+    """How the row did in each stage: ✅ passed, ❌ failed here, ⚠️ ran to its end with wrong output, · not reached."""
     verdict = row.speaking.verdict
     reached = STAGES.index(verdict.stage) if verdict.stage in STAGES else 0
-    marks = []
-    for number, stage in enumerate(STAGES):
-        if number < reached:
-            mark = "pass"
-        elif number > reached:
-            mark = "none"
-        else:
-            mark = {"pass": "pass", "wrong output": "wrong"}.get(verdict.status, "fail")
-        marks.append(StageMark(stage, mark))
-    return tuple(marks)
+    mark = {"pass": "✅", "wrong output": "⚠️"}.get(verdict.status, "❌")
+    return (*["✅"] * reached, mark, *["·"] * (len(STAGES) - reached - 1))
 
 
 def struck(text: str, is_struck: bool) -> str:
     """A figure, struck through in Markdown where its output was wrong."""
     return f"~~{text}~~" if is_struck and text != "-" else text
+
+
+def with_spread(value: Estimate, show: Callable[[float], str], unit: str = "") -> str:
+    """``2.05 s [1.98, 2.11]``: the median, then an interval in brackets or mere extremes in parentheses."""
+    middle, inner = f"{show(value.median)}{unit}", f"{show(value.low)}, {show(value.high)}"
+    if value.n == 1:
+        return middle
+    return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
 
 
 def status_text(row: Row) -> str:
@@ -232,8 +222,6 @@ def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Ca
         load_seconds=median(loads) if loads else None,
         der=last.der if last else None,
         speakers=speakers if type(speakers) is int else None,
-        peak_resident_bytes=max((p for x in timed if (p := x.peak_resident_bytes) is not None), default=None),
-        peak_reserved_bytes=max((p for x in timed if (p := x.peak_reserved_bytes) is not None), default=None),
         memory=memory_of(timed, calibrations),
     )
 

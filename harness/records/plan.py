@@ -44,6 +44,11 @@ class EngineRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     device_drivers: tuple[str, ...] | None = None
     """The ways to pass a GPU in that it reports, ``cdi`` or ``nvidia``; ``None``: not asked"""
 
+    @property
+    def title(self) -> str:
+        """``docker``, ``podman rootless``"""
+        return f"{self.name} rootless" if self.rootless else self.name
+
 
 class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was run."""

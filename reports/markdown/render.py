@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from harness.analysis.intervals import Estimate
 from harness.records.launch import Launch
 from harness.records.price import NO_PRICE, Price
 from harness.text import without_controls
-from reports.page import Filters, page_of
+from reports import tables
+from reports.memory import memory_text
 from reports.sections import (
     accuracy,
     agreement,
@@ -36,25 +37,11 @@ from reports.sections import (
     waterfall,
 )
 
-SECTIONS = (
-    results,
-    hardware,
-    cold_and_warm,
-    waterfall,
-    cost,
-    repeats,
-    telemetry,
-    agreement,
-    guest_memory,
-    numeric_fingerprint,
-    comparisons,
-    ladder,
-    calibrations,
-    probes,
-    accuracy,
-    kernels,
+CALLED = (
+    *(tables, results, hardware, cold_and_warm, waterfall, cost, repeats, telemetry, agreement, guest_memory),
+    *(numeric_fingerprint, comparisons, ladder, calibrations, probes, accuracy, kernels),
 )
-"""The template decides where their parts of the page are."""
+"""The modules whose functions the templates call, each under its own name. The templates decide where their parts are."""
 
 _ENTITY_OF = {
     **{sign: f"\\{sign}" for sign in "\\`*_{}[]#|~$"},
@@ -68,11 +55,16 @@ _ENTITY_OF = {
 
 def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> str:
     """The whole page. Text that came out of a container is escaped. Costs are shown where a price is given."""
-    page = page_of(launches, price)
-    names: dict[str, Any] = {}
-    for each in SECTIONS:
-        names |= each.section(page)
-    return _template().render(names)
+    every_row = tables.rows_of(launches)
+    rows = [row for row in every_row if not row.is_portable]
+    return _template().render(
+        launches=launches,
+        price=price,
+        every_row=every_row,
+        rows=rows,
+        rows_by_name=sorted(rows, key=tables.by_name),
+        portable_rows=sorted((row for row in every_row if row.is_portable), key=tables.by_name),
+    )
 
 
 @functools.cache
@@ -87,8 +79,7 @@ def _template() -> jinja2.Template:
         autoescape=False,  # noqa: S701 - Markdown, not HTML: `escape_text` and `code_block` are its escapes
     )
     environment.filters |= FILTERS
-    for each in SECTIONS:
-        environment.filters |= getattr(each, "FILTERS", {})
+    environment.globals |= {module.__name__.rpartition(".")[2]: module for module in CALLED}
     return environment.get_template("BENCHMARKS.md.jinja")
 
 
@@ -160,13 +151,7 @@ def format_seconds(value: float | None) -> str:
 
 def format_spread(value: Estimate | None) -> str:
     """``2.05 s [1.98, 2.11], 1 outlier``: an interval in brackets, mere extremes in parentheses, and what is odd."""
-    if value is None:
-        return "-"
-    if value.n == 1:
-        return f"{value.median:.2f} s"
-    inner = f"{value.low:.2f}, {value.high:.2f}"
-    spread = f"[{inner}]" if value.is_interval else f"({inner})"
-    return ", ".join([f"{value.median:.2f} s {spread}", *value.flags])
+    return "-" if value is None else ", ".join([tables.with_spread(value, "{:.2f}".format, " s"), *value.flags])
 
 
 def format_factor(value: Estimate | None) -> str:
@@ -184,7 +169,13 @@ def format_gib(value: float | None) -> str:
     return "-" if value is None else f"{value / 2**30:.2f} GiB"
 
 
-FILTERS: Filters = {
+def once(text: str) -> str:
+    """Lines without those that were shown above already: what several lengths of one recording share is said once."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for number, line in enumerate(lines) if not line.strip() or line not in lines[:number])
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
     "text": escape_text,
     "block": code_block,
     "code": code_span,
@@ -194,5 +185,8 @@ FILTERS: Filters = {
     "factor": format_factor,
     "percent": format_percent,
     "gib": format_gib,
+    "memory": memory_text,
+    "status": tables.status_text,
+    "struck": tables.struck,
+    "once": once,
 }
-"""The filters of all sections"""

@@ -12,7 +12,6 @@ from harness.records.launch import Launch
 from harness.text import counted
 from harness.workloads.accuracy import Accuracy, FileResult, accuracies_of
 from harness.workloads.error_rates import FEWEST_FOR_INTERVAL, Total
-from reports.page import Filters, Page
 
 EXPECTED = {
     "ami": "the seed gives 12-14% for pipeline 3.1; OpenBench ran it (pyannote.audio 3.3.2) to 19% on the headset mix and 23% on one distant microphone",
@@ -47,11 +46,6 @@ class Corpus(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.pipeline} on {self.name}: {counted(self.files, 'recording')}, {length_text(self.seconds)}"
 
 
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"corpora": corpora_of(page.launches), "accuracy_explained": EXPLANATION, "most_failures": MOST_FAILURES_SHOWN}
-
-
 def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
     """Each corpus, by name, with the latest run of each image; an interrupted run only where there is no other."""
     latest: dict[tuple[str, ...], Accuracy] = {}
@@ -70,12 +64,6 @@ def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
 def length_text(seconds: float) -> str:
     """``9.1 h``; below an hour ``1.3 min``."""
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
-
-
-def engine_of(found: Accuracy) -> str:
-    """The engine's name, and whether it is rootless."""
-    engine = found.launch.plan.engine
-    return f"{engine.name} rootless" if engine.rootless else engine.name
 
 
 def version_of(found: Accuracy) -> str:
@@ -158,7 +146,7 @@ def as_builtins(found: Accuracy) -> dict[str, Any]:
         "cell": plan.cell,
         "image": found.launch.image,
         "variant": plan.variant,
-        "engine": engine_of(found),
+        "engine": found.launch.plan.engine.title,
         "pipeline": plan.workload.pipeline,
         "collar_seconds": found.collar_seconds,
         "expected": expected_of(found),
@@ -190,7 +178,7 @@ def _total(total: Total | None) -> dict[str, Any] | None:
 
 def _place(found: Accuracy) -> tuple[str, ...]:
     plan = found.launch.plan
-    return (found.launch.image, plan.variant, engine_of(found), plan.flags, plan.gpu or "")
+    return (found.launch.image, plan.variant, found.launch.plan.engine.title, plan.flags, plan.gpu or "")
 
 
 def _corpus(rows: list[Accuracy]) -> Corpus:
@@ -207,16 +195,3 @@ def _corpus(rows: list[Accuracy]) -> Corpus:
         expected=expected_of(first),
         rows=tuple(sorted(rows, key=lambda row: (ders[id(row)] is None, ders[id(row)] or 0.0, row.launch.plan.cell))),
     )
-
-
-FILTERS: Filters = {
-    "engine_of": engine_of,
-    "version_of": version_of,
-    "scored": scored_text,
-    "der": der_text,
-    "parts": parts_text,
-    "speakers": speakers_text,
-    "file_der": file_der_text,
-    "throughput": throughput_text,
-    "worst": worst,
-}

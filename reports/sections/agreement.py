@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
 from harness.records.outcome import Agreement
-from reports.page import Filters, Page
 from reports.tables import Row, agreements_of, by_name, is_cpu_run
 
 
@@ -35,11 +33,6 @@ class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
         if not self.speakers:
             return "-"
         return f"{' or '.join(map(str, self.speakers[:-1]))} of {self.speakers[-1]}"
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"agreements": agreement_rows(page.rows)}
 
 
 def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple[AgreementRow, ...]:
@@ -88,6 +81,3 @@ def _said(row: Row, found: list[Agreement]) -> str:
     if row.why_not_compared:
         return f"not compared: {row.why_not_compared}"
     return "agrees" if found else "is a CPU run"
-
-
-FILTERS: Filters = {"cosine": format_cosine, "difference": format_difference}

@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import msgspec
 
 from harness.records.launch import Launch
-from harness.workloads.calibration import Calibration, Finding, Movement, latest_calibrations
-from reports.page import Filters, Page
+from harness.workloads.calibration import Calibration, Movement, latest_calibrations
 
 _READ_BY = {"guest": "the process", "host": "the host", "engine": "the engine"}
-
-
-class MeterRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One meter of one calibration."""
-
-    meter: str
-    read_by: str
-    moved: tuple[str, ...]
-    """A text for each size"""
-    judged: str
-    """The judgement; it may quote text out of a container"""
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"calibrations": shown_calibrations(page.launches)}
 
 
 def shown_calibrations(launches: Iterable[Launch]) -> tuple[Calibration, ...]:
@@ -35,16 +15,20 @@ def shown_calibrations(launches: Iterable[Launch]) -> tuple[Calibration, ...]:
     return tuple(sorted(latest_calibrations(launches).values(), key=lambda each: (each.launch.plan.cell, each.launch.id)))
 
 
-def calibration_rows(calibration: Calibration) -> tuple[MeterRow, ...]:
-    """A row for each meter, in the order of `harness.workloads.calibrated_meters.METERS`."""
+def calibration_columns(calibration: Calibration) -> tuple[str, ...]:
+    return ("Meter", "Read by", *map(size_text, calibration.sizes_bytes), "Judged")
+
+
+def calibration_rows(calibration: Calibration) -> tuple[tuple[str, ...], ...]:
+    """The cells of each meter, under `calibration_columns`; the judgement may quote text out of a container."""
     return tuple(
-        MeterRow(
-            meter=finding.label,
-            read_by=_READ_BY[finding.meter.side],
-            moved=tuple(map(_moved, finding.movements)) or ("-",) * len(calibration.sizes_bytes),
-            judged=_judged(finding),
+        (
+            found.label,
+            _READ_BY[found.meter.side],
+            *(tuple(map(_moved, found.movements)) or ("-",) * len(calibration.sizes_bytes)),
+            f"{found.judgement}: {found.why}" if found.why else found.judgement,
         )
-        for finding in calibration.findings
+        for found in calibration.findings
     )
 
 
@@ -59,10 +43,3 @@ def _moved(movement: Movement) -> str:
     if movement.moved_bytes is None or error is None:
         return movement.why or "-"
     return f"{movement.moved_bytes / 2**30:.3f} GiB ({error:+.1%})"
-
-
-def _judged(finding: Finding) -> str:
-    return f"{finding.judgement}: {finding.why}" if finding.why else finding.judgement
-
-
-FILTERS: Filters = {"size": size_text, "meters": calibration_rows}

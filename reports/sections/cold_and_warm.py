@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
 from harness.analysis.cold_and_warm import ColdAndWarm, cold_and_warm_of
 from harness.records.launch import Launch
-from reports.page import Page
 from reports.tables import Row
 
 
@@ -23,21 +21,6 @@ class ColdAndWarmRow(msgspec.Struct, frozen=True):
     def is_struck(self) -> bool:
         """Whether the figures come from wrong output."""
         return self.times.is_wrong or self.row.is_struck
-
-    @property
-    def cold_growth(self) -> str:
-        """``+12 files, +3.4 MiB``"""
-        return growth_text(self.times.cold_growth)
-
-    @property
-    def second_growth(self) -> str:
-        """The same for a second launch."""
-        return growth_text(self.times.second_growth)
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"three_times": cold_and_warm_rows(page.rows_by_name, page.launches)}
 
 
 def cold_and_warm_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[ColdAndWarmRow, ...]:

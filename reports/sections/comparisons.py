@@ -12,7 +12,6 @@ from harness.analysis.compare import FEWEST_PAIRS, Comparison, NullTest, compare
 from harness.analysis.intervals import Interval, launch_seconds
 from harness.records.arms import BASE, NULL_ARMS, without_knobs
 from harness.records.launch import Launch
-from reports.page import Filters, Page
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -68,11 +67,6 @@ class Null(msgspec.Struct, frozen=True, kw_only=True):
     trials: int
     rate: Interval | None
     """The rate over all null tests of this subject in the store"""
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"effects": effects_of(page.launches), "effect_columns": EFFECT_COLUMNS, "nulls": nulls_of(page.launches)}
 
 
 def effects_of(launches: Iterable[Launch]) -> tuple[Effect, ...]:
@@ -151,7 +145,7 @@ def _subject(launch: Launch, varied: Collection[str]) -> Subject:
     host = plan.host
     return Subject(
         image=plan.image.name,
-        engine=f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name,
+        engine=plan.engine.title,
         variant=without_knobs(plan.variant, varied),
         pipeline=plan.workload.pipeline,
         audio=plan.workload.audio,
@@ -329,6 +323,3 @@ def _value_of(value: Interval | None) -> float | None:
 
 def _no_trial() -> str:
     return f"- ({FEWEST_PAIRS} pairs make a trial)"
-
-
-FILTERS: Filters = {"effect_cells": effect_cells, "null_lines": null_lines}

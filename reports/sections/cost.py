@@ -6,7 +6,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -17,7 +16,6 @@ from harness.analysis.stopping import value_of
 from harness.records.launch import Launch
 from harness.records.plan import WorkloadRecord
 from harness.text import counted
-from reports.page import Page
 
 COST_COLUMNS = (
     *("Image", "Engine", "GFX", "Pipeline", "Lengths x launches"),
@@ -38,10 +36,9 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     def cells(self) -> tuple[str, ...]:
         """The columns of `COST_COLUMNS` as plain text."""
         plan = self.launches[-1].plan
-        engine = f"{plan.engine.name} rootless" if plan.engine.rootless else plan.engine.name
         head = (
             plan.image.name,
-            engine,
+            plan.engine.title,
             plan.variant,
             f"{plan.workload.pipeline} on {recording_of(plan.workload)}",
             self.lengths,
@@ -87,11 +84,6 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def _later(self) -> list[str]:
         return [f"a later campaign makes no line: {self.later}"] if self.later else []
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"costs": cost_rows(page.launches)}
 
 
 def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:

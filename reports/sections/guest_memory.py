@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
 from benchmarks.wire import MEMORY_METERS
-from harness.records.launch import Launch
-from reports.page import Page
 from reports.tables import Row
 
 
@@ -24,25 +21,13 @@ class MemoryRow(msgspec.Struct, frozen=True):
     """Why meters are unavailable, each reason once; from inside the container"""
 
 
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"memory": memory_rows(page.rows_by_name), "memory_meters": MEMORY_METERS}
-
-
 def memory_rows(rows: Iterable[Row]) -> tuple[MemoryRow, ...]:
     """The rows that have a launch whose meters were read."""
     told = []
     for row in rows:
         launches = [x for x in row.launches if x.verdict.status != "fail" and (x.memory or x.memory_unavailable)]
         if launches:
-            told.append(MemoryRow(row, len(launches), _peaks(launches), _reasons(launches)))
+            peaks = (max((x.memory[name] for x in launches if name in x.memory), default=None) for name in MEMORY_METERS)
+            reasons = (f"{name}: {reason}" for x in launches for name, reason in x.memory_unavailable.items())
+            told.append(MemoryRow(row, len(launches), tuple(peaks), tuple(dict.fromkeys(reasons))))
     return tuple(told)
-
-
-def _peaks(launches: Sequence[Launch]) -> tuple[int | None, ...]:
-    return tuple(max((x.memory[name] for x in launches if name in x.memory), default=None) for name in MEMORY_METERS)
-
-
-def _reasons(launches: Sequence[Launch]) -> tuple[str, ...]:
-    said = (f"{name}: {reason}" for x in launches for name, reason in x.memory_unavailable.items())
-    return tuple(dict.fromkeys(said))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
 from harness.analysis.host_differences import differences, fingerprint, groups_of
 from harness.records.host import HostRecord
-from reports.page import Page
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,11 +20,6 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """How many boots its launches ran in; 0: not recorded"""
     differs: tuple[str, ...]
     """Differences from the first machine; empty for that one"""
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"machines": machines_of(row.speaking.plan.host for row in page.rows)}
 
 
 def machines_of(hosts: Iterable[HostRecord]) -> tuple[Machine, ...]:

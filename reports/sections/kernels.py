@@ -19,7 +19,8 @@ from harness.records.outcome import exception_chain
 from harness.workloads.checks import kernel_lie, overlong, rate_lie
 from harness.workloads.diarization import chunks_of
 from reports import tables
-from reports.page import Filters, Page
+
+COLUMNS = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")
 
 SPEAKERS_OF_A_CHUNK = 3
 
@@ -95,9 +96,8 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         plan = self.speaking.plan
-        rootless = " rootless" if plan.engine.rootless else ""
         portable = ", portable build: nobody's result" if plan.image.portable_of else ""
-        return f"{plan.image.name} ({plan.engine.name}{rootless}, {plan.variant}, {plan.device}{portable})"
+        return f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})"
 
     @property
     def best_compute(self) -> KernelRow | None:
@@ -108,11 +108,6 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
     def copy(self) -> KernelRow | None:
         """The copy that no cache holds."""
         return next((row for row in self.rows if row.name == "copy"), None)
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"kernels": [image for image in kernel_images(page.launches) if not image.speaking.plan.image.portable_of]}
 
 
 def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
@@ -155,10 +150,7 @@ def ceiling_lines(image: KernelImage) -> list[str]:
 def format_time(value: Estimate) -> str:
     """``12.3 ms [11.9, 12.8]``: an interval in brackets, mere extremes in parentheses."""
     unit, scale = ("s", 1.0) if value.median >= 1 else ("ms", 1e3)
-    low, middle, high = (_digits(each * scale) for each in (value.low, value.median, value.high))
-    if value.n == 1:
-        return f"{middle} {unit}"
-    return f"{middle} {unit} " + (f"[{low}, {high}]" if value.is_interval else f"({low}, {high})")
+    return tables.with_spread(value, lambda seconds: _digits(seconds * scale), f" {unit}")
 
 
 def format_call(value: float | None) -> str:
@@ -280,6 +272,3 @@ def _stage_seconds(launch: Launch, stage: str) -> float | None:
     parts = [event["parts"] for event in passes if isinstance(event.get("parts"), dict)]
     seconds = [value for part in parts if (value := number(part.get(stage))) is not None and value > 0]
     return median(seconds) if seconds else None
-
-
-FILTERS: Filters = {"kernel_time": format_time, "kernel_call": format_call, "rate": format_rate, "ceilings": ceiling_lines}

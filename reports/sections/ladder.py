@@ -3,56 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import msgspec
 
 from harness.records.launch import Launch
 from harness.workloads.ladder import Rung, rungs_of
-from reports.page import Page
 from reports.sections.agreement import format_cosine
 
 COLUMNS = ("Network", "Batch", "Batch x frames", "Items off", "Largest difference", "Of the largest value", "Cosine", "Result")
 
 
-class Ladder(msgspec.Struct, frozen=True):
-    """The latest ladder of an image, a variant, a pipeline and an engine."""
-
-    launch: Launch
-    rungs: tuple[Rung, ...]
-
-    @property
-    def engine(self) -> str:
-        engine = self.launch.plan.engine
-        return f"{engine.name} rootless" if engine.rootless else engine.name
-
-    @property
-    def said(self) -> str:
-        """The result of the ladder, in words."""
-        return self.launch.verdict.summary or "right at every batch that was tried"
-
-    @property
-    def cells(self) -> tuple[tuple[str, ...], ...]:
-        """A row of `COLUMNS` for each rung."""
-        return tuple(ladder_cells(rung) for rung in self.rungs)
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"ladders": ladders_of(page.launches), "ladder_columns": COLUMNS}
-
-
-def ladders_of(launches: Iterable[Launch]) -> tuple[Ladder, ...]:
-    """The latest ladder of each image that was not interrupted."""
+def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
+    """The latest ladder of each image, variant, pipeline and engine that was not interrupted."""
     latest: dict[tuple[str, ...], Launch] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         if launch.plan.task == "ladder" and launch.verdict.cause != "interrupted":
             latest[launch.plan.cell, launch.plan.engine.name, str(launch.plan.engine.rootless)] = launch
-    return tuple(Ladder(launch, rungs_of(launch.results)) for _, launch in sorted(latest.items()))
+    return tuple(launch for _, launch in sorted(latest.items()))
 
 
-def ladder_cells(rung: Rung) -> tuple[str, ...]:
-    """One rung's cells, in the order of `COLUMNS`."""
+def ladder_rows(launch: Launch) -> tuple[tuple[str, ...], ...]:
+    """A row of `COLUMNS` for each rung of a ladder."""
+    return tuple(map(_cells, rungs_of(launch.results)))
+
+
+def _cells(rung: Rung) -> tuple[str, ...]:
     result = {"ok": "right", "wrong": "WRONG"}.get(rung.outcome, f"{rung.outcome}{f': {rung.said}' if rung.said else ''}")
     tried = rung.outcome in ("ok", "wrong")
     return (

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
 from harness.analysis.numeric_fingerprints import Fingerprint, compare, describe, fingerprint_of
-from reports.page import Page
 from reports.tables import Row, by_name
 
 
@@ -19,11 +17,6 @@ class FingerprintRow(msgspec.Struct, frozen=True):
     fingerprint: Fingerprint
     against: str
     """``reference`` for that row itself"""
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"fingerprints": fingerprint_rows(page.every_row)}
 
 
 def fingerprint_rows(rows: Iterable[Row]) -> tuple[FingerprintRow, ...]:

@@ -13,7 +13,6 @@ from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import Verdict, exception_chain
 from harness.verdict.steps import judge_step
-from reports.page import Page
 
 COLUMNS = ("import", "device", *STEPS)
 """The columns of the matrix: two stages, then the steps"""
@@ -51,19 +50,6 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[Cell, ...]
 
     @property
-    def image(self) -> str:
-        return self.launch.image
-
-    @property
-    def variant(self) -> str:
-        return self.launch.plan.variant
-
-    @property
-    def engine(self) -> str:
-        engine = self.launch.plan.engine
-        return f"{engine.name} rootless" if engine.rootless else engine.name
-
-    @property
     def bad(self) -> tuple[Cell, ...]:
         """The cells that failed or gave wrong numbers."""
         return tuple(cell for cell in self.cells if cell.is_bad)
@@ -75,18 +61,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(str(note)[:300] for notes in found if isinstance(notes, list) for note in notes))[:20]
 
 
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    probes = probes_of(page.launches)
-    return {"probes": probes, "probe_columns": COLUMNS, "probe_notes": notes_of(probes)}
-
-
 def notes_of(probes: Iterable[Probe]) -> dict[str, tuple[str, ...]]:
     """Each note with the images that have it, since most images have the same notes."""
     said: dict[str, list[str]] = {}
     for probe in probes:
         for note in probe.notes:
-            said.setdefault(note, []).append(f"{probe.image} ({probe.variant})")
+            said.setdefault(note, []).append(f"{probe.launch.image} ({probe.launch.plan.variant})")
     return {note: tuple(images) for note, images in said.items()}
 
 

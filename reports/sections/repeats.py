@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any
 
 import msgspec
 
@@ -14,7 +13,6 @@ from harness.records.launch import Launch
 from harness.records.plan import CoolDown, StoppingRule
 from harness.text import counted
 from reports import tables
-from reports.page import Page
 
 REPEAT_COLUMNS = ("Image", "Engine", "GFX", "Audio", "n", "95% half-width", "Asked for", "Ended since", "Odd", "Cool-down")
 
@@ -49,11 +47,6 @@ class RepeatRow(msgspec.Struct, frozen=True, kw_only=True):
     def is_worth_saying(self) -> bool:
         """Whether there is more to say than that a fixed number of launches were all made and none was odd."""
         return self.rule.until is not None or self.rule.budget_seconds is not None or bool(odd_text(self.row.launches))
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"repeats": repeat_rows(page.launches)}
 
 
 def repeat_rows(launches: Sequence[Launch]) -> tuple[RepeatRow, ...]:

@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any
 
-from benchmarks.wire import STAGES
 from harness.records.launch import Launch
-from harness.records.plan import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY
+from harness.records.plan import DEFAULT_WARM_PASSES
+from harness.text import spelled_out
 from reports import tables
-from reports.memory import memory_text
-from reports.page import Filters, Page
-
-_MARKS = {"pass": "✅", "fail": "❌", "wrong": "⚠️", "none": "·"}
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the page's main template reads."""
-    return {
-        "rows": page.rows_by_name,
-        "portable": page.portable_rows,
-        "workloads": tables.workloads_of(page.rows),
-        "stages": STAGES,
-        "no_accuracy": tables.NO_ACCURACY,
-        "without_accuracy": WITHOUT_ACCURACY,
-        "latest": max((launch.plan.planned_at for launch in page.launches), default=None),
-        "launches": len(page.launches),
-    }
 
 
 def reproduction(row: tables.Row) -> str:
@@ -52,23 +33,13 @@ def reproduction(row: tables.Row) -> str:
     options += ["--gpu", plan.gpu] if plan.gpu is not None else []
     words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
     words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
-    return _visible(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
+    # A quoted newline would end its line, and a fence could follow it.
+    return spelled_out(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
 
 
 def _one_line(value: object) -> str:
     """Text that stays on its line of a fenced block and opens no other block."""
     return re.sub(r"[\s`]+", " ", str(value)).strip()
-
-
-def _visible(text: str) -> str:
-    """Text with unprintable characters spelled out: a quoted newline would end its line, and a fence could follow it."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def once(text: str) -> str:
-    """Lines without those that were shown above already: what several lengths of one recording share is said once."""
-    lines = text.splitlines(keepends=True)
-    return "".join(line for number, line in enumerate(lines) if not line.strip() or line not in lines[:number])
 
 
 def chain_text(launch: Launch) -> str:
@@ -81,7 +52,7 @@ def chain_text(launch: Launch) -> str:
     return "\n".join(lines)
 
 
-def _broken_imports(launch: Launch) -> list[tuple[str, str]]:
+def broken_imports(launch: Launch) -> list[tuple[str, str]]:
     """Imports that failed though the package is there, with their root cause."""
     broken = []
     for name, event in launch.imports.items():
@@ -91,20 +62,6 @@ def _broken_imports(launch: Launch) -> list[tuple[str, str]]:
     return broken
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
     """A journal's list as words; a dash where it is no list, or empty: a CPU's torch has no kernels for a GPU."""
     return " ".join(str(word) for word in value[:30]) or "-" if isinstance(value, list) else "-"
-
-
-FILTERS: Filters = {
-    "memory": memory_text,
-    "mark": _MARKS.__getitem__,
-    "status": tables.status_text,
-    "struck": tables.struck,
-    "marks": tables.stage_marks,
-    "chain": chain_text,
-    "broken": _broken_imports,
-    "reproduction": reproduction,
-    "words": _words,
-    "once": once,
-}

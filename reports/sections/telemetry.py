@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -13,8 +12,7 @@ from harness.analysis.intervals import Estimate, estimate, launch_seconds
 from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.records.price import Price
-from reports.page import Filters, Page
-from reports.tables import Row
+from reports.tables import Row, with_spread
 
 
 class TelemetryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +36,6 @@ class TelemetryRow(msgspec.Struct, frozen=True, kw_only=True):
     """The highest of any launch, meter by meter"""
     unavailable: dict[str, tuple[str, ...]]
     """Reason -> the meters that could not be read for it"""
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    rows = telemetry_rows(page.rows_by_name, page.launches, page.price)
-    return {"telemetry": rows, "unavailable_meters": unavailable_meters(rows), "prices": _prices(page.price)}
 
 
 def telemetry_rows(rows: Iterable[Row], launches: Iterable[Launch], price: Price) -> tuple[TelemetryRow, ...]:
@@ -120,32 +112,20 @@ def _unavailable(launch: Launch) -> dict[str, tuple[str, ...]]:
 
 def format_watts(value: Estimate) -> str:
     """``84.5 W (83.9, 85.2)``"""
-    return _with_extremes(value, 1.0, ".1f", " W")
+    return with_spread(value, "{:.1f}".format, " W")
 
 
 def format_joules(value: Estimate | None) -> str:
     """``21.6 kJ (21.1, 22.0)``"""
-    return "-" if value is None else _with_extremes(value, 1e-3, ".1f", " kJ")
+    return "-" if value is None else with_spread(value, lambda joules: f"{joules * 1e-3:.1f}", " kJ")
 
 
 def format_cost(value: Estimate | None) -> str:
     """``0.00300``"""
-    return "-" if value is None else _with_extremes(value, 1.0, ".5f", "")
+    return "-" if value is None else with_spread(value, "{:.5f}".format)
 
 
-def _with_extremes(value: Estimate, unit: float, digits: str, name: str) -> str:
-    """The median followed by its spread, as in `reports.markdown.render.format_spread`."""
-    middle = f"{value.median * unit:{digits}}{name}"
-    if value.n == 1:
-        return middle
-    inner = f"{value.low * unit:{digits}}, {value.high * unit:{digits}}"
-    return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
-
-
-def _prices(price: Price) -> str:
+def prices_text(price: Price) -> str:
     """The prices in words; empty where none is given."""
     told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
     return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)
-
-
-FILTERS: Filters = {"watts": format_watts, "joules": format_joules, "cost": format_cost}

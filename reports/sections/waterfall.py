@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any
 
 import msgspec
 
 from harness.analysis.waterfall import Part, Waterfall, waterfall_of
-from reports.page import Page
 from reports.tables import Row
 
 LAUNCH_COLUMNS: tuple[tuple[str, tuple[tuple[str, str | None], ...]], ...] = (
@@ -77,11 +75,6 @@ class WaterfallRow(msgspec.Struct, frozen=True, kw_only=True):
             return "-"
         low, high = f"{self.lowest_sum:.1%}", f"{self.highest_sum:.1%}"
         return low if low == high else f"{low} to {high}"
-
-
-def section(page: Page) -> dict[str, Any]:
-    """What the template of this section reads."""
-    return {"waterfalls": waterfall_rows(page.rows_by_name), "launch_columns": LAUNCH_COLUMNS, "pass_columns": PASS_COLUMNS}
 
 
 def waterfall_rows(rows: Iterable[Row]) -> tuple[WaterfallRow, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.failures.recognise import Match, Signature
+from harness.text import spelled_out
 from harness.verdict.explain import Explanation
 
 MOST_MESSAGE_CHARACTERS = 400
@@ -52,8 +53,7 @@ def explanation_lines(explanation: Explanation) -> list[str]:
 
 def printable(text: str) -> str:
     """One line that a terminal only shows: characters that move its cursor or reverse its text are spelled out."""
-    line = " ".join(text.split())
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
+    return spelled_out(" ".join(text.split()))
 
 
 def _known(match: Match) -> list[tuple[str, str]]:

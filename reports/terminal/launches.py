@@ -12,7 +12,7 @@ from harness.analysis.stopping import rule_text, stop_text
 from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.records.plan import Purpose
-from harness.text import counted
+from harness.text import counted, spelled_out
 from reports import tables
 from reports.markdown.render import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
@@ -117,9 +117,9 @@ def print_launch(launch: Launch) -> None:
     }
     others = not_of_plan(launch)
     if others:
-        lines["image ENV"] = _printable("; ".join(text_of(name, value) for name, value in others.items()))
+        lines["image ENV"] = spelled_out("; ".join(text_of(name, value) for name, value in others.items()))
     if launch.remarks:
-        lines["remarks"] = _printable("; ".join(launch.remarks))
+        lines["remarks"] = spelled_out("; ".join(launch.remarks))
     if plan.device != "cpu" and verdict.status == "fail" and (launch.kernel_log or launch.kernel_log_refused):
         lines["kernel"] = launch.kernel_log.splitlines()[-1] if launch.kernel_log else f"not read: {launch.kernel_log_refused}"
     if plan.stopping is not None and launch.decision is not None:
@@ -145,7 +145,7 @@ def print_launch(launch: Launch) -> None:
         )
         lines["marks"] = "; ".join(signs_of_throttling(launch)) or "-"
     for name, value in lines.items():
-        print(f"{name:<9} {_printable(value)}")
+        print(f"{name:<9} {spelled_out(value)}")
     if launch.chain:
         print(chain_text(launch))
 
@@ -183,20 +183,15 @@ def print_findings(findings: Sequence[Finding]) -> None:
         if finding.subject != subject:
             print(f"{'' if subject is None else chr(10)}{finding.subject}")
             subject = finding.subject
-        print(f"  {finding.status:<8} {_printable(finding.found)}")
+        print(f"  {finding.status:<8} {spelled_out(finding.found)}")
         if finding.status == "ok":
             continue
         for name, text in (("why", finding.why), ("fix", finding.fix), ("see", finding.source)):
             if text:
-                print(f"           {name}: {_printable(text)}")
+                print(f"           {name}: {spelled_out(text)}")
     counts = {status: sum(finding.status == status for finding in findings) for status in _COUNTED}
     said = ", ".join(f"{count} {status if count == 1 else _COUNTED[status]}" for status, count in counts.items() if count)
     print(f"\n{said or 'all well'}")
 
 
 _COUNTED = {"problem": "problems", "warning": "warnings", "unknown": "unknown", "note": "notes"}
-
-
-def _printable(text: str) -> str:
-    """Text that stays on its line: a file may hold characters that command a terminal or reverse its direction."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

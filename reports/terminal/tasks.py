@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from harness.records.launch import Launch
 from harness.workloads.accuracy import Accuracy, FileResult
 from harness.workloads.calibration import calibration_of
-from harness.workloads.ladder import rungs_of
 from reports.markdown.render import format_percent, format_seconds
-from reports.sections import accuracy
-from reports.sections.calibrations import calibration_rows, size_text
-from reports.sections.kernels import ceiling_lines, format_call, format_rate, format_time, kernel_images
+from reports.sections import accuracy, kernels
+from reports.sections.calibrations import calibration_columns, calibration_rows
 from reports.sections.ladder import COLUMNS as LADDER_COLUMNS
-from reports.sections.ladder import ladder_cells
+from reports.sections.ladder import ladder_rows
 from reports.sections.probes import COLUMNS as PROBE_COLUMNS
 from reports.sections.probes import Probe, probes_of
 from reports.terminal.explanation import printable
@@ -40,10 +38,10 @@ def _found(launch: Launch) -> tuple[str, ...]:
     imported = launch.ends("import")
     found = imported.get("torch")
     torch = found if isinstance(found, dict) else {}
-    engine, verdict = launch.plan.engine, launch.verdict
+    verdict = launch.verdict
     return (
         launch.image,
-        f"{engine.name} rootless" if engine.rootless else engine.name,
+        launch.plan.engine.title,
         *(str(value or "-") for value in (imported.get("python"), torch.get("version"), torch.get("hip"), torch.get("cuda"))),
         str(launch.imports.get("pyannote.audio", {}).get("version") or "-"),
         str(launch.ends("device").get("name") or "-"),
@@ -53,7 +51,8 @@ def _found(launch: Launch) -> tuple[str, ...]:
 
 def _name(probe: Probe) -> str:
     """The heading of a probe's column."""
-    return f"{probe.image} {probe.variant} ({probe.engine})"
+    plan = probe.launch.plan
+    return f"{probe.launch.image} {plan.variant} ({plan.engine.title})"
 
 
 def _print_evidence(probe: Probe) -> None:
@@ -71,11 +70,10 @@ def _print_evidence(probe: Probe) -> None:
 def print_ladders(launches: Sequence[Launch]) -> None:
     """What each ladder found, rung by rung, to stdout."""
     for launch in launches:
-        rows = [ladder_cells(rung) for rung in rungs_of(launch.results)]
         print_table(
             f"{launch.plan.cell} ({launch.plan.engine.name}): {launch.plan.device} against batch 1 on the CPU",
             LADDER_COLUMNS,
-            rows,
+            ladder_rows(launch),
         )
         verdict = launch.verdict
         print(
@@ -86,24 +84,23 @@ def print_ladders(launches: Sequence[Launch]) -> None:
 def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> None:
     """The times of some launches' kernels, to stdout; ``beside`` are launches of `bench` whose shares are shown."""
     passes = [launch for launch in beside if not launch.plan.task]
-    columns = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")
-    for image in kernel_images([*launches, *passes]):
+    for image in kernels.kernel_images([*launches, *passes]):
         rows = [
             (
                 row.name,
                 row.shape,
-                format_time(row.seconds),
-                format_call(row.first_seconds),
-                format_rate(row.flop_rate),
-                format_rate(row.byte_rate),
+                kernels.format_time(row.seconds),
+                kernels.format_call(row.first_seconds),
+                kernels.format_rate(row.flop_rate),
+                kernels.format_rate(row.byte_rate),
                 str(row.seconds.n),
                 str(row.calls),
             )
             for row in image.rows
         ]
-        print_table(f"kernels of {printable(image.title)}", columns, rows)
+        print_table(f"kernels of {printable(image.title)}", kernels.COLUMNS, rows)
         bad = [f"not timed: {name}: {why}" for name, why in image.bad]
-        print("", *map(printable, [*ceiling_lines(image), *bad]), "", sep="\n")
+        print("", *map(printable, [*kernels.ceiling_lines(image), *bad]), "", sep="\n")
     for launch in launches:
         if launch.verdict.status != "pass":
             print(printable(f"{launch.image}: {launch.verdict.cause} in {launch.verdict.stage}: {launch.verdict.summary}"))
@@ -112,16 +109,14 @@ def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> No
 def print_calibrations(launches: Sequence[Launch]) -> None:
     """Which memory meters moved by what was allocated, to stdout."""
     for launch in launches:
-        engine = launch.plan.engine
-        title = f"{launch.image} {launch.plan.variant} ({engine.name}{' rootless' if engine.rootless else ''})"
+        title = f"{launch.image} {launch.plan.variant} ({launch.plan.engine.title})"
         calibration = calibration_of(launch)
         if calibration is None:
             verdict = launch.verdict
             print(printable(f"{title}: FAIL in {verdict.stage}: {verdict.cause}: {verdict.summary}"))
             continue
-        columns = ("Meter", "Read by", *map(size_text, calibration.sizes_bytes), "Judged")
-        rows = [(row.meter, row.read_by, *row.moved, row.judged) for row in calibration_rows(calibration)]
-        print_table(f"{title}: memory held on {launch.plan.device}, and by how much each meter moved", columns, rows)
+        said = f"{title}: memory held on {launch.plan.device}, and by how much each meter moved"
+        print_table(said, calibration_columns(calibration), calibration_rows(calibration))
         print()
 
 
@@ -129,7 +124,7 @@ def print_accuracies(findings: Sequence[Accuracy]) -> None:
     """How accurate images are on a corpus, by recording and then in total, to stdout."""
     for found in findings:
         plan = found.launch.plan
-        print_table(f"{plan.cell} ({accuracy.engine_of(found)})", _RECORDINGS, [_recording(file) for file in found.files])
+        print_table(f"{plan.cell} ({plan.engine.title})", _RECORDINGS, [_recording(file) for file in found.files])
         for file in found.files:
             if file.why:
                 print(f"{printable(file.name)}: {file.outcome}: {printable(file.why)}")
@@ -174,7 +169,7 @@ def _recording(file: FileResult) -> tuple[str, ...]:
 
 def _in_all(row: Accuracy) -> tuple[str, ...]:
     return (
-        f"{row.launch.image} {row.launch.plan.variant} ({accuracy.engine_of(row)})",
+        f"{row.launch.image} {row.launch.plan.variant} ({row.launch.plan.engine.title})",
         accuracy.scored_text(row),
         accuracy.der_text(row.strict),
         accuracy.parts_text(row.strict),
