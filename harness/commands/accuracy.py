@@ -92,7 +92,7 @@ def accuracy(
         images=chosen,
         gfx=gfx,
         pipeline=row,
-        audio=_audio(laid, name),
+        recordings=(_audio(laid, name),),
         models=_models(row.name),
         engine=preference,
         launches=1,

@@ -149,11 +149,10 @@ def bench(
         images=chosen,
         gfx=gfx,
         pipeline=row,
-        audio=recordings[0],
+        recordings=recordings,
         models=models,
         engine=preference,
         launches=rule.launches,
-        more_audio=recordings[1:],
         stopping=rule,
         cool_down_seconds=longest_wait,
         settings=settings,
@@ -161,7 +160,10 @@ def bench(
         arms=arms,
     )
     if dry_run:
-        _print_dry_run(known, request)
+        from harness.campaign.dry_run import dry_run_lines
+
+        for line in dry_run_lines(known, request, remark=lambda text: typer.echo(text, err=True)):
+            typer.echo(line)
     else:
         _run_and_report(known, request, page, open_engine=context.obj, as_json=as_json, price=price)
 
@@ -201,14 +203,6 @@ def _inputs(
     else:
         found = [fetch_inputs(known, pipeline, audio, reference, seconds, say=output.talk) for seconds in lengths]
     return tuple(recording for recording, _ in found), found[0][1]
-
-
-def _print_dry_run(known: Catalog, request: BenchRequest) -> None:
-    """Print each cell's command line to stdout, and remarks on it to stderr."""
-    from harness.campaign.dry_run import dry_run_lines
-
-    for line in dry_run_lines(known, request):
-        typer.echo(line.text, err=line.is_remark)
 
 
 def _run_and_report(

@@ -171,7 +171,7 @@ def _build(
         images=chosen,
         gfx=None,
         pipeline=known.pipelines["embedded"],
-        audio=audio,
+        recordings=(audio,),
         models=found_models,
         engine=preference,
         launches=0,

@@ -84,7 +84,7 @@ def make_request(
         images=images,
         gfx=gfx,
         pipeline=row,
-        audio=recording,
+        recordings=(recording,),
         models=models,
         engine=engine,
         launches=launches,

@@ -94,13 +94,14 @@ class Bench:
         store: Store | None = None,
         clock: CampaignClock | None = None,
         sample: Sampling = no_sampler,
+        more_lengths: Iterable[Audio] = (),
         **more: Any,
     ) -> Campaign:
         request = BenchRequest(
             images=tuple(images),
             gfx=None,
             pipeline=catalog.pipelines["embedded"],
-            audio=an_audio(self.folder / "audio"),
+            recordings=(an_audio(self.folder / "audio"), *more_lengths),
             models=some_models(self.folder),
             engine=preference,
             launches=launches,
