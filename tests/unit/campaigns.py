@@ -17,6 +17,7 @@ from harness.catalog.load import load_catalog
 from harness.catalog.rows import Catalog, Image
 from harness.engines.base import Engine
 from harness.errors import EngineError
+from harness.inputs.audio import Audio
 from harness.launch.plan import EXCHANGE, PLAN, Prepared, Settings, launches_folder
 from harness.records.launch import Launch
 from harness.records.plan import Plan
