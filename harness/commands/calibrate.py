@@ -32,8 +32,6 @@ def calibrate(
     as_json: options.AsJson = False,
 ) -> None:
     """Find which memory meters tell the truth in an image. Holds known sizes on the device and compares."""
-    import msgspec
-
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine, parse_number
     from harness.engines.relaxations import parse_flags
@@ -61,11 +59,8 @@ def calibrate(
     )
     campaign = running.run_campaign(known, request, opening.open_store(), open_engine=context.obj)
     if as_json:
-        found = [calibration_of(launch) for launch in campaign.launches]
-        pairs = zip(campaign.launches, found, strict=True)
-        output.print_json(
-            [{"launch": msgspec.to_builtins(x), "findings": msgspec.to_builtins(c.findings) if c else []} for x, c in pairs]
-        )
+        found = [(launch, calibration_of(launch)) for launch in campaign.launches]
+        output.print_json([{"launch": launch, "findings": each.findings if each else []} for launch, each in found])
     else:
         print_calibrations(campaign.launches)
     running.end_with(campaign)
