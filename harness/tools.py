@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 from harness.errors import HostError
@@ -92,6 +91,8 @@ def read_output(argv: tuple[str, ...], *, timeout_seconds: float, most_bytes: in
 
     Raises `HostError` where it is not installed or does not end in time.
     """
+    import tempfile
+
     if shutil.which(argv[0]) is None:
         raise HostError(f"`{argv[0]}` is not installed")
     with tempfile.TemporaryFile() as stream:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from harness.analysis.intervals import Estimate, estimate, launch_seconds
 from harness.errors import UsageError
 from harness.records.launch import Launch
 from harness.records.outcome import Decision, StopReason
 from harness.records.plan import StoppingRule
 from harness.text import counted
+
+if TYPE_CHECKING:
+    from harness.analysis.intervals import Estimate
 
 MOST_LAUNCHES = 50
 """Launches of one cell under ``--until``. With a spread of 5% some 37 reach 2%; a cell that needs more needs a quieter machine."""
@@ -35,6 +38,8 @@ def decide(rule: StoppingRule, values: Sequence[float | None], *, elapsed_second
 
     Where several reasons to stop hold, the cell's own come before the campaign's budget.
     """
+    from harness.analysis.intervals import estimate  # with `statistics` 3 ms, which a dry run does without
+
     timed = [value for value in values if value is not None]
     half_width = relative_half_width(estimate(timed))
     fails = len(values) >= MOST_FAILURES and all(value is None for value in values[-MOST_FAILURES:])
@@ -64,6 +69,8 @@ def relative_half_width(found: Estimate | None) -> float | None:
 
 def value_of(launch: Launch) -> float | None:
     """The time that a launch counts for, even where its output is wrong; ``None`` where it failed."""
+    from harness.analysis.intervals import launch_seconds
+
     return None if launch.verdict.status == "fail" else launch_seconds(launch)
 
 

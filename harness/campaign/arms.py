@@ -16,7 +16,7 @@ from harness.catalog.cells import Arm
 from harness.catalog.knobs import MOST_NUMBER, WORD, Knob
 from harness.catalog.rows import Catalog
 from harness.errors import UsageError
-from harness.records.arms import BASE, NULL_ARMS
+from harness.records.plan import BASE, NULL_ARMS
 from harness.text import nearest
 
 DEFAULT_LAUNCHES = {"bench": 3, "vary": 6, "null": 12}

@@ -16,13 +16,9 @@ from harness.analysis.image_variables import with_remarks
 from harness.analysis.stopping import budget_is_spent, budget_text, decide, value_of
 from harness.campaign.arms import order
 from harness.campaign.cool_down import CampaignClock
-from harness.campaign.cpu_run import cpu_run_of, settings_of_cpu_run
-from harness.campaign.fixes import with_each_fix
-from harness.campaign.gpu_warnings import closed_kernel_log, lost_gpu
-from harness.campaign.opened_engines import OpenedEngines
 from harness.campaign.planner import Planner, ReadyCell
-from harness.campaign.ready_cells import Obstacle, build_lines, ready_cells
-from harness.campaign.recovery import campaign_lock, recover, store_interrupted
+from harness.campaign.ready_cells import Obstacle, build_lines, cpu_run_of, ready_cells, settings_of_cpu_run, with_each_fix
+from harness.campaign.recovery import OpenedEngines, campaign_lock, recover, store_interrupted
 from harness.campaign.request import BenchRequest, Observer, OpenEngine, engine_name
 from harness.catalog.rows import Catalog
 from harness.engines.base import Engine
@@ -32,11 +28,13 @@ from harness.images.build_all import BuildOutcome
 from harness.images.disk_space import Room
 from harness.launch.plan import Prepared
 from harness.launch.run import conclude, execute, forget
+from harness.machine.gpu_faults import gpu_events, state_of
 from harness.machine.gpus import check_gpu_use
 from harness.machine.host import describe_host
+from harness.machine.kernel_log import kernel_seconds
 from harness.machine.thermometers import Thermometers, find_thermometers
 from harness.records.launch import Launch, new_id
-from harness.records.outcome import ExitRecord
+from harness.records.outcome import Cause, ExitRecord
 from harness.records.plan import CoolDown
 from harness.telemetry.start import Sampling, sampling
 from harness.tools import owner
@@ -47,6 +45,9 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 2.6
 """Five samples at 2 Hz of the idle host, before a campaign's first launch."""
+
+KERNEL_MAY_KNOW: tuple[Cause, ...] = ("gpu fault", "crash", "timeout", "out of memory", "error")
+"""Causes about which the kernel's log may say more than the guest could."""
 
 
 class Campaign:
@@ -96,7 +97,9 @@ class Campaign:
                         self._observer.announce(line)
                 ready = self._ready_cells()
                 self._launch_in_rounds(ready)
-                self._try_fixes(ready)
+                fixed = with_each_fix(ready, self.launches, self._request.fixes_to_try)
+                for number, cell in enumerate(fixed, 1):
+                    self._launch(cell, number, len(fixed), cool_down=self._cool_down())
             except BaseException:
                 store_interrupted(self._store)
                 raise
@@ -136,9 +139,8 @@ class Campaign:
         """All cells that can be launched; what stands in the way of the others is stored."""
         all_ready: list[ReadyCell] = []
         for image in self._request.images:
-            found = ready_cells(
-                image, self._planner, self._engines, room=self._room, observer=self._observer, sample=self._sample
-            )
+            observer = self._observer
+            found = ready_cells(image, self._planner, self._engines, room=self._room, observer=observer, sample=self._sample)
             if isinstance(found, Obstacle):
                 self.environment_error = found.environment_error or self.environment_error
                 self._keep(*found.launches)
@@ -162,11 +164,8 @@ class Campaign:
                 if budget_is_spent(rule, self._clock.elapsed_seconds()):
                     if not so_far:  # without a record it would look as if nobody had asked for it
                         record, message = ready.engine.record, f"not launched: {budget_text(rule)}"
-                        self._keep(
-                            *self._planner.unlaunched(
-                                [ready.cell], record, family=ready.family, cause="interrupted", message=message
-                            )
-                        )
+                        unlaunched = self._planner.unlaunched
+                        self._keep(*unlaunched([ready.cell], record, family=ready.family, cause="interrupted", message=message))
                     waiting.remove(ready)
                     continue
                 number += 1
@@ -176,12 +175,6 @@ class Campaign:
                 if decision.stop is not None:
                     waiting.remove(ready)
             round_number += 1
-
-    def _try_fixes(self, cells: Sequence[ReadyCell]) -> None:
-        """Launch each cell that failed once more with each fix that may mend it."""
-        fixed = with_each_fix(cells, self.launches, self._request.fixes_to_try)
-        for number, ready in enumerate(fixed):
-            self._launch(ready, number + 1, len(fixed), cool_down=self._cool_down())
 
     def _launch(
         self,
@@ -193,10 +186,7 @@ class Campaign:
         cool_down: CoolDown | None,
         round_number: int | None = None,
     ) -> Launch:
-        """One launch, from its plan to the store, compared with the CPU run unless it is that itself.
-
-        ``so_far`` is what its cell's earlier launches came to.
-        """
+        """One launch, from its plan to the store; ``so_far`` is what its cell's earlier launches came to."""
         comparison = self._comparison(ready)
         prepared = self._planner.prepare_ready(ready)
         plan = msgspec.structs.replace(prepared.plan, cool_down=cool_down, round=round_number, hazards=ready.hazards)
@@ -237,7 +227,7 @@ class Campaign:
         plan = prepared.plan
         if plan.device != "cpu" and not self._has_looked_at_gpu:
             self._has_looked_at_gpu = True
-            self._announce_once(lost_gpu(engine, plan.gpu))
+            self._announce_once(_lost_gpu(engine, plan.gpu))
         # Later launches have the same idle host, and only passes have an energy that is of interest.
         is_quiet_time_due = not plan.task and not plan.steps and not is_idle_known(self.launches, plan)
         try:
@@ -249,7 +239,7 @@ class Campaign:
         self._announce_once(launch.exit.remark)
         if launch.caches is not None and launch.caches.remark:
             self._observer.announce(launch.caches.remark)
-        self._announce_once(closed_kernel_log(launch))
+        self._announce_once(_closed_kernel_log(launch))
         return launch
 
     def _keep(self, *launches: Launch) -> None:
@@ -279,3 +269,28 @@ class Campaign:
         if budget is not None:
             most = min(most, max(0.0, budget - self._clock.elapsed_seconds()))
         return self._clock.cool_down(most, say=self._observer.say)
+
+
+def _lost_gpu(engine: Engine, gpu: str | None) -> str | None:
+    """The warning that the GPU may have stopped responding; ``None``: it has not, as far as the log says.
+
+    No reason to launch nothing: the log says nothing of what was mended since.
+    """
+    events = gpu_events(engine.kernel_log.since_boot().lines, gpu=gpu)
+    if state_of(events, now_seconds=kernel_seconds()) not in ("lost", "unresponsive"):
+        return None
+    worst = [event for event in events if event.is_of_whole_gpu]
+    return (
+        f"the GPU may have stopped responding: the kernel said {worst[-1].text!r}. Launches on it may hang, or compute wrong "
+        "numbers: reboot first (docs/gpu-hang.md, `strixbench doctor`)"
+    )
+
+
+def _closed_kernel_log(launch: Launch) -> str | None:
+    """The warning that the log could not be read after a launch failed on a GPU; ``None``: it could, or has nothing to add."""
+    if launch.plan.device == "cpu" or not launch.kernel_log_refused or launch.verdict.cause not in KERNEL_MAY_KNOW:
+        return None
+    return (
+        f"the kernel's log could not be read ({launch.kernel_log_refused}): `sudo dmesg` may say more of why a launch "
+        "failed; `strixbench doctor` says how to open it to you"
+    )

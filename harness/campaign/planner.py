@@ -13,7 +13,6 @@ from harness.catalog.knobs import Family
 from harness.catalog.rows import GPU_FAMILIES, Catalog, Cell, Image
 from harness.engines.base import BuiltImage, Engine
 from harness.launch.plan import Prepared, Settings, prepare_launch
-from harness.launch.run import not_launched
 from harness.machine.gpus import used_targets
 from harness.records.host import HostRecord
 from harness.records.launch import Launch
@@ -114,5 +113,7 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True):
         log_tail: str = "",
     ) -> tuple[Launch, ...]:
         """One record for each cell of why it could not be launched. ``family`` is given where the image's row does not name it."""
+        from harness.launch.run import not_launched  # a dry run does without
+
         plans = [self.prepare(cell, engine, family=family or cell.image.family).plan for cell in cells]
         return tuple(not_launched(plan, stage=stage, cause=cause, message=message, log_tail=log_tail) for plan in plans)

@@ -1,14 +1,19 @@
-"""Image -> its cells that can be launched: built, with a known family, on a host that has what it needs."""
+"""Image -> its cells that can be launched: built, with a known family, on a host that has what it needs. And what comes of these:
+the CPU run to compare with, and a failed cell with a fix."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
-from harness.campaign.opened_engines import OpenedEngines
+from benchmarks.wire import STAGES
 from harness.campaign.planner import Planner, ReadyCell
+from harness.campaign.recovery import OpenedEngines
 from harness.campaign.request import BenchRequest, Observer, engine_name
 from harness.catalog.knobs import Family
-from harness.catalog.rows import Image
+from harness.catalog.rows import Catalog, Image, Variant
+from harness.catalog.select import with_fixes
 from harness.engines.base import BuiltImage, Engine
 from harness.engines.devices import request_devices
 from harness.errors import BuildFailed, EngineError, HostError
@@ -20,6 +25,8 @@ from harness.launch.run import execute, forget, not_launched
 from harness.records.launch import Launch
 from harness.records.plan import EngineRecord
 from harness.telemetry.start import Sampling
+from harness.verdict.agreement import needs_reference, reference_cell
+from harness.verdict.steps import judge_step
 
 
 class Obstacle(msgspec.Struct, frozen=True):
@@ -73,6 +80,43 @@ def build_lines(request: BenchRequest, engines: OpenedEngines) -> list[str]:
         except EngineError:  # each image that needs this engine will say so
             continue
     return plan_lines(plans) if sum(not plan.is_built for plan in plans) > 1 else []
+
+
+def cpu_run_of(ready: ReadyCell, settings: Settings, catalog: Catalog) -> ReadyCell | None:
+    """The cell on the CPU whose output a cell's launches are compared with; ``None``: they are compared with nothing."""
+    if not settings.verify or settings.last_stage != STAGES[-1] or settings.task or settings.purpose == "null":
+        return None
+    cell = reference_cell(ready.cell, catalog)
+    device = "cpu" if ready.family in (None, "cpu") else "cuda"
+    return msgspec.structs.replace(ready, cell=cell) if needs_reference(device, ready.cell.variant, cell.variant) else None
+
+
+def settings_of_cpu_run(settings: Settings) -> Settings:
+    """The settings of the CPU run beside launches with these. A kept cache belongs to the cell: the CPU run would fill it before
+    the cell's first launch."""
+    return msgspec.structs.replace(
+        settings, purpose="reference", warm_passes=0, timeout_seconds=None, gpu=None, flags=(), caches="empty"
+    )
+
+
+def with_each_fix(cells: Iterable[ReadyCell], launches: Iterable[Launch], fixes: tuple[Variant, ...]) -> tuple[ReadyCell, ...]:
+    """Each cell that failed in its last failing launch, once for each fix that may mend that."""
+    failures = {launch.plan.cell: launch for launch in launches if launch.verdict.status != "pass"}
+    return tuple(
+        msgspec.structs.replace(ready, cell=msgspec.structs.replace(ready.cell, variant=with_fixes(ready.cell.variant, [fix])))
+        for ready in cells
+        if ready.cell.id in failures
+        for fix in _fixes_that_may_mend(failures[ready.cell.id], fixes)
+    )
+
+
+def _fixes_that_may_mend(launch: Launch, fixes: Iterable[Variant]) -> tuple[Variant, ...]:
+    """The fixes that bear on a stage or step in which a launch failed, and that it did not have already."""
+    tried = ((name, event) for name, event in launch.steps.items() if name in launch.plan.steps)
+    failed = {name for name, event in tried if judge_step(name, event).status != "pass"}
+    if not failed:
+        failed = {launch.verdict.stage}
+    return tuple(fix for fix in fixes if failed & set(fix.mends) and fix.name not in launch.plan.fixes)
 
 
 def _missing_devices(family: Family | None, engine: EngineRecord, settings: Settings) -> str:

@@ -1,10 +1,10 @@
-"""One campaign at a time, and the launches that killed campaigns left."""
+"""One campaign at a time, and what killed campaigns left: containers, processes and launches."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness import places
-from harness.campaign.opened_engines import OpenedEngines
-from harness.errors import HostError, RecordError
-from harness.launch.plan import PLAN, launches_folder
+from harness.campaign.request import OpenEngine
+from harness.engines.base import Engine
+from harness.errors import EngineError, HostError, RecordError
+from harness.launch.plan import DRY_RUN_PREFIX, PLAN, launches_folder
 from harness.launch.run import conclude, forget
 from harness.records.outcome import ExitRecord
 from harness.records.plan import Plan
@@ -23,8 +24,6 @@ from harness.tools import owner, owner_is_gone
 
 if TYPE_CHECKING:
     from harness.records.store import Store
-
-DRY_RUN_PREFIX = "dry-run-"
 
 
 @contextmanager
@@ -60,6 +59,44 @@ def _lock(folder: Path) -> Iterator[None]:
         stream.write(f"{os.getpid()}\n")
         stream.flush()
         yield
+
+
+class OpenedEngines:
+    """The engines of one campaign by name, each opened and swept when it is first needed. ``announce`` is told what a sweep
+    removed, or could not remove."""
+
+    def __init__(self, open_engine: OpenEngine, *, announce: Say) -> None:
+        self._open_engine = open_engine
+        self._announce = announce
+        self._engines: dict[str, Engine] = {}
+
+    def get(self, name: str) -> Engine:
+        """The engine of a name. Raises `EngineError` where it cannot be opened."""
+        if name not in self._engines:
+            engine = self._open_engine(name)
+            self._engines[name] = engine
+            try:
+                swept = engine.sweep()
+            except EngineError as error:  # no reason to launch nothing; an engine that is gone says so again
+                self._announce(f"cannot remove all that a killed strixbench left: {error}")
+                swept = 0
+            if swept:
+                self._announce(f"removed {swept} container(s) or process(es) that a killed strixbench left")
+        return self._engines[name]
+
+    def sweep_unopened(self, names: Collection[str]) -> None:
+        """Open and sweep those of some engines that are not open yet."""
+        for name in set(names) - set(self._engines):
+            try:
+                self._engines[name] = self._open_engine(name)
+                self._engines[name].sweep()
+            except EngineError as error:
+                self._announce(f"cannot sweep what a killed strixbench left in {name}: {error}")
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for engine in self._engines.values():
+            engine.close()
 
 
 def recover(store: Store, engines: OpenedEngines, *, announce: Say) -> None:

@@ -44,7 +44,8 @@ class BenchRequest(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[Image, ...]
     gfx: str | None
     pipeline: PipelineRow
-    audio: Audio
+    recordings: tuple[Audio, ...]
+    """Each at every length that is asked for. Their cells are launched in turn."""
     models: Models
     engine: str
     """``auto``, ``podman``, ``docker`` or ``local``"""
@@ -56,16 +57,10 @@ class BenchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Each applied to a failed cell that it may mend, as a cell of its own."""
     arms: tuple[Arm, ...] = ()
     """Each applied to every variant; none: nothing is compared."""
-    more_audio: tuple[Audio, ...] = ()
-    """Further lengths of the recording. Their cells are launched in turn with the others."""
     stopping: StoppingRule | None = None
     """``None``: ``launches`` of each cell."""
     cool_down_seconds: float = 0.0
     """The longest wait before each launch; 0: none"""
-
-    @property
-    def recordings(self) -> tuple[Audio, ...]:
-        return (self.audio, *self.more_audio)
 
     @property
     def rule(self) -> StoppingRule:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from harness.catalog.knobs import Situation, is_hazard
+from harness.catalog.knobs import Hazard
 from harness.catalog.rows import Catalog, Cell, Image
 
 
 def hazards_of(known: Catalog, cell: Cell, family: str | None, targets: Sequence[str]) -> tuple[str, ...]:
     """The known hazards of a cell on GPUs of these targets, each a sentence with its source."""
-    situation = Situation(
-        family=family,
-        rocm=rocm_of(cell.image),
-        native=cell.image.native,
-        targets=tuple(targets),
-        environment=cell.variant.environment,
-        guest=cell.variant.guest,
-        segmentation_batch_size=cell.pipeline.segmentation_batch_size,
-        embedding_batch_size=cell.pipeline.embedding_batch_size,
-    )
-    return tuple(
-        f"hazard {row.name}: {row.description} ({row.source})" for row in known.hazards.values() if is_hazard(row, situation)
+    rows = [row for row in known.hazards.values() if _is_hazard(row, cell, family, targets)]
+    return tuple(f"hazard {row.name}: {row.description} ({row.source})" for row in rows)
+
+
+def _is_hazard(row: Hazard, cell: Cell, family: str | None, targets: Sequence[str]) -> bool:
+    """Whether all conditions of the row hold."""
+    image, variant, pipeline, rocm = cell.image, cell.variant, cell.pipeline, rocm_of(cell.image)
+    return (
+        (not row.families or family in row.families)
+        and (not row.targets or bool(set(row.targets) & set(targets)))
+        and (row.native is None or image.native is row.native)
+        and (row.rocm_before is None or rocm is None or release(rocm) < release(row.rocm_before))
+        and all(variant.environment.get(name) == value for name, value in row.environment.items())
+        and not set(row.unless_guest) & set(variant.guest)
+        and (row.segmentation_batch_from is None or pipeline.segmentation_batch_size >= row.segmentation_batch_from)
+        and (row.embedding_batch_from is None or pipeline.embedding_batch_size >= row.embedding_batch_from)
     )
 
 
@@ -32,3 +37,12 @@ def rocm_of(image: Image) -> str | None:
     if rocm:
         return version
     return image.expected if image.family in ("rocm", "therock") and not image.lacks_day else None
+
+
+def release(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version, without trailing zeros: ``10.1.0a20260822`` -> (10, 1)."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    numbers = [int(number) for number in match.group().split(".")] if match else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

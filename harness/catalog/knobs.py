@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -82,45 +82,6 @@ class Hazard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     embedding_batch_from: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """A launch that is about to start, as far as a `Hazard` asks."""
-
-    family: str | None
-    rocm: str | None
-    """``None``: not known, or no ROCm"""
-    native: bool | None
-    targets: tuple[str, ...]
-    """The targets of the GPUs that it may use."""
-    environment: Mapping[str, str]
-    guest: tuple[str, ...]
-    segmentation_batch_size: int
-    embedding_batch_size: int
-
-
-def is_hazard(hazard: Hazard, situation: Situation) -> bool:
-    """Whether the row describes this situation."""
-    rocm = situation.rocm
-    return (
-        (not hazard.families or situation.family in hazard.families)
-        and (not hazard.targets or bool(set(hazard.targets) & set(situation.targets)))
-        and (hazard.native is None or situation.native is hazard.native)
-        and (hazard.rocm_before is None or rocm is None or release(rocm) < release(hazard.rocm_before))
-        and all(situation.environment.get(name) == value for name, value in hazard.environment.items())
-        and not set(hazard.unless_guest) & set(situation.guest)
-        and (hazard.segmentation_batch_from is None or situation.segmentation_batch_size >= hazard.segmentation_batch_from)
-        and (hazard.embedding_batch_from is None or situation.embedding_batch_size >= hazard.embedding_batch_from)
-    )
-
-
-def release(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version, without trailing zeros: ``10.1.0a20260822`` -> (10, 1)."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    numbers = [int(number) for number in match.group().split(".")] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
-
-
 def fault_of_knob(name: str, knob: Knob) -> str | None:
     """What is wrong with a row beyond its types; ``None``: nothing."""
     odd = [word for word in (name, *knob.values) if not WORD.match(word)]
@@ -130,10 +91,13 @@ def fault_of_knob(name: str, knob: Knob) -> str | None:
         return "it has either `values`, by name, or `number`, which takes a whole number"
     if len(knob.values) == 1:
         return "it has one value: nothing to compare it with"
-    tokens = sorted(variable for variable in knob.variables if "TOKEN" in variable.upper())
-    if tokens:
-        return f"{', '.join(tokens)}: a token is for `models fetch` alone, never for a launch"
-    return None
+    return fault_of_variables(knob.variables)
+
+
+def fault_of_variables(names: Iterable[str]) -> str | None:
+    """Why a launch may not be given variables of these names; ``None``: it may."""
+    tokens = sorted(name for name in names if "TOKEN" in name.upper())
+    return f"{', '.join(tokens)}: a token is for `models fetch` alone, never for a launch" if tokens else None
 
 
 def unknown_part(fields: Any) -> tuple[str, str, tuple[str, ...]] | None:

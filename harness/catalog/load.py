@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,7 @@ import msgspec
 
 from benchmarks.wire import STAGES, STEPS
 from harness import places
-from harness.catalog.knobs import (
-    Hazard,
-    Knob,
-    fault_of_knob,
-    unknown_part,
-)
-from harness.catalog.laid_over import OWN, laid_over
+from harness.catalog.knobs import Hazard, Knob, fault_of_knob, fault_of_variables, unknown_part
 from harness.catalog.rows import PIPELINES, AudioRow, Catalog, Image, PipelineRow, Variant
 from harness.catalog.select import is_portable, portable
 from harness.errors import CatalogError
@@ -39,6 +33,30 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "knobs": Knob,
     "hazards": Hazard,
 }
+
+_OWN = ("order", "order_reason")
+"""The fields that a row never takes over from the one that it is ``like``."""
+
+_BASE = ("base", "packages", "containerfile")
+_TORCH = ("torch", "torch_extra", "torch_day")
+_INDEX = ("torch_index", "torch_from")
+_COMPANIONS = ("torchaudio", "lock", "script", "pyannote")
+
+_SIZES: Mapping[str, tuple[str, ...]] = {
+    "base_bytes": ("base",),
+    "largest_layer_bytes": ("base",),
+    "wheel_bytes": (*_TORCH, *_INDEX),
+    "disk_bytes": ("base", *_TORCH, *_INDEX),
+}
+_EVIDENCE: Mapping[str, tuple[str, ...]] = {
+    "base": _BASE,
+    "torch": _TORCH,
+    "companions": _COMPANIONS,
+    "index": _INDEX,
+    "size": ("base", *_TORCH, *_INDEX),
+    "gfx1151": ("base", *_TORCH, *_INDEX),
+}
+"""The fields that each piece of evidence is about."""
 
 
 def load_catalog(overlays: Iterable[Path] = ()) -> Catalog:
@@ -138,7 +156,24 @@ def _with_model(name: str, rows: Mapping[str, Mapping[str, Any]], *, followed: t
         why = "there is no such row" if model not in rows else "it leads back to itself"
         raise CatalogError(f"catalog row images.{name}: like = {model!r}: {why}{nearest(model, rows)}")
     taken_over = _with_model(model, rows, followed=(name, *followed))
-    return laid_over({key: value for key, value in taken_over.items() if key not in OWN}, fields)
+    return laid_over({key: value for key, value in taken_over.items() if key not in _OWN}, fields)
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of ``above``, and those of ``below`` that it leaves alone and that still hold.
+
+    A size or a piece of evidence is about certain fields. A row or an overlay that changes one of these takes over neither: the
+    size of one base says nothing about another.
+    """
+    changed = {name for name, value in above.items() if below.get(name) != value}
+    kept = {name: value for name, value in below.items() if not changed.intersection(_SIZES.get(name, ()))}
+    known = {
+        part: sentence
+        for part, sentence in (below.get("evidence") or {}).items()
+        if not changed.intersection(_EVIDENCE.get(part, ()))
+    }
+    evidence = known | dict(above.get("evidence") or {})
+    return kept | dict(above) | ({"evidence": evidence} if evidence or "evidence" in kept else {})
 
 
 def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
@@ -152,45 +187,30 @@ def _typed(merged: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Catalog:
             except msgspec.ValidationError as error:
                 raise CatalogError(f"catalog row {table}.{name}: {error}") from error
     catalog = Catalog(**typed)
-    for pipeline in catalog.pipelines:
-        if pipeline not in PIPELINES:
-            raise CatalogError(
-                f"catalog row pipelines.{pipeline}: the guest has no such pipeline{nearest(pipeline, PIPELINES)}: "
-                f"there are {', '.join(PIPELINES)}"
-            )
-    _refuse_odd_variants(catalog.variants)
-    for row in catalog.variants.values():
-        if wrong := {name for name in row.environment if "TOKEN" in name.upper()}:
-            raise CatalogError(
-                f"catalog row variants.{row.name}: {', '.join(sorted(wrong))}: a token is for `models fetch` alone, never for a launch"
-            )
-    _refuse_odd_knobs(catalog.knobs)
-    for image in catalog.images.values():
-        for variant in image.variants:
-            if variant not in catalog.variants:
-                raise CatalogError(
-                    f"catalog row images.{image.name}: unknown variant {variant!r}{nearest(variant, catalog.variants)}"
-                )
+    for row, fault in _faults(catalog):
+        raise CatalogError(f"catalog row {row}: {fault}")
     return catalog
 
 
-def _refuse_odd_variants(variants: Mapping[str, Variant]) -> None:
-    """Raise `CatalogError` for a variant whose name reads as another with fixes, or that mends an unknown stage."""
-    for name, variant in variants.items():
+def _faults(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Each row in which something is wrong beyond its types, and what."""
+    for name in [pipeline for pipeline in catalog.pipelines if pipeline not in PIPELINES]:
+        near = nearest(name, PIPELINES)
+        yield f"pipelines.{name}", f"the guest has no such pipeline{near}: there are {', '.join(PIPELINES)}"
+    for name, variant in catalog.variants.items():
         if "+" in name:
-            raise CatalogError(f"catalog row variants.{name}: '+' in a name stands between a variant and its fixes")
+            yield f"variants.{name}", "'+' in a name stands between a variant and its fixes"
         for stage in variant.mends:
             if stage not in (*STAGES, *STEPS):
-                raise CatalogError(
-                    f"catalog row variants.{name}: it mends no stage or step {stage!r}{nearest(stage, (*STAGES, *STEPS))}"
-                )
-
-
-def _refuse_odd_knobs(knobs: Mapping[str, Knob]) -> None:
-    """Raise `CatalogError` for a knob that sets nothing, or something that no launch may be given."""
-    for name, knob in knobs.items():
+                yield f"variants.{name}", f"it mends no stage or step {stage!r}{nearest(stage, (*STAGES, *STEPS))}"
+        if fault := fault_of_variables(variant.environment):
+            yield f"variants.{name}", fault
+    for name, knob in catalog.knobs.items():
         if fault := fault_of_knob(name, knob):
-            raise CatalogError(f"catalog row knobs.{name}: {fault}")
+            yield f"knobs.{name}", fault
+    for name, image in catalog.images.items():
+        for unknown in [variant for variant in image.variants if variant not in catalog.variants]:
+            yield f"images.{name}", f"unknown variant {unknown!r}{nearest(unknown, catalog.variants)}"
 
 
 def _line(text: str, key: str, *, row: tuple[str, str] | None = None, anywhere: bool = False) -> int:

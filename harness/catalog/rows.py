@@ -6,14 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from harness.catalog.knobs import (
-    Family,
-    GuestKnob,
-    Hazard,
-    Knob,
-    VariableName,
-    VariableValue,
-)
+from harness.catalog.knobs import Family, GuestKnob, Hazard, Knob, VariableName, VariableValue
 
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
 """What `benchmarks.diarize` can load."""

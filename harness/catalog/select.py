@@ -8,9 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness.catalog.knobs import (
-    Family,
-)
+from harness.catalog.knobs import Family
 from harness.catalog.rows import REFERENCE, Catalog, Image, PipelineRow, Variant
 from harness.errors import UsageError
 from harness.text import nearest

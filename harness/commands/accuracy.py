@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,11 +15,8 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
     from harness.campaign.request import BenchRequest
-    from harness.inputs.audio import Audio
     from harness.inputs.corpus_folder import CorpusFolder
-    from harness.inputs.models import Models
     from harness.records.launch import Launch
-    from harness.workloads.accuracy import Accuracy
 
 DEFAULT_COLLAR_SECONDS = 0.25
 """On each side of a boundary, as in NIST's evaluations and the literature since."""
@@ -72,13 +68,20 @@ def accuracy(
     as_json: options.AsJson = False,
 ) -> None:
     """Score an image on a corpus: DER, JER and speakers. Shows DER for each recording and for all, and hours of audio per hour."""
+    import msgspec
+
     from harness.campaign.request import BenchRequest
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_fixes, select_pipeline
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.relaxations import parse_flags
+    from harness.inputs.audio import Audio
+    from harness.inputs.embedded import fetch_embedded
+    from harness.inputs.gather import show_licences
+    from harness.inputs.models import models_for
     from harness.launch.plan import Settings
-    from harness.workloads.accuracy import TASK
+    from harness.records.launch import new_id
+    from harness.workloads.accuracy import TASK, accuracies_of, run_to_the_end
     from reports.markdown.render import render_benchmarks, write_page
     from reports.sections.accuracy import as_builtins
     from reports.terminal.tasks import print_accuracies
@@ -91,19 +94,33 @@ def accuracy(
     chosen = running.choose_images(known, images, gfx=gfx, family=family)
     chosen_fixes = select_fixes(known, fixes or ())
     laid = _read(Path(corpus or ""), references, files, limit)
+    if row.name == "embedded":
+        show_licences(fetch_embedded(say=output.talk), say=output.talk)
+    label_of_corpus = f"{name or f'corpus-{laid.sha256[:8]}'}-{len(laid.files)}-files"
+    # In place of the one recording that other launches have.
+    whole = Audio(name=label_of_corpus, path=laid.first.path, seconds=laid.seconds, sha256=laid.sha256)
     request = BenchRequest(
         images=chosen,
         gfx=gfx,
         pipeline=row,
-        audio=_audio(laid, name),
-        models=_models(row.name),
+        recordings=(whole,),
+        models=models_for(row.name),
         engine=preference,
         launches=1,
         settings=Settings(
             warm_passes=0,
             last_stage="device",
             task=TASK,
-            options=_options(laid, name=name, collar_seconds=collar),
+            # What the guest reads, and what the record needs to explain the result by itself.
+            options={
+                "run": new_id(),
+                "name": name or "",
+                "collar_seconds": collar,
+                "files": msgspec.to_builtins(laid.files),
+                "left_out": msgspec.to_builtins(laid.left_out),
+                "notes": list(laid.notes),
+                "first": 0,
+            },
             folders={"corpus": laid.path},
             timeout_seconds=_limit_seconds(laid, 0) if limit else None,
             reckoned_seconds=_limit_seconds(laid, 0),
@@ -121,7 +138,11 @@ def accuracy(
         campaigns.append(running.run_campaign(known, asked, store, open_engine=context.obj))
         return campaigns[-1].launches
 
-    findings = _accuracies(request, laid, launch)
+    def launch_again(ended: Launch, first: int) -> list[Launch]:
+        output.talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on after it")
+        return launch(going_on(request, ended, laid, first))
+
+    findings = accuracies_of(run_to_the_end(lambda: launch(request), launch_again))
     if as_json:
         output.print_json([as_builtins(each) for each in findings])
     else:
@@ -170,46 +191,6 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
     return laid
 
 
-def _models(pipeline: str) -> Models:
-    """The verified models of the pipeline; fetches the embedded profile where it is missing."""
-    from harness.inputs.embedded import fetch_embedded
-    from harness.inputs.gather import show_licences
-    from harness.inputs.models import models_for
-
-    if pipeline == "embedded":
-        show_licences(fetch_embedded(say=output.talk), say=output.talk)
-    return models_for(pipeline)
-
-
-def _audio(laid: CorpusFolder, name: str | None) -> Audio:
-    """The corpus, in place of the one recording that other launches have."""
-    from harness.inputs.audio import Audio
-
-    return Audio(
-        name=f"{name or f'corpus-{laid.sha256[:8]}'}-{len(laid.files)}-files",
-        path=laid.first.path,
-        seconds=laid.seconds,
-        sha256=laid.sha256,
-    )
-
-
-def _options(laid: CorpusFolder, *, name: str | None, collar_seconds: float) -> dict[str, Any]:
-    """What the guest reads, and what the record needs to explain the result by itself."""
-    import msgspec
-
-    from harness.records.launch import new_id
-
-    return {
-        "run": new_id(),
-        "name": name or "",
-        "collar_seconds": collar_seconds,
-        "files": msgspec.to_builtins(laid.files),
-        "left_out": msgspec.to_builtins(laid.left_out),
-        "notes": list(laid.notes),
-        "first": 0,
-    }
-
-
 def _limit_seconds(laid: CorpusFolder, first: int) -> float:
     """The time limit of a launch: longer than those of its recordings together, so that theirs end it first."""
     return _START_SECONDS + sum(file.limit_seconds for file in laid.files[first:])
@@ -217,19 +198,6 @@ def _limit_seconds(laid: CorpusFolder, first: int) -> float:
 
 _START_SECONDS = 600.0
 """For the imports, the device and the models."""
-
-
-def _accuracies(
-    request: BenchRequest, laid: CorpusFolder, launch: Callable[[BenchRequest], list[Launch]]
-) -> tuple[Accuracy, ...]:
-    """The accuracy of each cell, over the launches that it took to come to the corpus's end."""
-    from harness.workloads.accuracy import accuracies_of, run_to_the_end
-
-    def launch_again(ended: Launch, first: int) -> list[Launch]:
-        output.talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on after it")
-        return launch(going_on(request, ended, laid, first))
-
-    return accuracies_of(run_to_the_end(lambda: launch(request), launch_again))
 
 
 def going_on(request: BenchRequest, ended: Launch, laid: CorpusFolder, first: int) -> BenchRequest:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -124,6 +125,7 @@ def bench(
     from harness.catalog.select import select_fixes, select_pipeline
     from harness.commands.arguments import parse_durations, parse_engine, parse_prices, parse_size, parse_time_limit
     from harness.engines.relaxations import parse_flags
+    from harness.inputs.gather import fetch_inputs, locate_inputs
     from harness.launch.kernel_cache import parse_mode
     from harness.launch.plan import Settings
 
@@ -148,7 +150,10 @@ def bench(
     row = select_pipeline(known, pipeline)
     arms = arms_of(read_factors(known, vary or ()), read_settings(known, set_knobs or ()), null=null)
     if kind != "bench" and launches is not None:
-        _warn_of_few_pairs(launches)
+        from harness.analysis.compare import FEWEST_PAIRS
+
+        if launches < FEWEST_PAIRS:
+            output.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
     chosen = running.choose_images(known, images, gfx=gfx, family=family, portable=portable, dry_run=dry_run)
     chosen_fixes = select_fixes(known, fixes or ())
     for image in chosen:  # a knob that has no bearing on an image is refused before anything is fetched
@@ -156,16 +161,16 @@ def bench(
     page = report_to or places.ROOT / "BENCHMARKS.md"
     if not dry_run:
         output.refuse_page(page)
-    recordings, models = _inputs(known, row.name, audio, reference, lengths, dry_run=dry_run)
+    take: Callable[..., tuple[Audio, Models]] = locate_inputs if dry_run else partial(fetch_inputs, say=output.talk)
+    inputs = [take(known, row.name, audio, reference, seconds) for seconds in lengths]
     request = BenchRequest(
         images=chosen,
         gfx=gfx,
         pipeline=row,
-        audio=recordings[0],
-        models=models,
+        recordings=tuple(recording for recording, _ in inputs),
+        models=inputs[0][1],
         engine=preference,
         launches=rule.launches,
-        more_audio=recordings[1:],
         stopping=rule,
         cool_down_seconds=longest_wait,
         settings=settings,
@@ -173,7 +178,10 @@ def bench(
         arms=arms,
     )
     if dry_run:
-        _print_dry_run(known, request)
+        from harness.campaign.dry_run import dry_run_lines
+
+        for line in dry_run_lines(known, request, remark=lambda text: typer.echo(text, err=True)):
+            typer.echo(line)
     else:
         _run_and_report(known, request, page, open_engine=context.obj, as_json=as_json, price=price)
 
@@ -189,46 +197,10 @@ def _stopping(kind: str, launches: int | None, until: str | None, budget: float 
     return rule
 
 
-def _warn_of_few_pairs(launches: int) -> None:
-    from harness.analysis.compare import FEWEST_PAIRS
-
-    if launches < FEWEST_PAIRS:
-        output.talk(f"{launches} pair(s) are too few to claim anything: that takes --launches {FEWEST_PAIRS} or more")
-
-
-def _inputs(
-    known: Catalog,
-    pipeline: str,
-    audio: str,
-    reference: Path | None,
-    lengths: Sequence[float | None],
-    *,
-    dry_run: bool,
-) -> tuple[tuple[Audio, ...], Models]:
-    """The recording at each length, and the models. A dry run fetches nothing. Raises `AudioError` or `ModelsError`."""
-    from harness.inputs.gather import fetch_inputs, locate_inputs
-
-    if dry_run:
-        found = [locate_inputs(known, pipeline, audio, reference, seconds) for seconds in lengths]
-    else:
-        found = [fetch_inputs(known, pipeline, audio, reference, seconds, say=output.talk) for seconds in lengths]
-    return tuple(recording for recording, _ in found), found[0][1]
-
-
-def _print_dry_run(known: Catalog, request: BenchRequest) -> None:
-    """Print each cell's command line to stdout, and remarks on it to stderr."""
-    from harness.campaign.dry_run import dry_run_lines
-
-    for line in dry_run_lines(known, request):
-        typer.echo(line.text, err=line.is_remark)
-
-
 def _run_and_report(
     known: Catalog, request: BenchRequest, page: Path, *, open_engine: OpenEngine, as_json: bool, price: Price
 ) -> None:
     """Run it, print what it found, write the page, and end with the exit code."""
-    import msgspec
-
     from harness.analysis.stopping import rule_text
     from reports.markdown.render import render_benchmarks, write_page
     from reports.sections.cold_and_warm import alarms
@@ -243,8 +215,7 @@ def _run_and_report(
     stored = store.launches()
     if as_json:
         compared = compared_data(campaign.launches)
-        launches = msgspec.to_builtins(campaign.launches)
-        output.print_json({"launches": launches, **compared} if compared else launches)
+        output.print_json({"launches": campaign.launches, **compared} if compared else campaign.launches)
     else:
         print_results(campaign.launches, stored=stored)
         print_comparisons(campaign.launches)

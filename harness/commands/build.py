@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 
 from harness.commands import opening, options, output
 from harness.commands.app import app
-from harness.errors import EngineError, HostError, PackageIndexError, UsageError
+from harness.errors import EngineError, HostError, UsageError
 
 if TYPE_CHECKING:
     from harness.campaign.request import OpenEngine
@@ -53,6 +54,9 @@ def build_images(
     from harness.campaign.request import engine_name
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import named_images, parse_engine, with_wheelhouse
+    from harness.images.build import recipe_of
+    from harness.images.built import current_recipes
+    from harness.images.nightlies import settle, with_day, with_new_day
 
     preference = parse_engine(engine)
     known = load_catalog(catalogs or ())
@@ -64,13 +68,17 @@ def build_images(
     if dry_run and not plan:
         _print_dry_run(chosen, preference, as_json=as_json)
         return
-    chosen, without_day = _with_days(chosen, anew=plan or again)
+    chosen, without_day = settle(chosen, partial(with_new_day if plan or again else with_day, say=output.talk))
     if without_day and not chosen:
         raise next(iter(without_day.values()))
     removes = prune and not plan
-    current = _current(known, chosen) if removes else ()  # a row without a recipe is refused before anything is built
+    # The recipes whose images stay; a row without a recipe is refused before anything is built.
+    current = (*map(recipe_of, chosen), *current_recipes(known)) if removes else ()
     if plan:
-        rows = [_pins(image) for image in chosen]
+        rows = [
+            {"image": each.name, "torch": each.torch, "torchaudio": each.torchaudio, "index": each.torch_index or "the base"}
+            for each in chosen
+        ]
     else:
         rows = _build(known, chosen, preference, open_engine=context.obj, again=again, jobs=jobs)
     rows += [{"image": name, "error": str(error)} for name, error in without_day.items()]
@@ -90,14 +98,11 @@ def _print(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         output.print_json(rows)
         return
     for row in rows:
-        shown = row | {"error": _shortened(row["error"])} if "error" in row else row  # stderr has all of it
+        shown = dict(row)
+        if "error" in row:  # stderr has all of it
+            line = " ".join(row["error"].split())
+            shown["error"] = line if len(line) <= MOST_ERROR_CHARACTERS else f"{line[:MOST_ERROR_CHARACTERS]}..."
         typer.echo("  ".join(f"{key}={value}" for key, value in shown.items()))
-
-
-def _shortened(text: str) -> str:
-    """The beginning of a text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= MOST_ERROR_CHARACTERS else f"{line[:MOST_ERROR_CHARACTERS]}..."
 
 
 def _print_dry_run(chosen: Sequence[Image], preference: str, *, as_json: bool) -> None:
@@ -112,14 +117,6 @@ def _print_dry_run(chosen: Sequence[Image], preference: str, *, as_json: bool) -
         typer.echo("\n\n".join("\n".join(image_lines(image, preference)) for image in chosen))
 
 
-def _current(known: Catalog, chosen: Sequence[Image]) -> tuple[Recipe, ...]:
-    """The recipes whose images stay: those of these images and of the catalog."""
-    from harness.images.build import recipe_of
-    from harness.images.built import current_recipes
-
-    return (*map(recipe_of, chosen), *current_recipes(known))
-
-
 def _prune(names: Collection[str], current: Sequence[Recipe], refusals: opening.Refusals, *, open_engine: OpenEngine) -> None:
     """Remove from these engines what is no longer current, and say how much that freed."""
     from harness.campaign.recovery import campaign_lock
@@ -129,20 +126,6 @@ def _prune(names: Collection[str], current: Sequence[Recipe], refusals: opening.
         for name in sorted(names):
             with refusals.told(name), closing(open_engine(name)) as opened, refusals.told(opened.record.name):
                 output.talk(removed_text(prune_engine(opened, current)))
-
-
-def _with_days(images: tuple[Image, ...], *, anew: bool) -> tuple[tuple[Image, ...], dict[str, PackageIndexError]]:
-    """The images with their nightlies chosen, and why others have none."""
-    from functools import partial
-
-    from harness.images.nightlies import settle, with_day, with_new_day
-
-    return settle(images, partial(with_new_day if anew else with_day, say=output.talk))
-
-
-def _pins(image: Image) -> dict[str, Any]:
-    """What a build of it would take torch from."""
-    return {"image": image.name, "torch": image.torch, "torchaudio": image.torchaudio, "index": image.torch_index or "the base"}
 
 
 def _build(
@@ -169,7 +152,7 @@ def _build(
         images=chosen,
         gfx=None,
         pipeline=known.pipelines["embedded"],
-        audio=audio,
+        recordings=(audio,),
         models=found_models,
         engine=preference,
         launches=0,

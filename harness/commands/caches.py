@@ -24,8 +24,6 @@ def show_caches(
     as_json: options.AsJson = False,
 ) -> None:
     """Show or remove the kernel caches that `bench --caches keep` leaves."""
-    import msgspec
-
     from harness.launch import kept_caches
     from reports.markdown.render import format_gib
     from reports.terminal.launches import print_caches
@@ -39,7 +37,7 @@ def show_caches(
         with campaign_lock():  # so that no launch loses its cache
             kept_caches.clear(found)
     if as_json:
-        output.print_json(msgspec.to_builtins(found))
+        output.print_json(found)
     elif found and not clear:
         print_caches([(c.key, c.engine, c.driver, str(c.size.files), format_gib(c.size.bytes), c.size.remark) for c in found])
     output.talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kept_caches.kept_folder()}")

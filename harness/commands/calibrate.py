@@ -33,8 +33,6 @@ def calibrate(
 ) -> None:
     """Find which memory meters tell the truth in an image. Allocates known sizes on the device, and compares what each
     meter shows."""
-    import msgspec
-
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine, parse_number
     from harness.engines.relaxations import parse_flags
@@ -62,11 +60,8 @@ def calibrate(
     )
     campaign = running.run_campaign(known, request, opening.open_store(), open_engine=context.obj)
     if as_json:
-        found = [calibration_of(launch) for launch in campaign.launches]
-        pairs = zip(campaign.launches, found, strict=True)
-        output.print_json(
-            [{"launch": msgspec.to_builtins(x), "findings": msgspec.to_builtins(c.findings) if c else []} for x, c in pairs]
-        )
+        found = [(launch, calibration_of(launch)) for launch in campaign.launches]
+        output.print_json([{"launch": launch, "findings": each.findings if each else []} for launch, each in found])
     else:
         print_calibrations(campaign.launches)
     running.end_with(campaign)

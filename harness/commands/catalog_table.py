@@ -153,15 +153,8 @@ def _order(rows: Sequence[dict[str, Any]], width: int) -> list[str]:
     placed = sorted((row for row in rows if row["order"] is not None), key=lambda row: int(row["order"]))
     if not placed:
         return []
-    return [
-        "",
-        "On a Strix Halo, try first:",
-        *(
-            line
-            for row in placed
-            for line in _indented(f"{row['order']}. {row['image']}: {row['order_reason']}", width, hang="   ")
-        ),
-    ]
+    texts = [f"{row['order']}. {row['image']}: {row['order_reason']}" for row in placed]
+    return ["", "On a Strix Halo, try first:", *(line for text in texts for line in _indented(text, width, hang="   "))]
 
 
 def _indented(text: str, width: int, *, hang: str = "") -> list[str]:

@@ -23,8 +23,6 @@ def doctor(
     as_json: options.AsJson = False,
 ) -> None:
     """Say what this host lacks for a bench, and how to fix it. Changes nothing. Exit code 1: there is a problem."""
-    import msgspec
-
     from harness.catalog.load import load_catalog
     from harness.doctor import examine, this_host
 
@@ -35,14 +33,14 @@ def doctor(
 
         report = report_on(facts, _readable_launches())
         if as_json:
-            output.print_json(msgspec.to_builtins(report))
+            output.print_json(report)
         else:
             typer.echo(report_text(report))
             output.talk("no name, path or address of yours should be in it: look through it before you paste it")
         return
     findings = examine(facts)
     if as_json:
-        output.print_json(msgspec.to_builtins(findings))
+        output.print_json(findings)
     else:
         from reports.terminal.launches import print_findings
 

@@ -56,7 +56,7 @@ def try_flags(
         row = msgspec.structs.replace(row, family=row.family or campaign.launches[0].plan.image.family)
     findings = judge_relaxations(found)
     if as_json:
-        output.print_json(msgspec.to_builtins(findings))
+        output.print_json(findings)
     else:
         print_trials(row.name, findings)
     if all(finding.need == "fails even with all" for finding in findings):

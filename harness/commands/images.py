@@ -31,7 +31,7 @@ def show_images(
     from harness.campaign.recovery import campaign_lock
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine
-    from harness.images.built import current_recipes
+    from harness.images.built import current_recipes, prune_engine, removed_text
 
     preference = parse_engine(engine)
     current = current_recipes(load_catalog(catalogs or ()))
@@ -43,8 +43,9 @@ def show_images(
             with campaign_lock():  # so that no launch or build loses its image
                 if remove:
                     _remove(opened, set(remove), refusals)
-                if prune:
-                    _prune(opened, current, refusals)
+                for each in opened if prune else ():
+                    with refusals.told(each.record.name):
+                        output.talk(removed_text(prune_engine(each, current)))
         _show(opened, current, refusals, as_json=as_json)
     finally:
         for each in opened:
@@ -81,15 +82,6 @@ def _remove(opened: Sequence[Engine], names: set[str], refusals: opening.Refusal
         if images:
             with refusals.told(engine.record.name):
                 output.talk(removed_text(remove_images(engine, {image.name for image in images})))
-
-
-def _prune(opened: Sequence[Engine], current: Sequence[Recipe], refusals: opening.Refusals) -> None:
-    """Remove what no recipe of the catalog builds any more, and say how much that freed."""
-    from harness.images.built import prune_engine, removed_text
-
-    for engine in opened:
-        with refusals.told(engine.record.name):
-            output.talk(removed_text(prune_engine(engine, current)))
 
 
 def _show(opened: Sequence[Engine], current: Sequence[Recipe], refusals: opening.Refusals, *, as_json: bool) -> None:

@@ -32,8 +32,6 @@ def kernels(
     as_json: options.AsJson = False,
 ) -> None:
     """Time pyannote's kernels at their real shapes. The best rate is the most that the image could reach."""
-    import msgspec
-
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine, parse_number, parse_time_limit
     from harness.engines.relaxations import parse_flags
@@ -63,10 +61,10 @@ def kernels(
         ),
         launches=launches,
     )
-    store = opening.open_store()
-    campaign = running.run_campaign(known, request, store, open_engine=context.obj)
-    if as_json:
-        output.print_json(msgspec.to_builtins(campaign.launches))
-    else:
-        print_kernels(campaign.launches, beside=store.launches())
-    running.end_with(campaign)
+    running.run_and_show(
+        known,
+        request,
+        open_engine=context.obj,
+        show=lambda found: print_kernels(found, beside=opening.stored_launches()),
+        as_json=as_json,
+    )

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 
 def print_json(value: Any) -> None:
-    """Print a result to stdout."""
-    typer.echo(json.dumps(value, indent=1))
+    """Print a result to stdout; it may hold records."""
+    from msgspec import to_builtins
+
+    typer.echo(json.dumps(to_builtins(value), indent=1))
 
 
 def talk(text: str) -> None:

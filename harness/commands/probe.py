@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import opening, options, output, running
+from harness.commands import options, running
 from harness.commands.app import app
 
 
@@ -65,9 +65,4 @@ def probe(
     if try_fixes:
         mending = tuple(fix for fix in known.variants.values() if fix.mends)
         request = msgspec.structs.replace(request, fixes_to_try=mending)
-    campaign = running.run_campaign(known, request, opening.open_store(), open_engine=context.obj)
-    if as_json:
-        output.print_json(msgspec.to_builtins(campaign.launches))
-    else:
-        print_probes(campaign.launches)
-    running.end_with(campaign)
+    running.run_and_show(known, request, open_engine=context.obj, show=print_probes, as_json=as_json)

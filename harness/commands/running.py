@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
-from harness.commands.output import show_progress, talk
+from harness.commands.opening import open_store
+from harness.commands.output import print_json, show_progress, talk
 from harness.errors import NothingMeasuredError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from harness.campaign.request import BenchRequest, OpenEngine
     from harness.catalog.rows import Catalog, Image
     from harness.launch.plan import Settings
+    from harness.records.launch import Launch
     from harness.records.store import Store
 
 
@@ -84,7 +86,7 @@ def make_request(
         images=images,
         gfx=gfx,
         pipeline=row,
-        audio=recording,
+        recordings=(recording,),
         models=models,
         engine=engine,
         launches=launches,
@@ -104,6 +106,23 @@ def run_campaign(known: Catalog, request: BenchRequest, store: Store, *, open_en
     finally:
         progress.stop()
     return campaign
+
+
+def run_and_show(
+    known: Catalog,
+    request: BenchRequest,
+    *,
+    open_engine: OpenEngine,
+    show: Callable[[Sequence[Launch]], None],
+    as_json: bool,
+) -> None:
+    """Run a request, print its launches, and end the verb with their exit code."""
+    campaign = run_campaign(known, request, open_store(), open_engine=open_engine)
+    if as_json:
+        print_json(campaign.launches)
+    else:
+        show(campaign.launches)
+    end_with(campaign)
 
 
 def end_with(*campaigns: Campaign, failed: bool | None = None) -> None:

@@ -16,12 +16,10 @@ def show(
     as_json: options.AsJson = False,
 ) -> None:
     """Show one launch as it was recorded."""
-    import msgspec
-
     from reports.terminal.launches import print_launch
 
     found = opening.find_launch(launch)
     if as_json:
-        output.print_json(msgspec.to_builtins(found))
-        return
-    print_launch(found)
+        output.print_json(found)
+    else:
+        print_launch(found)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import opening, options, output, running
+from harness.commands import options, running
 from harness.commands.app import app
 from harness.errors import UsageError
 
@@ -42,6 +42,8 @@ def verify_images(
 ) -> None:
     """Check whether an image's output is right. Compares it with that of the image on the CPU. --ladder finds the batch size
     from which it is wrong."""
+    from functools import partial
+
     import msgspec
 
     from harness.catalog.load import load_catalog
@@ -80,11 +82,5 @@ def verify_images(
         audio=audio,
         fixes=fixes,
     )
-    campaign = running.run_campaign(known, request, opening.open_store(), open_engine=context.obj)
-    if as_json:
-        output.print_json(msgspec.to_builtins(campaign.launches))
-    elif ladder:
-        print_ladders(campaign.launches)
-    else:
-        print_agreements(campaign.launches, purpose="verify")
-    running.end_with(campaign)
+    show = print_ladders if ladder else partial(print_agreements, purpose="verify")
+    running.run_and_show(known, request, open_engine=context.obj, show=show, as_json=as_json)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 import wave
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -180,6 +179,8 @@ def _kept_reference(reference: Path) -> Path:
 @contextmanager
 def _written_whole(path: Path) -> Iterator[IO[bytes]]:
     """A stream into a file that appears whole or not at all, readable by a container's user too."""
+    import tempfile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -15,11 +16,13 @@ from harness import places
 from harness.errors import AudioError, UsageError
 from harness.inputs.audio import Audio, prepare_audio
 from harness.inputs.corpus import MOST_NAME_CHARACTERS, Corpus, LeftOut, Pair
-from harness.inputs.corpus_bounds import within
 from harness.text import Say
 
 MANIFEST = "manifest.json"
 """`benchmarks.accuracy`, which reads it, describes its layout."""
+
+MOST_OVERHANG_SECONDS = 2.0
+"""A reference that reaches at most this far past its recording is cut: annotators round, and encoders drop a last frame."""
 
 SHORTEST_LIMIT_SECONDS = 600.0
 
@@ -99,6 +102,34 @@ def lay_out(corpus: Corpus, folder: Path, *, say: Say, limit_seconds: float | No
         left_out=tuple(left_out),
         notes=tuple(notes),
     )
+
+
+def within(pair: Pair, seconds: float) -> tuple[Pair, str] | str:
+    """A pair cut to its recording's length with a remark (empty: nothing was cut), or the reason why it cannot be scored.
+
+    No image can find a turn after the end of the audio. It would count as missed, and the image would answer for a reference that
+    is too long or belongs to another recording.
+    """
+    ends = max((turn.start + turn.duration for turn in pair.turns), default=0.0)
+    if ends > seconds + MOST_OVERHANG_SECONDS:
+        return f"its reference ends {ends:.1f} s, the recording {seconds:.1f} s: is it another recording's?"
+    turns = tuple(
+        turn if turn.start + turn.duration <= seconds else turn._replace(duration=seconds - turn.start)
+        for turn in pair.turns
+        if turn.start < seconds
+    )
+    regions = pair.regions
+    if regions is not None:
+        regions = tuple((start, min(end, seconds)) for start, end in regions if start < seconds)
+        if not regions:
+            return f"nothing is left to score: all regions of its UEM lie after the recording's end at {seconds:.1f} s"
+    areas = ((0.0, math.inf),) if regions is None else regions
+    if not any(max(turn.start, begin) < min(turn.start + turn.duration, end) for turn in turns for begin, end in areas):
+        where = "in the regions of its UEM" if regions is not None else "in the recording"
+        return f"nothing is left to score: its reference has no speech {where}"
+    over = {"reference": ends - seconds, "UEM": max((end for _, end in pair.regions or ()), default=0.0) - seconds}
+    notes = (f"its {kind} was cut by {by:.2f} s to the recording's end" for kind, by in over.items() if by >= 0.01)
+    return msgspec.structs.replace(pair, turns=turns, regions=regions), " and ".join(notes)
 
 
 def _manifest(ready: list[tuple[Pair, Audio]]) -> bytes:

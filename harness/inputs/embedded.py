@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -80,6 +79,8 @@ def fetch_embedded(*, say: Say) -> tuple[ModelFile, ...]:
 
     Raises `ModelsError` where a file is not the pinned one; nothing of it is kept.
     """
+    import tempfile
+
     folder = embedded_folder()
     folder.mkdir(parents=True, exist_ok=True)
     missing = [file for file in EMBEDDED if content_hash(folder / file.name) != file.sha256]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -45,6 +44,8 @@ def make_folder(folder: Path) -> None:
         folder.unlink()
     if folder.exists():
         return
+    import tempfile  # with `random` 2 ms, which a second dry run does without
+
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
         whole = Path(made) / "whole"
         for path in (whole, *(whole / below for below in FOLDERS.values())):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from harness.engines.base import Engine
 from harness.errors import EngineError
@@ -24,24 +23,27 @@ WAIT_SECONDS = 1.0
 """How long the end of a launch waits for an answer that is still out."""
 
 
-class StatsWatch:
-    """Samples one container's memory until it is stopped."""
+METERS = ("stats_usage_bytes", "stats_shown_bytes")
+"""What `Engine.memory_stats` may tell: the usage, and what `docker stats` prints for it."""
 
-    def __init__(self, engine: Engine, name: str, *, hertz: float = HERTZ) -> None:
-        self._engine, self._name, self._hertz = engine, name, hertz
+
+class StatsWatch:
+    """Samples one container's memory while a ``with`` block runs."""
+
+    def __init__(self, engine: Engine, name: str, *, hertz: float = HERTZ, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._engine, self._name, self._hertz, self._wait_seconds = engine, name, hertz, wait_seconds
         self._over = threading.Event()
         self._samples: list[tuple[float, Mapping[str, int]]] = []
         self._reason = "the container ended before its engine was asked"
         self._thread = threading.Thread(target=self._sample, name="engine-stats", daemon=True)
 
-    def start(self) -> None:
-        """Begin to ask."""
+    def __enter__(self) -> StatsWatch:
         self._thread.start()
+        return self
 
-    def stop(self, *, wait_seconds: float = WAIT_SECONDS) -> None:
-        """Ask no more, and wait so long for an answer that is still out."""
+    def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(timeout=wait_seconds)
+        self._thread.join(timeout=self._wait_seconds)
 
     @property
     def taken(self) -> Telemetry:
@@ -52,7 +54,7 @@ class StatsWatch:
         return Telemetry(
             hertz=self._hertz,
             times=tuple(at for at, _ in samples),
-            series={meter: tuple(_value(found, meter) for _, found in samples) for meter in meters},
+            series={meter: tuple(float(found[meter]) if meter in found else None for _, found in samples) for meter in meters},
             sources=dict.fromkeys(meters, source),
             unavailable={
                 meter: "this engine does not tell it" if meters else self._reason for meter in METERS if meter not in meters
@@ -68,23 +70,3 @@ class StatsWatch:
             except EngineError as error:  # not started yet, or ended just now
                 found, self._reason = {}, str(error)[:200]
             self._samples.append((time.time(), found))
-
-
-METERS = ("stats_usage_bytes", "stats_shown_bytes")
-"""What `Engine.memory_stats` may tell: the usage, and what `docker stats` prints for it."""
-
-
-@contextmanager
-def watch_stats(engine: Engine, name: str) -> Iterator[StatsWatch]:
-    """Sample a container's memory while the block runs."""
-    watch = StatsWatch(engine, name)
-    watch.start()
-    try:
-        yield watch
-    finally:
-        watch.stop()
-
-
-def _value(found: Mapping[str, int], meter: str) -> float | None:
-    value = found.get(meter)
-    return None if value is None else float(value)

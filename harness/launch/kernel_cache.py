@@ -12,7 +12,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
@@ -32,12 +32,12 @@ MOST_KEPT_FILES = 100_000
 
 def parse_mode(text: str) -> CacheMode:
     """``empty`` or ``keep``; raises `UsageError`."""
-    for mode in get_args(CacheMode):
-        if text == mode:
-            return mode  # type: ignore[no-any-return]
-    raise UsageError(
-        f"--caches {text}: it is empty (each launch compiles its kernels anew) or keep (they stay between launches)"
-    )
+    modes: tuple[CacheMode, ...] = ("empty", "keep")
+    if text not in modes:
+        raise UsageError(
+            f"--caches {text}: it is empty (each launch compiles its kernels anew) or keep (they stay between launches)"
+        )
+    return text
 
 
 def begin(plan: Plan, folder: Path) -> CacheRecord | None:

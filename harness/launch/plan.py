@@ -43,6 +43,8 @@ EXCHANGE = "exchange"
 TELEMETRY = "telemetry.jsonl"
 """Beside the exchange folder, where no container can write."""
 CACHES = "caches"
+DRY_RUN_PREFIX = "dry-run-"
+"""The beginning of a folder's name in which a pasted line of ``--dry-run`` may still run."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from harness.engines.base import Engine
 from harness.failures.recognise import recognise, with_firmware
 from harness.launch import kernel_cache
 from harness.launch.cache_folder import remove_folder
-from harness.launch.engine_stats import watch_stats
+from harness.launch.engine_stats import StatsWatch
 from harness.launch.exchange import make_exchange, read_events, read_log_tail, trim_exchange
 from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, Prepared, caches_folder, launches_folder
 from harness.launch.watch import Watch
@@ -75,7 +75,7 @@ def _run_with_stats(prepared: Prepared, engine: Engine, watch: Watch) -> tuple[E
     plan, most = prepared.plan, most_seconds(prepared.plan)
     if plan.task != "calibrate" or engine.record.name == "local":
         return engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up), None
-    with watch_stats(engine, prepared.run.name) as stats:
+    with StatsWatch(engine, prepared.run.name) as stats:
         exit_record = engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up)
     return exit_record, stats.taken
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -12,6 +13,12 @@ DEFAULT_WARM_PASSES = 3
 
 WITHOUT_ACCURACY = ("synthetic",)
 """Pipelines whose weights are random: their output is timed and compared bit by bit, and never scored."""
+
+BASE = "base"
+"""The arm that the others of a ``--vary`` are compared with."""
+
+NULL_ARMS = ("A", "B")
+"""The arms of a null test, which differ in nothing."""
 
 Purpose = Literal["result", "verify", "reference", "null"]
 
@@ -164,3 +171,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     that pass. ``None``: they count from the start"""
     keeps_as: str = ""
     """The kept cache that its own folder of kernels becomes if it is ended in its first pass; empty: none"""
+
+
+def without_knobs(variant: str, knobs: Collection[str]) -> str:
+    """A variant's name without these knobs: ``native+lstm-dropout-0+sdma=off`` without ``sdma`` is ``native+lstm-dropout-0``."""
+    return "+".join(part for part in variant.split("+") if "=" not in part or part.partition("=")[0] not in knobs)

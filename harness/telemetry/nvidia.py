@@ -5,7 +5,8 @@ That library is imported only where it is asked for: most hosts have no such GPU
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from harness.telemetry.sensors import Files, Readings
@@ -18,44 +19,25 @@ _THERMAL_REASONS = 0x20 | 0x40
 
 _LIBRARY = "NVIDIA's management library"
 
-Meter = tuple[str, str, Callable[[Any, Any], float]]
+Meter = tuple[str, str, tuple[str, ...], Callable[[Any], float]]
+"""A meter, the library's function, the constants of the library that it takes after the GPU, and what its answer means."""
 
 _METERS: tuple[Meter, ...] = (
-    ("gpu_power_watts", "nvmlDeviceGetPowerUsage", lambda nvml, gpu: nvml.nvmlDeviceGetPowerUsage(gpu) * 1e-3),
-    (
-        "gpu_joules",
-        "nvmlDeviceGetTotalEnergyConsumption",
-        lambda nvml, gpu: nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) * 1e-3,
-    ),
-    ("vram_used_bytes", "nvmlDeviceGetMemoryInfo", lambda nvml, gpu: float(nvml.nvmlDeviceGetMemoryInfo(gpu).used)),
-    ("gpu_busy_percent", "nvmlDeviceGetUtilizationRates", lambda nvml, gpu: float(nvml.nvmlDeviceGetUtilizationRates(gpu).gpu)),
-    (
-        "gfx_clock_hertz",
-        "nvmlDeviceGetClockInfo",
-        lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM) * 1e6,
-    ),
-    (
-        "gfx_temperature_celsius",
-        "nvmlDeviceGetTemperature",
-        lambda nvml, gpu: float(nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU)),
-    ),
-    (
-        "throttling_power",
-        "nvmlDeviceGetCurrentClocksThrottleReasons",
-        lambda nvml, gpu: float(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu) & _POWER_REASONS != 0),
-    ),
-    (
-        "throttling_thermal",
-        "nvmlDeviceGetCurrentClocksThrottleReasons",
-        lambda nvml, gpu: float(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu) & _THERMAL_REASONS != 0),
-    ),
+    ("gpu_power_watts", "nvmlDeviceGetPowerUsage", (), lambda milliwatts: milliwatts * 1e-3),
+    ("gpu_joules", "nvmlDeviceGetTotalEnergyConsumption", (), lambda millijoules: millijoules * 1e-3),
+    ("vram_used_bytes", "nvmlDeviceGetMemoryInfo", (), lambda memory: float(memory.used)),
+    ("gpu_busy_percent", "nvmlDeviceGetUtilizationRates", (), lambda rates: float(rates.gpu)),
+    ("gfx_clock_hertz", "nvmlDeviceGetClockInfo", ("NVML_CLOCK_SM",), lambda megahertz: megahertz * 1e6),
+    ("gfx_temperature_celsius", "nvmlDeviceGetTemperature", ("NVML_TEMPERATURE_GPU",), float),
+    ("throttling_power", "nvmlDeviceGetCurrentClocksThrottleReasons", (), lambda bits: float(bits & _POWER_REASONS != 0)),
+    ("throttling_thermal", "nvmlDeviceGetCurrentClocksThrottleReasons", (), lambda bits: float(bits & _THERMAL_REASONS != 0)),
 )
 
 
 class Nvidia:
     """The GPUs that the library names, or one of them. ``gpu`` is the number that `--gpu` gave, or ``None`` for all."""
 
-    meters = tuple(meter for meter, _, _ in _METERS)
+    meters = tuple(meter for meter, *_ in _METERS)
 
     def __init__(self, gpu: str | None = None, library: Any = None) -> None:
         self._gpu = gpu
@@ -71,9 +53,9 @@ class Nvidia:
             return
         for number, gpu in enumerate(opened):
             suffix = f"_{number}" if len(opened) > 1 else ""
-            for meter, name, read in _METERS:
-                value = files.call(f"{name} of GPU {number}", lambda read=read, gpu=gpu: self._called(read, gpu))  # type: ignore[misc]
-                found.take(meter + suffix, [(name, value)])
+            for meter, name, constants, meaning in _METERS:
+                value = files.call(f"{name} of GPU {number}", partial(self._ask, gpu, name, constants))
+                found.take(meter + suffix, [(name, value if isinstance(value, str) else meaning(value))])
 
     def _open(self) -> list[Any]:
         """The handles of the GPUs. Raises `OSError`, in words."""
@@ -96,8 +78,8 @@ class Nvidia:
             raise OSError(str(error)) from error
         return self._gpus
 
-    def _called(self, read: Callable[[Any, Any], float], gpu: Any) -> float:
+    def _ask(self, gpu: Any, name: str, constants: Sequence[str]) -> Any:
         try:
-            return read(self._nvml, gpu)
+            return getattr(self._nvml, name)(gpu, *(getattr(self._nvml, constant) for constant in constants))
         except self._nvml.NVMLError as error:
             raise OSError(str(error)) from error

@@ -10,8 +10,8 @@ import msgspec
 
 from harness.analysis.compare import FEWEST_PAIRS, Comparison, NullTest, compare_pairs, null_test, share, with_holm
 from harness.analysis.intervals import Interval, launch_seconds
-from harness.records.arms import BASE, NULL_ARMS, without_knobs
 from harness.records.launch import Launch
+from harness.records.plan import BASE, NULL_ARMS, without_knobs
 
 
 class Subject(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from harness.catalog.load import load_catalog
 from harness.catalog.rows import Catalog, Image
 from harness.engines.base import Engine
 from harness.errors import EngineError
+from harness.inputs.audio import Audio
 from harness.launch.plan import EXCHANGE, PLAN, Prepared, Settings, launches_folder
 from harness.records.launch import Launch
 from harness.records.plan import Plan
@@ -94,13 +95,14 @@ class Bench:
         store: Store | None = None,
         clock: CampaignClock | None = None,
         sample: Sampling = no_sampler,
+        more_lengths: Iterable[Audio] = (),
         **more: Any,
     ) -> Campaign:
         request = BenchRequest(
             images=tuple(images),
             gfx=None,
             pipeline=catalog.pipelines["embedded"],
-            audio=an_audio(self.folder / "audio"),
+            recordings=(an_audio(self.folder / "audio"), *more_lengths),
             models=some_models(self.folder),
             engine=preference,
             launches=launches,

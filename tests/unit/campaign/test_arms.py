@@ -14,7 +14,7 @@ from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell, Image
 from harness.catalog.select import select_fixes
 from harness.errors import UsageError
-from harness.records.arms import without_knobs
+from harness.records.plan import without_knobs
 from tests.unit.command_line import overlay
 
 CATALOG = load_catalog()

@@ -13,13 +13,13 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.campaign.recovery import DRY_RUN_PREFIX, campaign_lock, plans_of_killed, plans_of_this_process
+from harness.campaign.recovery import campaign_lock, plans_of_killed, plans_of_this_process
 from harness.campaign.request import engine_name
 from harness.catalog.rows import Image
 from harness.catalog.select import foreign_image
 from harness.engines.base import Run
 from harness.errors import EngineError, HostError, RecordError, StoreError, UsageError
-from harness.launch.plan import EXCHANGE, PLAN, launches_folder
+from harness.launch.plan import DRY_RUN_PREFIX, EXCHANGE, PLAN, launches_folder
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import Plan

@@ -140,7 +140,7 @@ def lengths(bench: Bench, *seconds: float) -> Iterable[Audio]:
 
 def test_the_lengths_of_a_recording_are_launched_in_turn(bench: Bench) -> None:
     engine = FakeEngine()
-    campaign = bench.run(engine, launches=2, more_audio=tuple(lengths(bench, 60.0, 120.0)))
+    campaign = bench.run(engine, launches=2, more_lengths=lengths(bench, 60.0, 120.0))
     heard = [launch.plan.workload for launch in campaign.launches]
     assert [workload.audio_seconds for workload in heard] == [30.0, 60.0, 120.0, 120.0, 60.0, 30.0]
     assert len({workload.audio_sha256 for workload in heard}) == 3
@@ -151,7 +151,7 @@ def test_the_lengths_of_a_recording_are_launched_in_turn(bench: Bench) -> None:
 
 def test_an_image_that_cannot_be_launched_is_on_record_with_every_length(bench: Bench) -> None:
     engine = FakeEngine(by_image(cpu=fails_at_import))
-    campaign = bench.run(engine, more_audio=tuple(lengths(bench, 60.0)))
+    campaign = bench.run(engine, more_lengths=lengths(bench, 60.0))
     assert {launch.plan.workload.audio for launch in campaign.launches} == {"sample-30s", "sample-fitted-60s"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +10,34 @@ import msgspec
 import pytest
 
 from benchmarks.wire import KNOBS
-from harness.catalog.knobs import Hazard, Situation, is_hazard, release
+from harness.catalog.hazards import hazards_of, release
+from harness.catalog.knobs import Family, GuestKnob, Hazard
 from harness.catalog.load import load_catalog
+from harness.catalog.rows import Catalog, Cell, Image, PipelineRow, Variant
 from harness.errors import CatalogError
 from tests.unit.command_line import Strixbench, overlay
 
-HARMLESS = Situation(
-    family="rocm",
-    rocm="7.2",
-    native=True,
-    targets=("gfx1151",),
-    environment={},
-    guest=(),
-    segmentation_batch_size=32,
-    embedding_batch_size=32,
-)
 
-
-def found(**changes: Any) -> set[str]:
-    """Names of the shipped hazards that a situation is one of."""
-    situation = msgspec.structs.replace(HARMLESS, **changes)
-    return {name for name, hazard in load_catalog().hazards.items() if is_hazard(hazard, situation)}
+def found(
+    known: Catalog | None = None,
+    *,
+    family: Family = "rocm",
+    rocm: str | None = "7.2",
+    native: bool | None = True,
+    targets: tuple[str, ...] = ("gfx1151",),
+    environment: Mapping[str, str] | None = None,
+    guest: tuple[GuestKnob, ...] = (),
+    segmentation_batch_size: int = 32,
+    embedding_batch_size: int = 32,
+) -> set[str]:
+    """Names of the hazards, of the shipped ones unless others are given, that a cell has; without an argument a harmless one."""
+    image = Image(name="image", family=family, torch=f"2.9.1+rocm{rocm}" if rocm else "2.9.1", native=native)
+    variant = Variant(name="variant", environment=dict(environment or {}), guest=guest)
+    pipeline = PipelineRow(
+        name="pipeline", segmentation_batch_size=segmentation_batch_size, embedding_batch_size=embedding_batch_size
+    )
+    sentences = hazards_of(known or load_catalog(), Cell(image, variant, pipeline, "sample-30s"), family, targets)
+    return {sentence.removeprefix("hazard ").partition(":")[0] for sentence in sentences}
 
 
 def test_each_shipped_knob_says_where_it_is_from_and_what_it_bears_on() -> None:
@@ -145,8 +153,9 @@ def test_overrides_that_load_the_wrong_code_are_hazards(override: str, changes: 
 
 def test_a_hazard_of_the_embedding_batch_is_one_from_that_size_on() -> None:
     hazard = Hazard(name="a", description="b", source="c", embedding_batch_from=64)
-    assert not is_hazard(hazard, msgspec.structs.replace(HARMLESS, embedding_batch_size=63))
-    assert is_hazard(hazard, msgspec.structs.replace(HARMLESS, embedding_batch_size=64))
+    known = msgspec.structs.replace(load_catalog(), hazards={"a": hazard})
+    assert found(known, embedding_batch_size=63) == set()
+    assert found(known, embedding_batch_size=64) == {"a"}
 
 
 @pytest.mark.parametrize(

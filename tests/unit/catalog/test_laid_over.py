@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.catalog.laid_over import laid_over
-from harness.catalog.load import load_catalog
+from harness.catalog.load import laid_over, load_catalog
 
 ROW: dict[str, Any] = {
     "base": "a",

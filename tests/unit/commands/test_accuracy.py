@@ -88,7 +88,7 @@ def test_the_launch_behind_a_crash_is_of_the_same_cell_and_begins_behind_it(tmp_
         images=(CPU, msgspec.structs.replace(OTHER, family=None)),
         gfx=None,
         pipeline=CATALOG.pipelines["embedded"],
-        audio=audio,
+        recordings=(audio,),
         models=Models(folder=None, environment=()),
         engine="podman",
         launches=1,

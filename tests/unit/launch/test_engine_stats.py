@@ -38,10 +38,8 @@ class TellingEngine(FakeEngine):
 
 def watched(engine: TellingEngine) -> StatsWatch:
     """A watch that was stopped when all was told."""
-    watch = StatsWatch(engine, "strixbench-1", hertz=1000.0)
-    watch.start()
-    assert engine.told.wait(WAIT_SECONDS)
-    watch.stop()
+    with StatsWatch(engine, "strixbench-1", hertz=1000.0) as watch:
+        assert engine.told.wait(WAIT_SECONDS)
     return watch
 
 
@@ -76,10 +74,8 @@ def test_an_answer_that_does_not_come_keeps_nobody() -> None:
             released.wait(WAIT_SECONDS)
             return {}
 
-    watch = StatsWatch(HangingEngine(), "strixbench-1")
-    watch.start()
-    assert asked.wait(WAIT_SECONDS)
-    watch.stop(wait_seconds=0.01)
+    with StatsWatch(HangingEngine(), "strixbench-1", wait_seconds=0.01) as watch:
+        assert asked.wait(WAIT_SECONDS)
     assert watch.taken.times == ()
     assert not released.is_set()
     released.set()
