@@ -16,15 +16,20 @@ from typing import Any
 
 import msgspec
 
-from harness.engines.base import Storage
+from harness.engines.base import PODMAN_SPOOL, Storage
 from harness.engines.discovery import EngineName, Refusal, find_engine, find_refusal, named_socket
 from harness.engines.podman_service import podman_environment
-from harness.engines.storage import LIBPOD_INFO, docker_storage, podman_storage
 from harness.errors import EngineError
 
 ANSWER_TIMEOUT_SECONDS = 3.0
 
 _MOST_ANSWER_BYTES = 4 << 20
+
+LIBPOD_INFO = "/v{version}/libpod/info"
+"""Where Podman's own interface tells of itself, in the version of the service."""
+
+CONTAINERD_ROOT = "/var/lib/containerd"
+"""The default of ``root`` in containerd's configuration."""
 
 
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +124,32 @@ def docker_facts(name: EngineName, told: Mapping[str, Any]) -> EngineFacts:
         cgroup_version=_text(version) if version else None,
         storage=docker_storage(told),
     )
+
+
+def podman_storage(store: Mapping[str, Any]) -> Storage:
+    """What the part ``store`` of `podman info`, or of ``GET /libpod/info``, says of where Podman keeps images.
+
+    It writes the compressed layers of a base, and each layer that a build commits, to its temporary folder first: ``TMPDIR``,
+    else ``image_copy_tmp_dir`` of containers.conf, else ``/var/tmp`` (podman-pull(1)).
+    """
+    folder, spool = store.get("graphRoot"), store.get("imageCopyTmpDir")
+    return Storage(folder=_text(folder) if folder else None, spool=_text(spool) if spool else PODMAN_SPOOL)
+
+
+def docker_storage(info: Mapping[str, Any]) -> Storage:
+    """What ``GET /info`` of Docker's API says of where Docker keeps images. It fetches into a folder beside them.
+
+    A daemon with the containerd store, the default of new installations from Docker 29 on, keeps the compressed layers too,
+    below containerd's root and not below its own (https://docs.docker.com/engine/storage/containerd/, docker/docs#24496).
+    """
+    root = _text(info["DockerRootDir"]) if info.get("DockerRootDir") else None
+    status = info.get("DriverStatus") or ()
+    if not any(list(row) == ["driver-type", "io.containerd.snapshotter.v1"] for row in status):
+        return Storage(folder=root)
+    address = str((info.get("Containerd") or {}).get("Address") or "")
+    # A containerd that dockerd started itself, as a rootless one does, lies below Docker's own root and has its socket in
+    # Docker's own folder: `/run/docker/containerd/containerd.sock`.
+    return Storage(folder=root if "/docker/containerd/" in address else CONTAINERD_ROOT, keeps_compressed=True)
 
 
 def _ask_docker(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:

@@ -17,6 +17,7 @@ from typing import IO, Any
 import requests
 
 from harness.engines.base import Recipe
+from harness.engines.connection import CONNECTION_ERRORS, SILENCE_VARIABLE, is_silence, limit_text
 from harness.engines.discovery import EngineName
 from harness.engines.fetch_progress import (
     KEPT,
@@ -32,7 +33,6 @@ from harness.engines.fetch_progress import (
     registry_of,
     take_in,
 )
-from harness.engines.silence import CONNECTION_ERRORS, SILENCE_VARIABLE, is_silence, limit_text
 from harness.errors import BuildFailed, EngineError
 from harness.text import Say
 from harness.tools import tail_of

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.catalog.rows import Image
-from harness.engines.base import Engine
-from harness.engines.storage import PODMAN_SPOOL
+from harness.engines.base import PODMAN_SPOOL, Engine
 from harness.images.build import build_log, recipe_of
 from harness.images.build_needs import (
     LINES_MBIT,
