@@ -64,11 +64,13 @@ class Connection:
         dial: Callable[..., docker.DockerClient] = docker.DockerClient,
         serve: Callable[[], PodmanService] = PodmanService,
     ) -> None:
-        """Connect, and start Podman's service where none listens. Raises `EngineError`.
+        """Connect, and start Podman's service where none listens. Raises `EngineError`, and `UsageError` of `silence_limit`.
 
         ``dial`` connects to a socket and ``serve`` starts a service; tests hand in others.
         """
         self.name: EngineName = found.name
+        self.silence_seconds = silence_limit(os.environ)
+        """A fetch or a build that is silent for longer is given up."""
         self.service: PodmanService | None = None
         """Podman's, where it is ours"""
         self._dial, self._serve = dial, serve

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,11 @@ from harness.engines.base import (
     StoredImage,
     never,
 )
-from harness.engines.connection import CALL_TIMEOUT_SECONDS, Connection, patiently, silence_limit
+from harness.engines.connection import CALL_TIMEOUT_SECONDS, Connection, patiently
 from harness.engines.container_build import build_image
 from harness.engines.container_runs import labelled_containers, remove_container, run_container, with_remark
 from harness.engines.discovery import EngineName, Found
-from harness.engines.fetch_base import Fetch, fetch_locks, is_fetched
+from harness.engines.fetch_base import fetch_base, fetch_locks, is_fetched
 from harness.engines.kernel_journal import read_kernel_journal
 from harness.engines.options import container_command
 from harness.errors import BuildFailed, EngineError
@@ -50,8 +49,6 @@ class ContainerEngine:
 
     def __init__(self, found: Found, *, connect: Callable[[Found], Connection] = Connection) -> None:
         """Connect. Raises `EngineError`, and `UsageError` where the limit of a build's silence is not a number of seconds."""
-        self.silence_seconds = silence_limit(os.environ)
-        """A fetch or a build that is silent for longer is given up."""
         self.connection = connect(found)
 
     @property
@@ -82,16 +79,14 @@ class ContainerEngine:
                 raise
 
     def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
-        engine, silence = self.connection.name, self.silence_seconds
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w", encoding="utf-8") as stream:
             try:
                 if is_fetched(recipe.base):
-                    fetch = Fetch(recipe, engine=engine, silence_seconds=silence, say=say, announce=announce or say)
-                    with fetch_locks[engine, recipe.base]:
+                    with fetch_locks[self.connection.name, recipe.base]:
                         if self.find_reference(recipe.base) is None:
-                            fetch.run(self.connection.api, log, stream)
-                failure = build_image(self.connection, recipe, stream, silence_seconds=silence, say=say)
+                            fetch_base(self.connection, recipe, log, stream, say=say, announce=announce or say)
+                failure = build_image(self.connection, recipe, stream, say=say)
             except EngineError as error:
                 stream.write(f"{error}\n")
                 raise

@@ -18,14 +18,14 @@ from harness.errors import EngineError
 from harness.text import Say
 
 
-def build_image(connection: Connection, recipe: Recipe, stream: IO[str], *, silence_seconds: float, say: Say) -> str | None:
+def build_image(connection: Connection, recipe: Recipe, stream: IO[str], *, say: Say) -> str | None:
     """Build an image whose base is here, and write what the engine prints; returns why the build failed, ``None``: it did not.
 
-    Raises `EngineError` where the connection fails or is silent for longer than ``silence_seconds``.
+    Raises `EngineError` where the connection fails or is silent for longer than its ``silence_seconds``.
     """
     failure: str | None = None
     with _build_context(recipe) as context:
-        for text, error in _printed(connection, recipe, context, silence_seconds):
+        for text, error in _printed(connection, recipe, context):
             stream.write(text if text.endswith("\n") else f"{text}\n")
             stream.flush()
             if text.strip():
@@ -56,9 +56,7 @@ def _build_context(recipe: Recipe) -> Iterator[IO[bytes]]:
         yield stream
 
 
-def _printed(
-    connection: Connection, recipe: Recipe, context: IO[bytes], silence_seconds: float
-) -> Iterator[tuple[str, str | None]]:
+def _printed(connection: Connection, recipe: Recipe, context: IO[bytes]) -> Iterator[tuple[str, str | None]]:
     """Each text that a build prints, and the error that it tells; a build that is refused ends with one."""
     last = "its start"
     try:
@@ -73,7 +71,7 @@ def _printed(
             rm=True,
             forcerm=True,
             decode=True,
-            timeout=math.ceil(silence_seconds),
+            timeout=math.ceil(connection.silence_seconds),
         ):
             if isinstance(line, dict):
                 text = str(line.get("stream") or line.get("status") or line.get("error") or "")
@@ -85,7 +83,7 @@ def _printed(
         at, again = f"at `{last[:200]}`", "Run the same command again: steps that were finished are kept"
         if is_silence(error):
             raise EngineError(
-                f"the build of {recipe.tag} printed nothing for {limit_text(silence_seconds)} and was given up, {at}. "
+                f"the build of {recipe.tag} printed nothing for {limit_text(connection.silence_seconds)} and was given up, {at}. "
                 f"If a slow connection needs longer for a wheel, set {SILENCE_VARIABLE} to more seconds. {again}"
             ) from error
         raise EngineError(

@@ -245,7 +245,7 @@ def test_a_build_that_falls_silent_is_told_with_what_sets_the_limit(
     engine: ContainerEngine, script: Script, tmp_path: Path
 ) -> None:
     script.lines, script.end = [{"stream": "STEP 2/3: RUN pip install torch\n"}], "silent"
-    engine.silence_seconds = 0.4  # the SDK takes whole seconds: 1
+    engine.connection.silence_seconds = 0.4  # the SDK takes whole seconds: 1
     with pytest.raises(EngineError) as caught:
         built(engine, a_recipe("localhost/mine:1"), tmp_path / "log")
     assert "printed nothing for 0.4 s and was given up, at `STEP 2/3: RUN pip install torch`" in str(caught.value)
