@@ -17,9 +17,8 @@ from typing import Any
 import msgspec
 
 from harness.engines.base import PODMAN_SPOOL, Storage
-from harness.engines.discovery import EngineName, Refusal, find_engine, find_refusal, named_socket
+from harness.engines.discovery import EngineName, Found, Refusal, named_socket, search_engine
 from harness.engines.podman_service import podman_environment
-from harness.errors import EngineError
 
 ANSWER_TIMEOUT_SECONDS = 3.0
 
@@ -62,15 +61,10 @@ def ask_engines(environment: Mapping[str, str], *, timeout_seconds: float = ANSW
 
 
 def _ask_podman(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:
-    is_installed = shutil.which("podman") is not None
-    refusal = find_refusal("podman", environment=environment)
-    if refusal is not None and (refusal.named_by or not is_installed):
-        return _refused(refusal)
-    try:
-        found = find_engine("podman", environment=environment)
-    except EngineError:
-        return None
-    if not is_installed:
+    found = search_engine("podman", environment=environment)
+    if not isinstance(found, Found):
+        return None if found is None else _refused(found)
+    if shutil.which("podman") is None:
         return _podman_over_socket(str(found.socket), timeout_seconds)
     # A service that a variable names may have another store than ours.
     is_named = bool(environment.get("CONTAINER_HOST")) and found.socket is not None and not found.remark
@@ -153,11 +147,10 @@ def docker_storage(info: Mapping[str, Any]) -> Storage:
 
 
 def _ask_docker(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:
-    try:
-        found = find_engine("docker", environment=environment)
-    except EngineError:
-        return silent_docker(environment)
-    return _over_socket("docker", str(found.socket), timeout_seconds)
+    found = search_engine("docker", environment=environment)
+    return (
+        _over_socket("docker", str(found.socket), timeout_seconds) if isinstance(found, Found) else silent_docker(environment)
+    )
 
 
 def silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
@@ -165,9 +158,9 @@ def silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
     named = named_socket("docker", environment)
     if named == "":
         return EngineFacts(name="docker", error="DOCKER_HOST names no Unix socket, and strixbench uses nothing else")
-    refusal = find_refusal("docker", environment=environment)
-    if refusal is not None:
-        return _refused(refusal)
+    found = search_engine("docker", environment=environment)
+    if isinstance(found, Refusal):
+        return _refused(found)
     path = named or "/var/run/docker.sock"
     if os.path.exists(path):
         return EngineFacts(name="docker", error=f"nothing listens on {path}")

@@ -16,7 +16,7 @@ import msgspec
 
 from harness.catalog.knobs import Family
 from harness.catalog.rows import Image
-from harness.engines.discovery import find_engine, find_refusal, is_rootless
+from harness.engines.discovery import Refusal, find_engine, is_rootless, search_engine
 from harness.engines.node_groups import node_groups
 from harness.engines.relaxations import CDI_OF_AMD, COMPAT, EVERY_AMD_GPU, Relaxation, selinux_relaxation
 from harness.errors import EngineError, UsageError
@@ -112,8 +112,9 @@ def _lacking(families: Collection[Family | None]) -> dict[Family | None, tuple[s
     try:
         found = find_engine("auto")
     except EngineError:
-        refusals = filter(None, (find_refusal(name, environment=os.environ) for name in ("podman", "docker")))
-        denied = tuple(f"permission denied on {each.path}, see `strixbench doctor`" for each in refusals)[:1]
+        searches = [search_engine("podman", environment=os.environ), search_engine("docker", environment=os.environ)]
+        refusals = [each for each in searches if isinstance(each, Refusal)]
+        denied = tuple(f"permission denied on {each.path}, see `strixbench doctor`" for each in refusals[:1])
         return dict.fromkeys(families, denied or ("neither Podman nor Docker is here",))
     engine = EngineRecord(name=found.name, rootless=is_rootless())
     return {family: request_devices(family, engine).missing for family in families}
