@@ -83,12 +83,12 @@ def find_engine(
     names: tuple[EngineName, ...] = ("podman", "docker")
     names = names if preference == "auto" else tuple(name for name in names if name == preference)
     searches = [search_engine(name, environment=variables, knock=knock) for name in names]
-    decisive = (each for each in searches if isinstance(each, Found) or (each is not None and each.named_by))
-    found: Found | Refusal | None = next(decisive, None) or next(filter(None, searches), None)
-    if isinstance(found, Found):
-        return found
-    if found is not None:
-        raise EngineError(refusal_text(found))
+    decisive = [each for each in searches if isinstance(each, Found) or (each is not None and each.named_by)]
+    for found in (*decisive, *searches):
+        if isinstance(found, Found):
+            return found
+        if found is not None:
+            raise EngineError(refusal_text(found))
     unusable = [_passed_over(name, variables) for name in names if named_socket(name, variables) == ""]
     raise EngineError("; ".join((_ADVICE[preference], *unusable)))
 
