@@ -23,8 +23,7 @@ from harness.campaign.request import BenchRequest, Observer, OpenEngine, engine_
 from harness.catalog.rows import Catalog
 from harness.engines.base import Engine
 from harness.errors import EngineError, HostError
-from harness.images.build import recipe_of
-from harness.images.build_all import BuildOutcome
+from harness.images.build import BuildOutcome, recipe_of
 from harness.images.disk_space import Room
 from harness.launch.plan import Prepared
 from harness.launch.run import conclude, execute, forget

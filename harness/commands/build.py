@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.campaign.request import OpenEngine
     from harness.catalog.rows import Catalog, Image
     from harness.engines.base import Engine, Recipe
-    from harness.images.build_all import BuildOutcome
+    from harness.images.build import BuildOutcome
 
 MOST_ERROR_CHARACTERS = 160
 """How much of a failed build's reason goes to stdout."""
@@ -134,8 +134,7 @@ def _build(
     """Build images and store the builds that fail. Returns a row for each image: what became of it."""
     from harness.campaign.campaign import Campaign
     from harness.campaign.request import BenchRequest, engine_name
-    from harness.images.build import build_log, recipe_of
-    from harness.images.build_all import build_all
+    from harness.images.build import build_all, build_log, recipe_of
     from harness.images.disk_space import Room
     from harness.inputs.gather import unread_sample
     from harness.launch.plan import Settings

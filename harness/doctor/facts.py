@@ -77,7 +77,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     device: int | None = None
     """The device of its file system (``st_dev``); ``None``: not known."""
     pool: str | None = None
-    """What its file system shares room with others in; see `harness.machine.storage_pools`. ``None``: nothing."""
+    """What its file system shares room with others in; see `harness.images.disk_space.pool_of`. ``None``: nothing."""
 
     @property
     def free(self) -> Free | None:

@@ -16,15 +16,19 @@ from typing import Any
 
 import msgspec
 
-from harness.engines.base import Storage
-from harness.engines.discovery import EngineName, Refusal, find_engine, find_refusal, named_socket
+from harness.engines.base import PODMAN_SPOOL, Storage
+from harness.engines.discovery import EngineName, Found, Refusal, named_socket, search_engine
 from harness.engines.podman_service import podman_environment
-from harness.engines.storage import LIBPOD_INFO, docker_storage, podman_storage
-from harness.errors import EngineError
 
 ANSWER_TIMEOUT_SECONDS = 3.0
 
 _MOST_ANSWER_BYTES = 4 << 20
+
+LIBPOD_INFO = "/v{version}/libpod/info"
+"""Where Podman's own interface tells of itself, in the version of the service."""
+
+CONTAINERD_ROOT = "/var/lib/containerd"
+"""The default of ``root`` in containerd's configuration."""
 
 
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,15 +61,10 @@ def ask_engines(environment: Mapping[str, str], *, timeout_seconds: float = ANSW
 
 
 def _ask_podman(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:
-    is_installed = shutil.which("podman") is not None
-    refusal = find_refusal("podman", environment=environment)
-    if refusal is not None and (refusal.named_by or not is_installed):
-        return _refused(refusal)
-    try:
-        found = find_engine("podman", environment=environment)
-    except EngineError:
-        return None
-    if not is_installed:
+    found = search_engine("podman", environment=environment)
+    if not isinstance(found, Found):
+        return None if found is None else _refused(found)
+    if shutil.which("podman") is None:
         return _podman_over_socket(str(found.socket), timeout_seconds)
     # A service that a variable names may have another store than ours.
     is_named = bool(environment.get("CONTAINER_HOST")) and found.socket is not None and not found.remark
@@ -121,12 +120,37 @@ def docker_facts(name: EngineName, told: Mapping[str, Any]) -> EngineFacts:
     )
 
 
+def podman_storage(store: Mapping[str, Any]) -> Storage:
+    """What the part ``store`` of `podman info`, or of ``GET /libpod/info``, says of where Podman keeps images.
+
+    It writes the compressed layers of a base, and each layer that a build commits, to its temporary folder first: ``TMPDIR``,
+    else ``image_copy_tmp_dir`` of containers.conf, else ``/var/tmp`` (podman-pull(1)).
+    """
+    folder, spool = store.get("graphRoot"), store.get("imageCopyTmpDir")
+    return Storage(folder=_text(folder) if folder else None, spool=_text(spool) if spool else PODMAN_SPOOL)
+
+
+def docker_storage(info: Mapping[str, Any]) -> Storage:
+    """What ``GET /info`` of Docker's API says of where Docker keeps images. It fetches into a folder beside them.
+
+    A daemon with the containerd store, the default of new installations from Docker 29 on, keeps the compressed layers too,
+    below containerd's root and not below its own (https://docs.docker.com/engine/storage/containerd/, docker/docs#24496).
+    """
+    root = _text(info["DockerRootDir"]) if info.get("DockerRootDir") else None
+    status = info.get("DriverStatus") or ()
+    if not any(list(row) == ["driver-type", "io.containerd.snapshotter.v1"] for row in status):
+        return Storage(folder=root)
+    address = str((info.get("Containerd") or {}).get("Address") or "")
+    # A containerd that dockerd started itself, as a rootless one does, lies below Docker's own root and has its socket in
+    # Docker's own folder: `/run/docker/containerd/containerd.sock`.
+    return Storage(folder=root if "/docker/containerd/" in address else CONTAINERD_ROOT, keeps_compressed=True)
+
+
 def _ask_docker(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:
-    try:
-        found = find_engine("docker", environment=environment)
-    except EngineError:
-        return silent_docker(environment)
-    return _over_socket("docker", str(found.socket), timeout_seconds)
+    found = search_engine("docker", environment=environment)
+    return (
+        _over_socket("docker", str(found.socket), timeout_seconds) if isinstance(found, Found) else silent_docker(environment)
+    )
 
 
 def silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
@@ -134,9 +158,9 @@ def silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
     named = named_socket("docker", environment)
     if named == "":
         return EngineFacts(name="docker", error="DOCKER_HOST names no Unix socket, and strixbench uses nothing else")
-    refusal = find_refusal("docker", environment=environment)
-    if refusal is not None:
-        return _refused(refusal)
+    found = search_engine("docker", environment=environment)
+    if isinstance(found, Refusal):
+        return _refused(found)
     path = named or "/var/run/docker.sock"
     if os.path.exists(path):
         return EngineFacts(name="docker", error=f"nothing listens on {path}")

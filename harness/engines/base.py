@@ -101,6 +101,9 @@ class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an overlay of the catalog made or changed its row when it was built."""
 
 
+PODMAN_SPOOL = "/var/tmp"  # noqa: S108 - Podman's own default; nothing of ours is written there
+
+
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
     """Where an engine keeps images. A path is the engine's own: its host need not be ours."""
 
@@ -158,67 +161,53 @@ class Engine(Protocol):
     @property
     def record(self) -> EngineRecord:
         """Its name and version."""
-        ...
 
     def find_built(self, recipe: Recipe) -> BuiltImage | None:
         """The image that was built from exactly this recipe."""
-        ...
 
     def find_reference(self, reference: str) -> BuiltImage | None:
         """The image that the engine knows under a name."""
-        ...
 
     def build(self, recipe: Recipe, *, log: Path, say: Say, announce: Say | None = None) -> BuiltImage:
         """Build it, the whole output into ``log``. ``announce`` shows what should stay to be read; ``None``: ``say`` does.
 
         Raises `BuildFailed`, or `EngineError` where the engine or what it fetches from is at fault.
         """
-        ...
 
     def remove_built(self, keep: Collection[str], names: Collection[str]) -> tuple[str, ...]:
         """Remove images of these `Recipe.image` names that were built from other recipes than ``keep``; returns their tags."""
-        ...
 
     def remove_stages(self) -> int:
         """Remove the unnamed stages that our builds left; returns how many there were. The next build makes them again."""
-        ...
 
     def list_built(self) -> tuple[StoredImage, ...]:
         """All images that we built, under the names that we gave them."""
-        ...
 
     def storage(self) -> Storage:
         """Where it keeps images."""
-        ...
 
     def command(self, run: Run) -> tuple[str, ...]:
         """What a person would type to do the same run."""
-        ...
 
     def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
         """Run it to its end. Kill it when the time is up, or when ``give_up``, which is asked every second, gives a reason.
         Nothing of it is left, whatever happens."""
-        ...
 
     @property
     def kernel_log(self) -> KernelLog:
         """The log of the kernel that it runs on."""
-        ...
 
     def memory_stats(self, name: str) -> Mapping[str, int]:
         """What the engine's own `stats` says of the memory of a running container: ``stats_usage_bytes``, and
         ``stats_shown_bytes`` where it prints another number; empty where it keeps none. Answers soon, in any thread. Raises
         `EngineError`."""
-        ...
 
     def sweep(self) -> int:
         """Remove the containers or processes that killed harnesses left; returns how many. Raises `EngineError` for what cannot
         be removed, after everything else was."""
-        ...
 
     def close(self) -> None:
         """Stop what was started only to serve us."""
-        ...
 
 
 def still_held_text(what: str, why: str) -> str:

@@ -7,19 +7,22 @@ for the SDK is; `harness.engines.discovery` and `harness.engines.options` are no
 from __future__ import annotations
 
 import contextlib
+import http.client
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import docker
 import docker.errors
+import requests
+import urllib3
 
-from harness.engines.base import Run
+from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.discovery import EngineName, Found
-from harness.engines.podman_service import PodmanService, foreign_groups_text, has_foreign_groups
-from harness.engines.silence import CONNECTION_ERRORS
-from harness.errors import EngineError
+from harness.engines.podman_service import PodmanService
+from harness.errors import EngineError, UsageError
 from harness.records.plan import EngineRecord
 
 CALL_TIMEOUT_SECONDS = 60
@@ -27,6 +30,25 @@ CALL_TIMEOUT_SECONDS = 60
 
 STATS_TIMEOUT_SECONDS = 5
 """For a container's memory, which is read twice a second; Docker takes one second to answer."""
+
+SILENCE_VARIABLE = "STRIXBENCH_BUILD_SILENCE_SECONDS"
+
+SILENCE_SECONDS = 7200.0
+"""A fetch or a build that prints nothing for this long is given up. pip fetches a wheel of 3 GB without a word, for which 7,200 s
+are enough at 3.4 Mbit/s; the 1,800 s of earlier versions needed 13 Mbit/s."""
+
+_MOST_SECONDS = 1_000_000.0
+"""Python's sockets wait no longer than 2,147,483 s."""
+
+CONNECTION_ERRORS = (
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+)
+"""What a dead or silent connection raises. The SDK reads a stream from urllib3's answer, below `requests`, where a silence is a
+`urllib3.exceptions.ReadTimeoutError`, which is not a `requests` exception."""
 
 REFUSALS = (docker.errors.DockerException, docker.errors.StreamParseError, *CONNECTION_ERRORS)
 """What a call raises that the engine refused or did not answer."""
@@ -42,11 +64,13 @@ class Connection:
         dial: Callable[..., docker.DockerClient] = docker.DockerClient,
         serve: Callable[[], PodmanService] = PodmanService,
     ) -> None:
-        """Connect, and start Podman's service where none listens. Raises `EngineError`.
+        """Connect, and start Podman's service where none listens. Raises `EngineError`, and `UsageError` of `silence_limit`.
 
         ``dial`` connects to a socket and ``serve`` starts a service; tests hand in others.
         """
         self.name: EngineName = found.name
+        self.silence_seconds = silence_limit(os.environ)
+        """A fetch or a build that is silent for longer is given up."""
         self.service: PodmanService | None = None
         """Podman's, where it is ours"""
         self._dial, self._serve = dial, serve
@@ -98,12 +122,14 @@ class Connection:
     def serve_with_our_groups(self, run: Run) -> str:
         """Have a run that keeps its caller's groups started by a service of ours, which has them.
 
-        Returns why that cannot be, else an empty text. Such a service has the same user's store: it sees the same images and
-        containers.
+        Returns why that cannot be, else an empty text. A container that keeps groups has those of its service. `systemd --user`
+        starts the service of podman.socket with the groups of the first login after boot; where the user lingers, later logins
+        do not change them (https://github.com/podman-container-tools/podman/issues/27876). A service of ours has the same
+        user's store: it sees the same images and containers.
         """
         theirs = self._socket
         with self.explained("looking whose its socket is"):
-            if self.service is not None or not has_foreign_groups(run, theirs):
+            if self.service is not None or KEEP_GROUPS not in run.groups or os.stat(theirs).st_uid != os.getuid():
                 return ""
         # A service that could not start takes a minute to fail again: once is enough.
         if theirs not in self._no_service:
@@ -120,7 +146,11 @@ class Connection:
                 if client is not None:
                     client.close()
                 return ""
-        return foreign_groups_text(theirs, self._no_service[theirs])
+        return (
+            f"the Podman service on {theirs} keeps the groups that it was started with, which may lack those that open the GPU's "
+            f"nodes; one of our own cannot be used: {self._no_service[theirs]}. If the GPU cannot be opened, reboot to give the "
+            "service your groups, or run `sudo systemctl restart user@$UID`, which ends your sessions"
+        )
 
     @contextlib.contextmanager
     def explained(self, doing: str) -> Iterator[None]:
@@ -169,3 +199,32 @@ def patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
                 raise
             time.sleep(0.1)
     return ask()
+
+
+def silence_limit(environment: Mapping[str, str]) -> float:
+    """Seconds after which a silent fetch or build is given up. Raises `UsageError`."""
+    text = environment.get(SILENCE_VARIABLE, "")
+    if not text:
+        return SILENCE_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise UsageError(f"{SILENCE_VARIABLE} is {text!r}: give seconds, more than 0 and at most {_MOST_SECONDS:.0f}")
+    return seconds
+
+
+def is_silence(error: BaseException) -> bool:
+    """Whether a connection failed because nothing came in time. `requests` wraps urllib3's own error."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, TimeoutError | requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def limit_text(seconds: float) -> str:
+    """A time limit as a person reads it."""
+    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:g} s"

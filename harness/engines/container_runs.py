@@ -1,4 +1,4 @@
-"""The containers of Docker and Podman: created, run to their end, killed and removed."""
+"""Containers of Docker and Podman: created, run to their end, killed and removed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import docker.errors
 import msgspec
 import requests
 from docker.models.containers import RUN_CREATE_KWARGS
-from docker.utils import version_gte
 
 from harness.engines.base import GIVE_UP_SECONDS, LOG, GiveUp, Run, never, still_held_text
 from harness.engines.connection import CALL_TIMEOUT_SECONDS, REFUSALS, Connection, patiently
 from harness.engines.options import docker_keywords, libpod_specification, needs_libpod
-from harness.engines.stats import stats_memory
 from harness.errors import EngineError
 from harness.records.outcome import TIME_IS_UP, Ending, ExitRecord
-from harness.tools import OWNER_LABEL, owner_is_gone
+from harness.tools import OWNER_LABEL
 
 LIBPOD_CREATE = "/v{version}/libpod/containers/create"
 """https://docs.podman.io/en/latest/_static/api.html#tag/containers/operation/ContainerCreateLibpod; every service serves its own
@@ -32,169 +29,153 @@ version."""
 MOST_LAST_WORDS_BYTES = 8_000
 
 
-class ContainerRuns:
-    """The containers of one engine; for `run`, `memory_stats` and `sweep` see `harness.engines.base.Engine`."""
-
-    def __init__(self, connection: Connection, *, end_seconds: float = CALL_TIMEOUT_SECONDS) -> None:
-        """``end_seconds``: how long the engine may take to notice that a container has ended."""
-        self._connection = connection
-        self._name = connection.name
-        self._end_seconds = end_seconds
-
-    def run(self, run: Run, *, timeout_seconds: float, give_up: GiveUp = never) -> ExitRecord:
-        remark = self._connection.serve_with_our_groups(run)
-        ended = self._run(run, timeout_seconds, give_up)
-        return _with_remark(ended, remark)
-
-    def _run(self, run: Run, timeout_seconds: float, give_up: GiveUp) -> ExitRecord:
-        # Podman would make a missing folder, as root, where Docker refuses.
-        absent = [mount.source for mount in run.mounts if not os.path.exists(mount.source)]
-        if absent:
-            return ExitRecord(started=False, message=f"{', '.join(absent)} is not there to be mounted")
+def run_container(
+    connection: Connection,
+    run: Run,
+    *,
+    timeout_seconds: float,
+    give_up: GiveUp = never,
+    end_seconds: float = CALL_TIMEOUT_SECONDS,
+) -> ExitRecord:
+    """See `harness.engines.base.Engine.run`. ``end_seconds``: how long the engine may take to notice that a container has ended."""
+    # Podman would make a missing folder, as root, where Docker refuses.
+    absent = [mount.source for mount in run.mounts if not os.path.exists(mount.source)]
+    if absent:
+        return ExitRecord(started=False, message=f"{', '.join(absent)} is not there to be mounted")
+    name = connection.name
+    try:
+        container = create_container(connection, run)
+    except docker.errors.APIError as error:
+        return ExitRecord(started=False, message=f"{name} refused to create the container: {error.explanation}")
+    except REFUSALS as error:
+        raise EngineError(f"{name} stopped answering: {error}") from error
+    except KeyboardInterrupt:
+        remove_soon(connection, run.name)
+        raise
+    left = ""
+    try:
+        ended = _run_to_its_end(connection, container, run, timeout_seconds, give_up=give_up, end_seconds=end_seconds)
+    except docker.errors.APIError as error:
+        ended = ExitRecord(started=False, message=f"{name} could not run it: {error.explanation}")
+    except REFUSALS as error:
+        raise EngineError(f"{name} stopped answering: {error}") from error
+    finally:
         try:
-            container = self.create(run)
+            remove_container(connection, container)
+        except EngineError as error:  # the launch's result is worth more; the next start sweeps
+            left = str(error)
+    return with_remark(ended, left)
+
+
+def with_remark(ended: ExitRecord, remark: str) -> ExitRecord:
+    """The record with one remark more, unless that is empty."""
+    return msgspec.structs.replace(ended, remark="; ".join(text for text in (ended.remark, remark) if text))
+
+
+def create_container(connection: Connection, run: Run) -> str:
+    """Create the container; returns its id. Raises the SDK's errors."""
+    if connection.name == "podman" and needs_libpod(run):
+        return create_by_libpod(connection, run)
+    host = docker_keywords(run)
+    container = {name: host.pop(name) for name in RUN_CREATE_KWARGS if name in host}
+    host_config = connection.api.create_host_config(**host)
+    return str(connection.api.create_container(**container, host_config=host_config)["Id"])
+
+
+def create_by_libpod(connection: Connection, run: Run) -> str:
+    """Create the container through Podman's own interface; returns its id. Raises the SDK's errors."""
+    api = connection.api
+    address = api.base_url + LIBPOD_CREATE.format(version=connection.record.version)
+    answer = api.post(address, json=libpod_specification(run), timeout=CALL_TIMEOUT_SECONDS)
+    try:
+        answer.raise_for_status()
+    except requests.exceptions.HTTPError as error:
+        docker.errors.create_api_error_from_http_exception(error)  # raises the SDK's own error
+    return str(answer.json()["Id"])
+
+
+def labelled_containers(connection: Connection) -> list[dict[str, Any]]:
+    """All containers that have an owner, whichever harness it is."""
+    return patiently(lambda: list(connection.api.containers(all=True, filters={"label": OWNER_LABEL})))
+
+
+def remove_container(connection: Connection, container: str) -> None:
+    """Remove a container in whatever state, also one that is gone already. Raises `EngineError`."""
+    try:
+        connection.api.remove_container(container, force=True, v=True)
+    except docker.errors.NotFound:
+        pass
+    except docker.errors.APIError as error:
+        raise EngineError(f"{connection.name} could not remove container {container[:12]}: {error.explanation}") from error
+    except REFUSALS as error:  # a full disk makes Podman fall silent; the next start sweeps
+        raise EngineError(f"{connection.name} did not answer while removing container {container[:12]}: {error}") from error
+
+
+def remove_soon(connection: Connection, name: str) -> None:
+    """Remove a container that the engine may still be making after we were interrupted. Never fails."""
+    deadline = time.monotonic() + 2
+    with contextlib.suppress(EngineError, *REFUSALS):  # the next start sweeps
+        while time.monotonic() < deadline:
+            if connection.api.containers(all=True, filters={"name": name}):
+                remove_container(connection, name)
+                return
+            time.sleep(0.05)
+
+
+def _run_to_its_end(
+    connection: Connection, container: str, run: Run, timeout_seconds: float, *, give_up: GiveUp, end_seconds: float
+) -> ExitRecord:
+    """Start a created container and wait for its end."""
+    api, state, remark = connection.api, {}, ""
+    if run.memory_bytes and not api.inspect_container(container)["HostConfig"].get("Memory"):
+        # Rootless Podman with cgroups v1 drops the limit without a word.
+        return ExitRecord(started=False, message=f"{connection.name} cannot limit memory here; run without --memory")
+    # Attached, since Podman's wait looks only four times a second (WaitContainerDocker in
+    # pkg/api/handlers/utils/containers.go): the attached stream ends when the container does.
+    with _attached(api, container) as stream:
+        try:
+            api.start(container)
         except docker.errors.APIError as error:
-            return ExitRecord(started=False, message=f"{self._name} refused to create the container: {error.explanation}")
-        except REFUSALS as error:
-            raise EngineError(f"{self._name} stopped answering: {error}") from error
-        except KeyboardInterrupt:
-            self.remove_soon(run.name)
-            raise
-        left = ""
-        try:
-            ended = self._run_to_its_end(container, run, timeout_seconds, give_up=give_up)
-        except docker.errors.APIError as error:
-            ended = ExitRecord(started=False, message=f"{self._name} could not run it: {error.explanation}")
-        except REFUSALS as error:
-            raise EngineError(f"{self._name} stopped answering: {error}") from error
-        finally:
-            try:
-                self.remove(container)
-            except EngineError as error:  # the launch's result is worth more; the next start sweeps
-                left = str(error)
-        return _with_remark(ended, left)
-
-    def create(self, run: Run) -> str:
-        """Create the container; returns its id. Raises the SDK's errors."""
-        if self._name == "podman" and needs_libpod(run):
-            return self.create_by_libpod(run)
-        api = self._connection.api
-        host = docker_keywords(run)
-        container = {name: host.pop(name) for name in RUN_CREATE_KWARGS if name in host}
-        return str(api.create_container(**container, host_config=api.create_host_config(**host))["Id"])
-
-    def create_by_libpod(self, run: Run) -> str:
-        """Create the container through Podman's own interface; returns its id. Raises the SDK's errors."""
-        api = self._connection.api
-        address = api.base_url + LIBPOD_CREATE.format(version=self._connection.record.version)
-        answer = api.post(address, json=libpod_specification(run), timeout=CALL_TIMEOUT_SECONDS)
-        try:
-            answer.raise_for_status()
-        except requests.exceptions.HTTPError as error:
-            docker.errors.create_api_error_from_http_exception(error)  # raises the SDK's own error
-        return str(answer.json()["Id"])
-
-    def memory_stats(self, name: str) -> Mapping[str, int]:
-        with self._connection.explained("telling a container's memory"):
-            api = self._connection.stats_api
-            # Where the API can leave out processor time, which takes two looks a second apart.
-            at_once = {"one_shot": True} if version_gte(api.api_version, "1.41") else {}
-            return stats_memory(api.stats(name, stream=False, **at_once), self._name)
-
-    def sweep(self) -> int:
-        swept, refusal = 0, None
-        with self._connection.explained("looking for leftovers"):
-            for container in self.labelled():
-                if owner_is_gone(container["Labels"].get(OWNER_LABEL, "")):
-                    try:
-                        self.remove(container["Id"])
-                    except EngineError as error:  # such as a process that the kernel holds after a GPU hang
-                        refusal = error
-                    else:
-                        swept += 1
-        if refusal is not None:
-            raise refusal
-        return swept
-
-    def labelled(self) -> list[dict[str, Any]]:
-        """All containers that have an owner, whichever harness it is."""
-        return patiently(lambda: list(self._connection.api.containers(all=True, filters={"label": OWNER_LABEL})))
-
-    def remove(self, container: str) -> None:
-        """Remove a container in whatever state, also one that is gone already. Raises `EngineError`."""
-        try:
-            self._connection.api.remove_container(container, force=True, v=True)
-        except docker.errors.NotFound:
-            pass
-        except docker.errors.APIError as error:
-            raise EngineError(f"{self._name} could not remove container {container[:12]}: {error.explanation}") from error
-        except REFUSALS as error:  # a full disk makes Podman fall silent; the next start sweeps
-            raise EngineError(f"{self._name} did not answer while removing container {container[:12]}: {error}") from error
-
-    def remove_soon(self, name: str) -> None:
-        """Remove a container that the engine may still be making after we were interrupted. Never fails."""
-        deadline = time.monotonic() + 2
-        with contextlib.suppress(EngineError, *REFUSALS):  # the next start sweeps
-            while time.monotonic() < deadline:
-                if self._connection.api.containers(all=True, filters={"name": name}):
-                    self.remove(name)
-                    return
-                time.sleep(0.05)
-
-    def _run_to_its_end(self, container: str, run: Run, timeout_seconds: float, *, give_up: GiveUp) -> ExitRecord:
-        """Start a created container and wait for its end."""
-        api = self._connection.api
-        if run.memory_bytes and not api.inspect_container(container)["HostConfig"].get("Memory"):
-            # Rootless Podman with cgroups v1 drops the limit without a word.
-            return ExitRecord(started=False, message=f"{self._name} cannot limit memory here; run without --memory")
-        # Attached, since Podman's wait looks only four times a second (WaitContainerDocker in
-        # pkg/api/handlers/utils/containers.go): the attached stream ends when the container does.
-        with _attached(api, container) as stream:
-            try:
-                api.start(container)
-            except docker.errors.APIError as error:
-                return ExitRecord(started=False, message=f"{self._name} could not start it: {error.explanation}")
-            begun = time.monotonic()
-            said, ended_because = _read_to_end(stream, timeout_seconds, give_up)
-            run_seconds = time.monotonic() - begun
-        state, remark = (self._ended_state(container), "") if ended_because is None else self._killed_state(container)
-        _keep_first_words(run.exchange / LOG, said)
-        return ExitRecord(
-            started=True,
-            code=128 + signal.SIGKILL if ended_because is not None else int(state["ExitCode"]),
-            timed_out=ended_because in TIME_IS_UP,
-            ended_because=ended_because,
-            out_of_memory=bool(state.get("OOMKilled")),
-            run_seconds=run_seconds,
-            remark=remark,
-        )
-
-    def _killed_state(self, container: str) -> tuple[dict[str, Any], str]:
-        """Kill a container; returns its state, and what to say where it does not end."""
+            return ExitRecord(started=False, message=f"{connection.name} could not start it: {error.explanation}")
+        begun = time.monotonic()
+        said, ended_because = _read_to_end(stream, timeout_seconds, give_up)
+        run_seconds = time.monotonic() - begun
+    if ended_because is None:
+        state = _ended_state(connection, container, end_seconds)
+    else:
         # It may end between the question and the shot. Podman answers once it has ended (KillContainer in
         # pkg/api/handlers/compat/containers.go), so not in time where the kernel holds its process.
         with contextlib.suppress(*REFUSALS):
-            self._connection.api.kill(container, signal="SIGKILL")
+            api.kill(container, signal="SIGKILL")
         try:
-            return self._ended_state(container), ""
+            state = _ended_state(connection, container, end_seconds)
         except (EngineError, *REFUSALS) as error:
-            return {}, still_held_text("the container", str(error))
+            remark = still_held_text("the container", str(error))
+    log = run.exchange / LOG
+    # What came before the shell could send its output to the log, such as its own failure to start.
+    if said and not log.exists() and not log.is_symlink():
+        log.write_bytes(said)
+    return ExitRecord(
+        started=True,
+        code=128 + signal.SIGKILL if ended_because is not None else int(state["ExitCode"]),
+        timed_out=ended_because in TIME_IS_UP,
+        ended_because=ended_because,
+        out_of_memory=bool(state.get("OOMKilled")),
+        run_seconds=run_seconds,
+        remark=remark,
+    )
 
-    def _ended_state(self, container: str) -> dict[str, Any]:
-        """The state of a container whose output has ended, or that was killed; the engine may need a moment to notice."""
-        deadline = time.monotonic() + self._end_seconds
-        while True:
-            state: dict[str, Any] = self._connection.api.inspect_container(container)["State"]
-            if not state["Running"] and state["Status"] not in ("running", "stopping"):
-                return state
-            if time.monotonic() > deadline:
-                raise EngineError(f"{self._name} did not see container {container[:12]} end within {self._end_seconds:.0f} s")
-            time.sleep(0.01)
 
-
-def _with_remark(ended: ExitRecord, remark: str) -> ExitRecord:
-    """The record with one remark more, unless that is empty."""
-    return msgspec.structs.replace(ended, remark="; ".join(text for text in (ended.remark, remark) if text))
+def _ended_state(connection: Connection, container: str, end_seconds: float) -> dict[str, Any]:
+    """The state of a container whose output has ended, or that was killed; the engine may need a moment to notice."""
+    deadline = time.monotonic() + end_seconds
+    while True:
+        state: dict[str, Any] = connection.api.inspect_container(container)["State"]
+        if not state["Running"] and state["Status"] not in ("running", "stopping"):
+            return state
+        if time.monotonic() > deadline:
+            raise EngineError(f"{connection.name} did not see container {container[:12]} end within {end_seconds:.0f} s")
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager
@@ -225,9 +206,3 @@ def _read_to_end(stream: Any, timeout_seconds: float, give_up: GiveUp) -> tuple[
             if (why := give_up()) is not None:
                 return said, why
     return said, "time"
-
-
-def _keep_first_words(log: Path, said: bytes) -> None:
-    """Keep what came before the shell could send its output to the log, such as its own failure to start."""
-    if said and not log.exists() and not log.is_symlink():
-        log.write_bytes(said)

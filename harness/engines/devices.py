@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,8 +16,7 @@ import msgspec
 
 from harness.catalog.knobs import Family
 from harness.catalog.rows import Image
-from harness.engines.cdi import declared_devices
-from harness.engines.discovery import find_engine, find_refusal, is_rootless
+from harness.engines.discovery import Refusal, find_engine, is_rootless, search_engine
 from harness.engines.node_groups import node_groups
 from harness.engines.relaxations import CDI_OF_AMD, COMPAT, EVERY_AMD_GPU, Relaxation, selinux_relaxation
 from harness.errors import EngineError, UsageError
@@ -59,6 +60,8 @@ host with the device, so nodes alone are of no use."""
 
 CDI_SINCE = {"podman": (4, 1), "docker": (25, 0)}
 """https://docs.docker.com/build/building/cdi/ and https://github.com/containers/podman/releases/tag/v4.1.0"""
+
+MOST_CDI_BYTES = 16 << 20
 
 
 def request_devices(
@@ -109,8 +112,9 @@ def _lacking(families: Collection[Family | None]) -> dict[Family | None, tuple[s
     try:
         found = find_engine("auto")
     except EngineError:
-        refusals = filter(None, (find_refusal(name, environment=os.environ) for name in ("podman", "docker")))
-        denied = tuple(f"permission denied on {each.path}, see `strixbench doctor`" for each in refusals)[:1]
+        searches = [search_engine("podman", environment=os.environ), search_engine("docker", environment=os.environ)]
+        refusals = [each for each in searches if isinstance(each, Refusal)]
+        denied = tuple(f"permission denied on {each.path}, see `strixbench doctor`" for each in refusals[:1])
         return dict.fromkeys(families, denied or ("neither Podman nor Docker is here",))
     engine = EngineRecord(name=found.name, rootless=is_rootless())
     return {family: request_devices(family, engine).missing for family in families}
@@ -230,3 +234,38 @@ def _relaxed(request: DeviceRequest, relaxation: Relaxation) -> DeviceRequest:
     if relaxation.what in ("seccomp=unconfined", "label=disable"):
         return msgspec.structs.replace(request, security_options=(*request.security_options, relaxation.what))
     return request
+
+
+def declared_devices(root: Path = Path("/")) -> frozenset[str]:
+    """What the host's CDI specifications declare, by qualified names such as ``amd.com/gpu=all``. A file that cannot be read
+    declares none (https://github.com/cncf-tags/container-device-interface)."""
+    found: set[str] = set()
+    # Where every engine looks unless it was told otherwise.
+    for path in (path for folder in ("etc/cdi", "var/run/cdi") for path in (root / folder).glob("*")):
+        if path.suffix in (".json", ".yaml", ".yml"):
+            found.update(_devices_of(path))
+    return frozenset(found)
+
+
+def _devices_of(path: Path) -> Iterator[str]:
+    """The names that one specification declares."""
+    try:
+        if path.stat().st_size > MOST_CDI_BYTES:
+            return
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    if path.suffix == ".json":
+        try:
+            content = json.loads(text)
+            kind, names = content["kind"], [device["name"] for device in content["devices"]]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return
+    else:
+        # By line: two scalars need no YAML reader. A `name` below `containerEdits` would be taken for a device's, but the
+        # specification has no such field there.
+        kind_line = re.search(r"""^kind:\s*["']?([^\s"'#]+)""", text, re.MULTILINE)
+        kind = kind_line.group(1) if kind_line else None
+        names = re.findall(r"""^\s*(?:-\s+)?name:\s*["']?([^\s"'#]+)""", text, re.MULTILINE)
+    if isinstance(kind, str):
+        yield from (f"{kind}={name}" for name in names)

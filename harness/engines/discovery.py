@@ -55,15 +55,23 @@ class Refusal(msgspec.Struct, frozen=True):
     """Whether this user has joined the group, and this login is older than that."""
 
 
-class _Search(msgspec.Struct, frozen=True):
-    """The outcome of looking for one engine."""
+def answer_of(path: str) -> Answer:
+    """What connecting to a Unix socket gives. Nothing listens on a socket that a dead process left, whoever may open it."""
+    import socket as sockets
 
-    found: Found | None = None
-    refusal: Refusal | None = None
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except OSError as error:  # also where the path is too long for a socket
+            return "refused" if error.errno in (errno.EACCES, errno.EPERM) else "absent"
+        except ValueError:  # the path has a NUL in it
+            return "absent"
+    return "listens"
 
 
 def find_engine(
-    preference: str, *, environment: Mapping[str, str] | None = None, knock: Callable[[str], Answer] | None = None
+    preference: str, *, environment: Mapping[str, str] | None = None, knock: Callable[[str], Answer] = answer_of
 ) -> Found:
     """The engine of a preference: ``podman``, ``docker``, or ``auto`` (Podman first: it needs no daemon and no root).
 
@@ -72,23 +80,43 @@ def find_engine(
     `EngineError`, which says what is missing and how to get it.
     """
     variables = os.environ if environment is None else environment
-    knock = knock or answer_of
-    searches = [_SEARCH[name](variables, knock) for name in _names(preference)]
-    for search in searches:
-        if search.found is not None:
-            return search.found
-        if search.refusal is not None and search.refusal.named_by:
-            raise EngineError(refusal_text(search.refusal))
-    for search in searches:
-        if search.refusal is not None:
-            raise EngineError(refusal_text(search.refusal))
-    unusable = [_passed_over(name, variables) for name in _names(preference) if named_socket(name, variables) == ""]
+    names: tuple[EngineName, ...] = ("podman", "docker")
+    names = names if preference == "auto" else tuple(name for name in names if name == preference)
+    searches = [search_engine(name, environment=variables, knock=knock) for name in names]
+    decisive = [each for each in searches if isinstance(each, Found) or (each is not None and each.named_by)]
+    for found in (*decisive, *searches):
+        if isinstance(found, Found):
+            return found
+        if found is not None:
+            raise EngineError(refusal_text(found))
+    unusable = [_passed_over(name, variables) for name in names if named_socket(name, variables) == ""]
     raise EngineError("; ".join((_ADVICE[preference], *unusable)))
 
 
-def find_refusal(name: EngineName, *, environment: Mapping[str, str]) -> Refusal | None:
-    """The socket that keeps this user from an engine; ``None`` where none does."""
-    return _SEARCH[name](environment, answer_of).refusal
+def search_engine(
+    name: EngineName, *, environment: Mapping[str, str], knock: Callable[[str], Answer] = answer_of
+) -> Found | Refusal | None:
+    """The engine on the first socket that listens, else a Podman that we can start, else the socket that refused."""
+    runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    if name == "docker":
+        usual: tuple[str, ...] = (f"{runtime}/docker.sock", "/var/run/docker.sock")
+    else:
+        usual = (f"{runtime}/podman/podman.sock" if is_rootless() else "/run/podman/podman.sock",)
+    named, refusal = named_socket(name, environment), None
+    remark = ""
+    if named is not None:
+        remark = f"{_passed_over(name, environment)}; using this host's other {name.capitalize()}"
+    for path in filter(None, (named, *usual)):
+        answer = knock(path)
+        if answer == "listens":
+            return Found(name, path, "" if path == named else remark)
+        if answer == "refused" and refusal is None:
+            refusal = _refusal(name, path, _VARIABLES[name] if path == named else "")
+            if refusal.named_by:
+                return refusal
+    if name == "podman" and shutil.which("podman"):
+        return Found(name, None, "" if named in usual else remark)
+    return refusal
 
 
 def refusal_text(refusal: Refusal) -> str:
@@ -127,67 +155,6 @@ def is_rootless() -> bool:
     return os.getuid() != 0
 
 
-def answer_of(path: str) -> Answer:
-    """What connecting to a Unix socket gives. Nothing listens on a socket that a dead process left, whoever may open it."""
-    import socket as sockets
-
-    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(path)
-        except OSError as error:  # also where the path is too long for a socket
-            return "refused" if error.errno in (errno.EACCES, errno.EPERM) else "absent"
-        except ValueError:  # the path has a NUL in it
-            return "absent"
-    return "listens"
-
-
-def _names(preference: str) -> tuple[EngineName, ...]:
-    if preference == "auto":
-        return ("podman", "docker")
-    return ("podman",) if preference == "podman" else ("docker",)
-
-
-def _find_podman(variables: Mapping[str, str], knock: Callable[[str], Answer]) -> _Search:
-    if is_rootless():
-        usual = f"{variables.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/podman/podman.sock"
-    else:
-        usual = "/run/podman/podman.sock"
-    search = _look("podman", (usual,), variables, knock)
-    if search.found is not None or (search.refusal is not None and search.refusal.named_by) or not shutil.which("podman"):
-        return search
-    named = named_socket("podman", variables)
-    return _Search(Found("podman", None, _other_used("podman", variables) if named not in (None, usual) else ""))
-
-
-def _find_docker(variables: Mapping[str, str], knock: Callable[[str], Answer]) -> _Search:
-    own = f"{variables.get('XDG_RUNTIME_DIR') or f'/run/user/{os.getuid()}'}/docker.sock"
-    return _look("docker", (own, "/var/run/docker.sock"), variables, knock)
-
-
-_SEARCH: dict[EngineName, Callable[[Mapping[str, str], Callable[[str], Answer]], _Search]] = {
-    "podman": _find_podman,
-    "docker": _find_docker,
-}
-
-
-def _look(name: EngineName, usual: tuple[str, ...], variables: Mapping[str, str], knock: Callable[[str], Answer]) -> _Search:
-    """The first socket that listens, or the first that refused. The one that a variable names is tried first."""
-    named, refusal = named_socket(name, variables), None
-    for path in (named, *usual):
-        if not path:
-            continue
-        answer = knock(path)
-        if answer == "listens":
-            is_other = named is not None and path != named
-            return _Search(Found(name, path, _other_used(name, variables) if is_other else ""))
-        if answer == "refused" and refusal is None:
-            refusal = _refusal(name, path, _VARIABLES[name] if path == named else "")
-            if refusal.named_by:
-                return _Search(refusal=refusal)
-    return _Search(refusal=refusal)
-
-
 def _passed_over(name: EngineName, variables: Mapping[str, str]) -> str:
     """Why what a variable names is not used."""
     variable = _VARIABLES[name]
@@ -197,10 +164,6 @@ def _passed_over(name: EngineName, variables: Mapping[str, str]) -> str:
     scheme, is_address, _ = variables[variable].partition("://")
     what = f"is {scheme}://..." if is_address and scheme.isalnum() else "names no address that is known"
     return f"{variable} {what}, and strixbench talks only to Unix sockets"
-
-
-def _other_used(name: EngineName, variables: Mapping[str, str]) -> str:
-    return f"{_passed_over(name, variables)}; using this host's other {name.capitalize()}"
 
 
 def _refusal(name: EngineName, path: str, named_by: str) -> Refusal:

@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import docker.errors
 import requests
+from docker import auth
+from docker.utils import parse_repository_tag
 
 from harness.engines.base import Recipe
+from harness.engines.connection import CONNECTION_ERRORS, SILENCE_VARIABLE, Connection, is_silence, limit_text
 from harness.engines.discovery import EngineName
 from harness.engines.fetch_progress import (
     KEPT,
     LARGE_LAYER_BYTES,
     Fetched,
-    Line,
     fetch_text,
     is_fault_of_image,
     is_fault_of_quota,
@@ -32,13 +35,9 @@ from harness.engines.fetch_progress import (
     registry_of,
     take_in,
 )
-from harness.engines.silence import CONNECTION_ERRORS, SILENCE_VARIABLE, is_silence, limit_text
 from harness.errors import BuildFailed, EngineError
 from harness.text import Say
 from harness.tools import tail_of
-
-SCRATCH = "scratch"
-"""What a Containerfile names as its base where it starts from nothing."""
 
 MOST_LINE_BYTES = 1 << 20
 
@@ -47,110 +46,81 @@ fetch_locks: defaultdict[tuple[EngineName, str], threading.Lock] = defaultdict(t
 
 
 def is_fetched(reference: str) -> bool:
-    """Whether a registry could have a reference. None has an id, or an image of this host alone."""
-    return bool(reference) and reference != SCRATCH and not reference.startswith(("localhost/", "sha256:"))
+    """Whether a registry could have a reference. None has an id, an image of this host alone, or what a Containerfile that starts
+    from nothing names."""
+    return bool(reference) and reference != "scratch" and not reference.startswith(("localhost/", "sha256:"))
 
 
-class Fetch:
-    """One fetch of one image."""
+def fetch_base(connection: Connection, recipe: Recipe, log: Path, stream: IO[str], *, say: Say, announce: Say) -> None:
+    """Fetch the base of a recipe. ``stream`` is open on ``log``.
 
-    def __init__(self, recipe: Recipe, *, engine: EngineName, silence_seconds: float, say: Say, announce: Say) -> None:
-        self._recipe = recipe
-        self._base = recipe.base
-        self._name = recipe.base.partition("@")[0]
-        self._engine = engine
-        self._silence_seconds = silence_seconds
-        self._silence_text = f"{limit_text(silence_seconds)} ({SILENCE_VARIABLE})"
-        self._say = say
-        self._announce = announce
-        self._is_large_told = False
+    Raises `EngineError` where the connection, the registry or this host is at fault, `BuildFailed` where the image is.
+    """
+    name, fetched = recipe.base.partition("@")[0], Fetched()
+    silence = f"{limit_text(connection.silence_seconds)} ({SILENCE_VARIABLE})"
+    largest = recipe.largest_layer_bytes or 0
+    if largest >= LARGE_LAYER_BYTES:
+        announce(large_layer_text(name, largest, engine=connection.name, silence_text=silence))
+    say(fetch_text(name, fetched, None))
+    for told in _lines(connection, recipe.base):
+        line = read_line(told)
+        before, fetched = fetched, take_in(fetched, line)
+        if text := log_line(before, fetched, line):
+            stream.write(f"{text}\n")
+            stream.flush()
+        if line.error:
+            raise _refusal(connection.name, recipe.base, line.error, log)
+        if largest < LARGE_LAYER_BYTES <= fetched.largest_bytes:
+            largest = fetched.largest_bytes
+            announce(large_layer_text(name, largest, engine=connection.name, silence_text=silence))
+        say(fetch_text(name, fetched, recipe.base_bytes))
 
-    def run(self, api: Any, log: Path, stream: IO[str]) -> None:
-        """Fetch it. ``api`` is the SDK's, ``stream`` is open on ``log``.
 
-        Raises `EngineError` where the connection, the registry or this host is at fault, `BuildFailed` where the image is.
-        """
-        self._tell_large(self._recipe.largest_layer_bytes or 0)
-        fetched = Fetched()
-        try:
-            self._say(fetch_text(self._name, fetched, None))
-            for told in self._lines(api):
-                line = read_line(told)
-                before, fetched = fetched, take_in(fetched, line)
-                if text := log_line(before, fetched, line):
-                    stream.write(f"{text}\n")
-                    stream.flush()
-                if line.error:
-                    raise self._refused(line, log)
-                self._tell_large(fetched.largest_bytes)
-                self._say(fetch_text(self._name, fetched, self._recipe.base_bytes))
-        except EngineError as error:
-            stream.write(f"{error}\n")
-            raise
-
-    def _lines(self, api: Any) -> Iterator[Any]:
-        """What the engine says, decoded. Raises `EngineError` where the connection to it fails."""
-        try:
-            with contextlib.closing(ask(api, self._base, timeout_seconds=self._silence_seconds)) as answer:
-                if not answer.ok:
-                    yield {"error": _explanation(answer)}
-                    return
-                for text in answer.iter_lines(chunk_size=1 << 16):
-                    yield _decoded(text)
-        except CONNECTION_ERRORS as error:
-            if is_silence(error):
-                raise EngineError(self._silence()) from error
+def _lines(connection: Connection, base: str) -> Iterator[Any]:
+    """What the engine says, decoded; ``None`` for a line that is not JSON. Raises `EngineError` where the connection fails."""
+    try:
+        with contextlib.closing(_ask(connection.api, base, timeout_seconds=connection.silence_seconds)) as answer:
+            if not answer.ok:
+                yield {"error": _explanation(answer)}
+                return
+            for text in answer.iter_lines(chunk_size=1 << 16):
+                try:
+                    told = json.loads(text[:MOST_LINE_BYTES])
+                except (ValueError, RecursionError):
+                    told = None
+                yield told
+    except CONNECTION_ERRORS as error:
+        again = f"Run the same command again: {KEPT[connection.name]}"
+        if is_silence(error):
             raise EngineError(
-                f"{self._engine} stopped answering while it fetched {self._base}: {error}. {self._again()}"
+                f"{connection.name} was fetching {base}, and no data arrived for {limit_text(connection.silence_seconds)} "
+                f"({SILENCE_VARIABLE}): the connection or the registry is down. {again}"
             ) from error
+        raise EngineError(f"{connection.name} stopped answering while it fetched {base}: {error}. {again}") from error
 
-    def _silence(self) -> str:
-        return (
-            f"{self._engine} was fetching {self._base}, and no data arrived for {self._silence_text}: the connection or the "
-            f"registry is down. {self._again()}"
-        )
 
-    def _again(self) -> str:
-        return f"Run the same command again: {KEPT[self._engine]}"
-
-    def _refused(self, line: Line, log: Path) -> Exception:
-        """The error for a fetch that the engine gave up."""
-        what = f"{self._engine} cannot fetch {self._base}: {line.error.strip()}"
-        if is_fault_of_quota(line.error):
-            registry = registry_of(self._base)
-            login = (
-                f"{self._engine} login"
-                if (self._engine, registry) == ("docker", "docker.io")
-                else f"{self._engine} login {registry}"
-            )
-            return EngineError(
-                f"{what}. The registry counts what this address or account fetches: `{login}` with an account raises the "
-                f"limit, or wait some hours. {self._again()}"
-            )
-        if is_fault_of_image(line.error):
-            return BuildFailed(f"{what} (`{self._engine} login` where it needs an account)", tail_of(log))
+def _refusal(engine: EngineName, base: str, why: str, log: Path) -> Exception:
+    """The error for a fetch that the engine gave up."""
+    what, again = f"{engine} cannot fetch {base}: {why.strip()}", f"Run the same command again: {KEPT[engine]}"
+    if is_fault_of_quota(why):
+        registry = registry_of(base)
+        login = f"{engine} login" if (engine, registry) == ("docker", "docker.io") else f"{engine} login {registry}"
         return EngineError(
-            f"{what}. Look at the network, and at docs/mirrors.md where there is a proxy or a mirror. {self._again()}"
+            f"{what}. The registry counts what this address or account fetches: `{login}` with an account raises the "
+            f"limit, or wait some hours. {again}"
         )
-
-    def _tell_large(self, size_bytes: int) -> None:
-        """Announce a large layer, once."""
-        if size_bytes >= LARGE_LAYER_BYTES and not self._is_large_told:
-            self._is_large_told = True
-            self._announce(large_layer_text(self._name, size_bytes, engine=self._engine, silence_text=self._silence_text))
+    if is_fault_of_image(why):
+        return BuildFailed(f"{what} (`{engine} login` where it needs an account)", tail_of(log))
+    return EngineError(f"{what}. Look at the network, and at docs/mirrors.md where there is a proxy or a mirror. {again}")
 
 
-def ask(api: Any, reference: str, *, timeout_seconds: float) -> requests.Response:
-    """The engine's answer to a request for an image, still to be read. Credentials are those of `docker login`; Podman uses its
-    own as well. The SDK's own `pull` has no time limit. Raises `EngineError` where the credentials cannot be read."""
-    from docker import auth, errors
-    from docker.utils import parse_repository_tag
-
+def _ask(api: Any, reference: str, *, timeout_seconds: float) -> requests.Response:
+    """The engine's answer to a request for an image, still to be read: the SDK's own `pull` has no time limit."""
     # Docker would fetch every tag of a name without one.
     name, tag = parse_repository_tag(reference)
-    try:
+    try:  # those of `docker login`; Podman uses its own as well
         credentials = auth.get_config_header(api, auth.resolve_repository_name(name)[0])
-    except errors.DockerException as error:
+    except docker.errors.DockerException as error:
         raise EngineError(f"the credentials for {reference} cannot be read: {error}") from error
     answer: requests.Response = api.post(
         f"{api.base_url}/v{api.api_version}/images/create",
@@ -168,11 +138,3 @@ def _explanation(answer: requests.Response) -> str:
         return str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
         return f"it answered {answer.status_code}: {answer.text.strip()[:300]}"
-
-
-def _decoded(text: bytes) -> Any:
-    """A line's value; ``None`` where it is not JSON."""
-    try:
-        return json.loads(text[:MOST_LINE_BYTES])
-    except (ValueError, RecursionError):
-        return None

@@ -8,6 +8,7 @@ libraries from the network, nothing enforces it.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
 import platform
@@ -35,7 +36,6 @@ from harness.engines.base import (
     still_held_text,
 )
 from harness.engines.kernel_journal import read_kernel_journal
-from harness.engines.listed_images import folder_bytes, utc_text
 from harness.errors import BuildFailed, HostError
 from harness.machine.kernel_log import KernelLog
 from harness.records.outcome import TIME_IS_UP, Ending, ExitRecord
@@ -117,6 +117,7 @@ class Local:
             folder = complete.parent
             name = folder.name.rpartition("-")[0]
             with contextlib.suppress(OSError):  # it was removed while we looked
+                created = datetime.datetime.fromtimestamp(complete.stat().st_mtime, datetime.UTC)
                 found.append(
                     StoredImage(
                         id=f"recipe:{recipe}",
@@ -124,8 +125,8 @@ class Local:
                         name=name,
                         recipe=recipe,
                         tag=folder.name,
-                        size_bytes=folder_bytes(folder),
-                        created=utc_text(complete.stat().st_mtime),
+                        size_bytes=_folder_bytes(folder),
+                        created=created.isoformat(timespec="seconds"),
                         is_of_overlay=is_of_overlay,
                     )
                 )
@@ -212,6 +213,16 @@ def _told_in(text: str) -> tuple[str | None, bool]:
         return str(told["recipe"]), told.get("is_of_overlay") is True
     except (ValueError, KeyError, TypeError, AttributeError):
         return None, False
+
+
+def _folder_bytes(folder: Path) -> int:
+    """The disk space that the plain files below a folder take up; a file that cannot be read counts as nothing."""
+    return sum(
+        512 * (Path(parent) / name).lstat().st_blocks
+        for parent, _, names in os.walk(folder, onerror=None)
+        for name in names
+        if os.path.lexists(Path(parent) / name)
+    )
 
 
 def environment_folder(recipe: Recipe) -> Path:

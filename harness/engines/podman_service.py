@@ -16,7 +16,6 @@ import time
 import weakref
 from pathlib import Path
 
-from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.discovery import answer_of
 from harness.errors import EngineError
 from harness.secrets import without_tokens
@@ -159,22 +158,3 @@ def _remove_stale() -> None:
                 continue
             if owner_is_gone((folder / _OWNER).read_text()):
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def has_foreign_groups(run: Run, socket: str) -> bool:
-    """Whether a run keeps groups, and would get those of a service that somebody else started for this user.
-
-    A container that keeps groups has those of its service. `systemd --user` starts the service of podman.socket with the groups
-    of the first login after boot; where the user lingers, later logins do not change them
-    (https://github.com/podman-container-tools/podman/issues/27876).
-    """
-    return KEEP_GROUPS in run.groups and os.stat(socket).st_uid == os.getuid()
-
-
-def foreign_groups_text(socket: str, why: str) -> str:
-    """The remark on such a run where that service has to start it."""
-    return (
-        f"the Podman service on {socket} keeps the groups that it was started with, which may lack those that open the GPU's "
-        f"nodes; one of our own cannot be used: {why}. If the GPU cannot be opened, reboot to give the service your groups, or run "
-        "`sudo systemctl restart user@$UID`, which ends your sessions"
-    )

@@ -1,11 +1,15 @@
-"""Image -> built image; skipped when exactly that recipe is already built."""
+"""Image -> built image, one or several at once; skipped when exactly that recipe is already built."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import queue
 import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -13,13 +17,12 @@ from harness import places
 from harness.catalog.load import is_shipped
 from harness.catalog.rows import Image
 from harness.engines.base import IMAGE_LABEL, LOCK_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, BuiltImage, Engine, Recipe
-from harness.errors import CatalogError
+from harness.errors import BuildFailed, CatalogError, EngineError
 from harness.images.build_needs import MARK, need_of
 from harness.images.disk_space import Room
 from harness.images.nightlies import refuse_no_day
+from harness.records.plan import EngineRecord
 from harness.text import Say, size_text
-
-NEEDED = ("family", "torch")
 
 MOST_TEXT_BYTES = 16 << 20
 """The limit for a Containerfile, a lock or a script."""
@@ -39,13 +42,13 @@ def recipe_of(image: Image) -> Recipe:
 
     Raises `CatalogError` where a field or a file is missing, `PackageIndexError` where its nightly is not chosen yet.
     """
-    lacking = [name for name in (*NEEDED, *_needed_besides(image)) if getattr(image, name) is None]
+    lacking = [name for name in _needed(image) if getattr(image, name) is None]
     if lacking:
         raise CatalogError(f"catalog row images.{image.name} lacks {', '.join(lacking)}: it cannot be built")
     refuse_no_day(image)
     local = image.engine == "local"
     containerfile = "" if local else _text(places.CONTAINERS / str(image.containerfile), image)
-    wheels = _wheels(image)
+    wheels = _wheels_in(image.wheels, image)
     files = _files(image)
     arguments = {
         "FAMILY": "portable" if image.portable_of else str(image.family),
@@ -71,7 +74,8 @@ def recipe_of(image: Image) -> Recipe:
         if known_wheels().exists():
             files[KNOWN_WHEELS] = known_wheels()
     return Recipe(
-        image=_tag_name(image.name),
+        # In the form of a repository name: lower case, no odd characters.
+        image=re.sub(r"[^a-z0-9]+", "-", image.name.lower()).strip("-") or "image",
         hash=digest.hexdigest(),
         containerfile=containerfile,
         arguments=arguments | arguments_of_engine,
@@ -145,6 +149,78 @@ def rebuild(image: Image, engine: Engine, *, say: Say, room: Room, announce: Say
     return built
 
 
+class BuildOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a build."""
+
+    image: Image
+    engine: EngineRecord
+    log: Path
+    built: BuiltImage | None = None
+    """``None``: it failed"""
+    cause: Literal["build", "engine"] | None = None
+    message: str = ""
+    log_tail: str = ""
+
+
+def build_all(
+    images: Sequence[Image],
+    *,
+    open_engine: Callable[[Image], Engine],
+    again: bool,
+    jobs: int,
+    say: Say,
+    room: Room,
+    announce: Say | None = None,
+) -> Iterator[BuildOutcome]:
+    """Build images, ``jobs`` at once; yields each outcome as it comes, in no order.
+
+    However this ends, by a Ctrl-C too, no connection stays open: the engine ends a build whose caller is gone.
+    """
+    opened: list[Engine] = []
+
+    def build_one(image: Image) -> BuildOutcome:
+        log = build_log(recipe_of(image))
+        record = EngineRecord(name="local" if image.engine == "local" else "container")
+        try:
+            engine = open_engine(image)
+            opened.append(engine)
+            record = engine.record
+            built = (rebuild if again else ensure_built)(image, engine, say=say, room=room, announce=announce)
+            engine.close()
+        except BuildFailed as error:
+            return BuildOutcome(image=image, engine=record, log=log, cause="build", message=str(error), log_tail=error.log_tail)
+        except EngineError as error:
+            return BuildOutcome(image=image, engine=record, log=log, cause="engine", message=str(error))
+        return BuildOutcome(image=image, engine=record, log=log, built=built)
+
+    try:
+        yield from map(build_one, images) if jobs == 1 else _in_threads(build_one, images, jobs)
+    finally:
+        for engine in opened:
+            engine.close()
+
+
+def _in_threads(build_one: Callable[[Image], BuildOutcome], images: Sequence[Image], jobs: int) -> Iterator[BuildOutcome]:
+    """The outcomes of builds in threads, since a build waits for the engine; in daemons, since a Ctrl-C must not wait for a build."""
+    free_jobs = threading.Semaphore(jobs)
+    done: queue.SimpleQueue[BuildOutcome | Exception] = queue.SimpleQueue()
+
+    def work(image: Image) -> None:
+        with free_jobs:
+            try:
+                done.put(build_one(image))
+            except Exception as error:  # a bug of ours: raised where somebody sees it
+                done.put(error)
+
+    for image in images:
+        threading.Thread(target=work, args=(image,), daemon=True).start()
+    for _ in images:
+        outcome = done.get()
+        if isinstance(outcome, Exception):
+            raise outcome
+        yield outcome
+
+
 def fetches_text(image: Image, *, is_base_here: bool) -> str:
     """What a build is about to download, with sizes: ``it fetches the base NAME (10.4 GB), then ...``.
 
@@ -165,11 +241,12 @@ def fetches_text(image: Image, *, is_base_here: bool) -> str:
     return f"it fetches {', then '.join(parts)}{here}"
 
 
-def _needed_besides(image: Image) -> tuple[str, ...]:
-    """The further fields that such an image cannot be built without."""
+def _needed(image: Image) -> tuple[str, ...]:
+    """The fields that such an image cannot be built without."""
+    container = ("containerfile", "base")
     if image.script is not None:
-        return ("containerfile", "base")
-    return ("torchaudio", "lock", *(() if image.engine == "local" else ("containerfile", "base")))
+        return ("family", "torch", *container)
+    return ("family", "torch", "torchaudio", "lock", *(() if image.engine == "local" else container))
 
 
 def _files(image: Image) -> dict[str, Path]:
@@ -192,16 +269,6 @@ def _labels(image: Image) -> dict[str, str]:
         PORTABLE_LABEL: image.portable_of or "",
     }
     return {name: value for name, value in labels.items() if value}
-
-
-def _tag_name(name: str) -> str:
-    """The image's name in the form of a repository name: lower case, no odd characters."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "image"
-
-
-def _wheels(image: Image) -> dict[str, Path]:
-    """The wheels of the image's own folder, by name."""
-    return _wheels_in(image.wheels, image)
 
 
 def _wheels_in(name: str | None, image: Image) -> dict[str, Path]:

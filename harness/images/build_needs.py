@@ -128,7 +128,7 @@ class Free(msgspec.Struct, frozen=True):
     device: int | None
     """The file system's ``st_dev``: two folders on one file system share its room. ``None``: not known."""
     pool: str | None = None
-    """The pool by `harness.machine.storage_pools.pool_of`: file systems of one pool share its room. ``None``: in no pool."""
+    """The pool by `harness.images.disk_space.pool_of`: file systems of one pool share its room. ``None``: in no pool."""
 
 
 class Shortage(msgspec.Struct, frozen=True):

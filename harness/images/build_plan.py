@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.catalog.rows import Image
-from harness.engines.base import Engine
-from harness.engines.storage import PODMAN_SPOOL
+from harness.engines.base import PODMAN_SPOOL, Engine
 from harness.images.build import build_log, recipe_of
 from harness.images.build_needs import (
     LINES_MBIT,
@@ -24,7 +23,7 @@ from harness.images.build_needs import (
     store_need,
     without_taken,
 )
-from harness.images.disk_space import Place, has_base, place_of
+from harness.images.disk_space import Place, demand_in, has_base, place_of
 from harness.secrets import without_home
 from harness.text import size_text
 
@@ -57,23 +56,20 @@ def plan_lines(plans: Sequence[Planned]) -> list[str]:
     fetched = fetched_bytes(
         (plan.need for plan in waiting), bases_here={p.need.base for p in waiting if p.base_is_here and p.need.base}
     )
-    rows, left, had, stays, does_fit = [], _Left(), set(), 0, True
+    rows, had, stays, does_fit = [], set(), 0, True
+    held: list[tuple[Free, int]] = []  # what the builds so far keep, on which disks
     for plan, size in zip(waiting, fetched, strict=True):
         key = (plan.place.engine, plan.need.base)
-        demand = demand_of(
-            plan.need,
-            plan.place.engine,
-            base_is_here=plan.base_is_here or key in had,
-            keeps_compressed=plan.place.storage.keeps_compressed,
-        )
-        store, spool = left.of(plan.place.store), left.of(plan.place.spool)
+        demand = demand_in(plan.place, plan.need, base_is_here=plan.base_is_here or key in had)
+        store, spool = without_taken(plan.place.store, held), without_taken(plan.place.spool, held)
         short = shortages(demand, store, spool)
         fits = "yes" if store is not None else "unknown"
         if short:
             fits, does_fit = f"no: {size_text(short[0].free.bytes)} free", False
         else:
             had.add(key)
-            left.take(store, demand.stays_bytes)
+            if store is not None:
+                held.append((store, demand.stays_bytes))
             stays += demand.stays_bytes
         needs = short[0].needed_bytes if short else store_need(demand, store, spool)
         mark = MARK if plan.need.estimated else ""
@@ -97,21 +93,6 @@ def plan_lines(plans: Sequence[Planned]) -> list[str]:
     return lines
 
 
-class _Left:
-    """The room that is left on each disk as builds go on."""
-
-    def __init__(self) -> None:
-        self._taken: list[tuple[Free, int]] = []
-
-    def of(self, free: Free | None) -> Free | None:
-        """The room that builds so far have left."""
-        return without_taken(free, self._taken)
-
-    def take(self, free: Free | None, size: int) -> None:
-        if free is not None:
-            self._taken.append((free, size))
-
-
 def image_data(image: Image) -> dict[str, Any]:
     """What `build --dry-run --json` says about an image; there is no recipe while its nightly is still to be chosen."""
     if image.lacks_day:
@@ -133,23 +114,11 @@ def need_data(image: Image) -> dict[str, Any]:
     need = need_of(image)
     engines = ("local",) if image.engine == "local" else ("podman", "docker")
     demands = {name: demand_of(need, name, base_is_here=False) for name in engines}
+    sizes = ("base_bytes", "largest_layer_bytes", "wheel_bytes", "other_bytes", "fetched_bytes", "disk_bytes", "estimated")
+    room = ("store_bytes", "spool_bytes", "together_bytes", "stays_bytes")
     return {
-        "base_bytes": need.base_bytes,
-        "largest_layer_bytes": need.largest_layer_bytes,
-        "wheel_bytes": need.wheel_bytes,
-        "other_bytes": need.other_bytes,
-        "fetched_bytes": need.fetched_bytes,
-        "disk_bytes": need.disk_bytes,
-        "estimated": need.estimated,
-        "room": {
-            name: {
-                "store_bytes": demand.store_bytes,
-                "spool_bytes": demand.spool_bytes,
-                "together_bytes": demand.together_bytes,
-                "stays_bytes": demand.stays_bytes,
-            }
-            for name, demand in demands.items()
-        },
+        **{name: getattr(need, name) for name in sizes},
+        "room": {engine: {name: getattr(demand, name) for name in room} for engine, demand in demands.items()},
     }
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from harness.catalog.rows import Image
 from harness.engines.base import Engine, Storage
 from harness.errors import NoRoomError
-from harness.images.build_needs import Demand, Free, Shortage, demand_of, need_of, shortages, taken, without_taken
+from harness.images.build_needs import Demand, Free, Need, Shortage, demand_of, need_of, shortages, taken, without_taken
 from harness.machine.files import FILE_TIMEOUT_SECONDS, read_file, within
-from harness.machine.storage_pools import pool_of
 from harness.secrets import without_home
-from harness.text import size_text
+from harness.text import Say, size_text
 
 UNCHECKED = "STRIXBENCH_NO_ROOM_CHECK"
 """If set, builds begin however little room there is. It is a variable and no option, since seven verbs may build."""
@@ -67,6 +67,33 @@ def read_free(folder: str | None) -> Free | None:
         return None
 
 
+def pool_of(folder: str, mounts: str) -> str | None:
+    """The pool that a folder takes its room from, such as ``btrfs /dev/nvme0n1p3`` or ``zfs rpool``; ``None`` on other file systems.
+
+    Each subvolume of btrfs and each data set of ZFS has its own ``st_dev``, and all of one pool share its free room. Fedora
+    installs ``/`` and ``/home`` as two subvolumes of one btrfs. ``folder`` is absolute and free of links. ``mounts`` is the text of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+    """
+    wanted = PurePosixPath(folder)
+    depth, found = -1, None
+    for line in mounts.splitlines():
+        mount, separator, source = line.partition(" - ")
+        words, kinds = mount.split(), source.split()
+        if not separator or len(words) < 5 or len(kinds) < 2:
+            continue
+        point = PurePosixPath(_unescaped(words[4]))
+        if wanted.is_relative_to(point) and len(point.parts) >= depth:  # a later mount covers an earlier one
+            depth, found = len(point.parts), (kinds[0], _unescaped(kinds[1]))
+    if found is None or found[0] not in ("btrfs", "zfs"):
+        return None
+    kind, name = found
+    return f"{kind} {name.partition('/')[0] if kind == 'zfs' else name}"
+
+
+def _unescaped(text: str) -> str:
+    r"""A field of mountinfo as text: the kernel writes white space and ``\`` as three octal digits."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
 def place_of(engine: Engine) -> Place:
     """The engine's room as it is now. Raises `EngineError`."""
     storage = engine.storage()
@@ -78,9 +105,9 @@ def place_of(engine: Engine) -> Place:
     )
 
 
-def demand_in(place: Place, image: Image, *, base_is_here: bool) -> Demand:
+def demand_in(place: Place, need: Need, *, base_is_here: bool) -> Demand:
     """What a build of an image takes there."""
-    return demand_of(need_of(image), place.engine, base_is_here=base_is_here, keeps_compressed=place.storage.keeps_compressed)
+    return demand_of(need, place.engine, base_is_here=base_is_here, keeps_compressed=place.storage.keeps_compressed)
 
 
 def has_base(engine: Engine, image: Image) -> bool:
@@ -88,26 +115,14 @@ def has_base(engine: Engine, image: Image) -> bool:
     return image.engine != "local" and image.base is not None and engine.find_reference(image.base) is not None
 
 
-def unknown_folders(place: Place) -> tuple[str, ...]:
-    """The folders that the engine named and this process cannot look at."""
-    pairs = ((place.storage.folder or "a folder that it does not name", place.store), (place.storage.spool, place.spool))
-    return tuple(folder for folder, free in pairs if folder is not None and free is None)
-
-
 class Room:
     """Lets a build begin once there is room for it. All builds of a command share one, since they share the disks."""
 
-    def __init__(
-        self,
-        announce: Callable[[str], None],
-        *,
-        look: Callable[[Engine], Place] = place_of,
-        is_checked: bool | None = None,
-    ) -> None:
+    def __init__(self, announce: Say, *, look: Callable[[Engine], Place] = place_of) -> None:
         """``announce`` shows a line that stays. ``look`` finds out the room; tests pass their own."""
         self._announce = announce
         self._look = look
-        self._is_checked = not os.environ.get(UNCHECKED) if is_checked is None else is_checked
+        self._is_checked = not os.environ.get(UNCHECKED)
         self._changed = threading.Condition()
         self._kept: list[tuple[Free, int]] = []
         """What running builds may still take, and on which disk."""
@@ -133,8 +148,8 @@ class Room:
         with self._changed:  # held while the engine is asked: a build that ends meanwhile would make the answer old
             while True:
                 place = self._look(engine)
-                demand = demand_in(place, image, base_is_here=has_base(engine, image))
-                if not shortages(demand, self._left(place.store), self._left(place.spool)):
+                demand = demand_in(place, need_of(image), base_is_here=has_base(engine, image))
+                if not shortages(demand, *(without_taken(free, self._kept) for free in (place.store, place.spool))):
                     break
                 if not self._kept:
                     raise NoRoomError(no_room_text(image.name, place, demand))
@@ -142,13 +157,13 @@ class Room:
                 self._changed.wait()
             kept = taken(demand, place.store, place.spool)
             self._kept += kept
-        for folder in unknown_folders(place):
-            self._say_once(f"the free room of {folder} cannot be found out from here: {place.engine} builds without that check")
+        folders = ((place.storage.folder or "a folder that it does not name", place.store), (place.storage.spool, place.spool))
+        for folder, free in folders:
+            if folder is not None and free is None:  # the engine named it, and this process cannot look at it
+                self._say_once(
+                    f"the free room of {folder} cannot be found out from here: {place.engine} builds without that check"
+                )
         return kept
-
-    def _left(self, free: Free | None) -> Free | None:
-        """The room without what running builds may still take."""
-        return without_taken(free, self._kept)
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:

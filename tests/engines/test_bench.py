@@ -11,6 +11,7 @@ import pytest
 from benchmarks.wire import read_journal
 from harness.engines.base import BuiltImage, Recipe
 from harness.engines.container import ContainerEngine
+from harness.engines.container_runs import labelled_containers
 from tests.commands import REPOSITORY, Workplace, wait_until
 
 ONE = ("--launches", "1", "--passes", "1")
@@ -174,7 +175,7 @@ def test_a_full_disk_ends_the_bench_with_its_own_error_and_the_launch_is_kept(
 def containers_of(engine: ContainerEngine, workplace: Workplace) -> list[str]:
     """Containers that mount something of this workplace."""
     found = []
-    for container in engine.runs.labelled():
+    for container in labelled_containers(engine.connection):
         command = str(engine.connection.api.inspect_container(container["Id"])["HostConfig"])
         if str(workplace.results) in command:
             found.append(container["Id"])

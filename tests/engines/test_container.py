@@ -10,6 +10,7 @@ import pytest
 
 from harness.engines.base import CAMPAIGN_LABEL, LOG, BuiltImage, Mount, Recipe, Run
 from harness.engines.container import ContainerEngine
+from harness.engines.container_runs import create_container, labelled_containers, remove_container
 from harness.engines.discovery import find_engine
 from harness.errors import BuildFailed
 from harness.launch.guest_view import container_user
@@ -166,20 +167,20 @@ raise SystemExit(subprocess.run(['/tmp/copy']).returncode)
 def test_a_sweep_removes_what_the_dead_left_and_nothing_of_the_living(
     engine: ContainerEngine, cpu_image: BuiltImage, exchange: Path
 ) -> None:
-    dead = engine.runs.create(run_of(engine, cpu_image, exchange, *python("pass"), owned_by=DEAD_OWNER))
-    living = engine.runs.create(run_of(engine, cpu_image, exchange, *python("pass")))
+    dead = create_container(engine.connection, run_of(engine, cpu_image, exchange, *python("pass"), owned_by=DEAD_OWNER))
+    living = create_container(engine.connection, run_of(engine, cpu_image, exchange, *python("pass")))
     try:
         assert engine.sweep() == 1
-        left = {container["Id"] for container in engine.runs.labelled()}
+        left = {container["Id"] for container in labelled_containers(engine.connection)}
         assert living in left
         assert dead not in left
     finally:
-        engine.runs.remove(living)
+        remove_container(engine.connection, living)
 
 
 def test_a_container_that_runs_is_swept_too(engine: ContainerEngine, cpu_image: BuiltImage, exchange: Path) -> None:
     run = run_of(engine, cpu_image, exchange, *python("import signal; signal.pause()"), owned_by=DEAD_OWNER)
-    dead = engine.runs.create(run)
+    dead = create_container(engine.connection, run)
     engine.connection.api.start(dead)
     assert engine.sweep() == 1
     assert not names(engine, run)

@@ -24,9 +24,9 @@ import pytest
 
 from harness.catalog.load import load_catalog
 from harness.engines.base import LOG, BuiltImage, Mount, Run
-from harness.engines.cdi import declared_devices
 from harness.engines.container import ContainerEngine
-from harness.engines.devices import DeviceRequest, request_devices
+from harness.engines.container_runs import create_by_libpod, create_container, remove_container
+from harness.engines.devices import DeviceRequest, declared_devices, request_devices
 from harness.engines.discovery import Found
 from harness.engines.options import libpod_specification, needs_libpod
 from harness.engines.relaxations import COMPAT, parse_flags
@@ -258,12 +258,12 @@ def test_both_ways_to_make_a_podman_container_make_the_same(
         memory_bytes=None if engine.record.rootless else 1 << 29,
     )
     described = []
-    for create in (engine.runs.create, engine.runs.create_by_libpod):
-        container = create(run)
+    for create in (create_container, create_by_libpod):
+        container = create(engine.connection, run)
         try:
             described.append(comparable(inspected(engine, container)))
         finally:
-            engine.runs.remove(container)
+            remove_container(engine.connection, container)
     for part in described[0]:
         assert described[0][part] == described[1][part]
     assert described[0]["HostConfig"]["ReadonlyRootfs"]
@@ -303,11 +303,11 @@ def test_kept_groups_reach_podman_as_the_annotation_that_crun_reads(
 ) -> None:
     need(engine, "podman")
     run = a_run(engine, image, exchange, DeviceRequest(device="cuda", groups=("keep-groups",)))
-    container = engine.runs.create(run)
+    container = create_container(engine.connection, run)
     try:
         found = inspected(engine, container)
     finally:
-        engine.runs.remove(container)
+        remove_container(engine.connection, container)
     assert found["Config"]["Annotations"]["run.oci.keep_original_groups"] == "1"
     assert found["HostConfig"]["GroupAdd"] == []
     assert "--group-add=keep-groups" in engine.command(run)

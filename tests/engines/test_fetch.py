@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from harness.engines.base import Recipe
+from harness.engines.connection import SILENCE_VARIABLE
 from harness.engines.container import ContainerEngine
 from harness.engines.discovery import Found, find_engine
 from harness.engines.fetch_progress import KEPT
-from harness.engines.silence import SILENCE_VARIABLE
 from harness.errors import BuildFailed, EngineError
 from tests.engines.slow_registry import SlowRegistry
 
@@ -99,7 +99,7 @@ def test_a_slow_base_is_fetched_with_progress_and_once(
     fetching: ContainerEngine, registry: SlowRegistry, tmp_path: Path
 ) -> None:
     registry.bytes_per_second[registry.layers[SLOW]] = 1_000_000
-    fetching.images.silence_seconds = 3.0  # less than the layer takes: what comes slowly is no silence
+    fetching.connection.silence_seconds = 3.0  # less than the layer takes: what comes slowly is no silence
     said = built(fetching, base_of(registry), tmp_path / "log")
     shown = [float(match[1]) for line in said if (match := re.search(r"slow/base:1: (\d\.\d) of 4\.5 MB, ", line))]
     assert len(set(shown)) >= 3
@@ -116,7 +116,7 @@ def test_a_silence_that_is_shorter_than_the_limit_ends_well(
     fetching: ContainerEngine, registry: SlowRegistry, tmp_path: Path
 ) -> None:
     registry.silent_after[registry.layers[SLOW]] = 2_000_000
-    fetching.images.silence_seconds = 30.0
+    fetching.connection.silence_seconds = 30.0
     speaker = threading.Timer(2.0, registry.speak.set)
     speaker.start()
     built(fetching, base_of(registry), tmp_path / "log")
@@ -130,7 +130,7 @@ def test_a_dead_line_ends_with_an_error_and_the_next_try_fetches_no_more_than_it
     fetching: ContainerEngine, registry: SlowRegistry, tmp_path: Path
 ) -> None:
     registry.silent_after[registry.layers[SLOW]] = 2_000_000
-    fetching.images.silence_seconds = 2.0
+    fetching.connection.silence_seconds = 2.0
     recipe = base_of(registry)
     with pytest.raises(EngineError) as caught:
         built(fetching, recipe, tmp_path / "log")

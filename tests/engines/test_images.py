@@ -58,11 +58,11 @@ def test_a_stage_that_a_build_leaves_is_ours_by_its_label_and_is_pruned_with_old
     old, current = a_recipe(engine, 1), a_recipe(engine, 2)
     api = engine.connection.api
     child = f"localhost/somebody/child-of-{old.image}"
-    before = engine.images.stages()
+    before = engine.stages()
     try:
         for recipe in (old, current):
             built = engine.build(recipe, log=tmp_path / "build.log", say=lambda line: None)
-        stages = engine.images.stages() - before
+        stages = engine.stages() - before
         assert stages
         upon_it = Recipe(
             image="of-somebody",
@@ -83,7 +83,7 @@ def test_a_stage_that_a_build_leaves_is_ours_by_its_label_and_is_pruned_with_old
         assert removed.tags == (old.tag,)
         assert removed.stages >= len(stages)
         assert removed.freed_bytes is not None
-        assert not stages & engine.images.stages(), "another build of this machine may have left its own since"
+        assert not stages & engine.stages(), "another build of this machine may have left its own since"
         assert engine.find_built(current) is not None
         assert engine.find_reference(f"{child}:1") is not None
     finally:

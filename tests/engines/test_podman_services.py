@@ -19,6 +19,7 @@ from harness.catalog.load import load_catalog
 from harness.engines.about import ask_engines
 from harness.engines.base import KEEP_GROUPS, BuiltImage, Mount, Run
 from harness.engines.container import ContainerEngine
+from harness.engines.container_runs import create_container, labelled_containers
 from harness.engines.discovery import Found
 from harness.engines.podman_service import PodmanService
 from harness.launch.guest_view import container_user
@@ -79,14 +80,14 @@ def test_a_run_that_keeps_groups_is_started_by_a_service_of_ours(
 ) -> None:
     plain = connected.run(a_run(connected, image, tmp_path, groups=()), timeout_seconds=60)
     assert (plain.code, connected.connection.service) == (0, None)
-    dead = connected.runs.create(a_run(connected, image, tmp_path, groups=(), owned_by=DEAD_OWNER))
+    dead = create_container(connected.connection, a_run(connected, image, tmp_path, groups=(), owned_by=DEAD_OWNER))
     kept = connected.run(a_run(connected, image, tmp_path, groups=(KEEP_GROUPS,)), timeout_seconds=60)
     assert (kept.code, kept.remark) == (0, "")
     assert connected.connection.service is not None
     # The store is the same: what the other service made is seen, and swept.
     assert connected.find_reference(image.id) is not None
     assert connected.sweep() == 1
-    assert dead not in {container["Id"] for container in connected.runs.labelled()}
+    assert dead not in {container["Id"] for container in labelled_containers(connected.connection)}
 
 
 def test_without_podman_s_program_it_is_started_all_the_same_and_why_it_may_fail_is_on_record(

@@ -41,7 +41,7 @@ REPORTS_MAY_IMPORT = (
     *("harness.doctor.finding", "harness.telemetry.coverage", "harness.telemetry.meters", "benchmarks.wire"),
 )
 
-USE_THE_SDK = ("connection.py", "container_images.py", "container_runs.py")
+USE_THE_SDK = ("connection.py", "container.py", "container_build.py", "container_runs.py", "fetch_base.py")
 """Themselves imported only where an engine is opened."""
 
 MAY_START_PROCESSES = ("engines/", "telemetry/start.py", "tools.py")

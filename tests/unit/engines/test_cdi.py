@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engines.cdi import declared_devices
+from harness.engines.devices import declared_devices
 
 AMD_JSON = '{"cdiVersion": "0.6.0", "kind": "amd.com/gpu", "devices": [{"name": "0"}, {"name": "all"}]}'
 NVIDIA_YAML = """---

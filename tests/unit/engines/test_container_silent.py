@@ -13,7 +13,8 @@ import requests
 
 from harness.engines.base import KEEP_GROUPS, Run
 from harness.engines.connection import Connection
-from harness.engines.container_runs import ContainerRuns
+from harness.engines.container import ContainerEngine
+from harness.engines.container_runs import remove_container, run_container
 from harness.engines.discovery import Found, answer_of
 from harness.engines.podman_service import PodmanService
 from harness.errors import EngineError
@@ -69,19 +70,19 @@ def connected(folder: Path, *clients: Client, serve: NoService | None = None) ->
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> ContainerRuns:
-    """Of an engine that answers nothing."""
-    return ContainerRuns(connected(tmp_path, Client(SilentApi())))
+def silent(tmp_path: Path) -> Connection:
+    """A connection to an engine that answers nothing."""
+    return connected(tmp_path, Client(SilentApi()))
 
 
-def test_a_removal_that_is_not_answered_is_the_engine_s_failure_and_no_traceback(runs: ContainerRuns) -> None:
+def test_a_removal_that_is_not_answered_is_the_engine_s_failure_and_no_traceback(silent: Connection) -> None:
     with pytest.raises(EngineError, match="podman did not answer while removing container abc"):
-        runs.remove("abc")
+        remove_container(silent, "abc")
 
 
-def test_a_sweep_that_is_not_answered_is_the_engine_s_failure(runs: ContainerRuns) -> None:
+def test_a_sweep_that_is_not_answered_is_the_engine_s_failure(silent: Connection) -> None:
     with pytest.raises(EngineError, match="podman failed at looking for leftovers"):
-        runs.sweep()
+        ContainerEngine(Found("podman", None), connect=lambda _: silent).sweep()
 
 
 class HeldApi(IntroducedApi):
@@ -136,8 +137,8 @@ def test_a_launch_that_was_killed_is_on_record_where_the_kernel_does_not_let_go_
     tmp_path: Path, answers_kill: bool
 ) -> None:
     held = HeldApi(answers_kill=answers_kill)
-    runs = ContainerRuns(connected(tmp_path, Client(held)), end_seconds=0)
-    ended = runs.run(a_run(), timeout_seconds=60, give_up=lambda: "gpu fault")
+    connection = connected(tmp_path, Client(held))
+    ended = run_container(connection, a_run(), timeout_seconds=60, give_up=lambda: "gpu fault", end_seconds=0)
     assert held.asked == ["start", "SIGKILL"]
     assert (ended.started, ended.ended_because, ended.code) == (True, "gpu fault", 137)
     assert "the container was killed and is not gone: podman did not see container abc123 end" in ended.remark

@@ -16,9 +16,10 @@ import pytest
 
 from harness.commands.opening import open_engine
 from harness.engines.base import Recipe, Run
+from harness.engines.connection import SILENCE_SECONDS, SILENCE_VARIABLE, silence_limit
 from harness.engines.container import ContainerEngine
+from harness.engines.container_runs import remove_container, remove_soon
 from harness.engines.discovery import Found
-from harness.engines.silence import SILENCE_SECONDS, SILENCE_VARIABLE, silence_limit
 from harness.errors import BuildFailed, EngineError, UsageError
 
 BASE = "registry.example/rocm/pytorch:7.2"
@@ -244,7 +245,7 @@ def test_a_build_that_falls_silent_is_told_with_what_sets_the_limit(
     engine: ContainerEngine, script: Script, tmp_path: Path
 ) -> None:
     script.lines, script.end = [{"stream": "STEP 2/3: RUN pip install torch\n"}], "silent"
-    engine.images.silence_seconds = 0.4  # the SDK takes whole seconds: 1
+    engine.connection.silence_seconds = 0.4  # the SDK takes whole seconds: 1
     with pytest.raises(EngineError) as caught:
         built(engine, a_recipe("localhost/mine:1"), tmp_path / "log")
     assert "printed nothing for 0.4 s and was given up, at `STEP 2/3: RUN pip install torch`" in str(caught.value)
@@ -279,8 +280,8 @@ def test_an_engine_that_hangs_up_is_our_error_wherever_it_is_asked(
     with pytest.raises(EngineError, match="podman failed at telling a container's memory"):
         engine.memory_stats("x")
     with pytest.raises(EngineError, match="podman did not answer while removing"):
-        engine.runs.remove("x")
-    engine.runs.remove_soon("x")  # ends without an error: an interruption goes on
+        remove_container(engine.connection, "x")
+    remove_soon(engine.connection, "x")  # ends without an error: an interruption goes on
 
 
 def test_what_the_caller_named_and_is_not_used_is_said_once(

@@ -24,16 +24,7 @@ from harness.commands.catalog_table import cell_rows, image_rows
 from harness.commands.opening import open_engine
 from harness.engines.about import ask_engines
 from harness.engines.devices import CDI_SINCE, WAYS, obstacles_to
-from harness.engines.discovery import (
-    Answer,
-    EngineName,
-    Found,
-    Refusal,
-    answer_of,
-    find_engine,
-    find_refusal,
-    refusal_text,
-)
+from harness.engines.discovery import Answer, EngineName, Found, Refusal, answer_of, find_engine, refusal_text, search_engine
 from harness.engines.fetch_progress import KEPT
 from harness.engines.node_groups import GROUPS
 from harness.errors import EngineError
@@ -211,8 +202,8 @@ def test_whose_a_closed_socket_is_is_read_from_it(listen: Listen) -> None:
         os.chown(closed, 0, NOBODYS_GROUP)
     os.chmod(closed, 0o060 if os.geteuid() == 0 else 0)
     with as_a_user():
-        refusal = find_refusal("docker", environment={"DOCKER_HOST": f"unix://{closed}"})
-    assert refusal is not None
+        refusal = search_engine("docker", environment={"DOCKER_HOST": f"unix://{closed}"})
+    assert isinstance(refusal, Refusal)
     assert refusal.owner == pwd.getpwuid(os.stat(closed).st_uid).pw_name
     # A user cannot give a socket to a group that he is not in.
     assert refusal.group == (grp.getgrgid(NOBODYS_GROUP).gr_name if os.geteuid() == 0 else None)

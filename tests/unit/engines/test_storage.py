@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from harness.engines.about import docker_storage, podman_storage
 from harness.engines.base import Storage
-from harness.engines.storage import docker_storage, podman_storage
 
 OVERLAY2 = {
     "DockerRootDir": "/var/lib/docker",

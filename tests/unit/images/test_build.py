@@ -17,6 +17,7 @@ from harness.catalog.rows import Image
 from harness.catalog.select import is_portable, portable
 from harness.errors import BuildFailed, CatalogError, EngineError
 from harness.images.build import (
+    build_all,
     build_log,
     ensure_built,
     fetches_text,
@@ -26,7 +27,6 @@ from harness.images.build import (
     remember_wheels,
     torch_options,
 )
-from harness.images.build_all import build_all
 from harness.images.disk_space import Room
 from tests.unit.samples import FakeEngine
 

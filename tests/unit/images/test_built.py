@@ -12,7 +12,7 @@ import pytest
 from harness.catalog.load import load_catalog
 from harness.catalog.select import portable
 from harness.engines.base import IMAGE_LABEL, OVERLAY_LABEL, PORTABLE_LABEL, RECIPE_LABEL, Recipe, StoredImage
-from harness.engines.listed_images import stages_in, stored_images
+from harness.engines.container import stages_in, stored_images
 from harness.engines.local import COMPLETE, Local
 from harness.images.build import rebuild, recipe_of
 from harness.images.built import Removed, built_rows, current_recipes, last_uses, prune_engine, removed_text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.engines.stats import stats_memory
+from harness.engines.container import stats_memory
 from harness.errors import EngineError
 from harness.launch.engine_stats import StatsWatch
 from harness.launch.plan import Settings

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.machine.storage_pools import pool_of
+from harness.images.disk_space import pool_of
 
 FEDORA = """\
 22 1 0:34 /root / rw,relatime shared:1 - btrfs /dev/nvme0n1p3 rw,seclabel,compress=zstd:1,subvolid=257,subvol=/root
