@@ -51,7 +51,6 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
     lack_of_fit: float | None
     """The chance that a straight line scatters this much between lengths; ``None``: no two launches of one length to judge by."""
     lengths: tuple[float, ...]
-    launches: int
 
     @property
     def marginal_realtime(self) -> Interval | None:
@@ -97,8 +96,6 @@ class NoFit(msgspec.Struct, frozen=True):
     """Why there is no line."""
 
     reason: str
-    lengths: tuple[float, ...]
-    launches: int
 
 
 def fit_cost(points: Sequence[Point]) -> CostModel | NoFit:
@@ -113,10 +110,10 @@ def fit_cost(points: Sequence[Point]) -> CostModel | NoFit:
     """
     lengths = tuple(sorted({point.audio_seconds for point in points}))
     if any(not (math.isfinite(p.seconds) and p.seconds > 0 and p.audio_seconds > 0) for p in points):
-        return NoFit("a launch took no time, or one that is no number", lengths, len(points))
+        return NoFit("a launch took no time, or one that is no number")
     if len(lengths) < FEWEST_LENGTHS:
         counted = f"{len(lengths)} length{'' if len(lengths) == 1 else 's'}"
-        return NoFit(f"{counted} with a time; a line needs {FEWEST_LENGTHS} or more", lengths, len(points))
+        return NoFit(f"{counted} with a time; a line needs {FEWEST_LENGTHS} or more")
     return _fitted(points, lengths)
 
 
@@ -154,7 +151,6 @@ def _fitted(points: Sequence[Point], lengths: tuple[float, ...]) -> CostModel:
         r_squared=1 - float(residuals @ residuals) / total if total > _ROUNDING else None,
         lack_of_fit=_lack_of_fit(points, residual=float(residuals @ residuals), typical=typical),
         lengths=lengths,
-        launches=len(points),
     )
 
 

@@ -48,7 +48,7 @@ def groups_of(hosts: Iterable[HostRecord]) -> tuple[tuple[HostRecord, ...], ...]
             groups.append([host])
         else:
             alike.append(host)
-            alike.sort(key=_known_fields, reverse=True)
+            alike.sort(key=lambda known: len(msgspec.to_builtins(known)), reverse=True)
     return tuple(tuple(group) for group in groups)
 
 
@@ -135,7 +135,3 @@ def _set(values: Mapping[str, str], name: str) -> str:
 
 def _mapping(rows: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, _, value in (row.partition("=") for row in rows)}
-
-
-def _known_fields(host: HostRecord) -> int:
-    return len(msgspec.to_builtins(host))

@@ -85,9 +85,5 @@ def _largest_difference(one: Output, other: Output) -> float | None:
         return 0.0
     if one.values != other.values or len(one.sample) != len(other.sample):
         return None
-    largest = 0.0
-    for a, b in zip(one.sample, other.sample, strict=True):
-        if a is None or b is None:
-            return None
-        largest = max(largest, abs(a - b))
-    return largest
+    gaps = [abs(a - b) for a, b in zip(one.sample, other.sample, strict=True) if a is not None and b is not None]
+    return max(gaps) if len(gaps) == len(one.sample) else None

@@ -9,8 +9,6 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-import msgspec
-
 LEAST_SHARE = 0.02
 """A share of the median: nothing nearer to it is flagged. Launches of one image spread by some 1%, so less than 2% means nothing."""
 
@@ -26,13 +24,6 @@ FEWEST_FOR_HEAPS = 10
 """Smaller normal samples fall into two heaps too often by chance: 8% of samples of six values, 6% of samples of eight."""
 
 FEWEST_IN_A_HEAP = 3
-
-
-class Heaps(msgspec.Struct, frozen=True):
-    """Two groups of values with nothing between them."""
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
 
 
 def outliers(values: Sequence[float]) -> tuple[int, ...]:
@@ -53,8 +44,8 @@ def outliers(values: Sequence[float]) -> tuple[int, ...]:
     )
 
 
-def heaps(values: Sequence[float]) -> Heaps | None:
-    """The two heaps that the values lie in; ``None`` where they lie in one, or are fewer than ten.
+def heaps(values: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """The lower and the higher heap that the values lie in; ``None`` where they lie in one, or are fewer than ten.
 
     The rule looks at the largest gap. Each heap has at least three values and a quarter of all, and the gap between them is wider
     than the wider heap (and than `LEAST_SHARE` of the median). The rule sees two heaps in 3% of all samples of ten normal values,
@@ -72,7 +63,7 @@ def heaps(values: Sequence[float]) -> Heaps | None:
     gap = high[0] - low[-1]
     if gap <= max(low[-1] - low[0], high[-1] - high[0], LEAST_SHARE * abs(median(ordered))):
         return None
-    return Heaps(tuple(low), tuple(high))
+    return tuple(low), tuple(high)
 
 
 def oddities_of(values: Sequence[float]) -> tuple[str, ...]:

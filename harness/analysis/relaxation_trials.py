@@ -55,14 +55,11 @@ def judge_relaxations(launches: Mapping[Flags, Sequence[Launch]]) -> tuple[Trial
             need = "forced here"  # this host cannot run the image without it, so leaving it out was never tried
         else:
             need = "needed" if failed else "not needed"
-        trials.append(Trial(name, need, _because(failed), ids))
+        because = "; ".join(dict.fromkeys(f"{launch.verdict.stage}: {launch.verdict.summary}" for launch in failed))
+        trials.append(Trial(name, need, because, ids))
     return tuple(trials)
 
 
 def _has(launch: Launch, name: str) -> bool:
     """Whether a launch really had a relaxation: an image without a GPU gets no device nodes at all."""
     return any(text.startswith(f"{name}:") for text in launch.plan.relaxations)
-
-
-def _because(launches: Sequence[Launch]) -> str:
-    return "; ".join(dict.fromkeys(f"{launch.verdict.stage}: {launch.verdict.summary}" for launch in launches))

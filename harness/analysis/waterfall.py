@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.wire import STAGES, TASKS
-from harness.records.journal import number
+from harness.records.journal import mapping, number
 from harness.records.launch import Launch
 
 TOLERANCE = 0.01
@@ -115,7 +115,7 @@ def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, spa
     claimed = 0.0
     for event in ends:
         stage = str(event["stage"])
-        seconds = _seconds(event, "seconds", f"stage {stage}", whole)
+        seconds = _seconds(event.get("seconds"), f"stage {stage}", whole)
         claimed += seconds
         inside = (
             [event] if stage not in PASSES else [e for e in journal if e.get("event") == "pass" and e.get("stage") == stage]
@@ -127,16 +127,16 @@ def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, spa
 
 def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[str, Any]], whole: float) -> Iterator[Part]:
     """A stage's parts, summed over the events in ``inside`` (its passes, or its own end); the remainder is ``rest``."""
-    seconds, processor = _seconds(end, "seconds", f"stage {stage}", whole), _processor(end.get("processor_seconds"))
+    seconds, processor = _seconds(end.get("seconds"), f"stage {stage}", whole), _processor(end.get("processor_seconds"))
     wall: dict[str, float] = {}
     spent: dict[str, float] = {}
     told = True
     for event in inside:
-        parts = _mapping(event.get("parts"))
-        of_processor = _mapping(event.get("processor_parts"))
+        parts = mapping(event.get("parts"))
+        of_processor = mapping(event.get("processor_parts"))
         names = _names(parts)
         for name, value in parts.items():
-            wall[names[name]] = wall.get(names[name], 0.0) + _seconds({"of": value}, "of", f"{names[name]} in {stage}", whole)
+            wall[names[name]] = wall.get(names[name], 0.0) + _seconds(value, f"{names[name]} in {stage}", whole)
             found = _processor(of_processor.get(name))
             told = told and found is not None
             spent[names[name]] = spent.get(names[name], 0.0) + (found or 0.0)
@@ -145,7 +145,7 @@ def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[st
         return
     rest = seconds - (sum(wall.values()) - wall.pop("rest", 0.0))
     processor_rest = processor - (sum(spent.values()) - spent.pop("rest", 0.0)) if told and processor is not None else None
-    for name in sorted(wall, key=_place):
+    for name in sorted(wall, key=(*PART_NAMES, UNKNOWN_PARTS_NAME).index):
         yield _part(stage, name, wall[name], spent[name] if told else None, whole)
     # Clocks of processor time differ a little, so a small negative remainder counts as 0.
     yield _part(stage, "rest", rest, None if processor_rest is None else max(0.0, processor_rest), whole)
@@ -179,10 +179,10 @@ def _span(first: Mapping[str, Any], last: Mapping[str, Any], whole: float) -> fl
     return ended - begun
 
 
-def _seconds(event: Mapping[str, Any], key: str, what: str, whole: float) -> float:
+def _seconds(told: Any, what: str, whole: float) -> float:
     """A time out of the journal. Raises `_Impossible` where it is none, or longer than the launch. The message does not quote
     the value: a container chose it, and it may have any number of digits."""
-    value = number(event.get(key))
+    value = number(told)
     if value is None:
         raise _Impossible(f"{what} took no number of s")
     if value < 0:
@@ -196,11 +196,3 @@ def _processor(value: Any) -> float | None:
     """Processor seconds; ``None`` where they are missing or impossible, which is no flaw: nothing else depends on them."""
     seconds = number(value)
     return None if seconds is None or seconds < 0 else seconds
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _place(name: str) -> int:
-    return PART_NAMES.index(name) if name in PART_NAMES else len(PART_NAMES)

@@ -37,7 +37,7 @@ from harness.records.outcome import Cause, ExitRecord
 from harness.records.plan import CoolDown
 from harness.telemetry.start import Sampling, sampling
 from harness.tools import owner
-from harness.verdict.agreement import Comparison, compared, comparison_with, find_reference
+from harness.verdict.agreement import CpuReference, as_reference, compared, find_reference
 
 if TYPE_CHECKING:
     from harness.records.store import Store
@@ -75,7 +75,7 @@ class Campaign:
         """What was kept so far, in the order of time"""
         self.environment_error: HostError | None = None
         """The last error of this host for which something could not be launched"""
-        self._comparisons: dict[tuple[str, str], Comparison] = {}
+        self._comparisons: dict[tuple[str, str], CpuReference] = {}
         self._announced: set[str] = set()
         self._has_looked_at_gpu = False
 
@@ -202,7 +202,7 @@ class Campaign:
         self._keep(launch)
         return launch
 
-    def _comparison(self, ready: ReadyCell) -> Comparison | None:
+    def _comparison(self, ready: ReadyCell) -> CpuReference | None:
         """What a cell's launches are compared with: the CPU run that the store has, or one that is made now; ``None``: nothing."""
         on_cpu = cpu_run_of(ready, self._request.settings, self._planner.catalog)
         if on_cpu is None:
@@ -218,7 +218,7 @@ class Campaign:
                 self._observer.begins(prepared, 1, 1)
                 reference = self._execute(prepared, on_cpu.engine)
                 self._keep(reference)
-            self._comparisons[key] = comparison_with(reference)
+            self._comparisons[key] = as_reference(reference)
         return self._comparisons[key]
 
     def _execute(self, prepared: Prepared, engine: Engine) -> Launch:

@@ -68,32 +68,39 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     embedding: Values
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class CpuReference(msgspec.Struct, frozen=True):
     """The CPU run that a cell's launches are compared with."""
 
-    reference: Launch | None = None
+    launch: Launch | None = None
     why_not: str = ""
     """Why there is none"""
 
 
-def comparison_with(reference: Launch) -> Comparison:
-    """The comparison with a CPU run; one without a reference where the run failed or is itself not right."""
-    verdict = reference.verdict
+def as_reference(launch: Launch) -> CpuReference:
+    """A CPU run as what others are compared with; without its launch where that failed or is itself not right."""
+    verdict = launch.verdict
     if verdict.status != "pass":
         how = "failed" if verdict.status == "fail" else f"has {verdict.status}"
-        return Comparison(why_not=f"the CPU run of the same image {how} in {verdict.stage}: {verdict.summary}")
-    if chunk_of(reference) is None:
-        return Comparison(why_not="the CPU run of the same image kept nothing of the fixed chunk")
-    return Comparison(reference)
+        return CpuReference(why_not=f"the CPU run of the same image {how} in {verdict.stage}: {verdict.summary}")
+    if chunk_of(launch) is None:
+        return CpuReference(why_not="the CPU run of the same image kept nothing of the fixed chunk")
+    return CpuReference(launch)
 
 
-def compared(launch: Launch, comparison: Comparison | None) -> Launch:
-    """The launch with the result of the comparison; unchanged where there is no comparison, or the launch has no output."""
-    if comparison is None or launch.verdict.status == "fail":
+def compared(launch: Launch, reference: CpuReference | None) -> Launch:
+    """The launch with the result of the comparison; unchanged where there is no reference, or the launch has no output.
+
+    One that would pass but does not agree gets the verdict wrong output.
+    """
+    if reference is None or launch.verdict.status == "fail":
         return launch
-    if comparison.reference is None:
-        return msgspec.structs.replace(launch, agreement=Agreement(why_not=comparison.why_not))
-    return with_agreement(launch, agree(launch, comparison.reference))
+    if reference.launch is None:
+        return msgspec.structs.replace(launch, agreement=Agreement(why_not=reference.why_not))
+    agreement, verdict = agree(launch, reference.launch), launch.verdict
+    if verdict.status == "pass" and agreement.reasons:
+        said = f"not what the CPU of the same image puts out: {'; '.join(agreement.reasons)}"
+        verdict = Verdict(status="wrong output", stage=verdict.stage, summary=said)
+    return msgspec.structs.replace(launch, verdict=verdict, agreement=agreement)
 
 
 def agree(launch: Launch, reference: Launch) -> Agreement:
@@ -110,15 +117,6 @@ def agree(launch: Launch, reference: Launch) -> Agreement:
         found |= _compare_turns(launch.output, reference.output, reasons)
     found |= _compare_chunks(chunk_of(launch), chunk_of(reference), reasons)
     return Agreement(**found, reasons=tuple(reasons))
-
-
-def with_agreement(launch: Launch, agreement: Agreement) -> Launch:
-    """The launch with the result of the comparison; one that would pass but does not agree gets the verdict wrong output."""
-    verdict = launch.verdict
-    if verdict.status == "pass" and agreement.reasons:
-        said = f"not what the CPU of the same image puts out: {'; '.join(agreement.reasons)}"
-        verdict = Verdict(status="wrong output", stage=verdict.stage, summary=said)
-    return msgspec.structs.replace(launch, verdict=verdict, agreement=agreement)
 
 
 def chunk_of(launch: Launch) -> Chunk | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from harness.failures.recognise import Signature
 from harness.records.outcome import Cause, ExceptionRecord, Verdict
 
 MOST_SUMMARY_CHARACTERS = 300
 
 
-def failed(stage: str, cause: Cause, summary: str, *, signature: str | None = None) -> Verdict:
+def failed(stage: str, cause: Cause, summary: str, *, signature: Signature | None = None) -> Verdict:
     """A failure; its summary is cut to one line of a readable length."""
     line = " ".join(summary.split())
     if len(line) > MOST_SUMMARY_CHARACTERS:
         line = line[: MOST_SUMMARY_CHARACTERS - 3] + "..."
-    return Verdict(status="fail", stage=stage, cause=cause, summary=line, signature=signature)
+    return Verdict(status="fail", stage=stage, cause=cause, summary=line, signature=signature.id if signature else None)
 
 
 def cause_of(stage: str, root: ExceptionRecord) -> Cause:

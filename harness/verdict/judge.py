@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 
 from benchmarks.wire import STAGES, TASKS
-from harness.failures.recognise import Signature, find_match, recognise
+from harness.failures.recognise import find_match, recognise
 from harness.machine.gpu_faults import gpu_events
 from harness.machine.kernel_log import KernelLine
-from harness.records.journal import der_of, number
+from harness.records.journal import der_of, mapping, number
 from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, exception_chain
 from harness.verdict.failed import cause_of, failed, last_line
 from harness.verdict.steps import judge_steps
 from harness.verdict.time_limits import FAULT_SECONDS
-from harness.workloads.checks import SHORTEST_PASS_SECONDS, task_lie
+from harness.workloads.checks import SHORTEST_PASS_SECONDS, overlong, task_lie
 from harness.workloads.ladder import judge_ladder
 
 
@@ -44,17 +44,15 @@ def judge(
     """
     stage = reached_stage(journal, steps)
     if not exit.started:
-        known = recognise((), exit.message)
         said = exit.message or "the engine did not start it"
-        return failed(stage, "engine", said, signature=known.id if known else None)
+        return failed(stage, "engine", said, signature=recognise((), exit.message))
     exception = next((event for event in journal if event.get("event") == "failed"), None)
     wrong_torch = _wrong_torch(journal, family)
     if wrong_torch is not None:
-        signature = recognise((), wrong_torch)
-        return failed("import", "wrong torch", wrong_torch, signature=signature.id if signature else None)
+        return failed("import", "wrong torch", wrong_torch, signature=recognise((), wrong_torch))
     if exit.timed_out or exit.ended_because is not None:
         where = under_way(journal) if stage in TASKS else stage
-        return _judge_ended(stage, where, exit, recognise((), "", kernel_log=kernel_log), kernel_log)
+        return _judge_ended(stage, where, exit, kernel_log)
     if exception is not None:
         return _judge_exception(stage, exception_chain(exception.get("chain")), log_tail)
     if _said_done(journal, task or last_stage) and exit.code in (0, None):
@@ -73,15 +71,9 @@ def judge(
     return _judge_death(journal, stage, exit, log_tail, kernel_log)
 
 
-def _judge_ended(
-    stage: str,
-    where: str,
-    exit: ExitRecord,  # noqa: A002
-    known: Signature | None,
-    kernel_log: str,
-) -> Verdict:
+def _judge_ended(stage: str, where: str, exit: ExitRecord, kernel_log: str) -> Verdict:  # noqa: A002
     """The verdict on a launch that strixbench ended, and why."""
-    signature = known.id if known else None
+    signature = recognise((), "", kernel_log=kernel_log)
     if exit.ended_because == "gpu fault":
         lines = [line.strip() for line in kernel_log.splitlines() if line.strip()]
         # The record knows of the fault even where its lines are gone: an engine that died took them with it.
@@ -149,12 +141,11 @@ def _impossible(
         return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {warm_passes} were asked for"
     if any(value is None or value < SHORTEST_PASS_SECONDS for value in seconds):
         return "a pass took no time"
-    if run_seconds is not None and sum(value or 0.0 for value in seconds) > run_seconds:
-        return f"its passes took longer than the {run_seconds:.1f} s that it ran"
+    if lie := overlong("passes", sum(value or 0.0 for value in seconds), run_seconds):
+        return lie
     output = next(event for event in journal if event.get("event") == "end" and event.get("stage") == "verify")
-    speakers, parts = output.get("speakers"), output.get("der")
-    values = list(parts.values()) if isinstance(parts, dict) else []
-    if type(speakers) is not int or speakers < 0 or any((number(value) or 0.0) < 0 for value in values):
+    speakers, parts = output.get("speakers"), mapping(output.get("der"))
+    if type(speakers) is not int or speakers < 0 or any((number(value) or 0.0) < 0 for value in parts.values()):
         return "speakers or errors below zero"
     return None
 
@@ -164,8 +155,7 @@ def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str |
     found = next((e.get("torch") for e in journal if e.get("event") == "end" and e.get("stage") == "import"), None)
     if not isinstance(found, dict) or family not in ("rocm", "therock", "cuda"):
         return None
-    wanted = "cuda" if family == "cuda" else "hip"
-    if found.get(wanted):
+    if found.get("cuda" if family == "cuda" else "hip"):
         return None
     return (
         f"torch {found.get('version')} (hip {found.get('hip')}, cuda {found.get('cuda')}) in a {family} image: "
@@ -183,7 +173,7 @@ def _judge_exception(stage: str, chain: tuple[ExceptionRecord, ...], log_tail: s
     signature = match.signature if match and match.found_in == "exception" else None
     root = chain[-1] if chain else ExceptionRecord(type="an exception that the journal does not name")
     cause: Cause = signature.cause if signature else cause_of(stage, root)
-    return failed(stage, cause, f"{root.type}: {root.message}", signature=signature.id if signature else None)
+    return failed(stage, cause, f"{root.type}: {root.message}", signature=signature)
 
 
 def _judge_output(journal: Sequence[dict[str, Any]], last_stage: str, highest_der: float | None) -> Verdict:
@@ -221,10 +211,10 @@ def _judge_death(
     signature = recognise((), log_tail, exit_code=code, during=where, kernel_log=kernel_log)
     if code == 128 + signal.SIGKILL and (signature is None or signature.cause == "out of memory"):
         said = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
-        return failed(stage, "out of memory", said, signature=signature.id if signature else None)
+        return failed(stage, "out of memory", said, signature=signature)
     if code is not None and code > 128 and (name := _signal_name(code - 128)):
         cause: Cause = signature.cause if signature and signature.cause == "gpu fault" else "crash"
-        return failed(stage, cause, f"died of {name} in {where}", signature=signature.id if signature else None)
+        return failed(stage, cause, f"died of {name} in {where}", signature=signature)
     if code in (126, 127) and not journal:
         return failed("launch", "engine", f"the image could not run its Python (exit {code}): {last_line(log_tail)}")
     if code == 2 and not journal:
@@ -233,7 +223,7 @@ def _judge_death(
         stage,
         signature.cause if signature else "error",
         f"ended with exit {code} in {where} without saying why: {last_line(log_tail)}",
-        signature=signature.id if signature else None,
+        signature=signature,
     )
 
 

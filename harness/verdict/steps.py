@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.wire import OUTCOMES
 from harness.failures.recognise import recognise
-from harness.records.journal import number
+from harness.records.journal import mapping, number
 from harness.records.outcome import Cause, ExceptionRecord, Verdict, exception_chain
 from harness.verdict.failed import cause_of, failed, last_line
 
@@ -33,16 +33,15 @@ def judge_step(name: str, event: Mapping[str, Any], *, kernel_log: str = "") -> 
     signature = recognise(
         chain, tail, exit_code=None if code is None else int(code), during=name, kernel_log=kernel_log if died else ""
     )
-    known = signature.id if signature else None
     if outcome == "failed":
         root = chain[-1] if chain else ExceptionRecord(type="an exception that the journal does not name")
         cause: Cause = signature.cause if signature else cause_of(name, root)
-        return failed(name, cause, f"{root.type}: {root.message}", signature=known)
+        return failed(name, cause, f"{root.type}: {root.message}", signature=signature)
     if event.get("signal") == "SIGKILL":
         return failed(name, "out of memory", f"{name} was killed (SIGKILL): most likely by the kernel, for memory")
     cause = signature.cause if signature else "crash"
     end = event.get("signal") or f"exit {event.get('exit_code')} without saying why"
-    return failed(name, cause, f"{name} died of {end}: {last_line(tail)}", signature=known)
+    return failed(name, cause, f"{name} died of {end}: {last_line(tail)}", signature=signature)
 
 
 def judge_steps(journal: Sequence[dict[str, Any]], asked: Sequence[str], kernel_log: str) -> Verdict | None:
@@ -72,8 +71,7 @@ def _impossible_step(event: Mapping[str, Any]) -> str | None:
 
 def _difference(event: Mapping[str, Any]) -> str:
     """How far a step's result lies from the CPU's, in words."""
-    found = event.get("difference")
-    parts = found if isinstance(found, dict) else {}
+    parts = mapping(event.get("difference"))
     relative, tolerance = number(parts.get("max_relative")), number(parts.get("tolerance"))
     if relative is None:
         return "not finite"

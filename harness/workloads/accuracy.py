@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.records.journal import number
+from harness.records.journal import mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
-from harness.workloads.checks import SHORTEST_PASS_SECONDS
+from harness.workloads.checks import SHORTEST_PASS_SECONDS, overlong
 from harness.workloads.error_rates import Scores, Total, total_of
 
 TASK = "accuracy"
@@ -203,8 +203,7 @@ def _file_result(
         chain = exception_chain(event.get("chain"))
         why = f"{chain[-1].type}: {chain[-1].message}" if chain else "an exception that the journal does not name"
         return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=" ".join(why.split())[:300])
-    jaccard = event.get("jaccard")
-    jaccard = jaccard if isinstance(jaccard, dict) else {}
+    jaccard = mapping(event.get("jaccard"))
     counts = [_count(value) for value in (event.get("speakers"), event.get("reference_speakers"), jaccard.get("speakers"))]
     strict, collar = _scores(event.get("strict")), _scores(event.get("collar"))
     seconds, error = number(event.get("seconds")), number(jaccard.get("error"))
@@ -236,11 +235,9 @@ def _doubt(launch: Launch) -> str | None:
     """Why a launch's scores do not count; ``None``: they do."""
     if launch.verdict.cause == "wrong torch":  # what diarized was not what this image claims to be
         return launch.verdict.summary
-    ran = launch.exit.run_seconds
     passes = sum(number(event.get("seconds")) or 0.0 for _, event in _events(launch))
-    if ran is not None and passes > ran:
-        return f"the journal cannot be true: its passes took longer than the {ran:.1f} s that it ran"
-    return None
+    lie = overlong("passes", passes, launch.exit.run_seconds)
+    return f"the journal cannot be true: {lie}" if lie else None
 
 
 def _death(launch: Launch) -> str:
@@ -280,9 +277,7 @@ def _left_out(options: Mapping[str, Any]) -> tuple[FileResult, ...]:
 
 def _scores(value: Any) -> Scores | None:
     """Scores out of a journal; ``None`` where a part is missing or below zero."""
-    if not isinstance(value, dict):
-        return None
-    seconds = {name: number(value.get(name)) for name in Scores.__struct_fields__}
+    seconds = {name: number(mapping(value).get(name)) for name in Scores.__struct_fields__}
     known = {name: each for name, each in seconds.items() if each is not None and each >= 0}
     return Scores(**known) if len(known) == len(seconds) else None
 

@@ -55,7 +55,7 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.moved_bytes is None else (self.moved_bytes - self.asked_bytes) / self.asked_bytes
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class MeterFinding(msgspec.Struct, frozen=True, kw_only=True):
     """How one meter did."""
 
     meter: Meter
@@ -78,7 +78,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     launch: Launch
     sizes_bytes: tuple[int, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[MeterFinding, ...]
 
     def follows(self, name: str) -> bool:
         """Whether a meter moved by what was allocated."""
@@ -134,11 +134,11 @@ def subject(launch: Launch) -> tuple[str, ...]:
     return (plan.image.name, str(plan.image.id), engine, plan.device, variant, gpu, plan.host.kernel, *plan.host.gpus)
 
 
-def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> Finding:
+def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> MeterFinding:
     """How one meter did over all sizes."""
     source, why = _where(meter, launch)
     series = {"guest": None, "host": launch.telemetry, "engine": launch.engine_stats}[meter.side]
-    finding = Finding(meter=meter, judgement="unavailable", source=source, label=label_of(meter.name, series))
+    finding = MeterFinding(meter=meter, judgement="unavailable", source=source, label=label_of(meter.name, series))
     if not holds:
         return msgspec.structs.replace(finding, why="the journal tells of no size that was held")
     if why:

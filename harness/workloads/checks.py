@@ -9,8 +9,8 @@ import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.records.journal import number
-from harness.workloads.kernel_work import MODELS, Work, work_on
+from harness.records.journal import mapping, number
+from harness.workloads.kernel_work import MODELS, work_on
 
 SHORTEST_PASS_SECONDS = 1e-6
 """No pipeline processes a recording in less."""
@@ -48,7 +48,8 @@ def task_lie(
 def kernel_lie(event: Event, device: str) -> str | None:
     """What cannot be true of a kernel that is said to be timed; ``None``: nothing."""
     name, flop, moved = str(event.get("kernel"))[:100], number(event.get("flop")), number(event.get("bytes"))
-    allowed = [work[name] for work in _tables(device) if name in work]
+    tables = [work_on(each) for each in ([device] if device else ["cpu", "cuda"])]
+    allowed = [work[name] for work in tables if name in work]
     if not allowed:
         return f"{name} is no kernel that was asked for"
     if (flop, moved) not in allowed:
@@ -71,20 +72,22 @@ def rate_lie(event: Event) -> str | None:
     return None
 
 
-def overlong(events: Iterable[Event], run_seconds: float | None) -> str | None:
-    """That the kernels' calls took longer than the launch ran; ``None``: they did not."""
-    spent = sum(sum(number(value) or 0.0 for value in _list(event.get("seconds"))) for event in events)
-    return (
-        f"its calls took longer than the {run_seconds:.1f} s that it ran"
-        if run_seconds is not None and spent > run_seconds
-        else None
-    )
+def overlong(what: str, seconds: float, run_seconds: float | None) -> str | None:
+    """That a launch's calls or passes took longer than the launch ran; ``None``: they did not, or it is not known."""
+    if run_seconds is None or seconds <= run_seconds:
+        return None
+    return f"its {what} took longer than the {run_seconds:.1f} s that it ran"
+
+
+def call_seconds(events: Iterable[Event]) -> float:
+    """The time of all calls of some kernels."""
+    return sum(number(value) or 0.0 for event in events for value in _list(event.get("seconds")))
 
 
 def _kernels_lie(results: Sequence[Event], options: Mapping[str, Any], device: str, run_seconds: float | None) -> str | None:
     timed = [event for event in results if event.get("outcome") == "ok"]
-    lie = next((lie for event in timed if (lie := kernel_lie(event, device))), None) or overlong(timed, run_seconds)
-    if lie is not None:
+    lie = next((lie for event in timed if (lie := kernel_lie(event, device))), None)
+    if lie := lie or overlong("calls", call_seconds(timed), run_seconds):
         return lie
     names = {str(event.get("kernel")) for event in timed}
     only = [str(pattern) for pattern in _list(options.get("only"))]
@@ -97,7 +100,7 @@ def _kernels_lie(results: Sequence[Event], options: Mapping[str, Any], device: s
 
 def _models_lie(work: Any) -> str | None:
     """That the networks' work, by which a pass is counted, is not what it is known to be; ``None``: it is."""
-    told = work if isinstance(work, dict) else {}
+    told = mapping(work)
     wrong = [name for name, flop in MODELS.items() if number(told.get(name)) != flop]
     return (
         f"the networks' work is told as {str(told.get(wrong[0]))[:40]} {wrong[0]}; it is {MODELS[wrong[0]]}" if wrong else None
@@ -125,15 +128,7 @@ def _accuracy_lie(results: Sequence[Event], options: Mapping[str, Any], run_seco
     if missing:
         return f"it ends without recording {missing[0] + 1} of {len(files)}"
     spent = sum(number(event.get("seconds")) or 0.0 for event in results if event.get("outcome") == "ok")
-    return (
-        f"its passes took longer than the {run_seconds:.1f} s that it ran"
-        if run_seconds is not None and spent > run_seconds
-        else None
-    )
-
-
-def _tables(device: str) -> list[Mapping[str, Work]]:
-    return [work_on(device)] if device else [work_on("cpu"), work_on("cuda")]
+    return overlong("passes", spent, run_seconds)
 
 
 def _list(value: Any) -> Sequence[Any]:

@@ -81,45 +81,32 @@ def effects_of(launches: Iterable[Launch]) -> tuple[Effect, ...]:
 
 
 def nulls_of(launches: Iterable[Launch]) -> tuple[Null, ...]:
-    """One null test for each subject that was compared with itself."""
-    found: dict[Subject, list[Null]] = {}
+    """The latest null test of each subject that was compared with itself, with the trials of all its null tests."""
+    found: dict[Subject, Null] = {}
     for of_campaign in _campaigns(launches, purpose="null"):
         for subject, arms in _by_subject(of_campaign).items():
-            first, second = (arms.get(name, ()) for name in NULL_ARMS)
-            pairs, left_out, reasons = _pairs(first, second)
+            pairs, left_out, reasons = _pairs(*(arms.get(name, ()) for name in NULL_ARMS))
             test = null_test(pairs, left_out=left_out)
-            claims, trials = (test.claims, test.trials) if test else (0, 0)
-            campaign = of_campaign[0].plan.campaign
-            found.setdefault(subject, []).append(
-                Null(
-                    subject=subject,
-                    campaign=campaign,
-                    test=test,
-                    left_out=left_out,
-                    reasons=reasons,
-                    claims=claims,
-                    trials=trials,
-                    rate=None,
-                )
+            counted = [each for each in (found.get(subject), test) if each is not None]
+            claims, trials = sum(each.claims for each in counted), sum(each.trials for each in counted)
+            found[subject] = Null(
+                subject=subject,
+                campaign=of_campaign[0].plan.campaign,
+                test=test,
+                left_out=left_out,
+                reasons=reasons,
+                claims=claims,
+                trials=trials,
+                rate=share(claims, trials),
             )
-    return tuple(_pooled(each) for each in found.values())
+    return tuple(found.values())
 
 
 def compared_data(launches: Sequence[Launch]) -> dict[str, Any]:
     """Effects and null tests as plain data; empty where nothing was compared."""
-    found = {"effects": effects_of(launches), "nulls": nulls_of(launches)}
-    data: dict[str, Any] = msgspec.to_builtins(found)
-    for kind, rows in found.items():
-        for row, effect in zip(data[kind], rows, strict=True):
-            if isinstance(effect, Effect):
-                row["says"] = says(effect.comparison) if effect.comparison else "no complete pair"
-    return data if any(found.values()) else {}
-
-
-def _pooled(nulls: Sequence[Null]) -> Null:
-    """The last null test, with the trials of all."""
-    claims, trials = sum(null.claims for null in nulls), sum(null.trials for null in nulls)
-    return msgspec.structs.replace(nulls[-1], claims=claims, trials=trials, rate=share(claims, trials))
+    effects = [{**msgspec.to_builtins(effect), "says": says(effect.comparison)} for effect in effects_of(launches)]
+    nulls = msgspec.to_builtins(nulls_of(launches))
+    return {"effects": effects, "nulls": nulls} if effects or nulls else {}
 
 
 def _campaigns(launches: Iterable[Launch], *, purpose: str) -> list[list[Launch]]:
@@ -175,16 +162,13 @@ def _effects(launches: Sequence[Launch]) -> tuple[Effect, ...]:
                     comparison=compare_pairs(pairs, left_out=left_out, among=among),
                     left_out=left_out,
                     reasons=reasons,
-                    remark=_same_blas(base, others) if knob == _BLAS_KNOB else "",
+                    remark=_same_blas(base, others) if knob == "hipblaslt" else "",
                 )
             )
     corrected = iter(with_holm([effect.comparison for effect in found if effect.comparison is not None]))
     return tuple(
         effect if effect.comparison is None else msgspec.structs.replace(effect, comparison=next(corrected)) for effect in found
     )
-
-
-_BLAS_KNOB = "hipblaslt"
 
 
 def _same_blas(base: Sequence[Launch], others: Sequence[Launch]) -> str:
@@ -207,7 +191,11 @@ def _pairs(base: Sequence[Launch], other: Sequence[Launch]) -> tuple[list[tuple[
         if first is not None and second is not None:
             pairs.append((first, second))
             continue
-        reasons.update(_fault(launch) for launch in both if _value(launch) is None)
+        bad = [launch for launch in both if _value(launch) is None]
+        reasons.update(
+            f"{launch.plan.arm}: {launch.verdict.cause or launch.verdict.status}" if launch else "a launch is missing"
+            for launch in bad
+        )
     return pairs, len(rounds) - len(pairs), tuple(f"{count} x {reason}" for reason, count in reasons.items())
 
 
@@ -215,12 +203,6 @@ def _value(launch: Launch | None) -> float | None:
     """The seconds of a launch that finished with the right output; ``None`` for any other."""
     seconds = launch_seconds(launch) if launch is not None and launch.verdict.status == "pass" else None
     return seconds if seconds is not None and seconds > 0 else None
-
-
-def _fault(launch: Launch | None) -> str:
-    if launch is None:
-        return "a launch is missing"
-    return f"{launch.plan.arm}: {launch.verdict.cause or launch.verdict.status}"
 
 
 EFFECT_COLUMNS = (
@@ -234,52 +216,48 @@ def effect_cells(effect: Effect) -> tuple[str, ...]:
     subject, found = effect.subject, effect.comparison
     place = (subject.image, subject.engine, subject.variant, f"{subject.pipeline} on {subject.audio}")
     arms = (effect.arm, effect.against, _pairs_text(found.n if found else 0, effect.left_out, effect.reasons))
-    said = "; ".join(filter(None, ("no complete pair" if found is None else says(found), effect.remark)))
+    said = "; ".join(filter(None, (says(found), effect.remark)))
     if found is None:
         return (*place, *arms, *("-",) * 6, said, _null_text(effect.null))
     tested = (p_text(found.p), p_text(found.p_holm), p_text(found.p_sign_flip), percent(found.detectable))
-    interval = "-" if found.low is None or found.high is None else f"{signed(found.low - 1)} to {signed(found.high - 1)}"
-    return (*place, *arms, signed(found.ratio - 1), interval, *tested, said, _null_text(effect.null))
+    return (*place, *arms, signed(found.ratio - 1), _interval_text(found), *tested, said, _null_text(effect.null))
 
 
-def says(found: Comparison) -> str:
+def says(found: Comparison | None) -> str:
     """What a comparison allows one to claim, in words."""
-    change = found.change
-    if change == "too few pairs":
+    if found is None:
+        return "no complete pair"
+    if found.change == "too few pairs":
         return f"nothing: n = {found.n} is too small, {FEWEST_PAIRS} pairs at least"
-    if change == "no change":
+    if found.change == "no change":
         return f"no change of more than {percent(found.bound)}"
-    return f"{change} by {percent(abs(found.ratio - 1))}"
+    return f"{found.change} by {percent(abs(found.ratio - 1))}"
 
 
 def null_lines(null: Null) -> tuple[tuple[str, str], ...]:
     """One null test as names and texts."""
-    lines = [
-        ("Image", null.subject.image),
-        ("Engine", null.subject.engine),
-        ("GFX", null.subject.variant),
-        ("Workload", f"{null.subject.pipeline} on {null.subject.audio}"),
-    ]
-    test = null.test
-    lines.append(("Pairs", _pairs_text(test.comparison.n if test else 0, null.left_out, null.reasons)))
+    subject, test = null.subject, null.test
     found = test.comparison if test else None
-    interval = (
-        f" ({signed(found.low - 1)} to {signed(found.high - 1)})"
-        if found and found.low is not None and found.high is not None
-        else ""
-    )
-    lines += [
+    interval = f" ({_interval_text(found)})" if found and found.low is not None else ""
+    return (
+        ("Image", subject.image),
+        ("Engine", subject.engine),
+        ("GFX", subject.variant),
+        ("Workload", f"{subject.pipeline} on {subject.audio}"),
+        ("Pairs", _pairs_text(found.n if found else 0, null.left_out, null.reasons)),
         ("B against A", f"{signed(found.ratio - 1)}{interval}, p = {p_text(found.p)}" if found else "-"),
         ("Spread of a pair", ranged(test.spread) if test else "-"),
         ("Detects from, 6 pairs", ranged(test.detectable) if test else "-"),
         ("Detects from, all pairs", ranged(test.detectable_by_all) if test else "-"),
-        ("False claims", f"{null.claims} of {null.trials}: {ranged(null.rate)}" if null.trials else _no_trial()),
+        ("False claims", f"{null.claims} of {null.trials}: {ranged(null.rate)}" if null.trials else _NO_TRIAL),
         (
             "False claims, relabelled",
-            f"{ranged(test.relabelled)} of {test.relabellings}" if test and test.relabelled else _no_trial(),
+            f"{ranged(test.relabelled)} of {test.relabellings}" if test and test.relabelled else _NO_TRIAL,
         ),
-    ]
-    return tuple(lines)
+    )
+
+
+_NO_TRIAL = f"- ({FEWEST_PAIRS} pairs make a trial)"
 
 
 def percent(value: float | None) -> str:
@@ -306,6 +284,10 @@ def ranged(value: Interval | None) -> str:
     return "-" if value is None else f"{percent(value.value)} ({percent(value.low)} to {percent(value.high)})"
 
 
+def _interval_text(found: Comparison) -> str:
+    return "-" if found.low is None or found.high is None else f"{signed(found.low - 1)} to {signed(found.high - 1)}"
+
+
 def _pairs_text(n: int, left_out: int, reasons: Sequence[str]) -> str:
     return f"{n}, {left_out} left out ({'; '.join(reasons)})" if left_out else str(n)
 
@@ -314,12 +296,5 @@ def _null_text(test: NullTest | None) -> str:
     """What the machine's own null test adds to a claim."""
     if test is None:
         return "none: `bench --null`"
-    return f"n = {test.comparison.n}: {test.claims} of {test.trials} claim a change, detects from {percent(_value_of(test.detectable))}"
-
-
-def _value_of(value: Interval | None) -> float | None:
-    return None if value is None else value.value
-
-
-def _no_trial() -> str:
-    return f"- ({FEWEST_PAIRS} pairs make a trial)"
+    least = percent(test.detectable.value) if test.detectable else "-"
+    return f"n = {test.comparison.n}: {test.claims} of {test.trials} claim a change, detects from {least}"

@@ -45,7 +45,9 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
         )
         if isinstance(self.model, NoFit):
             return (*head, *["-"] * 5, "; ".join([f"no fit: {self.model.reason}", *self._wrong]))
-        realtime = self.model.marginal_realtime
+        realtime, longest = self.model.marginal_realtime, self.model.lengths[-1]
+        reach = [f"an hour is {3600 / longest:.0f} times the longest length"] if longest < 1800 else []
+        later = [f"a later campaign makes no line: {self.later}"] if self.later else []
         return (
             *head,
             interval_text(self.model.fixed_seconds, " s", digits=2),
@@ -53,7 +55,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
             r_squared_text(self.model.correlation_squared),
             r_squared_text(self.model.r_squared),
             interval_text(self.model.hour_seconds, " s", digits=0),
-            "; ".join([*self.model.remarks, *self._reach, *self._wrong, *self._later]) or "-",
+            "; ".join([*self.model.remarks, *reach, *self._wrong, *later]) or "-",
         )
 
     @property
@@ -67,12 +69,6 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def _reach(self) -> list[str]:
-        """How far the hour is beyond what was measured."""
-        longest = self.model.lengths[-1]
-        return [f"an hour is {3600 / longest:.0f} times the longest length"] if longest < 1800 else []
-
-    @property
     def _wrong(self) -> list[str]:
         wrong = sum(launch.verdict.status == "wrong output" for launch in self.launches)
         return (
@@ -80,10 +76,6 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
             if wrong
             else []
         )
-
-    @property
-    def _later(self) -> list[str]:
-        return [f"a later campaign makes no line: {self.later}"] if self.later else []
 
 
 def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:

@@ -13,10 +13,10 @@ import msgspec
 
 from harness.analysis.host_differences import differences
 from harness.analysis.intervals import Estimate, estimate
-from harness.records.journal import number
+from harness.records.journal import mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
-from harness.workloads.checks import kernel_lie, overlong, rate_lie
+from harness.workloads.checks import call_seconds, kernel_lie, overlong, rate_lie
 from harness.workloads.diarization import chunks_of
 from reports import tables
 
@@ -191,7 +191,8 @@ def _image(launches: Sequence[Launch], store: Sequence[Launch]) -> KernelImage:
     bad: dict[str, str] = {}
     for launch in launches:
         last = _last_words(launch)
-        too_long = overlong((event for event in last.values() if event.get("outcome") == "ok"), launch.exit.run_seconds)
+        spent = call_seconds(event for event in last.values() if event.get("outcome") == "ok")
+        too_long = overlong("calls", spent, launch.exit.run_seconds)
         for name, event in last.items():
             seconds = _seconds(event)
             if event.get("outcome") == "ok" and (lie := too_long or _lie(event, launch)):
@@ -250,8 +251,7 @@ def _row(name: str, events: Sequence[tuple[dict[str, Any], tuple[float, ...]]]) 
 
 def _shares(kernels: Launch, best: KernelRow, store: Sequence[Launch]) -> Iterable[Share]:
     """The shares, from rows of the results that ran the same image in the same way on the same machine and were right."""
-    found = kernels.ends("kernels").get("work") if kernels.verdict.status == "pass" else None
-    work = found if isinstance(found, dict) else {}
+    work = mapping(kernels.ends("kernels").get("work")) if kernels.verdict.status == "pass" else {}
     for row in tables.rows_of(store):
         if row.status != "pass" or _key(row.speaking) != _key(kernels) or row.speaking.plan.image.id != kernels.plan.image.id:
             continue

@@ -87,7 +87,7 @@ def odd_text(launches: Sequence[Launch]) -> str:
     said = [f"outlier {timed[position][0].id} at {values[position]:.2f} s" for position in outliers(values)]
     two = heaps(values)
     if two is not None:
-        said.append(f"two heaps: {_heap_text(two.low)} and {_heap_text(two.high)}")
+        said.append(f"two heaps: {' and '.join(f'{len(heap)} around {median(heap):.2f} s' for heap in two)}")
     return "; ".join(said)
 
 
@@ -111,8 +111,3 @@ def cool_down_text(waits: Iterable[CoolDown]) -> str:
         said.append(f"{len(late)} began too warm" + (f", by up to {max(above):.0f} °C" if above else ""))
     lacking = sum(each.outcome == "no thermometer" for each in waits)
     return ", ".join([*said, f"{lacking} without a thermometer"] if lacking else said)
-
-
-def _heap_text(values: Sequence[float]) -> str:
-    """``5 around 1.02 s``"""
-    return f"{len(values)} around {median(values):.2f} s"

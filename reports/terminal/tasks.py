@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.records.journal import mapping
 from harness.records.launch import Launch
 from harness.workloads.accuracy import Accuracy, FileResult
 from harness.workloads.calibration import calibration_of
@@ -36,8 +37,7 @@ def print_probes(launches: Sequence[Launch]) -> None:
 def _found(launch: Launch) -> tuple[str, ...]:
     """One probe's row."""
     imported = launch.ends("import")
-    found = imported.get("torch")
-    torch = found if isinstance(found, dict) else {}
+    torch = mapping(imported.get("torch"))
     verdict = launch.verdict
     return (
         launch.image,

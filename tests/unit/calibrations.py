@@ -8,7 +8,7 @@ from typing import Any
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Telemetry
 from harness.telemetry.meters import every_of
-from harness.workloads.calibration import Calibration, Finding, calibration_of
+from harness.workloads.calibration import Calibration, MeterFinding, calibration_of
 from tests.unit.samples import Event, a_launch, a_plan, passing_journal
 
 GIB = 1 << 30
@@ -105,7 +105,7 @@ def calibrated(launch: Launch) -> Calibration:
     return found
 
 
-def finding(launch: Launch, name: str) -> Finding:
+def finding(launch: Launch, name: str) -> MeterFinding:
     """What became of one meter."""
     return next(each for each in calibrated(launch).findings if each.meter.name == name)
 
@@ -117,7 +117,7 @@ def _held_at(at: float, sizes: Sequence[int]) -> int:
     return max(sizes) // 2
 
 
-def largest_error(finding: Finding) -> float | None:
+def largest_error(finding: MeterFinding) -> float | None:
     """The largest error of a meter's movements, by magnitude; ``None``: none is known."""
     errors = [each.relative_error for each in finding.movements if each.relative_error is not None]
     return max(errors, key=abs, default=None)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.analysis.outliers import FEWEST_FOR_HEAPS, Heaps, heaps, oddities_of, outliers
+from harness.analysis.outliers import FEWEST_FOR_HEAPS, heaps, oddities_of, outliers
 
 if TYPE_CHECKING:
     import numpy
@@ -75,7 +75,7 @@ LOW, HIGH = (1.0, 1.01, 1.02, 1.03, 1.04), (1.5, 1.51, 1.52, 1.53, 1.54)
 
 def test_two_heaps_are_told_apart_in_any_order() -> None:
     mixed = [value for pair in zip(HIGH, LOW, strict=True) for value in pair]
-    assert heaps(mixed) == Heaps(LOW, HIGH)
+    assert heaps(mixed) == (LOW, HIGH)
 
 
 def test_two_outliers_are_no_heap() -> None:

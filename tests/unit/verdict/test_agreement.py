@@ -24,11 +24,11 @@ from harness.records.launch import Launch
 from harness.records.outcome import Agreement, ExitRecord
 from harness.records.plan import EngineRecord
 from harness.verdict.agreement import (
-    Comparison,
+    CpuReference,
     agree,
+    as_reference,
     chunk_of,
     compared,
-    comparison_with,
     find_reference,
     needs_reference,
     reference_cell,
@@ -216,7 +216,7 @@ def test_turns_that_cannot_be_read_are_not_right(rttm: Any) -> None:
 
 
 def test_what_does_not_agree_has_wrong_output_and_its_speed_is_struck_through_and_never_ranked() -> None:
-    wrong = compared(launched(rttm=an_rttm(TURNS[:2])), Comparison(REFERENCE))
+    wrong = compared(launched(rttm=an_rttm(TURNS[:2])), CpuReference(REFERENCE))
     assert (wrong.verdict.status, wrong.verdict.stage) == ("wrong output", "verify")
     assert wrong.verdict.summary.startswith("not what the CPU of the same image puts out: 2 speaker(s), the CPU run has 3; DER")
     page = render_benchmarks([REFERENCE, wrong])
@@ -227,7 +227,7 @@ def test_what_does_not_agree_has_wrong_output_and_its_speed_is_struck_through_an
 
 
 def test_what_agrees_is_ranked_with_its_figures() -> None:
-    right = compared(launched(), Comparison(REFERENCE))
+    right = compared(launched(), CpuReference(REFERENCE))
     assert right.verdict.status == "pass"
     (row,) = rows_of([REFERENCE, right])
     assert row.is_ranked
@@ -238,7 +238,7 @@ def test_what_agrees_is_ranked_with_its_figures() -> None:
 def test_what_was_not_compared_passes_and_has_no_rank() -> None:
     for launch, why in (
         (launched(), "no comparison was made"),
-        (compared(launched(), Comparison(why_not="the CPU run failed")), "the CPU run failed"),
+        (compared(launched(), CpuReference(why_not="the CPU run failed")), "the CPU run failed"),
     ):
         (row,) = rows_of([launch])
         assert (row.status, row.is_ranked, row.why_not_compared) == ("pass", False, why)
@@ -250,8 +250,8 @@ def test_what_was_not_compared_passes_and_has_no_rank() -> None:
 
 
 def test_rows_not_known_to_be_right_come_after_the_right_ones_and_before_the_wrong() -> None:
-    fast, right = launched(1, plan={"image": "fast"}), compared(launched(2, plan={"image": "right"}), Comparison(REFERENCE))
-    wrong = compared(launched(3, rttm="", plan={"image": "wrong"}), Comparison(REFERENCE))
+    fast, right = launched(1, plan={"image": "fast"}), compared(launched(2, plan={"image": "right"}), CpuReference(REFERENCE))
+    wrong = compared(launched(3, rttm="", plan={"image": "wrong"}), CpuReference(REFERENCE))
     (workload,) = workloads_of(rows_of([wrong, fast, right]))
     assert [row.image for row in workload.rows] == ["right", "fast", "wrong"]
 
@@ -271,7 +271,7 @@ def test_a_gpu_that_fails_needs_no_section_either() -> None:
 
 def test_the_worst_figure_of_several_launches_is_shown() -> None:
     near = a_chunk(segmentation=values([SEGMENTATION[0] + 0.01, *SEGMENTATION[1:]]))
-    launches = [compared(each, Comparison(REFERENCE)) for each in (launched(1, chunk=near), launched(2))]
+    launches = [compared(each, CpuReference(REFERENCE)) for each in (launched(1, chunk=near), launched(2))]
     (each,) = agreement_rows(rows_of(launches))
     assert (each.n, each.speakers, each.said) == (2, (3, 3), "agrees")
     assert each.difference == pytest.approx(0.01, abs=1e-6)
@@ -285,17 +285,17 @@ def test_a_cosine_is_never_rounded_up_to_one() -> None:
 
 def test_a_launch_that_failed_has_nothing_to_compare() -> None:
     failed = a_failed_launch(a_plan(family="rocm"), stage="cold")
-    assert compared(failed, Comparison(REFERENCE)) == failed
+    assert compared(failed, CpuReference(REFERENCE)) == failed
 
 
 def test_a_cpu_run_that_is_not_right_itself_is_nothing_to_compare_with() -> None:
     failed = a_failed_launch(a_plan(variant="cpu"), stage="load")
-    assert comparison_with(failed).why_not.startswith("the CPU run of the same image failed in load: builtins.ImportError")
-    assert comparison_with(launched(9, gpu=False, finite=False)).why_not.startswith(
+    assert as_reference(failed).why_not.startswith("the CPU run of the same image failed in load: builtins.ImportError")
+    assert as_reference(launched(9, gpu=False, finite=False)).why_not.startswith(
         "the CPU run of the same image has wrong output in verify"
     )
-    assert "kept nothing" in comparison_with(launched(9, gpu=False, chunk=None)).why_not
-    assert comparison_with(REFERENCE) == Comparison(REFERENCE)
+    assert "kept nothing" in as_reference(launched(9, gpu=False, chunk=None)).why_not
+    assert as_reference(REFERENCE) == CpuReference(REFERENCE)
 
 
 def test_the_cpu_run_has_no_override_and_no_knob_but_what_makes_a_checkpoint_load() -> None:
