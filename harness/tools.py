@@ -48,6 +48,14 @@ def _place() -> str:
     return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file of ours that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(data)
+    os.replace(part, path)
+
+
 def tail_of(path: Path, characters: int = 8_000) -> str:
     """The end of a log that we wrote; empty where there is no log."""
     try:

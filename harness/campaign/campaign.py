@@ -114,13 +114,10 @@ class Campaign:
             taken = []
             for outcome in outcomes:
                 taken.append(outcome)
-                if outcome.cause is None:
-                    continue
-                cells, message = self._planner.cells(outcome.image), f"the build failed: {outcome.message}"
-                failed = self._planner.unlaunched(
-                    cells, outcome.engine, cause=outcome.cause, message=message, log_tail=outcome.log_tail
-                )
-                self._keep(*failed)
+                if outcome.cause is not None:
+                    why, log = f"the build failed: {outcome.message}", outcome.log_tail
+                    cells, unlaunched = self._planner.cells(outcome.image), self._planner.unlaunched
+                    self._keep(*unlaunched(cells, outcome.engine, cause=outcome.cause, message=why, log_tail=log))
             return tuple(taken)
 
     def _check_images(self) -> None:

@@ -13,17 +13,16 @@ MARGIN_CELSIUS = 3.0
 
 MOST_COOL_DOWN_SECONDS = 3600.0
 
-LOOKS_EACH_SECONDS = 1.0
-
-ReadCelsius = Callable[[], Mapping[str, float]]
-"""The temperatures of the thermometers that can be read, by their names: `harness.machine.thermometers.Thermometers.celsius`."""
-
 
 class CampaignClock:
-    """The clock and the thermometers of one campaign."""
+    """The clock and the thermometers of one campaign. ``read`` gives the temperatures of those that can be read, by their names."""
 
     def __init__(
-        self, read: ReadCelsius, *, clock: Callable[[], float] = time.monotonic, wait: Callable[[float], None] = time.sleep
+        self,
+        read: Callable[[], Mapping[str, float]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._read = read
         self._clock = clock
@@ -54,7 +53,7 @@ class CampaignClock:
         before = now = _of(start, self._read())
         while (hot := too_hot(start, now)) and (waited := self._clock() - begun) < most_seconds:
             say("cooling down: " + ", ".join(f"{name} {now[name]:.0f} °C, was {start[name]:.0f}" for name in hot))
-            self._wait(min(LOOKS_EACH_SECONDS, most_seconds - waited))
+            self._wait(min(1.0, most_seconds - waited))
             now = _of(start, self._read())
         return CoolDown(
             outcome="no thermometer" if not now else "time is up" if hot else "cool",

@@ -14,7 +14,7 @@ from harness.campaign.request import BenchRequest, Observer, engine_name
 from harness.catalog.knobs import Family
 from harness.catalog.rows import Catalog, Image, Variant
 from harness.catalog.select import with_fixes
-from harness.engines.base import BuiltImage, Engine
+from harness.engines.base import BuiltImage
 from harness.engines.devices import request_devices
 from harness.errors import BuildFailed, EngineError, HostError
 from harness.images.build import ensure_built
@@ -51,7 +51,10 @@ def ready_cells(
         if image.family is not None and (missing := _missing_devices(image.family, record, planner.request.settings)):
             # Before a build of 20 GB.
             return Obstacle(planner.unlaunched(cells, record, stage="device", cause="no device", message=missing))
-        built = _built(image, engine, room=room, observer=observer)
+        if image.reference is None:
+            built: BuiltImage | None = ensure_built(image, engine, say=observer.say, room=room, announce=observer.announce)
+        else:
+            built = engine.find_reference(image.reference)
         if built is None:
             message = f"no such image: {record.name} has no {image.reference}"
             return Obstacle(planner.unlaunched(cells, record, cause="engine", message=message))
@@ -123,13 +126,6 @@ def _missing_devices(family: Family | None, engine: EngineRecord, settings: Sett
     """What this host lacks of what a family needs, in words; empty where it has all, or the family is not known yet."""
     found = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu).missing if family else ()
     return "; ".join(found)
-
-
-def _built(image: Image, engine: Engine, *, room: Room, observer: Observer) -> BuiltImage | None:
-    """The image in the engine; ``None`` where a reference names none."""
-    if image.reference is not None:
-        return engine.find_reference(image.reference)
-    return ensure_built(image, engine, say=observer.say, room=room, announce=observer.announce)
 
 
 def _probe_family(ready: ReadyCell, planner: Planner, observer: Observer, *, sample: Sampling) -> Family | Launch:

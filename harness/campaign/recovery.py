@@ -112,7 +112,9 @@ def recover(store: Store, engines: OpenedEngines, *, announce: Say) -> None:
             continue
         forget(plan.id)
         announce(f"recovered launch {plan.id} of a killed strixbench: {launch.verdict.cause or launch.verdict.status}")
-    _remove_unplanned()
+    for folder in launches_folder().glob("*"):  # without a plan: its harness died before it had started anything of it
+        if not folder.name.startswith(DRY_RUN_PREFIX) and not (folder / PLAN).exists():
+            forget(folder.name)
 
 
 def store_interrupted(store: Store) -> None:
@@ -130,13 +132,6 @@ def plans_of_killed() -> list[Plan]:
 def plans_of_this_process() -> list[Plan]:
     """Plans of launches that this process has not stored."""
     return [plan for plan in _plans() if plan.owner == owner()]
-
-
-def _remove_unplanned() -> None:
-    """Remove folders in which a harness died before it wrote the plan: it had started nothing of them."""
-    for folder in launches_folder().glob("*"):
-        if not folder.name.startswith(DRY_RUN_PREFIX) and not (folder / PLAN).exists():
-            forget(folder.name)
 
 
 def _plans() -> Iterator[Plan]:

@@ -23,19 +23,15 @@ class Observer(Protocol):
 
     def say(self, text: str) -> None:
         """Show a line of progress, which the next one may replace."""
-        ...
 
     def announce(self, text: str) -> None:
         """Show a line that stays."""
-        ...
 
     def begins(self, prepared: Prepared, number: int, total: int | None) -> None:
         """A launch is about to start; ``total`` is ``None`` where nobody knows how many there will be."""
-        ...
 
     def ended(self, launch: Launch) -> None:
         """A launch is in the store."""
-        ...
 
 
 class BenchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +45,7 @@ class BenchRequest(msgspec.Struct, frozen=True, kw_only=True):
     models: Models
     engine: str
     """``auto``, ``podman``, ``docker`` or ``local``"""
-    launches: int
+    launches: int = 1
     settings: Settings
     fixes: tuple[Variant, ...] = ()
     """Applied to each variant."""

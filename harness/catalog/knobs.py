@@ -1,10 +1,9 @@
 """The shapes of the catalog's knobs and hazards: what may be varied, and which settings are known to be dangerous."""
 
-from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -98,13 +97,3 @@ def fault_of_variables(names: Iterable[str]) -> str | None:
     """Why a launch may not be given variables of these names; ``None``: it may."""
     tokens = sorted(name for name in names if "TOKEN" in name.upper())
     return f"{', '.join(tokens)}: a token is for `models fetch` alone, never for a launch" if tokens else None
-
-
-def unknown_part(fields: Any) -> tuple[str, str, tuple[str, ...]] | None:
-    """The value, its unknown key and the known keys, for the first unknown key in a row's raw ``values``; ``None``: all are known."""
-    known = KnobValue.__struct_fields__
-    for value, parts in fields.items() if isinstance(fields, dict) else ():
-        for key in parts if isinstance(parts, dict) else ():
-            if key not in known:
-                return value, key, known
-    return None

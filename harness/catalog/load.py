@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.wire import STAGES, STEPS
 from harness import places
-from harness.catalog.knobs import Hazard, Knob, fault_of_knob, fault_of_variables, unknown_part
+from harness.catalog.knobs import Hazard, Knob, KnobValue, fault_of_knob, fault_of_variables
 from harness.catalog.rows import PIPELINES, AudioRow, Catalog, Image, PipelineRow, Variant
 from harness.catalog.select import is_portable, portable
 from harness.errors import CatalogError
@@ -133,11 +133,12 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
 def _refuse_unknown_parts(path: Path, text: str, place: tuple[str, str, str], value: Any) -> None:
     """Raise `CatalogError` for an unknown key in a value of a knob."""
     table, name, key = place
-    odd = unknown_part(value) if (table, key) == ("knobs", "values") else None
-    if odd is not None:
-        of_value, part, known = odd
-        where = f"{path}:{_line(text, part, row=(table, name), anywhere=True)}"
-        raise CatalogError(f"{where}: unknown key {part!r} in {table}.{name}.{key}.{of_value}{nearest(part, known)}")
+    known = KnobValue.__struct_fields__
+    for of_value, parts in value.items() if (table, key) == ("knobs", "values") and isinstance(value, dict) else ():
+        for part in parts if isinstance(parts, dict) else ():
+            if part not in known:
+                where = f"{path}:{_line(text, part, row=(table, name), anywhere=True)}"
+                raise CatalogError(f"{where}: unknown key {part!r} in {table}.{name}.{key}.{of_value}{nearest(part, known)}")
 
 
 def _types_of(table: str) -> dict[str, Any]:

@@ -106,7 +106,6 @@ def accuracy(
         recordings=(whole,),
         models=models_for(row.name),
         engine=preference,
-        launches=1,
         settings=Settings(
             warm_passes=0,
             last_stage="device",

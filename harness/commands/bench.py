@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from harness.catalog.rows import Catalog
     from harness.inputs.audio import Audio
     from harness.inputs.models import Models
-    from harness.records.plan import StoppingRule
     from harness.records.price import Price
 
 
@@ -117,7 +116,8 @@ def bench(
     price_per_hour: options.PricePerHourOption = None,
 ) -> None:
     """Run images, store every launch, write BENCHMARKS.md. Prints a table of the results."""
-    from harness.campaign.arms import arms_of, read_factors, read_settings
+    from harness.analysis.stopping import parse_stopping
+    from harness.campaign.arms import DEFAULT_LAUNCHES, arms_of, read_factors, read_settings
     from harness.campaign.cool_down import parse_cool_down
     from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
@@ -143,7 +143,9 @@ def bench(
     )
     price = parse_prices(price_per_kwh, price_per_hour)
     kind = "null" if null else "vary" if vary else "bench"
-    rule = _stopping(kind, launches, until, budget)
+    rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
+    if until is not None and kind != "bench":
+        raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
     longest_wait = parse_cool_down(cool_down)
     lengths = parse_durations(durations, audio_seconds)
     known = load_catalog(catalogs or ())
@@ -184,17 +186,6 @@ def bench(
             typer.echo(line)
     else:
         _run_and_report(known, request, page, open_engine=context.obj, as_json=as_json, price=price)
-
-
-def _stopping(kind: str, launches: int | None, until: str | None, budget: float | None) -> StoppingRule:
-    """When to stop launching a cell. Raises `UsageError`."""
-    from harness.analysis.stopping import parse_stopping
-    from harness.campaign.arms import DEFAULT_LAUNCHES
-
-    rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
-    if until is not None and kind != "bench":
-        raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
-    return rule
 
 
 def _run_and_report(

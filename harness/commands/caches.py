@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from harness.commands import options, output
 from harness.commands.app import app
 from harness.errors import UsageError
-
-if TYPE_CHECKING:
-    from harness.launch.kept_caches import Kept
 
 
 @app.command("caches")
@@ -28,7 +25,11 @@ def show_caches(
     from reports.markdown.render import format_gib
     from reports.terminal.launches import print_caches
 
-    found = [cache for cache in kept_caches.kept() if not names or any(_is_meant(cache, name) for name in names)]
+    found = [
+        cache
+        for cache in kept_caches.kept()
+        if not names or any(fnmatchcase(each, name) for each in (cache.image, cache.key) for name in names)
+    ]
     if names and not found:
         raise UsageError(f"no kept cache matches {' or '.join(names)}: `strixbench caches` shows all")
     if clear:
@@ -41,7 +42,3 @@ def show_caches(
     elif found and not clear:
         print_caches([(c.key, c.engine, c.driver, str(c.size.files), format_gib(c.size.bytes), c.size.remark) for c in found])
     output.talk(f"{len(found)} removed" if clear else f"{len(found)} kept in {kept_caches.kept_folder()}")
-
-
-def _is_meant(cache: Kept, name: str) -> bool:
-    return fnmatchcase(cache.image, name) or fnmatchcase(cache.key, name)

@@ -31,7 +31,12 @@ def doctor(
         from harness.doctor import report_on
         from harness.doctor.report import report_text
 
-        report = report_on(facts, _readable_launches())
+        launches: tuple[Launch, ...] = ()
+        try:
+            launches = opening.stored_launches()
+        except StoreError as error:  # the report is for hosts on which things fail
+            output.talk(f"warning: the report is without launches: {error}")
+        report = report_on(facts, launches)
         if as_json:
             output.print_json(report)
         else:
@@ -47,12 +52,3 @@ def doctor(
         print_findings(findings)
     if any(finding.status == "problem" for finding in findings):
         raise typer.Exit(1)
-
-
-def _readable_launches() -> tuple[Launch, ...]:
-    """The stored launches; none, with a warning, if the store cannot be read: the report is for hosts on which things fail."""
-    try:
-        return opening.stored_launches()
-    except StoreError as error:
-        output.talk(f"warning: the report is without launches: {error}")
-        return ()

@@ -35,7 +35,7 @@ def fetch_models(
         ]
         output.print_json(rows)
         return
-    show_licences(fetched.new_files, say=output.talk)
+    show_licences([file for file in fetched.files if file.is_new], say=output.talk)
     for revision in dict.fromkeys(f"{file.repository}@{file.revision}" for file in fetched.files if file.repository):
         typer.echo(revision)
     typer.echo(f"{counted(len(fetched.files), 'file')} verified in {fetched.folder}")

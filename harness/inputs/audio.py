@@ -58,7 +58,12 @@ def prepare_audio(
         raise AudioError(f"--audio-seconds {seconds:g} is not between 1 and {LONGEST_SECONDS}")
     if reference is not None:
         check_reference(reference)
-        reference = _kept_reference(reference)
+        # Under a plain name that a container's user may read, as the audio is.
+        kept = places.cache() / "audio" / f"{_hash_of(reference)[:32]}.rttm"
+        if not kept.exists():
+            with _written_whole(kept) as stream:
+                stream.write(reference.read_bytes())
+        reference = kept
     content = _hash_of(file)
     original = original_seconds(file) if seconds is not None and reference is not None else 0.0
     begin = typical_begin(read_rttm(reference), original, seconds) if seconds is not None and reference is not None else 0.0
@@ -165,15 +170,6 @@ def _fitted_reference(reference: Path, *, original: float, begin: float, seconds
     with _written_whole(path) as stream:
         stream.write("".join(lines).encode())
     return path
-
-
-def _kept_reference(reference: Path) -> Path:
-    """The reference under a plain name that a container's user may read, as the audio is."""
-    kept = places.cache() / "audio" / f"{_hash_of(reference)[:32]}.rttm"
-    if not kept.exists():
-        with _written_whole(kept) as stream:
-            stream.write(reference.read_bytes())
-    return kept
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import msgspec
 
 from harness.errors import ModelsError
 from harness.inputs.hashes import content_hash
+from harness.tools import write_whole
 
 PINS_VARIABLE = "STRIXBENCH_PINS"
 
@@ -97,9 +98,5 @@ def point_main(hub: Path, pin: Pin) -> str | None:
     before = main_commit(hub, pin.repository)
     if before == pin.revision:
         return None
-    path = repository_folder(hub, pin.repository) / "refs" / "main"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".main.{os.getpid()}.part")
-    part.write_text(pin.revision, encoding="ascii")
-    os.replace(part, path)
+    write_whole(repository_folder(hub, pin.repository) / "refs" / "main", pin.revision.encode())
     return before

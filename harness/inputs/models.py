@@ -58,32 +58,22 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     files: tuple[FetchedFile, ...]
 
-    @property
-    def new_files(self) -> tuple[FetchedFile, ...]:
-        """The files that this command downloaded."""
-        return tuple(file for file in self.files if file.is_new)
-
 
 def models_for(pipeline: str) -> Models:
     """The models of a pipeline, verified. Raises `ModelsError`, which says what is missing and how to get it."""
-    if pipeline == "embedded":
-        wrong = unverified(embedded_folder())
-        if wrong:
-            raise ModelsError(
-                f"model files are missing or altered ({', '.join(wrong)}): run `strixbench models fetch embedded`"
-            )
-        return locate_models(pipeline)
-    if pipeline == "synthetic":
-        return locate_models(pipeline)
+    found = locate_models(pipeline)
+    if pipeline == "embedded" and (wrong := unverified(embedded_folder())):
+        raise ModelsError(f"model files are missing or altered ({', '.join(wrong)}): run `strixbench models fetch embedded`")
+    if pipeline in ("embedded", "synthetic"):
+        return found
     if pipeline not in GATED:
         raise UsageError(
             f"no models are known for the pipeline {pipeline!r}: there are embedded, synthetic, {', '.join(GATED)}"
         )
     hub = places.hub_cache()
     pins = _pins_of(pipeline)
-    lacking = [
-        pin for pin in pins if (commit := hub_cache.main_commit(hub, pin.repository)) is None or not _is_there(hub, pin, commit)
-    ]
+    commits = {pin.repository: hub_cache.main_commit(hub, pin.repository) for pin in pins}
+    lacking = [pin for pin in pins if not _is_there(hub, pin, commits[pin.repository])]
     if lacking:
         pages = ", ".join(pin.page for pin in lacking if pin.gated)
         accept = f"accept the conditions at {pages}, then " if pages else ""
@@ -91,7 +81,6 @@ def models_for(pipeline: str) -> Models:
             f"the {pipeline} pipeline needs {', '.join(pin.repository for pin in lacking)} in {hub}: {accept}"
             f"run `strixbench models fetch {pipeline}`"
         )
-    commits = {pin.repository: hub_cache.main_commit(hub, pin.repository) for pin in pins}
     altered = [
         f"{pin.repository} {name}" for pin in pins for name in hub_cache.wrong_files(hub, pin, commit=commits[pin.repository])
     ]
@@ -99,7 +88,6 @@ def models_for(pipeline: str) -> Models:
         raise ModelsError(
             f"model files were altered or are not the pinned ones ({', '.join(altered)}): run `strixbench models fetch {pipeline}`"
         )
-    found = locate_models(pipeline)
     return msgspec.structs.replace(found, revisions=tuple(f"{name}@{commit}" for name, commit in commits.items()))
 
 
@@ -154,6 +142,6 @@ def _pins_of(profile: str) -> list[hub_cache.Pin]:
     return [known[name] for name in GATED[profile]]
 
 
-def _is_there(hub: Path, pin: hub_cache.Pin, commit: str) -> bool:
-    """Whether a snapshot has all of a pin's files."""
-    return all(hub_cache.snapshot_file(hub, pin, name, commit=commit).is_file() for name in pin.files)
+def _is_there(hub: Path, pin: hub_cache.Pin, commit: str | None) -> bool:
+    """Whether there is a snapshot of the commit with all of a pin's files."""
+    return commit is not None and all(hub_cache.snapshot_file(hub, pin, name, commit=commit).is_file() for name in pin.files)

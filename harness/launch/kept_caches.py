@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.launch.cache_folder import Size, how_to_remove, measure, remove_fol
 from harness.records.host import HostRecord
 from harness.records.plan import EngineRecord, Plan
 from harness.secrets import clean_text
+from harness.tools import write_whole
 
 ABOUT = "about.json"
 FILES = "files"
@@ -133,11 +133,7 @@ def read_about(key: str) -> About | None:
 
 def write_about(key: str, about: About) -> None:
     """Write it whole or not at all."""
-    path = kept_folder() / key / ABOUT
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.encode(about))
-    os.replace(part, path)
+    write_whole(kept_folder() / key / ABOUT, msgspec.json.encode(about))
 
 
 def _line(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 
 import msgspec
@@ -19,11 +18,12 @@ from harness.launch.watch import Watch
 from harness.machine.kernel_log import KernelText
 from harness.records.journal import number
 from harness.records.launch import Launch
-from harness.records.outcome import Cause, ExitRecord, Telemetry, Verdict
+from harness.records.outcome import Cause, ExitRecord, Verdict
 from harness.records.plan import Plan
 from harness.secrets import clean_text
 from harness.telemetry.samples import read_telemetry
 from harness.telemetry.start import Sampling, sampling
+from harness.tools import write_whole
 from harness.verdict.judge import judge, with_kept_cache
 from harness.verdict.time_limits import most_seconds
 
@@ -38,9 +38,7 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
     folder = launches_folder() / plan.id
     make_exchange(folder / EXCHANGE, prepared.request)
     # Written whole, before the launch starts: if this harness is killed, the next one can say from it what was going on.
-    part = folder / f"{PLAN}.part"
-    part.write_bytes(msgspec.json.encode(plan))
-    os.replace(part, folder / PLAN)
+    write_whole(folder / PLAN, msgspec.json.encode(plan))
     cache_folder = caches_folder(plan.id, plan.cache_key)
     cache_record = kernel_cache.begin(plan, cache_folder)
     with contextlib.closing(engine.kernel_log.follow()) as kernel_log:
@@ -54,7 +52,10 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
         ):
             watch = Watch(plan, prepared.run.exchange, kernel_log)
             begun, monotonic_begun = time.time(), time.monotonic()
-            exit_record, stats = _run_with_stats(prepared, engine, watch)
+            # During a calibration, the container engine is also asked what it says about the container's memory.
+            is_asked = plan.task == "calibrate" and engine.record.name != "local"
+            with StatsWatch(engine, prepared.run.name) if is_asked else contextlib.nullcontext() as stats:
+                exit_record = engine.run(prepared.run, timeout_seconds=most_seconds(plan), give_up=watch.give_up)
             wall_seconds = time.monotonic() - monotonic_begun
         said = kernel_log.read()
     launch = conclude(plan, exit_record, begun=begun, kernel_log=said)
@@ -66,18 +67,8 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
         verdict=with_kept_cache(launch.verdict, exit_record, caches_record),
         wall_seconds=wall_seconds if exit_record.started else None,
         caches=caches_record,
-        engine_stats=stats,
+        engine_stats=stats.taken if stats is not None else None,
     )
-
-
-def _run_with_stats(prepared: Prepared, engine: Engine, watch: Watch) -> tuple[ExitRecord, Telemetry | None]:
-    """Run it; during a calibration also ask the container engine what it says about the container's memory."""
-    plan, most = prepared.plan, most_seconds(prepared.plan)
-    if plan.task != "calibrate" or engine.record.name == "local":
-        return engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up), None
-    with StatsWatch(engine, prepared.run.name) as stats:
-        exit_record = engine.run(prepared.run, timeout_seconds=most, give_up=watch.give_up)
-    return exit_record, stats.taken
 
 
 NO_KERNEL_LOG = KernelText()

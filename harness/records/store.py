@@ -89,22 +89,18 @@ class Store:
         A damaged record is left out and told of. Raises `StoreError`, also for a record of a later schema than this
         version knows.
         """
-        query = sa.select(_LAUNCHES.c.id, _LAUNCHES.c.schema, _LAUNCHES.c.record).order_by(_LAUNCHES.c.id)
-        if cell_like is not None:
-            query = query.where(_LAUNCHES.c.cell.like(cell_like))
-        with _explained(self._url), self._engine.connect() as connection:
-            return self._readable(tuple(row) for row in connection.execute(query))
+        return self._readable(self._rows(*(() if cell_like is None else (_LAUNCHES.c.cell.like(cell_like),))))
 
     def find(self, prefix: str) -> tuple[Launch, ...]:
         """Launches whose id begins so. A damaged one is left out beside others; alone it is a `RecordError`."""
-        query = sa.select(_LAUNCHES.c.id, _LAUNCHES.c.schema, _LAUNCHES.c.record).where(
-            _LAUNCHES.c.id.startswith(prefix, autoescape=True)
-        )
+        rows = list(self._rows(_LAUNCHES.c.id.startswith(prefix, autoescape=True)))
+        return (self._decode(*rows[0]),) if len(rows) == 1 else self._readable(rows)
+
+    def _rows(self, *conditions: sa.ColumnElement[bool]) -> Iterator[tuple[str, int, str]]:
+        """Id, schema and record of the launches for which the conditions hold, by id."""
+        query = sa.select(_LAUNCHES.c.id, _LAUNCHES.c.schema, _LAUNCHES.c.record).where(*conditions).order_by(_LAUNCHES.c.id)
         with _explained(self._url), self._engine.connect() as connection:
-            rows = [tuple(row) for row in connection.execute(query.order_by(_LAUNCHES.c.id))]
-        if len(rows) == 1:
-            return (self._decode(*rows[0]),)
-        return self._readable(rows)
+            yield from (tuple(row) for row in connection.execute(query))
 
     def _readable(self, rows: Iterable[tuple[str, int, str]]) -> tuple[Launch, ...]:
         """The launches of rows, without those that are damaged. Raises `RecordError` where nobody hears of these."""

@@ -66,9 +66,8 @@ class LaunchProcesses:
                 found.attempt((meter,), partial(read, files, found, members))
 
     def _read_resident(self, files: Files, found: Readings, members: tuple[int, ...]) -> None:
-        resident = [
-            pages for pid in members if (pages := _resident_pages(files.text(self._proc / str(pid) / "statm"))) is not None
-        ]
+        found_words = [(files.text(self._proc / str(pid) / "statm") or "").split() for pid in members]
+        resident = [int(words[1]) for words in found_words if len(words) > 1 and _is_number(words[1])]
         if resident:
             found.values["tree_resident_bytes"] = float(sum(resident) * self._page)
             found.sources["tree_resident_bytes"] = f"{self._proc}/PID/statm, summed over the launch's processes"
@@ -89,7 +88,8 @@ class LaunchProcesses:
 
     def _look(self, pid: int, files: Files, left: int) -> int:
         """Note the process where it is one of the launch; returns how often it is to be looked at from now on."""
-        stat = _fields(files.text(self._proc / str(pid) / "stat"))
+        of_pid = self._proc / str(pid)
+        stat = _fields(files.text(of_pid / "stat"))
         if stat is None:
             return left - 1
         parent, session, started = stat
@@ -100,8 +100,9 @@ class LaunchProcesses:
             parent in self._members
             or session in self._sessions
             or (namespace is not None and namespace in self._namespaces)
-            or self._exchange in (files.text(self._proc / str(pid) / "cmdline") or "").encode()
-            or self._has_mount(pid, namespace, files)
+            or self._exchange in (files.text(of_pid / "cmdline") or "").encode()
+            # It has mounts of its own, and the exchange folder is one of them.
+            or (namespace not in (None, self._own_namespace) and self._mounted in (files.text(of_pid / "mountinfo") or ""))
         ):
             self._members[pid] = None
             if session == pid:
@@ -110,12 +111,6 @@ class LaunchProcesses:
                 self._namespaces.add(str(namespace))
             return 0
         return left - 1
-
-    def _has_mount(self, pid: int, namespace: str | None, files: Files) -> bool:
-        """Whether the process has mounts of its own, and the exchange folder is one of them."""
-        if namespace is None or namespace == self._own_namespace:
-            return False
-        return self._mounted in (files.text(self._proc / str(pid) / "mountinfo") or "")
 
     def _namespace(self, pid: str, files: Files) -> str | None:
         """The namespace of a process's mounts; ``None``: this user may not know."""
@@ -234,11 +229,6 @@ def _fields(stat: str | None) -> tuple[int, int, int] | None:
         return int(words[1]), int(words[3]), int(words[19])
     except (IndexError, ValueError):
         return None
-
-
-def _resident_pages(statm: str | None) -> int | None:
-    words = (statm or "").split()
-    return int(words[1]) if len(words) > 1 and _is_number(words[1]) else None
 
 
 def _memory_file(root: Path, cgroup: str | None) -> Path | None:

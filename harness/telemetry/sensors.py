@@ -143,11 +143,9 @@ class Sensor(Protocol):
     @property
     def meters(self) -> Sequence[str]:
         """Their names; reading may find more."""
-        ...
 
     def read(self, files: Files, found: Readings) -> None:
         """Add this moment's values."""
-        ...
 
 
 class AmdGpu:
