@@ -1,7 +1,7 @@
 """Real Podman and real Docker.
 
-``STRIXBENCH_TEST_ENGINES`` names the engines that must be there (`.ci/run` sets it): a named one that is missing is a
-failure, one that is not named and missing is a skip. ``STRIXBENCH_CATALOG`` names an overlay whose base image exists
+``STRIXBENCH_TEST_ENGINES`` names the engines to test with (`.ci/run` sets it), and one that is missing is a failure. Where
+it names none, both are tested, and one that is missing is a skip. ``STRIXBENCH_CATALOG`` names an overlay whose base image exists
 where there is no registry.
 """
 
@@ -26,14 +26,18 @@ REQUIRED = tuple(filter(None, os.environ.get("STRIXBENCH_TEST_ENGINES", "").spli
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark all of this folder; what depends on no engine runs with the first that is here."""
-    ours = [item for item in items if Path(__file__).parent in item.path.parents]
-    for item in ours:
+    """Mark all of this folder, and leave out what is for an engine that was not named, or repeats what depends on none."""
+    here = REQUIRED or tuple(filter(is_here, ENGINES)) or ENGINES
+    left_out = []
+    for item in (item for item in items if Path(__file__).parent in item.path.parents):
         item.add_marker(pytest.mark.engines)
-    first = next(filter(is_here, ENGINES), ENGINES[0])
-    repeated = [item for item in ours if item.get_closest_marker("once") and engine_of(item) not in (first, None)]
-    config.hook.pytest_deselected(items=repeated)
-    items[:] = [item for item in items if item not in repeated]
+        engine = engine_of(item)
+        if engine is None:
+            item.add_marker(pytest.mark.once)
+        elif (REQUIRED and engine not in REQUIRED) or (item.get_closest_marker("once") and engine != here[0]):
+            left_out.append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 def engine_of(item: pytest.Item) -> str | None:
