@@ -198,9 +198,10 @@ def registry_of(reference: str) -> str:
 
 def large_layer_text(name: str, size_bytes: int, *, engine: EngineName, silence_text: str) -> str:
     """What to know before a layer of many GB is fetched; for the sources see `KEPT`."""
+    kept = KEPT[engine]
     resumes = "Docker resumes a connection that breaks, for some attempts. " if engine == "docker" else ""
     return (
-        f"{name} has a layer of {size_text(size_bytes)}. {resumes}{_capital(KEPT[engine])}. Any connection speed will do: "
+        f"{name} has a layer of {size_text(size_bytes)}. {resumes}{kept[:1].upper()}{kept[1:]}. Any connection speed will do: "
         f"a fetch is given up only after {silence_text} without a byte"
     )
 
@@ -213,10 +214,6 @@ KEPT: dict[EngineName, str] = {
 (https://github.com/containers/podman/issues/14616), also where a connection is cut, after which newer ones reconnect
 (https://github.com/containers/image/pull/1816). Seen with Docker 20.10: a cut connection is resumed by a range request; after a fetch
 that ends early every layer is removed, finished ones too (https://github.com/moby/moby/issues/26146; for 29.2 issue 52965)."""
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _text(value: Any) -> str:

@@ -21,6 +21,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
+
 from harness import places
 from harness.engines.base import (
     GIVE_UP_SECONDS,
@@ -60,6 +62,13 @@ STEP_TIMEOUT_SECONDS = 3600.0
 
 NAME_VARIABLE = "IO_STRIXBENCH_NAME"
 """Marks the processes of a launch with its name."""
+
+
+class _Complete(msgspec.Struct, frozen=True):
+    """What is read of a `COMPLETE`."""
+
+    recipe: str | None = None
+    is_of_overlay: bool = False
 
 
 class Local:
@@ -197,22 +206,12 @@ def _environments() -> Iterator[tuple[Path, str | None, bool]]:
     made its row. A file that cannot be opened, or was removed meanwhile, is left out."""
     for complete in sorted((places.cache() / "environments").glob(f"*/{COMPLETE}")):
         try:
-            text = complete.read_text()
+            told = msgspec.json.decode(complete.read_bytes(), type=_Complete)
         except OSError:
             continue
-        except ValueError:  # not UTF-8
-            yield complete, None, False
-            continue
-        yield complete, *_told_in(text)
-
-
-def _told_in(text: str) -> tuple[str | None, bool]:
-    """What the text of a `COMPLETE` says: see `_environments`."""
-    try:
-        told = json.loads(text)
-        return str(told["recipe"]), told.get("is_of_overlay") is True
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None, False
+        except msgspec.MsgspecError:
+            told = _Complete()
+        yield complete, told.recipe, told.is_of_overlay
 
 
 def _folder_bytes(folder: Path) -> int:
