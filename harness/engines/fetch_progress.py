@@ -59,11 +59,6 @@ class Fetched(msgspec.Struct, frozen=True):
         return sum(layer.fetched_bytes for layer in self.layers.values())
 
     @property
-    def known_bytes(self) -> int:
-        """The sum of the sizes that were told."""
-        return sum(layer.total_bytes or 0 for layer in self.layers.values())
-
-    @property
     def largest_bytes(self) -> int:
         """The size of the largest layer; 0: none was told."""
         return max((layer.total_bytes or 0 for layer in self.layers.values()), default=0)
@@ -142,15 +137,14 @@ def fetch_text(name: str, fetched: Fetched, expected_bytes: int | None) -> str:
 
 
 def _amount(fetched: Fetched, expected_bytes: int | None) -> str:
-    come = fetched.fetched_bytes
-    whole = max(expected_bytes or 0, fetched.known_bytes)
+    whole = max(expected_bytes or 0, sum(layer.total_bytes or 0 for layer in fetched.layers.values()))
     if not whole:
         return ""
     of = "" if expected_bytes else "at least "
     number, unit = size_text(whole).split()
     scale = 1e9 if unit == "GB" else 1e6
     digits = 1 if "." in number else 0
-    return f"{come / scale:.{digits}f} of {of}{number} {unit}"
+    return f"{fetched.fetched_bytes / scale:.{digits}f} of {of}{number} {unit}"
 
 
 def _layers(fetched: Fetched) -> str:

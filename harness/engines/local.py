@@ -60,7 +60,6 @@ COMPLETE = "strixbench.json"
 
 STEP_TIMEOUT_SECONDS = 3600.0
 
-
 NAME_VARIABLE = "IO_STRIXBENCH_NAME"
 """Marks the processes of a launch with its name."""
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from harness.machine.files import Tree, whole_number
 from harness.machine.firmware_packages import installed_versions
+from harness.machine.gpus import AMD_VENDOR
 from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord, gfx_target
 
 PATIENCE_SECONDS = 2.0
 """The limit for all files together; a host that answers is read in some 20 ms."""
 
-AMD = "0x1002"
 NVIDIA = "0x10de"
 
 _DISPLAY_CLASS = "0x03"
@@ -62,7 +62,7 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
         distribution=_field(tree, "etc/os-release", "PRETTY_NAME", "="),
         processor=_field(tree, "proc/cpuinfo", "model name", ":"),
         processors=os.cpu_count(),
-        memory_bytes=_memory_bytes(tree.text("proc/meminfo")),
+        memory_bytes=memory_bytes(tree.text("proc/meminfo")),
         gpus=_gpus(tree),
         kernel_build=tree.text("proc/sys/kernel/version"),
         command_line=keep_words(tree.text("proc/cmdline") or ""),
@@ -114,18 +114,8 @@ def settings_of(words: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in named if _SETTING.fullmatch(name)}
 
 
-def gfx_name(version: str) -> str | None:
-    """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
-    target = whole_number(version)
-    return gfx_target(target) if target else None
-
-
-def memory_bytes(meminfo: Path) -> int | None:
-    """The machine's memory; ``None`` where the file does not tell."""
-    return _memory_bytes(Tree(meminfo.parent, patience_seconds=PATIENCE_SECONDS).text(meminfo.name))
-
-
-def _memory_bytes(meminfo: str | None) -> int | None:
+def memory_bytes(meminfo: str | None) -> int | None:
+    """The machine's memory by the text of ``/proc/meminfo``; ``None`` where it does not tell."""
     words = (_value(meminfo, "MemTotal", ":") or "").split()
     kibibytes = whole_number(words[0]) if words else None
     return kibibytes * 1024 if kibibytes is not None else None
@@ -156,7 +146,7 @@ def _cards(tree: Tree) -> tuple[CardRecord, ...]:
     """AMD's GPUs: ``card1`` is one, ``card1-HDMI-A-1`` a connector of it."""
     names = (name for name in tree.names("sys/class/drm") or () if name.startswith("card") and name[4:].isdecimal())
     folders = (f"sys/class/drm/{name}/device" for name in names)
-    return tuple(_card(tree, folder) for folder in folders if tree.text(f"{folder}/vendor") == AMD)
+    return tuple(_card(tree, folder) for folder in folders if tree.text(f"{folder}/vendor") == AMD_VENDOR)
 
 
 def _card(tree: Tree, folder: str) -> CardRecord:
@@ -186,10 +176,10 @@ def _compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
     """The KFD's GPUs; a processor's node has 0 as target."""
     for number in tree.names("sys/class/kfd/kfd/topology/nodes") or ():
         text = tree.text(f"sys/class/kfd/kfd/topology/nodes/{number}/properties")
-        target = gfx_name(_value(text, "gfx_target_version", " ") or "")
-        if target is not None:
+        version = whole_number(_value(text, "gfx_target_version", " "))
+        if version:
             yield ComputeNodeRecord(
-                target=target,
+                target=gfx_target(version),
                 simd_count=whole_number(_value(text, "simd_count", " ")),
                 cwsr_bytes=whole_number(_value(text, "cwsr_size", " ")),
                 ctl_stack_bytes=whole_number(_value(text, "ctl_stack_size", " ")),
