@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from harness.machine.kernel_command_line import REMOVED, settings_of
+from harness.machine.host import REMOVED, settings_of
 from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord
 
 NOT_COMPARED = ("boot",)

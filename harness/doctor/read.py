@@ -22,10 +22,11 @@ from harness.doctor.facts import Card, DeviceNode, Disk, HostFacts, ImageFacts, 
 from harness.engines.about import EngineFacts
 from harness.images.disk_space import read_free
 from harness.machine.enclosure import find_enclosure
-from harness.machine.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, within
+from harness.machine.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, whole_number, within
 from harness.machine.firmware_packages import installed_versions
-from harness.machine.host import gfx_name, memory_bytes
+from harness.machine.host import memory_bytes
 from harness.machine.kernel_log import KernelText, kernel_seconds
+from harness.records.host import gfx_target
 
 _PARAMETERS = {"amdgpu": ("cwsr_enable", "gttsize", "vramlimit"), "ttm": ("pages_limit",), "amdttm": ("pages_limit",)}
 _BOOLEANS = ("container_use_devices", "container_use_dri_devices")
@@ -56,7 +57,7 @@ def read_facts(
         kernel=release.strip() if release else None,
         ubuntu_signature=read_file(root / "proc/version_signature"),
         command_line=read_file(root / "proc/cmdline"),
-        memory_bytes=memory_bytes(root / "proc/meminfo"),
+        memory_bytes=memory_bytes(read_file(root / "proc/meminfo").text),
         user=user,
         group_ids={name: groups[name][0] for name in ("render", "video") if name in groups},
         listed_in=tuple(name for name, (_, members) in groups.items() if user.name in members),
@@ -188,9 +189,9 @@ def _card(folder: Path) -> Card:
 def _kfd_nodes(root: Path) -> Iterable[KfdNode]:
     for path in sorted((root / "sys/class/kfd/kfd/topology/nodes").glob("*/properties")):
         rows = dict(line.partition(" ")[::2] for line in (read_file(path).text or "").splitlines())
-        target = gfx_name(rows.get("gfx_target_version", "").strip())
-        if target is not None:
-            yield KfdNode(target, rows.get("cwsr_size", "0").strip() not in ("", "0"))
+        version = whole_number(rows.get("gfx_target_version", "").strip())
+        if version:  # 0 is a processor
+            yield KfdNode(gfx_target(version), rows.get("cwsr_size", "0").strip() not in ("", "0"))
 
 
 def _parameters(root: Path) -> dict[str, Reading]:

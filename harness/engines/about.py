@@ -5,6 +5,7 @@ Nothing that is started stays: no service, no container. The facts of an engine 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -62,8 +63,10 @@ def ask_engines(environment: Mapping[str, str], *, timeout_seconds: float = ANSW
 
 def _ask_podman(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:
     found = search_engine("podman", environment=environment)
-    if not isinstance(found, Found):
-        return None if found is None else _refused(found)
+    if found is None:
+        return None
+    if isinstance(found, Refusal):
+        return EngineFacts(name="podman", error=found.text, refusal=found)
     if shutil.which("podman") is None:
         return _podman_over_socket(str(found.socket), timeout_seconds)
     # A service that a variable names may have another store than ours.
@@ -148,9 +151,9 @@ def docker_storage(info: Mapping[str, Any]) -> Storage:
 
 def _ask_docker(environment: Mapping[str, str], timeout_seconds: float) -> EngineFacts | None:
     found = search_engine("docker", environment=environment)
-    return (
-        _over_socket("docker", str(found.socket), timeout_seconds) if isinstance(found, Found) else silent_docker(environment)
-    )
+    if isinstance(found, Found):
+        return _over_socket("docker", str(found.socket), timeout_seconds)
+    return silent_docker(environment)
 
 
 def silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
@@ -160,16 +163,11 @@ def silent_docker(environment: Mapping[str, str]) -> EngineFacts | None:
         return EngineFacts(name="docker", error="DOCKER_HOST names no Unix socket, and strixbench uses nothing else")
     found = search_engine("docker", environment=environment)
     if isinstance(found, Refusal):
-        return _refused(found)
+        return EngineFacts(name="docker", error=found.text, refusal=found)
     path = named or "/var/run/docker.sock"
     if os.path.exists(path):
         return EngineFacts(name="docker", error=f"nothing listens on {path}")
     return EngineFacts(name="docker", error="its daemon does not run") if shutil.which("dockerd") else None
-
-
-def _refused(refusal: Refusal) -> EngineFacts:
-    named = f", which {refusal.named_by} names" if refusal.named_by else ""
-    return EngineFacts(name=refusal.engine, error=f"permission denied on {refusal.path}{named}", refusal=refusal)
 
 
 def _podman_over_socket(path: str, timeout_seconds: float) -> EngineFacts:
@@ -198,26 +196,13 @@ def _over_socket(name: EngineName, path: str, timeout_seconds: float) -> EngineF
 
 def _get(path: str, address: str, timeout_seconds: float) -> tuple[int, bytes]:
     """The status of an answer on a Unix socket, and the answer. Raises `OSError` and `http.client.HTTPException`."""
-    connection = _UnixConnection(path, timeout_seconds)
-    try:
-        connection.request("GET", address, headers={"Host": "engine"})
+    with contextlib.closing(http.client.HTTPConnection("engine")) as connection:
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(timeout_seconds)
+        connection.sock.connect(path)
+        connection.request("GET", address)
         answer = connection.getresponse()
         return answer.status, answer.read(_MOST_ANSWER_BYTES)
-    finally:
-        connection.close()
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP on a Unix socket."""
-
-    def __init__(self, path: str, timeout_seconds: float) -> None:
-        super().__init__("engine", timeout=timeout_seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 def _text(value: Any) -> str:

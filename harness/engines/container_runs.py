@@ -15,7 +15,7 @@ import msgspec
 import requests
 from docker.models.containers import RUN_CREATE_KWARGS
 
-from harness.engines.base import GIVE_UP_SECONDS, LOG, GiveUp, Run, never, still_held_text
+from harness.engines.base import GIVE_UP_SECONDS, LOG, GiveUp, Run, still_held_text
 from harness.engines.connection import CALL_TIMEOUT_SECONDS, REFUSALS, Connection, patiently
 from harness.engines.options import docker_keywords, libpod_specification, needs_libpod
 from harness.errors import EngineError
@@ -30,12 +30,7 @@ MOST_LAST_WORDS_BYTES = 8_000
 
 
 def run_container(
-    connection: Connection,
-    run: Run,
-    *,
-    timeout_seconds: float,
-    give_up: GiveUp = never,
-    end_seconds: float = CALL_TIMEOUT_SECONDS,
+    connection: Connection, run: Run, *, timeout_seconds: float, give_up: GiveUp, end_seconds: float = CALL_TIMEOUT_SECONDS
 ) -> ExitRecord:
     """See `harness.engines.base.Engine.run`. ``end_seconds``: how long the engine may take to notice that a container has ended."""
     # Podman would make a missing folder, as root, where Docker refuses.

@@ -237,8 +237,8 @@ def _relaxed(request: DeviceRequest, relaxation: Relaxation) -> DeviceRequest:
 
 
 def declared_devices(root: Path = Path("/")) -> frozenset[str]:
-    """What the host's CDI specifications declare, by qualified names such as ``amd.com/gpu=all``. A file that cannot be read
-    declares none (https://github.com/cncf-tags/container-device-interface)."""
+    """What the host's CDI specifications declare (https://github.com/cncf-tags/container-device-interface), by qualified names
+    such as ``amd.com/gpu=all``. A file that cannot be read declares none; the engine decides whether the rest of one is right."""
     found: set[str] = set()
     # Where every engine looks unless it was told otherwise.
     for path in (path for folder in ("etc/cdi", "var/run/cdi") for path in (root / folder).glob("*")):

@@ -54,6 +54,11 @@ class Refusal(msgspec.Struct, frozen=True):
     is_member: bool = False
     """Whether this user has joined the group, and this login is older than that."""
 
+    @property
+    def text(self) -> str:
+        """``permission denied on /var/run/docker.sock, which DOCKER_HOST names``."""
+        return f"permission denied on {self.path}{f', which {self.named_by} names' if self.named_by else ''}"
+
 
 def answer_of(path: str) -> Answer:
     """What connecting to a Unix socket gives. Nothing listens on a socket that a dead process left, whoever may open it."""
@@ -120,24 +125,20 @@ def search_engine(
 
 
 def refusal_text(refusal: Refusal) -> str:
-    """``permission denied on /var/run/docker.sock ...``, whose it is, and what to do."""
-    named = f", which {refusal.named_by} names" if refusal.named_by else ""
-    what = f"permission denied on {refusal.path}{named}: "
+    """Which socket may not be opened, whose it is, and what to do."""
     if refusal.group is not None and refusal.is_member:
-        return f"{what}you are in the group {refusal.group}, but this login is older than that: log in again"
+        return f"{refusal.text}: you are in the group {refusal.group}, but this login is older than that: log in again"
     if refusal.group is not None:
-        return f"{what}it belongs to the group {refusal.group}: {membership_command(refusal.group)}"
+        return (
+            f"{refusal.text}: it belongs to the group {refusal.group}: `sudo usermod -aG {refusal.group} $USER` "
+            "(anyone who can open it can become root), then log in again"
+        )
     whose = f"only {refusal.owner} may open it" if refusal.owner else "its folder is closed to you"
     own = {
         "podman": "unset CONTAINER_HOST for a Podman of your own, or run strixbench as a user who may",
         "docker": "name a socket of yours in DOCKER_HOST, or use --engine podman",
     }
-    return f"{what}{whose}: {own[refusal.engine]}"
-
-
-def membership_command(group: str) -> str:
-    """How this user joins a group that opens an engine's socket."""
-    return f"`sudo usermod -aG {group} $USER` (anyone who can open it can become root), then log in again"
+    return f"{refusal.text}: {whose}: {own[refusal.engine]}"
 
 
 def named_socket(name: EngineName, variables: Mapping[str, str]) -> str | None:

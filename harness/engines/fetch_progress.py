@@ -59,11 +59,6 @@ class Fetched(msgspec.Struct, frozen=True):
         return sum(layer.fetched_bytes for layer in self.layers.values())
 
     @property
-    def known_bytes(self) -> int:
-        """The sum of the sizes that were told."""
-        return sum(layer.total_bytes or 0 for layer in self.layers.values())
-
-    @property
     def largest_bytes(self) -> int:
         """The size of the largest layer; 0: none was told."""
         return max((layer.total_bytes or 0 for layer in self.layers.values()), default=0)
@@ -142,15 +137,14 @@ def fetch_text(name: str, fetched: Fetched, expected_bytes: int | None) -> str:
 
 
 def _amount(fetched: Fetched, expected_bytes: int | None) -> str:
-    come = fetched.fetched_bytes
-    whole = max(expected_bytes or 0, fetched.known_bytes)
+    whole = max(expected_bytes or 0, sum(layer.total_bytes or 0 for layer in fetched.layers.values()))
     if not whole:
         return ""
     of = "" if expected_bytes else "at least "
     number, unit = size_text(whole).split()
     scale = 1e9 if unit == "GB" else 1e6
     digits = 1 if "." in number else 0
-    return f"{come / scale:.{digits}f} of {of}{number} {unit}"
+    return f"{fetched.fetched_bytes / scale:.{digits}f} of {of}{number} {unit}"
 
 
 def _layers(fetched: Fetched) -> str:
@@ -198,9 +192,10 @@ def registry_of(reference: str) -> str:
 
 def large_layer_text(name: str, size_bytes: int, *, engine: EngineName, silence_text: str) -> str:
     """What to know before a layer of many GB is fetched; for the sources see `KEPT`."""
+    kept = KEPT[engine]
     resumes = "Docker resumes a connection that breaks, for some attempts. " if engine == "docker" else ""
     return (
-        f"{name} has a layer of {size_text(size_bytes)}. {resumes}{_capital(KEPT[engine])}. Any connection speed will do: "
+        f"{name} has a layer of {size_text(size_bytes)}. {resumes}{kept[:1].upper()}{kept[1:]}. Any connection speed will do: "
         f"a fetch is given up only after {silence_text} without a byte"
     )
 
@@ -213,10 +208,6 @@ KEPT: dict[EngineName, str] = {
 (https://github.com/containers/podman/issues/14616), also where a connection is cut, after which newer ones reconnect
 (https://github.com/containers/image/pull/1816). Seen with Docker 20.10: a cut connection is resumed by a range request; after a fetch
 that ends early every layer is removed, finished ones too (https://github.com/moby/moby/issues/26146; for 29.2 issue 52965)."""
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _text(value: Any) -> str:

@@ -21,9 +21,12 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
+import msgspec
+
 from harness import places
 from harness.engines.base import (
     GIVE_UP_SECONDS,
+    LOG,
     OVERLAY_LABEL,
     BuiltImage,
     GiveUp,
@@ -57,9 +60,15 @@ COMPLETE = "strixbench.json"
 
 STEP_TIMEOUT_SECONDS = 3600.0
 
-
 NAME_VARIABLE = "IO_STRIXBENCH_NAME"
 """Marks the processes of a launch with its name."""
+
+
+class _Complete(msgspec.Struct, frozen=True):
+    """What is read of a `COMPLETE`."""
+
+    recipe: str | None = None
+    is_of_overlay: bool = False
 
 
 class Local:
@@ -142,7 +151,10 @@ class Local:
         if OWNER_LABEL in run.labels:
             marks[OWNER_VARIABLE] = run.labels[OWNER_LABEL]
         variables = (f"{name}={value}" for name, value in sorted({**run.environment, **marks}.items()))
-        return ("env", "-i", "-C", run.working_directory, *variables, *_wrapped(run))
+        shell, option, script, *words = shell_wrapped(run.argv, shlex.quote(str(run.exchange / LOG)))
+        # Without a cgroup of its own, a process can be limited only in its address space.
+        limit = f"ulimit -v {run.memory_bytes >> 10} && " if run.memory_bytes is not None else ""
+        return ("env", "-i", "-C", run.working_directory, *variables, shell, option, limit + script, *words)
 
     @property
     def kernel_log(self) -> KernelLog:
@@ -166,20 +178,17 @@ class Local:
         finally:
             is_gone = kill_session(process)
             _kill_marked(NAME_VARIABLE, lambda mark: mark == run.name)
-        if isinstance(ended, str):
-            timed_out = ended in TIME_IS_UP
-            remark = (
-                "" if is_gone else still_held_text(f"process {process.pid}", f"it did not end within {KILLED_SECONDS:.0f} s")
-            )
-            return ExitRecord(
-                started=True,
-                timed_out=timed_out,
-                code=128 + signal.SIGKILL,
-                run_seconds=seconds,
-                ended_because=ended,
-                remark=remark,
-            )
-        return ExitRecord(started=True, code=128 - ended if ended < 0 else ended, run_seconds=seconds)
+        if isinstance(ended, int):
+            return ExitRecord(started=True, code=128 - ended if ended < 0 else ended, run_seconds=seconds)
+        why = f"it did not end within {KILLED_SECONDS:.0f} s"
+        return ExitRecord(
+            started=True,
+            timed_out=ended in TIME_IS_UP,
+            code=128 + signal.SIGKILL,
+            run_seconds=seconds,
+            ended_because=ended,
+            remark="" if is_gone else still_held_text(f"process {process.pid}", why),
+        )
 
     def memory_stats(self, name: str) -> Mapping[str, int]:
         """Empty: no engine keeps any for a process."""
@@ -197,22 +206,12 @@ def _environments() -> Iterator[tuple[Path, str | None, bool]]:
     made its row. A file that cannot be opened, or was removed meanwhile, is left out."""
     for complete in sorted((places.cache() / "environments").glob(f"*/{COMPLETE}")):
         try:
-            text = complete.read_text()
+            told = msgspec.json.decode(complete.read_bytes(), type=_Complete)
         except OSError:
             continue
-        except ValueError:  # not UTF-8
-            yield complete, None, False
-            continue
-        yield complete, *_told_in(text)
-
-
-def _told_in(text: str) -> tuple[str | None, bool]:
-    """What the text of a `COMPLETE` says: see `_environments`."""
-    try:
-        told = json.loads(text)
-        return str(told["recipe"]), told.get("is_of_overlay") is True
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None, False
+        except msgspec.MsgspecError:
+            told = _Complete()
+        yield complete, told.recipe, told.is_of_overlay
 
 
 def _folder_bytes(folder: Path) -> int:
@@ -261,13 +260,6 @@ def _wait(process: subprocess.Popen[bytes], deadline: float, give_up: GiveUp) ->
             if (why := give_up()) is not None:
                 return why
     return "time"
-
-
-def _wrapped(run: Run) -> tuple[str, ...]:
-    """The guest under its shell. Without a cgroup of its own, a process can be limited only in its address space."""
-    shell, option, script, *words = shell_wrapped(run.argv, shlex.quote(str(run.exchange / "log")))
-    limit = f"ulimit -v {run.memory_bytes >> 10} && " if run.memory_bytes is not None else ""
-    return (shell, option, limit + script, *words)
 
 
 def _kill_marked(variable: str, is_meant: Callable[[str], bool]) -> int:

@@ -196,12 +196,7 @@ def _fits_death(signature: Signature, exit_code: int | None, during: str) -> boo
 
 
 def _finds(pattern: str, text: str) -> bool:
-    return _compiled(pattern).search(text) is not None
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    return re.search(pattern, text) is not None
 
 
 def _most_particular(fits: Sequence[Signature]) -> Signature:

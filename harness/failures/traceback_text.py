@@ -130,9 +130,7 @@ def _rest_of_message(after: Sequence[str]) -> list[str]:
     """The further lines of a message, up to a line that plainly is something else."""
     rest: list[str] = []
     for line in after[:MOST_MESSAGE_LINES]:
-        if _connects(line) or line.startswith(('"""', "Exception ignored in")):
-            break
-        if _GROUP_BORDER.match(line):
+        if _connects(line) or line.startswith(('"""', "Exception ignored in")) or _GROUP_BORDER.match(line):
             break
         rest.append(line)
     while rest and not rest[-1].strip():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -104,25 +104,23 @@ def prune_engine(engine: Engine, current: Sequence[Recipe]) -> Removed:
 
     Images of an overlay, which need not be loaded now, are left alone, and so are names that the catalog lacks.
     """
-    folder = engine.storage().folder
-    before = read_free(folder)
     of_overlays = {image.recipe for image in engine.list_built() if image.is_of_overlay}
-    tags = engine.remove_built({recipe.hash for recipe in current} | of_overlays, {recipe.image for recipe in current})
-    stages = engine.remove_stages()
-    return _removed(engine, folder, before.bytes if before else None, tags, stages)
+    keep, names = {recipe.hash for recipe in current} | of_overlays, {recipe.image for recipe in current}
+    return _measured(engine, lambda: (engine.remove_built(keep, names), engine.remove_stages()))
 
 
 def remove_images(engine: Engine, names: Collection[str]) -> Removed:
     """Remove all images of these `Recipe.image` names, current ones too. Raises `EngineError`."""
+    return _measured(engine, lambda: (engine.remove_built((), names), 0))
+
+
+def _measured(engine: Engine, remove: Callable[[], tuple[tuple[str, ...], int]]) -> Removed:
+    """What was removed, the tags and how many stages, with the room that it freed."""
     folder = engine.storage().folder
     before = read_free(folder)
-    tags = engine.remove_built((), names)
-    return _removed(engine, folder, before.bytes if before else None, tags, 0)
-
-
-def _removed(engine: Engine, folder: str | None, before: int | None, tags: tuple[str, ...], stages: int) -> Removed:
+    tags, stages = remove()
     after = read_free(folder)
-    freed = None if before is None or after is None else max(0, after.bytes - before)
+    freed = None if before is None or after is None else max(0, after.bytes - before.bytes)
     return Removed(engine=engine.record.name, tags=tags, stages=stages, freed_bytes=freed)
 
 

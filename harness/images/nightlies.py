@@ -151,7 +151,10 @@ def _keep(key: str, choice: Choice) -> Choice:
         with file.with_name(f"{file.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept = _kept()
-            choice = _after(kept.get(key), choice)
+            if (old := kept.get(key)) is not None:
+                is_same = (old.torch, old.torchaudio) == (choice.torch, choice.torchaudio)
+                before = old.before if is_same else (old.torch, old.torchaudio)
+                choice = msgspec.structs.replace(choice, before=before)
             beside.write_bytes(msgspec.json.format(msgspec.json.encode(kept | {key: choice}), indent=1))
             beside.replace(file)
     except OSError as error:
@@ -161,11 +164,3 @@ def _keep(key: str, choice: Choice) -> Choice:
             f"{file} cannot be written ({error.strerror}): the chosen nightly would be forgotten"
         ) from error
     return choice
-
-
-def _after(old: Choice | None, new: Choice) -> Choice:
-    """The new choice with what it replaces; where it equals the old one, with what that one replaced."""
-    if old is None:
-        return new
-    is_same = (old.torch, old.torchaudio) == (new.torch, new.torchaudio)
-    return msgspec.structs.replace(new, before=old.before if is_same else (old.torch, old.torchaudio))

@@ -102,21 +102,14 @@ def _age(build: str) -> tuple[str, tuple[int, ...]]:
 
 def ask_index(index: str, *, torch: str, torchaudio: str, day: str = "newest") -> Nightly:
     """The build to take today. Raises `PackageIndexError` where the index does not answer or has no build of both."""
-    pages = {project: fetch_page(index, project) for project in ("torch", "torchaudio")}
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    found = newest_nightly(
-        pages["torch"],
-        pages["torchaudio"],
-        torch=torch,
-        torchaudio=torchaudio,
-        day=day,
-        last_day=tomorrow.strftime("%Y%m%d"),
-    )
+    torch_page, torchaudio_page = fetch_page(index, "torch"), fetch_page(index, "torchaudio")
+    tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y%m%d}"
+    found = newest_nightly(torch_page, torchaudio_page, torch=torch, torchaudio=torchaudio, day=day, last_day=tomorrow)
     if found is None:
         raise PackageIndexError(
             f"{index} has no nightly of both torch {torch} and torchaudio {torchaudio}"
             f"{'' if day == 'newest' else f' of {day}'} for {PYTHON} on Linux: "
-            f"{_has(pages['torch'], 'torch', torch)}, {_has(pages['torchaudio'], 'torchaudio', torchaudio)}. "
+            f"{_has(torch_page, 'torch', torch)}, {_has(torchaudio_page, 'torchaudio', torchaudio)}. "
             "Name another pair in an overlay: its torch and torchaudio, exact or not"
         )
     return found
@@ -125,11 +118,9 @@ def ask_index(index: str, *, torch: str, torchaudio: str, day: str = "newest") -
 def _has(page: str, project: str, release: str) -> str:
     """What a page has of a release, in words."""
     builds = builds_of(page, project, release)
-    return (
-        f"it has {project} {release} from {_day(builds[0])} to {_day(builds[-1])}"
-        if builds
-        else f"it has no {project} {release}"
-    )
+    if not builds:
+        return f"it has no {project} {release}"
+    return f"it has {project} {release} from {_day(builds[0])} to {_day(builds[-1])}"
 
 
 def fetch_page(index: str, project: str, *, most_bytes: int = MOST_PAGE_BYTES, most_seconds: float = WHOLE_PAGE_SECONDS) -> str:

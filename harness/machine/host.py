@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.machine.files import Tree, whole_number
 from harness.machine.firmware_packages import installed_versions
-from harness.machine.kernel_command_line import keep_words
+from harness.machine.gpus import AMD_VENDOR
 from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord, gfx_target
 
 PATIENCE_SECONDS = 2.0
 """The limit for all files together; a host that answers is read in some 20 ms."""
 
-AMD = "0x1002"
 NVIDIA = "0x10de"
 
 _DISPLAY_CLASS = "0x03"
@@ -32,6 +32,27 @@ _IOMMU = {"DMA": "translated", "DMA-FQ": "translated", "identity": "passthrough"
 """Documentation/ABI/testing/sysfs-kernel-iommu_groups"""
 
 
+REMOVED = "[removed]"
+"""Stands for a value of the kernel's command line that is not recorded."""
+
+_KEPT = re.compile(
+    r"(?:(?:amdgpu|ttm|amdttm|amdkfd|iommu|amd_iommu|intel_iommu|amd_pstate|intel_pstate|nvidia|processor|intel_idle|cpuidle"
+    r"|cpufreq|pcie_aspm|transparent_hugepage|numa_balancing|rcupdate|rcutree|zswap|workqueue|drm)(?:\..*)?"
+    r"|mitigations|nosmt|smt|maxcpus|nr_cpus|isolcpus|nohz|nohz_full|rcu_nocbs|idle|mem|memmap|hugepages|hugepagesz"
+    r"|default_hugepagesz|hugetlb_free_vmalloc|swiotlb|pci|pcie_ports|preempt|threadirqs|clocksource|tsc|nowatchdog"
+    r"|nmi_watchdog|nomodeset|cma|memhp_default_state|init_on_alloc|init_on_free|page_poison|slab_nomerge|lockdown"
+    r"|selinux|enforcing|apparmor|security|lsm|psi|audit|quiet|splash|rhgb|ro|rw|debug|nokaslr|nopti|noibrs|noxsave|noapic"
+    r"|acpi_osi|mem_sleep_default|rtc_cmos\..*|gpu_sched\..*|video|fbcon)"
+)
+"""The words of the kernel's command line that bear on speed and memory."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_WORD = re.compile(r'(?:"[^"]*"|[^\s"])+')
+"""A value may have blanks between double quotes (Documentation/admin-guide/kernel-parameters.rst)."""
+
+_SETTING = re.compile(r"(?:amdgpu|ttm|amdttm)\..+|(?:amd_|intel_)?iommu(?:\..+)?")
+
+
 def describe_host(root: Path = Path("/")) -> HostRecord:
     """The fingerprint; what cannot be read is ``None``."""
     tree = Tree(root, patience_seconds=PATIENCE_SECONDS)
@@ -41,7 +62,7 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
         distribution=_field(tree, "etc/os-release", "PRETTY_NAME", "="),
         processor=_field(tree, "proc/cpuinfo", "model name", ":"),
         processors=os.cpu_count(),
-        memory_bytes=_memory_bytes(tree.text("proc/meminfo")),
+        memory_bytes=memory_bytes(tree.text("proc/meminfo")),
         gpus=_gpus(tree),
         kernel_build=tree.text("proc/sys/kernel/version"),
         command_line=keep_words(tree.text("proc/cmdline") or ""),
@@ -66,18 +87,35 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
     )
 
 
-def gfx_name(version: str) -> str | None:
-    """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
-    target = whole_number(version)
-    return gfx_target(target) if target else None
+def keep_words(text: str) -> tuple[str, ...]:
+    """The words of ``/proc/cmdline`` that may be recorded, in order: without what names a machine or its owner.
+
+    Words that bear on speed and memory are kept whole. Any other ``name=value`` keeps its name alone: values are UUIDs of disks,
+    addresses, and host names (NixOS has one in ``init=``). Unknown bare words are dropped, and so is all after ``--``, which is
+    for the first process and not for the kernel.
+    """
+    kept = []
+    for word in _WORD.findall(text):
+        if word == "--":
+            break
+        name, equals, _ = word.partition("=")
+        # The kernel takes - and _ for the same sign in a name.
+        if _KEPT.fullmatch(name.replace("-", "_")):
+            kept.append(word)
+        elif equals and _NAME.fullmatch(name):
+            kept.append(f"{name}={REMOVED}")
+    return tuple(kept)
 
 
-def memory_bytes(meminfo: Path) -> int | None:
-    """The machine's memory; ``None`` where the file does not tell."""
-    return _memory_bytes(Tree(meminfo.parent, patience_seconds=PATIENCE_SECONDS).text(meminfo.name))
+def settings_of(words: tuple[str, ...]) -> dict[str, str]:
+    """The settings of the IOMMU and of the GPU's modules; the last of each counts, and a bare word is empty."""
+    pairs = (word.partition("=") for word in words)
+    named = ((name.replace("-", "_"), value.strip('"')) for name, _, value in pairs)
+    return {name: value for name, value in named if _SETTING.fullmatch(name)}
 
 
-def _memory_bytes(meminfo: str | None) -> int | None:
+def memory_bytes(meminfo: str | None) -> int | None:
+    """The machine's memory by the text of ``/proc/meminfo``; ``None`` where it does not tell."""
     words = (_value(meminfo, "MemTotal", ":") or "").split()
     kibibytes = whole_number(words[0]) if words else None
     return kibibytes * 1024 if kibibytes is not None else None
@@ -108,7 +146,7 @@ def _cards(tree: Tree) -> tuple[CardRecord, ...]:
     """AMD's GPUs: ``card1`` is one, ``card1-HDMI-A-1`` a connector of it."""
     names = (name for name in tree.names("sys/class/drm") or () if name.startswith("card") and name[4:].isdecimal())
     folders = (f"sys/class/drm/{name}/device" for name in names)
-    return tuple(_card(tree, folder) for folder in folders if tree.text(f"{folder}/vendor") == AMD)
+    return tuple(_card(tree, folder) for folder in folders if tree.text(f"{folder}/vendor") == AMD_VENDOR)
 
 
 def _card(tree: Tree, folder: str) -> CardRecord:
@@ -138,10 +176,10 @@ def _compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
     """The KFD's GPUs; a processor's node has 0 as target."""
     for number in tree.names("sys/class/kfd/kfd/topology/nodes") or ():
         text = tree.text(f"sys/class/kfd/kfd/topology/nodes/{number}/properties")
-        target = gfx_name(_value(text, "gfx_target_version", " ") or "")
-        if target is not None:
+        version = whole_number(_value(text, "gfx_target_version", " "))
+        if version:
             yield ComputeNodeRecord(
-                target=target,
+                target=gfx_target(version),
                 simd_count=whole_number(_value(text, "simd_count", " ")),
                 cwsr_bytes=whole_number(_value(text, "cwsr_size", " ")),
                 ctl_stack_bytes=whole_number(_value(text, "ctl_stack_size", " ")),

@@ -127,7 +127,9 @@ class FollowedLog:
         """What can be told without waiting: a thread asks the journal, once in ``journal_seconds``."""
         if self._descriptor is not None:
             self._take()
-        elif not self._is_closed and time.monotonic() - self._asked >= self._journal_seconds and not self._is_asking:
+            return self.told
+        is_asking = self._asking is not None and self._asking.is_alive()
+        if not self._is_closed and not is_asking and time.monotonic() - self._asked >= self._journal_seconds:
             self._asked = time.monotonic()
             self._asking = threading.Thread(target=self._ask, daemon=True)
             self._asking.start()
@@ -159,10 +161,6 @@ class FollowedLog:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-    @property
-    def _is_asking(self) -> bool:
-        return self._asking is not None and self._asking.is_alive()
 
     def _take(self) -> None:
         assert self._descriptor is not None

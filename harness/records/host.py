@@ -47,7 +47,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kernel_build: str | None = None
     """``#1 SMP PREEMPT_DYNAMIC`` and its date"""
     command_line: tuple[str, ...] = ()
-    """The kernel's: see `harness.machine.kernel_command_line`."""
+    """The kernel's: see `harness.machine.host.keep_words`."""
     amdgpu: str | None = None
     """The module's version; only a module from outside the kernel's tree (DKMS) has one."""
     amdgpu_source: str | None = None

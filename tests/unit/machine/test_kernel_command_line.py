@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.machine.kernel_command_line import keep_words, settings_of
+from harness.machine.host import keep_words, settings_of
 
 
 def test_what_bears_on_results_is_kept_whole() -> None:
