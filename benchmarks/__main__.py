@@ -13,7 +13,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import memory, meter, probe, steps, variables
+from benchmarks import memory, probe, steps
 from benchmarks.wire import JOURNAL, REQUEST, Journal, ProtocolError, Request, StageFailed, processor_seconds
 
 
@@ -25,12 +25,15 @@ def main(exchange: Path) -> int:
     except (OSError, UnicodeDecodeError, ProtocolError) as error:
         print(f"strixbench guest: {error}", file=sys.stderr)
         return 2
-    variables.unset(request.unset)
+    # Before anything reads them. An engine cannot remove an image's ENV, and an empty value is not the same: ROCm's runtime
+    # refuses an empty HSA_OVERRIDE_GFX_VERSION as invalid (libhsakmt, src/topology.c).
+    for name in request.unset:
+        os.environ.pop(name, None)
     journal = Journal(exchange / JOURNAL)
     with journal.stage("launch") as found:
         found["python"] = platform.python_version()
         found["launch"] = request.launch
-        found["variables"] = variables.bearing(os.environ)
+        found["variables"] = probe.variables_of(os.environ)
         # Spent so far on Python's own start, which no stage sees.
         found["processor_seconds_before"] = processor_seconds()
     try:
@@ -39,7 +42,7 @@ def main(exchange: Path) -> int:
         status = 1
     else:
         status = 0
-    journal.write("done", peak_resident_bytes=meter.peak_resident_bytes())
+    journal.write("done", peak_resident_bytes=memory.peak_resident_bytes())
     return status
 
 
@@ -74,15 +77,15 @@ def run_stages(request: Request, journal: Journal, exchange: Path) -> None:
         return
     with journal.stage("cold") as found:
         journal.write("pass", stage="cold", index=0, **workload.run())
-        found["peak_resident_bytes"] = meter.peak_resident_bytes()
+        found["peak_resident_bytes"] = memory.peak_resident_bytes()
         found.update(memory.read_meters(request.device))
     if ends_with("cold"):
         return
     with journal.stage("warm") as found:
         for index in range(request.warm_passes):
             journal.write("pass", stage="warm", index=index, **workload.run())
-        found["peak_resident_bytes"] = meter.peak_resident_bytes()
-        found.update(meter.torch_peaks(request.device))
+        found["peak_resident_bytes"] = memory.peak_resident_bytes()
+        found.update(memory.torch_peaks(request.device))
         found.update(memory.read_meters(request.device))
     if ends_with("warm"):
         return

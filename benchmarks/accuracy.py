@@ -30,8 +30,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmarks import meter
+from benchmarks import memory, meter
 from benchmarks.diarize import Diarization
+from benchmarks.verify import components
 from benchmarks.wire import Journal, Request, exception_chain
 
 MOST_EVIDENCE_CHARACTERS = 2_000_000
@@ -77,8 +78,8 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
         journal.write("result", outcome="ok", index=index, **found)
     return {
         "tried": len(files) - first,
-        "peak_resident_bytes": meter.peak_resident_bytes(),
-        **meter.torch_peaks(request.device),
+        "peak_resident_bytes": memory.peak_resident_bytes(),
+        **memory.torch_peaks(request.device),
     }
 
 
@@ -130,18 +131,9 @@ def score(
     return {
         "speakers": len(found.labels()),
         "reference_speakers": len(said.labels()),
-        "strict": _components(strict),
-        "collar": _components(collar),
+        "strict": components(strict),
+        "collar": components(collar),
         "jaccard": {"error": float(jaccard["speaker error"]), "speakers": int(jaccard["speaker count"])},
-    }
-
-
-def _components(found: Any) -> dict[str, float]:
-    return {
-        "missed_seconds": float(found["missed detection"]),
-        "false_alarm_seconds": float(found["false alarm"]),
-        "confusion_seconds": float(found["confusion"]),
-        "total_seconds": float(found["total"]),
     }
 
 

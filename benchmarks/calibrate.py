@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from benchmarks import meter
+from benchmarks import memory, meter
 from benchmarks.memory_meters import Meters, room_bytes
 from benchmarks.wire import Journal, Request
 
@@ -55,28 +55,24 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     touched(WARM_UP_BYTES)
     release()
     meters = Meters(request.device)
-    # During each of these sleeps nothing moves, so that samplers outside can look. They report nothing to this process.
-    begin = time.time()
-    time.sleep(hold_seconds)
-    found = _told(begin, meters)
-    journal.write("result", phase="baseline", **found, sources=meters.sources, unavailable=meters.unavailable)
+    quiet = _quiet(hold_seconds, meters)
+    journal.write("result", phase="baseline", **quiet, sources=meters.sources, unavailable=meters.unavailable)
     for size in sizes:
         allocated = -(-size // GRAIN_BYTES) * GRAIN_BYTES
         refuse_what_does_not_fit(allocated, *room_bytes(request.device))
         held = touched(allocated)
-        begin = time.time()
-        time.sleep(hold_seconds)
-        journal.write("result", phase="held", asked_bytes=size, allocated_bytes=allocated, **_told(begin, meters))
+        quiet = _quiet(hold_seconds, meters)
+        journal.write("result", phase="held", asked_bytes=size, allocated_bytes=allocated, **quiet)
         del held
         release()
-        begin = time.time()
-        time.sleep(hold_seconds)
-        journal.write("result", phase="freed", **_told(begin, meters))
-    return {"sizes_bytes": sizes, "hold_seconds": hold_seconds, "peak_resident_bytes": meter.peak_resident_bytes()}
+        journal.write("result", phase="freed", **_quiet(hold_seconds, meters))
+    return {"sizes_bytes": sizes, "hold_seconds": hold_seconds, "peak_resident_bytes": memory.peak_resident_bytes()}
 
 
-def _told(begin: float, meters: Meters) -> dict[str, Any]:
-    """The window that ends now, and what the meters say at its end."""
+def _quiet(hold_seconds: float, meters: Meters) -> dict[str, Any]:
+    """A time in which nothing moves, so that samplers outside can look, and what the meters say at its end."""
+    begin = time.time()
+    time.sleep(hold_seconds)  # the samplers report nothing to this process
     end = time.time()
     return {"begin": begin, "end": end, "meters": meters.read()}
 

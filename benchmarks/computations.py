@@ -15,12 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import knobs, meter, torchaudio_names
+from benchmarks.kernels.work import MEL_BANDS, MEL_FRAMES, SAMPLES, SINCNET_FRAMES
 from benchmarks.wire import Request
-
-SAMPLES = 160_000
-SEGMENTATION_FRAMES = 589
-MEL_FRAMES = 998
-MEL_BANDS = 80
 
 DISTINCT = 2
 """Different items in a batch, which repeats them: so every item is compared, and the CPU computes only two."""
@@ -56,11 +52,7 @@ def measure(name: str, request: Request) -> dict[str, Any]:
     """
     import torch
 
-    torch.set_num_threads(request.threads or meter.usable_processors())
-    torch.manual_seed(0)
-    # As pyannote does before each call (utils/reproducibility.py).
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    knobs.compute_as_pyannote(request)
     computation = _BUILDERS[name.removesuffix("-miopen-off").removesuffix("-dropout-0")](request.device)
     switched = [*request.knobs, *(knob for knob in ("lstm-dropout-0", "miopen-off") if name in _STEPS_OF_KNOB[knob])]
     with torch.no_grad():
@@ -149,8 +141,8 @@ def _gemm(device: str) -> Computation:
     def compute(values: Any) -> Any:
         return values @ matrix.to(values.device, values.dtype)
 
-    values = torch.randn(DISTINCT, SEGMENTATION_FRAMES, 256)
-    shape = f"{BATCH * SEGMENTATION_FRAMES} x 256 by 256 x 512"
+    values = torch.randn(DISTINCT, SINCNET_FRAMES, 256)
+    shape = f"{BATCH * SINCNET_FRAMES} x 256 by 256 x 512"
     return Computation(compute, (values,), 1e-4, is_module=False, shape=shape)
 
 
@@ -177,8 +169,8 @@ def _lstm(device: str) -> Computation:
     from torch import nn
 
     module = nn.LSTM(60, 128, num_layers=4, bidirectional=True, dropout=0.5, batch_first=True).eval()
-    shape = f"{BATCH} x {SEGMENTATION_FRAMES} x 60, 4 layers of 128, both ways"
-    return Computation(module, (torch.randn(DISTINCT, SEGMENTATION_FRAMES, 60),), 1e-3, shape=shape)
+    shape = f"{BATCH} x {SINCNET_FRAMES} x 60, 4 layers of 128, both ways"
+    return Computation(module, (torch.randn(DISTINCT, SINCNET_FRAMES, 60),), 1e-3, shape=shape)
 
 
 def _checkpoint(device: str) -> Computation:
@@ -211,7 +203,7 @@ def _embedding(device: str) -> Computation:
     import torch
 
     model, batch = torchaudio_names.synthetic_networks().build_embedding(0), _batch(device)
-    inputs = (torch.randn(DISTINCT, 1, SAMPLES) * 0.1, (torch.rand(DISTINCT, SEGMENTATION_FRAMES) > 0.3).float())
+    inputs = (torch.randn(DISTINCT, 1, SAMPLES) * 0.1, (torch.rand(DISTINCT, SINCNET_FRAMES) > 0.3).float())
     return Computation(model, inputs, 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}, weighted")
 
 

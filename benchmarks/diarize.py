@@ -1,7 +1,7 @@
 """Speaker diarization as a workload: pyannote.audio's pipelines, with the differences between 3.x and 4.x hidden.
 
-A workload is what `benchmarks.__main__` drives: it loads, runs one pass at a time, and tells what came out.
-Other workloads, such as transcription, would be modules beside this one with the same three methods.
+`benchmarks.__main__` drives it: it loads, runs one pass at a time, and tells what came out. Another workload, such as
+transcription, would be a module beside this one with the same three methods.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from benchmarks import knobs, meter
+from benchmarks import chunk, fingerprint, knobs, meter, verify
+from benchmarks.chunk import SAMPLE_RATE_HERTZ
 from benchmarks.wire import Journal, Request
-
-SAMPLE_RATE_HERTZ = 16_000
 
 HUB_NAMES = {"3.1": "pyannote/speaker-diarization-3.1", "community-1": "pyannote/speaker-diarization-community-1"}
 
@@ -29,22 +28,6 @@ PART_OF_STEP = {"segmentation": "segmentation", "speaker_counting": "speaker cou
 # Clustering has no such call, and 4.x reconstructs once more after the last one. So these callables of the pipeline are
 # timed directly. `to_annotation` turns what `reconstruct` gives into turns.
 PART_OF_CALLABLE = {"clustering": "clustering", "reconstruct": "reconstruction", "to_annotation": "reconstruction"}
-
-
-class Workload(Protocol):
-    """What can be benchmarked in an image."""
-
-    def load(self) -> dict[str, Any]:
-        """Read the input and the models, and move the models to the device; returns what the journal should know, with ``parts``."""
-        ...
-
-    def run(self) -> dict[str, Any]:
-        """One pass, timed by `meter.Stopwatch`; returns its ``seconds``, ``processor_seconds`` and ``parts``."""
-        ...
-
-    def verify(self) -> dict[str, Any]:
-        """The output of the passes, and how right it is."""
-        ...
 
 
 class WrongDevice(Exception):  # noqa: N818 - the name is what a person reads in the report
@@ -65,22 +48,17 @@ class Diarization:
         self._pipeline: Any = None
         self._file: dict[str, Any] = {}
         self._hypotheses: list[Any] = []
-        self._samples = array.array("f")
+        self.samples = array.array("f")
+        """The recording that is diarized"""
 
     def load(self) -> dict[str, Any]:
-        """See `Workload.load`."""
+        """Read the input and the models, and move the models to the device; returns what the journal should know, with ``parts``."""
         import torch
 
         torch.set_num_threads(self._request.threads or meter.usable_processors())
         watch = meter.Stopwatch(self._synchronise)
-        samples = read_waveform(self._request.audio)
-        self._file = {
-            "waveform": torch.frombuffer(samples, dtype=torch.float32)[None],
-            "sample_rate": SAMPLE_RATE_HERTZ,
-            "uri": Path(self._request.audio).stem,
-        }
+        audio_seconds = self.read(self._request.audio, name=Path(self._request.audio).stem)
         watch.border("decode")
-        self._samples = samples
         self._pipeline = self._load_pipeline()
         self._pipeline.segmentation_batch_size = self._request.segmentation_batch_size
         self._pipeline.embedding_batch_size = self._request.embedding_batch_size
@@ -93,13 +71,14 @@ class Diarization:
         return {
             "parts": watch.parts,
             "processor_parts": watch.processor_parts,
-            "audio_seconds": len(samples) / SAMPLE_RATE_HERTZ,
+            "audio_seconds": audio_seconds,
             "pyannote": importlib.metadata.version("pyannote.audio"),
             "threads": torch.get_num_threads(),
         }
 
     def run(self) -> dict[str, Any]:
-        """See `Workload.run`; the parts are those of `PART_OF_STEP` and `PART_OF_CALLABLE`, and ``rest``."""
+        """One pass, timed by `meter.Stopwatch`; returns its ``seconds``, ``processor_seconds`` and ``parts``: those of `PART_OF_STEP`
+        and `PART_OF_CALLABLE`, and ``rest``."""
         watch = meter.Stopwatch(self._synchronise)
 
         def hook(step: str, artefact: Any, file: Any = None, total: int | None = None, completed: int | None = None) -> None:
@@ -116,13 +95,11 @@ class Diarization:
         return measured
 
     def verify(self) -> dict[str, Any]:
-        """See `Workload.verify`; the output is that of `benchmarks.verify`, `benchmarks.chunk` and `benchmarks.fingerprint`."""
-        from benchmarks import chunk, fingerprint, verify
-
+        """The output of the passes and how right it is, by `benchmarks.verify`, `benchmarks.chunk` and `benchmarks.fingerprint`."""
         found = verify.describe(self._hypotheses, reference=self._request.reference)
         request, networks = self._request, self.networks
         batches = (request.segmentation_batch_size, request.embedding_batch_size)
-        found["chunk"] = chunk.take(*networks, self._samples, device=request.device, batches=batches)
+        found["chunk"] = chunk.take(*networks, self.samples, device=request.device, batches=batches)
         taken = [found["chunk"]]
         if request.pipeline == "synthetic":
             found["fingerprint"] = fingerprint.take(*networks, device=request.device)
@@ -138,19 +115,14 @@ class Diarization:
         """The segmentation and the embedding network of the loaded pipeline."""
         return self._pipeline._segmentation.model, self._pipeline._embedding.model_
 
-    @property
-    def samples(self) -> array.array[float]:
-        """The recording that `load` read."""
-        return self._samples
-
     def read(self, path: str, *, name: str) -> float:
-        """Read another recording in place of the one that `load` read; returns its seconds."""
+        """Read the recording to diarize, in place of the one before; returns its seconds."""
         import torch
 
-        samples = read_waveform(path)
-        waveform = torch.frombuffer(samples, dtype=torch.float32)[None]
+        self.samples = read_waveform(path)
+        waveform = torch.frombuffer(self.samples, dtype=torch.float32)[None]
         self._file = {"waveform": waveform, "sample_rate": SAMPLE_RATE_HERTZ, "uri": name}
-        return len(samples) / SAMPLE_RATE_HERTZ
+        return len(self.samples) / SAMPLE_RATE_HERTZ
 
     def take_output(self) -> Any:
         """The output of the last pass, which is not kept any longer: a corpus has many recordings."""

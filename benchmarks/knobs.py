@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from benchmarks import meter
+from benchmarks.wire import Request
+
 
 def apply(knobs: Iterable[str], *modules: Any) -> list[str]:
     """Switch these knobs (see `benchmarks.wire.KNOBS`) for this process and these modules; returns notes of what was done.
@@ -33,6 +36,17 @@ def apply(knobs: Iterable[str], *modules: Any) -> list[str]:
         elif knob in _BLAS:
             done.append(f"{knob}: {_prefer_blas(torch, *_BLAS[knob])}")
     return done
+
+
+def compute_as_pyannote(request: Request) -> None:
+    """Give torch its threads and a fixed seed, and no TF32, which pyannote switches off before each call
+    (utils/reproducibility.py)."""
+    import torch
+
+    torch.set_num_threads(request.threads or meter.usable_processors())
+    torch.manual_seed(0)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
 
 
 OF_TORCH = ("miopen-off", "blas-hipblas", "blas-hipblaslt")

@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import meter
+from benchmarks import knobs, meter
 from benchmarks.chunk import CHUNK_SAMPLES, SAMPLE_RATE_HERTZ, fixed_mask
 from benchmarks.diarize import Diarization
 from benchmarks.wire import Journal, Request, exception_chain
@@ -57,9 +57,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
 
     workload = Diarization(request, journal)
     loaded = workload.load()
-    # pyannote does this in each call of a pipeline, but no pipeline is called here (pyannote/audio/utils/reproducibility.py).
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    knobs.compute_as_pyannote(request)  # no pipeline is called here, which would do it
     networks = dict(zip(("segmentation", "embedding"), workload.networks, strict=True))
     batches = [int(batch) for batch in request.options.get("batches", BATCHES)]
     models = [str(name) for name in request.options.get("models", networks)]

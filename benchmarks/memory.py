@@ -1,7 +1,7 @@
 """The memory that the passes of this process, its children and its container used: meters by name, or why one cannot be read.
 
 No meter stands in for another. On a GPU with unified memory the first five may all miss what the GPU's runtime allocates, and the
-container's meters also count the files that the kernel caches.
+container's meters also count the files that the kernel caches. ``root`` is where ``/proc`` and ``/sys`` are looked for.
 """
 
 from __future__ import annotations
@@ -9,17 +9,31 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks import meter
-from benchmarks.memory_files import field_bytes, find_cgroup
 from benchmarks.wire import MEMORY_METERS
 
-SOURCES = {
-    "resident_peak_bytes": "VmHWM of the guest's process",
-    "tree_resident_peak_bytes": "VmHWM of the guest's process and of its children that live, summed; pages that they share count twice",
-    "torch_allocated_peak_bytes": "torch.cuda.max_memory_allocated",
-    "torch_reserved_peak_bytes": "torch.cuda.max_memory_reserved",
-}
+_OF_TREE = "VmHWM of the guest's process and of its children that live, summed; pages that they share count twice"
+
+
+class Cgroup(NamedTuple):
+    """Where the memory of a process is accounted: a folder, and the version that names its files."""
+
+    folder: Path
+    version: int
+
+    @property
+    def current(self) -> Path:
+        return self.folder / ("memory.current" if self.version == 2 else "memory.usage_in_bytes")
+
+    @property
+    def peak(self) -> Path:
+        """The file of the peak; version 2 has it since Linux 5.19."""
+        return self.folder / ("memory.peak" if self.version == 2 else "memory.max_usage_in_bytes")
+
+    @property
+    def limit(self) -> Path:
+        return self.folder / ("memory.max" if self.version == 2 else "memory.limit_in_bytes")
 
 
 class Unavailable(Exception):  # noqa: N818 - it states a fact
@@ -28,15 +42,15 @@ class Unavailable(Exception):  # noqa: N818 - it states a fact
 
 def read_meters(device: str, root: Path = Path("/")) -> dict[str, dict[str, object]]:
     """``memory`` (meter -> bytes), ``memory_sources`` (meter -> what was read) and ``memory_unavailable`` (meter -> why). Each of
-    `MEMORY_METERS` is in the first two or in the last. ``root`` is where ``/proc`` and ``/sys`` are looked for."""
-    torch = meter.torch_peaks(device)
+    `MEMORY_METERS` is in the first two or in the last."""
+    torch = torch_peaks(device)
     ask: dict[str, Callable[[], tuple[int | None, str]]] = {
-        "resident_peak_bytes": lambda: (field_bytes(root / "proc/self/status", "VmHWM"), SOURCES["resident_peak_bytes"]),
-        "tree_resident_peak_bytes": lambda: (_tree_peak(root), SOURCES["tree_resident_peak_bytes"]),
+        "resident_peak_bytes": lambda: (field_bytes(root / "proc/self/status", "VmHWM"), "VmHWM of the guest's process"),
+        "tree_resident_peak_bytes": lambda: (_tree_peak(root), _OF_TREE),
         "cgroup_peak_bytes": lambda: _cgroup_bytes(root, peak=True),
         "cgroup_current_bytes": lambda: _cgroup_bytes(root, peak=False),
-        "torch_allocated_peak_bytes": lambda: (torch["peak_allocated_bytes"], SOURCES["torch_allocated_peak_bytes"]),
-        "torch_reserved_peak_bytes": lambda: (torch["peak_reserved_bytes"], SOURCES["torch_reserved_peak_bytes"]),
+        "torch_allocated_peak_bytes": lambda: (torch["peak_allocated_bytes"], "torch.cuda.max_memory_allocated"),
+        "torch_reserved_peak_bytes": lambda: (torch["peak_reserved_bytes"], "torch.cuda.max_memory_reserved"),
     }
     found: dict[str, dict[str, object]] = {"memory": {}, "memory_sources": {}, "memory_unavailable": {}}
     for name in MEMORY_METERS:
@@ -52,6 +66,30 @@ def read_meters(device: str, root: Path = Path("/")) -> dict[str, dict[str, obje
             else:
                 found["memory"][name], found["memory_sources"][name] = value, source
     return found
+
+
+def peak_resident_bytes(status: str = "/proc/self/status") -> int | None:
+    """This process's peak resident memory in bytes; ``None`` where the kernel does not say.
+
+    It is read from ``VmHWM``, since ``ru_maxrss`` is inherited over exec and may be the parent's
+    (getrusage(2); proc_pid_status(5)).
+    """
+    try:
+        return field_bytes(Path(status), "VmHWM")
+    except (OSError, ValueError):
+        return None
+
+
+def torch_peaks(device: str) -> dict[str, int | None]:
+    """Peak bytes that torch's allocator handed out and reserved on the device; ``None`` on a CPU, which has no such meter."""
+    if device == "cpu":
+        return {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
+    import torch
+
+    return {
+        "peak_allocated_bytes": int(torch.cuda.max_memory_allocated()),
+        "peak_reserved_bytes": int(torch.cuda.max_memory_reserved()),
+    }
 
 
 def descendants(root: Path = Path("/"), of: int | None = None) -> list[int]:
@@ -112,3 +150,33 @@ def why_shared(folder: Path, root: Path = Path("/")) -> str:
     # rootless container without a cgroup of its own, which does not see the processes beside it.
     whole = (root / "sys/fs/cgroup/memory/cgroup.sane_behavior").exists()
     return "the host's whole tree of cgroups is mounted here: who else is in this one cannot be seen" if whole else ""
+
+
+def field_bytes(path: Path, field: str) -> int:
+    """A field of /proc/self/status or /proc/meminfo, in bytes. Raises OSError, and ValueError where the field is missing."""
+    for line in path.read_text(errors="replace").splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"the kernel tells no {field}")
+
+
+def top_cgroup(root: Path) -> Cgroup:
+    """The top of version 2's tree, which a container sees as its own cgroup."""
+    return Cgroup(root / "sys/fs/cgroup", 2)
+
+
+def find_cgroup(root: Path) -> Cgroup | None:
+    """This process's own cgroup; ``None`` where no cgroup that accounts memory is mounted. Raises OSError.
+
+    /proc/self/cgroup names it by a path that a container may not see; there its own is the top of the mounted tree
+    (https://docs.kernel.org/admin-guide/cgroup-v2.html, https://docs.kernel.org/admin-guide/cgroup-v1/memory.html).
+    """
+    parts = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines() if line.count(":") >= 2]
+    paths = {controller: path.lstrip("/") for _, controllers, path in parts for controller in controllers.split(",")}
+    v2, v1 = top_cgroup(root), Cgroup(root / "sys/fs/cgroup/memory", 1)
+    for controller, top in (("", v2), ("memory", v1)):
+        if controller in paths:
+            for found in (top._replace(folder=top.folder / paths[controller]), top):
+                if found.current.is_file():
+                    return found
+    return None

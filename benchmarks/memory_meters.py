@@ -10,8 +10,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.memory import why_shared
-from benchmarks.memory_files import Cgroup, field_bytes, find_cgroup, top_cgroup
+from benchmarks.memory import Cgroup, field_bytes, find_cgroup, top_cgroup, why_shared
 
 Read = Callable[[], int]
 

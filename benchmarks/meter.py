@@ -1,4 +1,4 @@
-"""Seconds and peak memory, as this process sees them."""
+"""Seconds and processors, as this process sees them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.memory_files import field_bytes
 from benchmarks.wire import processor_seconds
-
-
-def peak_resident_bytes(status: str = "/proc/self/status") -> int | None:
-    """This process's peak resident memory in bytes; ``None`` where the kernel does not say.
-
-    It is read from ``VmHWM``, since ``ru_maxrss`` is inherited over exec and may be the parent's
-    (getrusage(2); proc_pid_status(5)).
-    """
-    try:
-        return field_bytes(Path(status), "VmHWM")
-    except (OSError, ValueError):
-        return None
 
 
 def usable_processors(cgroup: str = "/sys/fs/cgroup") -> int:
@@ -31,18 +18,6 @@ def usable_processors(cgroup: str = "/sys/fs/cgroup") -> int:
         if quota_seconds is not None:
             count = min(count, max(1, int(quota_seconds)))
     return count
-
-
-def torch_peaks(device: str) -> dict[str, int | None]:
-    """Peak bytes that torch's allocator handed out and reserved on the device; ``None`` on a CPU, which has no such meter."""
-    if device == "cpu":
-        return {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
-    import torch
-
-    return {
-        "peak_allocated_bytes": int(torch.cuda.max_memory_allocated()),
-        "peak_reserved_bytes": int(torch.cuda.max_memory_reserved()),
-    }
 
 
 def synchroniser(device: str) -> Callable[[], None]:

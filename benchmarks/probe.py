@@ -1,4 +1,4 @@
-"""What this image has: each import of the pyannote stack, tried on its own; torch's flavour; the device."""
+"""What this image has: each import of the pyannote stack, tried on its own; torch's flavour; the device; its variables."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks import knobs, torchaudio_names
-from benchmarks.wire import Journal, Request, exception_chain
+from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES, VARIABLE_PREFIXES, Journal, Request, exception_chain
 
 # (module, attribute or None, distribution, needed). The order makes the true cause of a break show first: `import pyannote.audio`
 # runs lightning before torchaudio, and lightning would otherwise get the blame for a broken torch package.
@@ -34,6 +34,9 @@ STACK: tuple[tuple[str, str | None, str, bool], ...] = (
     ("pyannote.audio", None, "pyannote.audio", True),
     ("pyannote.audio", "Pipeline", "pyannote.audio", True),
 )
+
+SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD")
+"""A variable whose name contains one of these is never told."""
 
 MOST_IDENTITY_CHARACTERS = 8_000
 MOST_WARNINGS = 8
@@ -87,6 +90,21 @@ def try_imports(journal: Journal) -> dict[str, Any]:
     if first_failure is not None:
         raise first_failure
     return {"python": platform.python_version(), "torch": torch_identity(), "packages": installed_packages()}
+
+
+def variables_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that bear on results, including an image's own ENV, which no plan knows: by name, escaped so that they can be
+    encoded, and cut to what a journal can hold."""
+    names = sorted(
+        name
+        for name in environment
+        if name.startswith(VARIABLE_PREFIXES) and not any(word in name.upper() for word in SECRET_WORDS)
+    )
+
+    def cut(text: str) -> str:
+        return text.encode("utf-8", "backslashreplace").decode()[:MOST_VALUE_CHARACTERS]
+
+    return {cut(name): cut(environment[name]) for name in names[:MOST_VARIABLES]}
 
 
 def torch_identity() -> dict[str, Any]:

@@ -68,9 +68,8 @@ def _run_step(name: str, exchange: Path, *, limit_seconds: float) -> dict[str, A
         process.kill()  # SIGKILL: a hung HIP process ignores SIGTERM
         try:
             code = process.wait(timeout=10)
-        except (
-            subprocess.TimeoutExpired
-        ):  # it is inside the kernel, where no signal reaches it: the next steps start without its end
+        except subprocess.TimeoutExpired:
+            # It is inside the kernel, where no signal reaches it: the next steps start without its end.
             code = -signal.SIGKILL
     reader.join(timeout=1.0)  # a process that the step started may hold the pipe open
     text = bytes(tail).decode(errors="replace")

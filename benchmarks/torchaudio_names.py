@@ -12,11 +12,6 @@ import importlib.metadata
 import sys
 from types import ModuleType
 
-NOTE = (
-    "torchaudio {version} lacks names that pyannote.audio {pyannote} asks for while it is imported: stand-ins for {names} "
-    "were given, which cannot read audio"
-)
-
 
 class AudioMetaData:
     """Stands in for torchaudio's class: pyannote.audio 3 names it as a type, and never gets an instance from us."""
@@ -37,7 +32,10 @@ def lend() -> str | None:
         setattr(torchaudio, name, value)
     if not lacking:
         return None
-    return NOTE.format(version=_version("torchaudio"), pyannote=pyannote, names=", ".join(lacking))
+    return (
+        f"torchaudio {_version('torchaudio')} lacks names that pyannote.audio {pyannote} asks for while it is imported: "
+        f"stand-ins for {', '.join(lacking)} were given, which cannot read audio"
+    )
 
 
 def synthetic_networks() -> ModuleType:

@@ -46,12 +46,16 @@ def error_components(hypothesis: Any, reference: str) -> dict[str, float]:
     """
     from pyannote.metrics.diarization import DiarizationErrorRate
 
-    components = DiarizationErrorRate().compute_components(read_rttm(reference), hypothesis)
+    return components(DiarizationErrorRate().compute_components(read_rttm(reference), hypothesis))
+
+
+def components(found: Any) -> dict[str, float]:
+    """pyannote.metrics' components of an error rate, under names that carry their unit."""
     return {
-        "missed_seconds": float(components["missed detection"]),
-        "false_alarm_seconds": float(components["false alarm"]),
-        "confusion_seconds": float(components["confusion"]),
-        "total_seconds": float(components["total"]),
+        "missed_seconds": float(found["missed detection"]),
+        "false_alarm_seconds": float(found["false alarm"]),
+        "confusion_seconds": float(found["confusion"]),
+        "total_seconds": float(found["total"]),
     }
 
 

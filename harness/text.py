@@ -29,6 +29,11 @@ def spelled_out(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
+def printable(text: str) -> str:
+    """Likewise, and on one line."""
+    return spelled_out(" ".join(text.split()))
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """``1 launch``, ``2 launches``: ``plural`` where it is more than an s."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

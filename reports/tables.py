@@ -12,7 +12,6 @@ from harness.analysis.cold_and_warm import phase_of
 from harness.analysis.intervals import Estimate, estimate, launch_seconds, realtime_factor
 from harness.failures.recognise import Signature, signatures
 from harness.records.launch import Launch
-from harness.records.outcome import Agreement
 from harness.records.plan import WITHOUT_ACCURACY, Purpose
 from harness.workloads.calibration import Calibration, latest_calibrations
 from reports.memory import Reading, memory_of
@@ -109,11 +108,6 @@ class WorkloadRows(msgspec.Struct, frozen=True):
 def is_cpu_run(launch: Launch) -> bool:
     """Whether a launch is one that others are compared with: on the CPU, with nothing switched that calls for a comparison."""
     return launch.agreement is None and launch.plan.device == "cpu"
-
-
-def agreements_of(row: Row) -> tuple[Agreement, ...]:
-    """The agreement of each of the row's launches that had to be compared."""
-    return tuple(launch.agreement for launch in row.launches if launch.agreement is not None)
 
 
 def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpose: Purpose = "result") -> tuple[Row, ...]:

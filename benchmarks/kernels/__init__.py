@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import knobs, meter
+from benchmarks import knobs
 from benchmarks.kernels import work
 from benchmarks.wire import Journal, Request
 
@@ -36,13 +36,7 @@ class KernelsFailed(Exception):  # noqa: N818 - it tells what happened; each ker
 
 def run(request: Request, journal: Journal) -> dict[str, Any]:
     """Time each kernel; returns what the end of the stage should tell. Raises `KernelsFailed` after the last of them."""
-    import torch
-
-    torch.set_num_threads(request.threads or meter.usable_processors())
-    torch.manual_seed(0)
-    # As pyannote does before each call (utils/reproducibility.py).
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    knobs.compute_as_pyannote(request)
     notes = knobs.apply(knob for knob in request.knobs if knob in knobs.OF_TORCH)
     if "tools" in request.folders:
         sys.path.insert(0, request.folders["tools"])

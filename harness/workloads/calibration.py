@@ -101,10 +101,6 @@ class _Hold(msgspec.Struct, frozen=True):
     held: _Window
 
 
-_Level = tuple[float | None, str]
-"""A level, or why there is none."""
-
-
 def calibration_of(launch: Launch) -> Calibration | None:
     """What a launch of the task found; ``None`` for any other launch, and for one that did not finish."""
     if launch.plan.task != TASK or launch.verdict.status != "pass":
@@ -200,8 +196,8 @@ def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
     return Movement(asked_bytes=asked, moved_bytes=grown if abs(grown) <= TOLERANCE * asked else peak_held - level_before)
 
 
-def _level(meter: Meter, window: _Window, series: Telemetry | None) -> _Level:
-    """A meter's level in a window: what the guest read at its end, or the median of the samples within it."""
+def _level(meter: Meter, window: _Window, series: Telemetry | None) -> tuple[float | None, str]:
+    """A meter's level in a window, or why there is none: what the guest read at its end, or the median of the samples within it."""
     if meter.side == "guest":
         value = number(window.meters.get(meter.name))
         return value, "" if value is not None else "it was not read"

@@ -124,7 +124,8 @@ def judge_ladder(results: Sequence[Mapping[str, Any]], asked: Mapping[str, Any])
             said = f"{model} is wrong from batch {wrong.batch} on{right}: {describe(wrong)}. {rule_met(rungs, wrong)}"
             return Verdict(status="wrong output", stage="ladder", summary=said)
     climbed = {(rung.model, rung.batch) for rung in rungs if rung.outcome != "unfinished"}
-    missing = [f"{model} at {batch}" for model, batch in _asked(asked) if (model, batch) not in climbed]
+    wanted = [(str(model), int(batch)) for model in asked.get("models", MODELS) for batch in asked.get("batches", BATCHES)]
+    missing = [f"{model} at {batch}" for model, batch in wanted if (model, batch) not in climbed]
     if missing or not rungs:
         said = f"the journal cannot be true: it ends without {missing[0] if missing else 'any rung'}"
         return Verdict(status="fail", stage="ladder", cause="error", summary=said)
@@ -149,10 +150,6 @@ def describe(rung: Rung) -> str:
         f"{rung.wrong_items} of {rung.batch} items off, by up to {rung.difference:.2g} "
         f"({rung.relative_difference:.2g} of the CPU's largest value, at most {MOST_DIFFERENCE[rung.model]:g} is right), cosine {cosine}"
     )
-
-
-def _asked(options: Mapping[str, Any]) -> list[tuple[str, int]]:
-    return [(str(model), int(batch)) for model in options.get("models", MODELS) for batch in options.get("batches", BATCHES)]
 
 
 def _rung(model: str, batch: int, event: Mapping[str, Any]) -> Rung:

@@ -52,7 +52,8 @@ def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
     for found in accuracies_of(launches):
         plan = found.launch.plan
         collar = f"{found.collar_seconds:g}"
-        key = (found.corpus, plan.workload.pipeline, plan.workload.audio_sha256, collar, *_place(found))
+        corpus = (found.corpus, plan.workload.pipeline, plan.workload.audio_sha256, collar)
+        key: tuple[str, ...] = (*corpus, found.launch.image, plan.variant, plan.engine.title, plan.flags, plan.gpu or "")
         if found.launches[-1].verdict.cause != "interrupted" or key not in latest:
             latest[key] = found
     groups: dict[tuple[str, ...], list[Accuracy]] = {}
@@ -146,7 +147,7 @@ def as_builtins(found: Accuracy) -> dict[str, Any]:
         "cell": plan.cell,
         "image": found.launch.image,
         "variant": plan.variant,
-        "engine": found.launch.plan.engine.title,
+        "engine": plan.engine.title,
         "pipeline": plan.workload.pipeline,
         "collar_seconds": found.collar_seconds,
         "expected": expected_of(found),
@@ -174,11 +175,6 @@ def _total(total: Total | None) -> dict[str, Any] | None:
     known: dict[str, Any] = msgspec.to_builtins(total)
     scores: dict[str, Any] = known.pop("scores")
     return {**known, **scores}
-
-
-def _place(found: Accuracy) -> tuple[str, ...]:
-    plan = found.launch.plan
-    return (found.launch.image, plan.variant, found.launch.plan.engine.title, plan.flags, plan.gpu or "")
 
 
 def _corpus(rows: list[Accuracy]) -> Corpus:

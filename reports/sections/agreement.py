@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from harness.records.outcome import Agreement
-from reports.tables import Row, agreements_of, by_name, is_cpu_run
+from reports.tables import Row, by_name, is_cpu_run
 
 
 class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,8 @@ def format_cosine(value: float | None) -> str:
 
 
 def _agreement_row(row: Row) -> AgreementRow:
-    found = [each for each in agreements_of(row) if not each.why_not]
+    agreements = [launch.agreement for launch in row.launches if launch.agreement is not None]
+    found = [each for each in agreements if not each.why_not]
     ours = sorted({each.speakers for each in found if each.speakers is not None})
     theirs = [each.reference_speakers for each in found if each.reference_speakers is not None]
     return AgreementRow(

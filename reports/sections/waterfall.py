@@ -7,7 +7,7 @@ from statistics import median
 
 import msgspec
 
-from harness.analysis.waterfall import Part, Waterfall, waterfall_of
+from harness.analysis.waterfall import Waterfall, waterfall_of
 from reports.tables import Row
 
 LAUNCH_COLUMNS: tuple[tuple[str, tuple[tuple[str, str | None], ...]], ...] = (
@@ -109,7 +109,10 @@ def _row(row: Row, found: Sequence[Waterfall]) -> WaterfallRow:
 
 def _of_launch(found: Sequence[Waterfall], wanted: Sequence[tuple[str, str | None]]) -> Share:
     """The medians, over launches, of the sum of some parts."""
-    sums = [[part for part in waterfall.parts if _is_one_of(part, wanted)] for waterfall in found]
+    sums = [
+        [part for part in waterfall.parts if (part.stage, part.name) in wanted or (part.stage, None) in wanted]
+        for waterfall in found
+    ]
     return Share(
         median(sum(part.seconds for part in parts) for parts in sums),
         _median_if_known([_sum_if_known([part.processor_seconds for part in parts]) for parts in sums]),
@@ -128,10 +131,6 @@ def _of_pass(found: Sequence[Waterfall], name: str) -> Share | None:
         _median_if_known([None if seconds is None else seconds / passes for seconds, passes in processor]),
         median(w.seconds("warm", name) / w.seconds("warm") for w in having),
     )
-
-
-def _is_one_of(part: Part, wanted: Sequence[tuple[str, str | None]]) -> bool:
-    return any(part.stage == stage and name in (None, part.name) for stage, name in wanted)
 
 
 def _sum_if_known(values: Sequence[float | None]) -> float | None:

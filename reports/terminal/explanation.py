@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.failures.recognise import Match, Signature
-from harness.text import spelled_out
+from harness.text import printable
 from harness.verdict.explain import Explanation
 
 MOST_MESSAGE_CHARACTERS = 400
@@ -49,11 +49,6 @@ def explanation_lines(explanation: Explanation) -> list[str]:
             ("to add it", f"a table in harness/failures/signatures.toml with a pattern for {what}: see CONTRIBUTING.md")
         )
     return [f"{name:<10} {printable(text)}" for name, text in lines]
-
-
-def printable(text: str) -> str:
-    """One line that a terminal only shows: characters that move its cursor or reverse its text are spelled out."""
-    return spelled_out(" ".join(text.split()))
 
 
 def _known(match: Match) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from reports.terminal.explanation import printable
+from harness.text import printable
 
 _WIDE = 400
 """Columns to use where there is no terminal to fit into"""

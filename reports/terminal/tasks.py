@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.records.journal import mapping
 from harness.records.launch import Launch
+from harness.text import printable
 from harness.workloads.accuracy import Accuracy, FileResult
 from harness.workloads.calibration import calibration_of
 from reports.markdown.render import format_percent, format_seconds
@@ -15,7 +16,6 @@ from reports.sections.ladder import COLUMNS as LADDER_COLUMNS
 from reports.sections.ladder import ladder_rows
 from reports.sections.probes import COLUMNS as PROBE_COLUMNS
 from reports.sections.probes import Probe, probes_of
-from reports.terminal.explanation import printable
 from reports.terminal.table import print_table
 
 

@@ -36,11 +36,11 @@ def test_a_cpu_computes_fewer_embeddings_at_once() -> None:
     assert 1 <= batch_on("cpu") < 32
 
 
-def test_the_kernels_of_a_module_have_names_of_their_own_and_count_something() -> None:
-    from benchmarks.kernels import bench_ceilings, bench_embedding, bench_segmentation
+def test_kernels_have_names_of_their_own_and_count_something() -> None:
+    from benchmarks.kernels import bench_kernels
 
     for device in ("cpu", "cuda"):
-        kernels = [kernel for each in (bench_ceilings, bench_embedding, bench_segmentation) for kernel in each.kernels(device)]
+        kernels = bench_kernels.kernels(device)
         assert len({kernel.name for kernel in kernels}) == len(kernels) == 23
         assert {kernel.name for kernel in kernels} == set(NAMES), "the command line's --only knows these"
         assert all(kernel.bytes > 0 and kernel.flop >= 0 and math.isfinite(kernel.flop) for kernel in kernels)

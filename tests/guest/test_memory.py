@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from benchmarks import memory
 from benchmarks.wire import MEMORY_METERS
+from harness import places
 
 from .stubs import Ended, Stubs, make_request, run_guest
 
@@ -179,3 +181,49 @@ def test_a_cgroup_in_the_host_s_whole_tree_is_not_taken_for_a_container_s_own(tr
     found = tree.read()
     assert "whole tree of cgroups" in found["memory_unavailable"]["cgroup_peak_bytes"]
     assert "cgroup_peak_bytes" not in found["memory"]
+
+
+def test_peak_memory_is_vmhwm_in_bytes(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    status.write_text("Name:\tpython\nVmPeak:\t  999 kB\nVmHWM:\t   123 kB\nVmRSS:\t    45 kB\n")
+    assert memory.peak_resident_bytes(str(status)) == 123 * 1024
+
+
+@pytest.mark.parametrize("text", ["", "Name:\tpython\nVmRSS:\t 45 kB\n"])
+def test_peak_memory_that_the_kernel_does_not_tell_is_none_and_not_zero(tmp_path: Path, text: str) -> None:
+    status = tmp_path / "status"
+    status.write_text(text)
+    assert memory.peak_resident_bytes(str(status)) is None
+    assert memory.peak_resident_bytes(str(tmp_path / "missing")) is None
+
+
+PEAK = "import resource; from benchmarks import memory; print(memory.peak_resident_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+
+
+def test_peak_memory_is_not_inherited_from_what_ran_before_exec() -> None:
+    mebibyte = 1 << 20
+    code = (
+        f"import os, sys; hog = bytearray({200 * mebibyte}); os.execv(sys.executable, [sys.executable, '-S', '-c', {PEAK!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=places.ROOT, stdout=subprocess.PIPE, check=True)
+    peak, inherited = map(int, done.stdout.split())
+    assert inherited > 200 * mebibyte  # or this test shows nothing
+    assert mebibyte < peak < 100 * mebibyte
+
+
+class FakeTorch(types.ModuleType):
+    """A torch whose GPU has two peaks; neither is a measurement."""
+
+    def __init__(self) -> None:
+        super().__init__("torch")
+        self.cuda = types.SimpleNamespace(max_memory_allocated=lambda: 1, max_memory_reserved=lambda: 2)
+
+
+def test_a_gpus_peaks_are_torchs_allocated_and_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", FakeTorch())
+    assert memory.torch_peaks("cuda") == {"peak_allocated_bytes": 1, "peak_reserved_bytes": 2}
+
+
+def test_a_cpu_has_no_meter_of_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # an import fails
+    assert memory.torch_peaks("cpu") == {"peak_allocated_bytes": None, "peak_reserved_bytes": None}

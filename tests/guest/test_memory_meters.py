@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.calibrate import GRAIN_BYTES, MOST_SIZES, SPARE_BYTES, read_options, refuse_what_does_not_fit
-from benchmarks.memory_files import find_cgroup
+from benchmarks.memory import find_cgroup
 from benchmarks.memory_meters import Meters, room_bytes
 
 GIB = 1 << 30

@@ -1,4 +1,4 @@
-"""Seconds, processors and memory. The GPU's meters are a named fake's: none of its numbers is a measurement."""
+"""Seconds and processors. The GPU is a named fake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FakeTorch(types.ModuleType):
     def __init__(self) -> None:
         super().__init__("torch")
         self.waits = 0
-        self.cuda = types.SimpleNamespace(synchronize=self._wait, max_memory_allocated=lambda: 1, max_memory_reserved=lambda: 2)
+        self.cuda = types.SimpleNamespace(synchronize=self._wait)
 
     def _wait(self) -> None:
         self.waits += 1
@@ -46,45 +46,6 @@ def spin(seconds: float) -> None:
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
         pass
-
-
-# Memory
-
-
-def test_peak_memory_is_vmhwm_in_bytes(tmp_path: Path) -> None:
-    status = tmp_path / "status"
-    status.write_text("Name:\tpython\nVmPeak:\t  999 kB\nVmHWM:\t   123 kB\nVmRSS:\t    45 kB\n")
-    assert meter.peak_resident_bytes(str(status)) == 123 * 1024
-
-
-@pytest.mark.parametrize("text", ["", "Name:\tpython\nVmRSS:\t 45 kB\n"])
-def test_peak_memory_that_the_kernel_does_not_tell_is_none_and_not_zero(tmp_path: Path, text: str) -> None:
-    status = tmp_path / "status"
-    status.write_text(text)
-    assert meter.peak_resident_bytes(str(status)) is None
-    assert meter.peak_resident_bytes(str(tmp_path / "missing")) is None
-
-
-PEAK = "import resource; from benchmarks import meter; print(meter.peak_resident_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
-
-
-def test_peak_memory_is_not_inherited_from_what_ran_before_exec() -> None:
-    mebibyte = 1 << 20
-    code = (
-        f"import os, sys; hog = bytearray({200 * mebibyte}); os.execv(sys.executable, [sys.executable, '-S', '-c', {PEAK!r}])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=places.ROOT, stdout=subprocess.PIPE, check=True)
-    peak, inherited = map(int, done.stdout.split())
-    assert inherited > 200 * mebibyte  # or this test shows nothing
-    assert mebibyte < peak < 100 * mebibyte
-
-
-def test_a_gpus_peaks_are_torchs_allocated_and_reserved(fake_torch: FakeTorch) -> None:
-    assert meter.torch_peaks("cuda") == {"peak_allocated_bytes": 1, "peak_reserved_bytes": 2}
-
-
-def test_a_cpu_has_no_meter_of_torchs(no_torch: None) -> None:
-    assert meter.torch_peaks("cpu") == {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
 
 
 # Processors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.variables import bearing
+from benchmarks.probe import variables_of
 from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES
 
 from .stubs import Stubs, make_request, run_guest
@@ -28,11 +28,11 @@ def test_a_variable_of_the_image_is_taken_away_before_torch_can_read_it(tmp_path
 
 def test_names_that_may_hold_a_secret_are_not_told_and_neither_is_what_bears_on_nothing() -> None:
     secret = dict.fromkeys(("HIP_TOKEN", "TORCH_API_KEY", "AMD_SECRET", "CUDA_PASSWORD", "HIP_auth_token"), "hidden")
-    assert bearing({**secret, "PATH": "/bin", "XHSA_A": "1", "MIOPEN_FIND_MODE": "2"}) == {"MIOPEN_FIND_MODE": "2"}
+    assert variables_of({**secret, "PATH": "/bin", "XHSA_A": "1", "MIOPEN_FIND_MODE": "2"}) == {"MIOPEN_FIND_MODE": "2"}
 
 
 def test_a_flood_is_cut() -> None:
-    told = bearing({f"HSA_{number:03}": "x" * 300 for number in range(150)})
+    told = variables_of({f"HSA_{number:03}": "x" * 300 for number in range(150)})
     assert len(told) == MOST_VARIABLES
     assert {len(value) for value in told.values()} == {MOST_VALUE_CHARACTERS}
-    assert bearing({"HSA_ODD": "\udcff"}) == {"HSA_ODD": "\\udcff"}
+    assert variables_of({"HSA_ODD": "\udcff"}) == {"HSA_ODD": "\\udcff"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.kernels import bench_ceilings, bench_embedding, bench_segmentation, model_work
+from benchmarks.kernels import bench_kernels, model_work
 from harness.records.outcome import ExitRecord, Verdict
 from harness.verdict.judge import judge
 from harness.workloads.checks import GRAIN_BYTES
@@ -113,7 +113,7 @@ def test_the_networks_work_is_the_host_s_count(work: Any) -> None:
 
 def test_the_host_s_table_is_what_the_guest_counts() -> None:
     for device in ("cpu", "cuda"):
-        kernels = [each for module in (bench_ceilings, bench_embedding, bench_segmentation) for each in module.kernels(device)]
+        kernels = bench_kernels.kernels(device)
         assert {kernel.name: (kernel.flop, kernel.bytes) for kernel in kernels} == work_on(device)
     assert model_work() == MODELS
 

@@ -11,12 +11,11 @@ from benchmarks.wire import STEPS
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import ImageRecord
-from harness.verdict.judge import judge
-from harness.verdict.steps import judge_step
 from reports.markdown.render import render_benchmarks
 from reports.sections.probes import COLUMNS, Probe, format_step_seconds, notes_of, probes_of
 from reports.tables import rows_of
 from reports.terminal.tasks import print_probes
+from tests.unit.probe_steps import MIOPEN, NAN, SEGFAULT, SKIPPED, TIMEOUT
 from tests.unit.samples import (
     Event,
     a_failed_launch,
@@ -28,17 +27,6 @@ from tests.unit.samples import (
     probing_journal,
 )
 
-MIOPEN = {
-    "outcome": "failed",
-    "exit_code": 1,
-    "chain": [a_link("builtins.RuntimeError", "miopenStatusUnknownError")],
-    "tail": "MIOpen(HIP): Error: 'rocrand/rocrand_xorwow.h' file not found",
-}
-SEGFAULT = {"outcome": "crashed", "exit_code": 139, "signal": "SIGSEGV", "tail": "Fatal Python error: Segmentation fault\n"}
-FAR = {"outcome": "wrong", "difference": {"max_absolute": 0.2, "max_relative": 0.31, "tolerance": 0.001}}
-NAN = {"outcome": "wrong", "difference": {"max_absolute": None, "max_relative": None, "tolerance": 0.001}}
-TIMEOUT = {"outcome": "timeout", "exit_code": 137, "tail": ""}
-SKIPPED = {"outcome": "skipped", "reason": "no MIOpen on a CPU"}
 ROCM: dict[str, Any] = {"image": "rocm64", "family": "rocm", "variant": "gfx1100"}
 
 
@@ -49,65 +37,6 @@ def only_probe(*launches: Launch) -> Probe:
 
 def texts(probe: Probe) -> dict[str, str]:
     return {cell.step: cell.text for cell in probe.cells}
-
-
-def test_all_steps_ok_or_skipped_is_a_pass() -> None:
-    launch = a_probe_launch(steps={"lstm-miopen-off": SKIPPED})
-    assert (launch.verdict.status, launch.verdict.stage) == ("pass", "device")
-
-
-@pytest.mark.parametrize(
-    ("event", "status", "cause", "said"),
-    [
-        (SEGFAULT, "fail", "crash", "lstm died of SIGSEGV: Fatal Python error: Segmentation fault"),
-        ({"outcome": "crashed", "exit_code": 7}, "fail", "crash", "lstm died of exit 7 without saying why: it printed nothing"),
-        ({"outcome": "crashed", "signal": "SIGKILL"}, "fail", "out of memory", "lstm was killed (SIGKILL)"),
-        (TIMEOUT, "fail", "timeout", "lstm did not end in its time"),
-        ({"outcome": "failed", "chain": [a_link("builtins.MemoryError", "")]}, "fail", "out of memory", "MemoryError"),
-        ({"outcome": "failed"}, "fail", "error", "an exception that the journal does not name"),
-        (
-            FAR,
-            "wrong output",
-            None,
-            "wrong numbers in lstm: 3.1e-01 of the largest value away from the CPU's, 1e-03 is allowed",
-        ),
-        (NAN, "wrong output", None, "wrong numbers in lstm: not finite"),
-        ({"outcome": "wrong", "difference": "nonsense"}, "wrong output", None, "not finite"),
-    ],
-    ids=["segfault", "exit", "killed", "timeout", "memory", "no chain", "far", "nan", "nonsense"],
-)
-def test_a_step_that_is_not_ok_is_the_verdict(event: Event, status: str, cause: str | None, said: str) -> None:
-    verdict = a_probe_launch(steps={"lstm": event}).verdict
-    assert (verdict.status, verdict.stage, verdict.cause) == (status, "lstm", cause)
-    assert said in verdict.summary
-
-
-def test_a_failure_speaks_before_wrong_numbers_and_the_first_before_the_later() -> None:
-    assert a_probe_launch(steps={"gemm": FAR, "lstm": SEGFAULT, "embedding": TIMEOUT}).verdict.stage == "lstm"
-    assert a_probe_launch(steps={"lstm": FAR, "embedding": NAN}).verdict.stage == "lstm"
-
-
-def test_what_a_step_printed_can_make_its_failure_known() -> None:
-    event = {"outcome": "failed", "chain": [a_link("builtins.RuntimeError", "x")], "tail": "HIP out of memory. Tried"}
-    assert judge_step("lstm", event).signature == "gpu-out-of-memory"
-
-
-def test_a_journal_without_a_step_that_was_asked_for_is_no_pass() -> None:
-    plan = a_plan(last_stage="device", steps=STEPS)
-    verdict = a_launch(plan, journal=probing_journal(asked=STEPS[:-1])).verdict
-    assert (verdict.status, verdict.stage, verdict.cause) == ("fail", STEPS[-1], "error")
-
-
-@pytest.mark.parametrize("outcome", [None, "trying", "fine", ["ok"], {}], ids=str)
-def test_an_outcome_that_there_is_not_is_no_pass(outcome: Any) -> None:
-    journal = probing_journal({"gemm": {"outcome": outcome}})
-    assert judge(journal, ExitRecord(started=True, code=0), family="cpu", last_stage="device", steps=STEPS).status == "fail"
-
-
-def test_a_step_that_nobody_asked_for_is_no_stage_that_was_reached() -> None:
-    journal = (*journal_until("warm"), {"event": "step", "name": "lstm", "outcome": "trying"})
-    verdict = judge(journal, ExitRecord(started=True, timed_out=True), family="cpu", last_stage="verify")
-    assert verdict.stage == "warm"
 
 
 def test_a_cell_says_in_a_word_how_its_step_went() -> None:
@@ -288,25 +217,6 @@ def test_a_probe_that_failed_before_its_steps_is_on_the_page(stage: str) -> None
     assert "cannot import name" in page
     unlaunched = a_launch(plan, journal=(), exit=ExitRecord(started=False, message="no /dev/kfd"))
     assert "no /dev/kfd" in render_benchmarks([unlaunched])
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"best_seconds": -5.0},
-        {"best_seconds": 1e18},
-        {"best_seconds": "soon"},
-        {"difference": None},
-        {"difference": {"max_relative": None, "tolerance": 1e-4}},
-        {"difference": {"max_relative": 0.5, "tolerance": 1e-4}},
-        {"difference": {"max_relative": 0.0, "tolerance": -1}},
-    ],
-    ids=str,
-)
-def test_a_step_whose_figures_cannot_be_is_not_ok(told: dict[str, Any]) -> None:
-    launch = a_probe_launch(steps={"gemm": told})
-    assert (launch.verdict.status, launch.verdict.stage, launch.verdict.cause) == ("fail", "gemm", "error")
-    assert "cannot be true" in launch.verdict.summary
 
 
 def test_a_portable_probe_is_marked_among_the_others() -> None:
