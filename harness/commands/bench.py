@@ -106,12 +106,19 @@ def bench(
     """Run images, store every launch, write BENCHMARKS.md. Prints a table of the results."""
     from harness.analysis.stopping import parse_stopping
     from harness.campaign.arms import DEFAULT_LAUNCHES, arms_of, read_factors, read_settings
-    from harness.campaign.cool_down import parse_cool_down
+    from harness.campaign.cool_down import MOST_COOL_DOWN_SECONDS
     from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_fixes, select_pipeline
-    from harness.commands.arguments import parse_durations, parse_engine, parse_prices, parse_size, parse_time_limit
+    from harness.commands.arguments import (
+        parse_durations,
+        parse_engine,
+        parse_number,
+        parse_prices,
+        parse_size,
+        parse_time_limit,
+    )
     from harness.engines.relaxations import parse_flags
     from harness.inputs.gather import fetch_inputs, locate_inputs
     from harness.launch.kernel_cache import parse_mode
@@ -134,7 +141,7 @@ def bench(
     rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
     if until is not None and kind != "bench":
         raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
-    longest_wait = parse_cool_down(cool_down)
+    longest_wait = parse_number("--cool-down", cool_down, 0, MOST_COOL_DOWN_SECONDS, " seconds")
     lengths = parse_durations(durations, audio_seconds)
     known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)

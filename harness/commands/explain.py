@@ -1,7 +1,5 @@
 """`explain`: the cause of a failure."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

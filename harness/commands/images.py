@@ -9,7 +9,7 @@ import typer
 
 from harness.commands import opening, options, output
 from harness.commands.app import app
-from harness.errors import EngineError, UsageError
+from harness.errors import EngineError, HostError, UsageError
 
 if TYPE_CHECKING:
     from harness.campaign.request import OpenEngine
@@ -50,7 +50,8 @@ def show_images(
     finally:
         for each in opened:
             each.close()
-    refusals.end()
+    if refusals.happened:
+        raise typer.Exit(HostError.exit_code)
 
 
 def _open_all(names: Sequence[str], *, open_engine: OpenEngine) -> list[Engine]:

@@ -1,7 +1,5 @@
 """`verify`: whether an image's output is right, in one run beside the CPU run or up a ladder of batches."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
