@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -17,8 +16,6 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.campaign.request import BenchRequest, OpenEngine
     from harness.catalog.rows import Catalog
-    from harness.inputs.audio import Audio
-    from harness.inputs.models import Models
     from harness.records.price import Price
 
 
@@ -158,7 +155,7 @@ def bench(
     page = report_to or places.ROOT / "BENCHMARKS.md"
     if not dry_run:
         output.refuse_page(page)
-    take: Callable[..., tuple[Audio, Models]] = locate_inputs if dry_run else partial(fetch_inputs, say=output.talk)
+    take = partial(locate_inputs) if dry_run else partial(fetch_inputs, say=output.talk)
     inputs = [take(known, row.name, audio, reference, seconds) for seconds in lengths]
     request = BenchRequest(
         images=chosen,

@@ -39,8 +39,6 @@ def verify_images(
     as_json: options.AsJson = False,
 ) -> None:
     """Check whether an image's output is right. Compares it with the image's CPU run; --ladder finds the batch that breaks it."""
-    from functools import partial
-
     import msgspec
 
     from harness.catalog.load import load_catalog
@@ -79,5 +77,5 @@ def verify_images(
         audio=audio,
         fixes=fixes,
     )
-    show = print_ladders if ladder else partial(print_agreements, purpose="verify")
+    show = print_ladders if ladder else lambda launches: print_agreements(launches, purpose="verify")
     running.run_and_show(known, request, open_engine=context.obj, show=show, as_json=as_json)
