@@ -108,38 +108,31 @@ def bench(
     from harness.catalog.cells import cells_of
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_fixes, select_pipeline
-    from harness.commands.arguments import (
-        parse_durations,
-        parse_engine,
-        parse_number,
-        parse_prices,
-        parse_size,
-        parse_time_limit,
-    )
+    from harness.commands import arguments
     from harness.engines.relaxations import parse_flags
     from harness.inputs.gather import fetch_inputs, locate_inputs
     from harness.launch.kernel_cache import parse_mode
     from harness.launch.plan import Settings
 
-    preference = parse_engine(engine)
+    preference = arguments.parse_engine(engine)
     settings = Settings(
         warm_passes=passes,
         purpose="null" if null else "result",
         label=label,
-        timeout_seconds=parse_time_limit(timeout),
-        memory_bytes=parse_size(memory),
+        timeout_seconds=arguments.parse_time_limit(timeout),
+        memory_bytes=arguments.parse_size(memory),
         flags=parse_flags(flags),
         gpu=gpu,
         caches=parse_mode(caches),
         verify=verify,
     )
-    price = parse_prices(price_per_kwh, price_per_hour)
+    price = arguments.parse_prices(price_per_kwh, price_per_hour)
     kind = "null" if null else "vary" if vary else "bench"
     rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
     if until is not None and kind != "bench":
         raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
-    longest_wait = parse_number("--cool-down", cool_down, 0, MOST_COOL_DOWN_SECONDS, " seconds")
-    lengths = parse_durations(durations, audio_seconds)
+    longest_wait = arguments.parse_number("--cool-down", cool_down, 0, MOST_COOL_DOWN_SECONDS, " seconds")
+    lengths = arguments.parse_durations(durations, audio_seconds)
     known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)
     arms = arms_of(read_factors(known, vary or ()), read_settings(known, set_knobs or ()), null=null)
