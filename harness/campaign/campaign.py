@@ -115,9 +115,14 @@ class Campaign:
             for outcome in outcomes:
                 taken.append(outcome)
                 if outcome.cause is not None:
-                    why, log = f"the build failed: {outcome.message}", outcome.log_tail
-                    cells, unlaunched = self._planner.cells(outcome.image), self._planner.unlaunched
-                    self._keep(*unlaunched(cells, outcome.engine, cause=outcome.cause, message=why, log_tail=log))
+                    failed = self._planner.unlaunched(
+                        self._planner.cells(outcome.image),
+                        outcome.engine,
+                        cause=outcome.cause,
+                        message=f"the build failed: {outcome.message}",
+                        log_tail=outcome.log_tail,
+                    )
+                    self._keep(*failed)
             return tuple(taken)
 
     def _check_images(self) -> None:
@@ -135,8 +140,9 @@ class Campaign:
         """All cells that can be launched; what stands in the way of the others is stored."""
         all_ready: list[ReadyCell] = []
         for image in self._request.images:
-            observer = self._observer
-            found = ready_cells(image, self._planner, self._engines, room=self._room, observer=observer, sample=self._sample)
+            found = ready_cells(
+                image, self._planner, self._engines, room=self._room, observer=self._observer, sample=self._sample
+            )
             if isinstance(found, Obstacle):
                 self.environment_error = found.environment_error or self.environment_error
                 self._keep(*found.launches)
@@ -159,9 +165,15 @@ class Campaign:
                 cool_down = self._cool_down()
                 if budget_is_spent(rule, self._clock.elapsed_seconds()):
                     if not so_far:  # without a record it would look as if nobody had asked for it
-                        record, message = ready.engine.record, f"not launched: {budget_text(rule)}"
-                        unlaunched = self._planner.unlaunched
-                        self._keep(*unlaunched([ready.cell], record, family=ready.family, cause="interrupted", message=message))
+                        self._keep(
+                            *self._planner.unlaunched(
+                                [ready.cell],
+                                ready.engine.record,
+                                family=ready.family,
+                                cause="interrupted",
+                                message=f"not launched: {budget_text(rule)}",
+                            )
+                        )
                     waiting.remove(ready)
                     continue
                 number += 1

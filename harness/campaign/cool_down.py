@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from harness.errors import UsageError
 from harness.records.plan import CoolDown
 
 MARGIN_CELSIUS = 3.0
 """How far a thermometer may be above its start: an idle chip's own readings move by a degree or two."""
 
-MOST_COOL_DOWN_SECONDS = 3600.0
+MOST_COOL_DOWN_SECONDS = 3600
 
 
 class CampaignClock:
@@ -74,10 +73,3 @@ def too_hot(start: Mapping[str, float], now: Mapping[str, float]) -> tuple[str, 
 def _of(start: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
     """The temperatures of the thermometers that have a start."""
     return {name: celsius for name, celsius in now.items() if name in start}
-
-
-def parse_cool_down(seconds: float) -> float:
-    """The seconds of ``--cool-down``, if they end. Raises `UsageError`."""
-    if not 0 <= seconds <= MOST_COOL_DOWN_SECONDS:
-        raise UsageError(f"--cool-down {seconds:g} is not between 0 and {MOST_COOL_DOWN_SECONDS:g} seconds")
-    return seconds

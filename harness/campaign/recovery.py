@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +101,7 @@ class OpenedEngines:
 
 def recover(store: Store, engines: OpenedEngines, *, announce: Say) -> None:
     """Store the launches of harnesses that were killed, once nothing of theirs runs any more. Raises `StoreError`."""
-    plans = plans_of_killed()
+    plans = plans_of(owner_is_gone)
     engines.sweep_unopened({plan.engine.name for plan in plans})
     for plan in plans:
         launch = conclude(plan, ExitRecord(started=True, interrupted=True))
@@ -119,23 +119,16 @@ def recover(store: Store, engines: OpenedEngines, *, announce: Say) -> None:
 
 def store_interrupted(store: Store) -> None:
     """Store the launch that an interruption of this very process ended. The engine has removed its container."""
-    for plan in plans_of_this_process():
+    ours = owner()
+    for plan in plans_of(lambda text: text == ours):
         store.add(conclude(plan, ExitRecord(started=True, interrupted=True)))
         forget(plan.id)
 
 
-def plans_of_killed() -> list[Plan]:
-    """Plans of launches that are not in the store and whose harness is gone."""
-    return [plan for plan in _plans() if owner_is_gone(plan.owner)]
-
-
-def plans_of_this_process() -> list[Plan]:
-    """Plans of launches that this process has not stored."""
-    return [plan for plan in _plans() if plan.owner == owner()]
-
-
-def _plans() -> Iterator[Plan]:
-    """The plans in the folders of launches, by name; one that cannot be read is left out."""
+def plans_of(is_wanted: Callable[[str], bool]) -> list[Plan]:
+    """Plans of launches that are not in the store and have such an owner, by name; one that cannot be read is left out."""
+    found: list[Plan] = []
     for path in sorted(launches_folder().glob(f"*/{PLAN}")):
         with suppress(OSError, msgspec.DecodeError):
-            yield msgspec.json.decode(path.read_bytes(), type=Plan)
+            found.append(msgspec.json.decode(path.read_bytes(), type=Plan))
+    return [plan for plan in found if is_wanted(plan.owner)]

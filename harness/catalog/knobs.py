@@ -1,6 +1,5 @@
 """The shapes of the catalog's knobs and hazards: what may be varied, and which settings are known to be dangerous."""
 
-
 import re
 from collections.abc import Iterable
 from typing import Annotated, Literal

@@ -113,7 +113,8 @@ def _read(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
             raise CatalogError(f"{path}:{_line(text, table)}: unknown table {table!r}{nearest(table, _TABLES)}")
         if not isinstance(rows, dict):
             raise CatalogError(f"{path}:{_line(text, table)}: {table!r} is not a table")
-        types = _types_of(table)
+        types = {field.name: field.type for field in msgspec.structs.fields(_TABLES[table]) if field.name not in _OURS}
+        types |= {"like": str} if table == "images" else {}
         for name, fields in rows.items():
             if not isinstance(fields, dict):
                 raise CatalogError(f"{path}:{_line(text, name)}: {table}.{name} is not a table")
@@ -139,12 +140,6 @@ def _refuse_unknown_parts(path: Path, text: str, place: tuple[str, str, str], va
             if part not in known:
                 where = f"{path}:{_line(text, part, row=(table, name), anywhere=True)}"
                 raise CatalogError(f"{where}: unknown key {part!r} in {table}.{name}.{key}.{of_value}{nearest(part, known)}")
-
-
-def _types_of(table: str) -> dict[str, Any]:
-    """The keys that a row of this table may have."""
-    types = {field.name: field.type for field in msgspec.structs.fields(_TABLES[table]) if field.name not in _OURS}
-    return types | ({"like": str} if table == "images" else {})
 
 
 def _with_model(name: str, rows: Mapping[str, Mapping[str, Any]], *, followed: tuple[str, ...] = ()) -> dict[str, Any]:

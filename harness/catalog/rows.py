@@ -1,7 +1,5 @@
 """The rows of the catalog."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

@@ -81,11 +81,6 @@ def foreign_image(reference: str, *, family: Family | None) -> Image:
     return Image(name=reference, reference=reference, family=family, description="built elsewhere")
 
 
-def unknown_image(catalog: Catalog, name: str) -> UsageError:
-    """The error for a name that is neither in the catalog nor an image reference."""
-    return UsageError(f"no image in the catalog matches {name!r}{nearest(name, catalog.images)}; `strixbench list` shows them")
-
-
 def select_variants(catalog: Catalog, image: Image, gfx: str | None) -> tuple[Variant, ...]:
     """The variants to run an image in: those that ``--gfx`` matches, otherwise all that its row names.
 

@@ -192,11 +192,8 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
 
 def _limit_seconds(laid: CorpusFolder, first: int) -> float:
     """The time limit of a launch: longer than those of its recordings together, so that theirs end it first."""
-    return _START_SECONDS + sum(file.limit_seconds for file in laid.files[first:])
-
-
-_START_SECONDS = 600.0
-"""For the imports, the device and the models."""
+    # 600 s for the imports, the device and the models.
+    return 600.0 + sum(file.limit_seconds for file in laid.files[first:])
 
 
 def going_on(request: BenchRequest, ended: Launch, laid: CorpusFolder, first: int) -> BenchRequest:

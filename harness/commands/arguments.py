@@ -16,7 +16,7 @@ import msgspec
 
 from harness.catalog.knobs import Family
 from harness.catalog.rows import GPU_FAMILIES, Catalog, Image
-from harness.catalog.select import foreign_image, is_portable, looks_like_reference, portable, select_images, unknown_image
+from harness.catalog.select import foreign_image, is_portable, looks_like_reference, portable, select_images
 from harness.errors import UsageError
 from harness.inputs.decoding import LONGEST_SECONDS, SAMPLE_RATE_HERTZ
 from harness.records.price import Price
@@ -48,7 +48,8 @@ def named_images(
         matched = select_images(known, name)
         if not matched:
             if not looks_like_reference(name):
-                raise unknown_image(known, name)
+                near = nearest(name, known.images)
+                raise UsageError(f"no image in the catalog matches {name!r}{near}; `strixbench list` shows them")
             matched = (foreign_image(name, family=of_family),)
         if as_portable:
             possible = tuple(image for image in matched if is_portable(image)) or matched[:1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -17,8 +16,6 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.campaign.request import BenchRequest, OpenEngine
     from harness.catalog.rows import Catalog
-    from harness.inputs.audio import Audio
-    from harness.inputs.models import Models
     from harness.records.price import Price
 
 
@@ -118,36 +115,36 @@ def bench(
     """Run images, store every launch, write BENCHMARKS.md. Prints a table of the results."""
     from harness.analysis.stopping import parse_stopping
     from harness.campaign.arms import DEFAULT_LAUNCHES, arms_of, read_factors, read_settings
-    from harness.campaign.cool_down import parse_cool_down
+    from harness.campaign.cool_down import MOST_COOL_DOWN_SECONDS
     from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_fixes, select_pipeline
-    from harness.commands.arguments import parse_durations, parse_engine, parse_prices, parse_size, parse_time_limit
+    from harness.commands import arguments
     from harness.engines.relaxations import parse_flags
     from harness.inputs.gather import fetch_inputs, locate_inputs
     from harness.launch.kernel_cache import parse_mode
     from harness.launch.plan import Settings
 
-    preference = parse_engine(engine)
+    preference = arguments.parse_engine(engine)
     settings = Settings(
         warm_passes=passes,
         purpose="null" if null else "result",
         label=label,
-        timeout_seconds=parse_time_limit(timeout),
-        memory_bytes=parse_size(memory),
+        timeout_seconds=arguments.parse_time_limit(timeout),
+        memory_bytes=arguments.parse_size(memory),
         flags=parse_flags(flags),
         gpu=gpu,
         caches=parse_mode(caches),
         verify=verify,
     )
-    price = parse_prices(price_per_kwh, price_per_hour)
+    price = arguments.parse_prices(price_per_kwh, price_per_hour)
     kind = "null" if null else "vary" if vary else "bench"
     rule = parse_stopping(launches, until, budget, default=DEFAULT_LAUNCHES[kind])
     if until is not None and kind != "bench":
         raise UsageError(f"--until and --{kind} exclude each other: the arms of a comparison have one number of launches")
-    longest_wait = parse_cool_down(cool_down)
-    lengths = parse_durations(durations, audio_seconds)
+    longest_wait = arguments.parse_number("--cool-down", cool_down, 0, MOST_COOL_DOWN_SECONDS, " seconds")
+    lengths = arguments.parse_durations(durations, audio_seconds)
     known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)
     arms = arms_of(read_factors(known, vary or ()), read_settings(known, set_knobs or ()), null=null)
@@ -163,7 +160,7 @@ def bench(
     page = report_to or places.ROOT / "BENCHMARKS.md"
     if not dry_run:
         output.refuse_page(page)
-    take: Callable[..., tuple[Audio, Models]] = locate_inputs if dry_run else partial(fetch_inputs, say=output.talk)
+    take = partial(locate_inputs) if dry_run else partial(fetch_inputs, say=output.talk)
     inputs = [take(known, row.name, audio, reference, seconds) for seconds in lengths]
     request = BenchRequest(
         images=chosen,

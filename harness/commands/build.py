@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -205,15 +205,12 @@ def _plan(chosen: Sequence[Image], preference: str, *, open_engine: OpenEngine, 
 
     engines: dict[str, Engine] = {}
     plans = []
-    try:
+    with ExitStack() as opened:
         for image in chosen:
             name = engine_name(image, preference)
             with suppress(EngineError):  # its build will say so
-                engines[name] = engines.get(name) or open_engine(name)
+                engines[name] = engines.get(name) or opened.enter_context(closing(open_engine(name)))
                 plans.append(planned(image, engines[name]))
-    finally:
-        for engine in engines.values():
-            engine.close()
     if again:
         plans = [msgspec.structs.replace(plan, is_built=False) for plan in plans]
     return plan_lines(plans) if sum(not plan.is_built for plan in plans) > 1 else []

@@ -1,7 +1,5 @@
 """`caches`: the compiled kernels that `bench --caches keep` keeps."""
 
-from __future__ import annotations
-
 from fnmatch import fnmatchcase
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`calibrate`: which meters of memory can be believed in an image."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

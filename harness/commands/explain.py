@@ -1,7 +1,5 @@
 """`explain`: the cause of a failure."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +28,6 @@ def explain(
     if as_json:
         output.print_json(explanation_data(explanation))
     else:
-        for line in explanation_lines(explanation):
-            typer.echo(line)
+        typer.echo("\n".join(explanation_lines(explanation)))
     if explanation.failed and explanation.match is None:
         raise typer.Exit(1)

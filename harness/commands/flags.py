@@ -1,7 +1,5 @@
 """`flags`: which relaxations of a container an image needs."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.commands import opening, options, output
 from harness.commands.app import app
-from harness.errors import EngineError, UsageError
+from harness.errors import EngineError, HostError, UsageError
 
 if TYPE_CHECKING:
     from harness.campaign.request import OpenEngine
@@ -36,9 +37,9 @@ def show_images(
     preference = parse_engine(engine)
     current = current_recipes(load_catalog(catalogs or ()))
     names = ("podman", "docker", "local") if preference == "auto" else (preference,)
-    opened = _open_all(names, open_engine=context.obj)
     refusals = opening.Refusals()
-    try:
+    with ExitStack() as stack:
+        opened = _open_all(names, stack, open_engine=context.obj)
         if prune or remove:
             with campaign_lock():  # so that no launch or build loses its image
                 if remove:
@@ -47,18 +48,16 @@ def show_images(
                     with refusals.told(each.record.name):
                         output.talk(removed_text(prune_engine(each, current)))
         _show(opened, current, refusals, as_json=as_json)
-    finally:
-        for each in opened:
-            each.close()
-    refusals.end()
+    if refusals.happened:
+        raise typer.Exit(HostError.exit_code)
 
 
-def _open_all(names: Sequence[str], *, open_engine: OpenEngine) -> list[Engine]:
+def _open_all(names: Sequence[str], stack: ExitStack, *, open_engine: OpenEngine) -> list[Engine]:
     """The engines that are here; says why another is not. Raises `EngineError` where the only one is not."""
     opened: list[Engine] = []
     for name in names:
         try:
-            opened.append(open_engine(name))
+            opened.append(stack.enter_context(closing(open_engine(name))))
         except EngineError as error:
             if len(names) == 1:
                 raise

@@ -1,7 +1,5 @@
 """`kernels`: what pyannote's networks are made of, timed one kernel at a time."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,10 +1,8 @@
 """`list`: the images of the catalog, their configurations, and the knobs."""
 
-from __future__ import annotations
-
 import shutil
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,8 +24,6 @@ def list_images(
     from harness.commands import catalog_table as table
 
     known = load_catalog(catalogs or ())
-    lines: list[str] = []
-    rows: list[dict[str, Any]]
     if knobs:
         rows = table.select_rows(table.knob_rows(known), patterns, known)
         lines = table.write_knobs(rows)
@@ -39,6 +35,5 @@ def list_images(
         lines = table.write_images(rows, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     if as_json:
         output.print_json(rows)
-        return
-    for line in lines:
-        typer.echo(line)
+    else:
+        typer.echo("\n".join(lines))

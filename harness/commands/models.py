@@ -1,7 +1,5 @@
 """`models`: the model files that the pipelines need."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
-
 from harness import places
 from harness.commands.output import talk
 from harness.errors import HostError, UsageError
@@ -54,11 +52,6 @@ class Refusals:
         except HostError as error:
             self.happened = True
             talk(f"{engine}: {error}")
-
-    def end(self) -> None:
-        """End the verb with the exit code of the environment if an engine refused."""
-        if self.happened:
-            raise typer.Exit(HostError.exit_code)
 
 
 def open_store() -> Store:

@@ -1,7 +1,5 @@
 """`probe`: which step of an image fails."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

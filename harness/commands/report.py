@@ -1,7 +1,5 @@
 """`report`: BENCHMARKS.md from the store."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

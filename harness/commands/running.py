@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -115,12 +115,11 @@ def run_and_show(
     open_engine: OpenEngine,
     show: Callable[[Sequence[Launch]], None],
     as_json: bool,
-    data_of: Callable[[Sequence[Launch]], Any] = list,
 ) -> None:
-    """Run a request, print its launches or their ``data_of``, and end the verb with their exit code."""
+    """Run a request, print its launches, and end the verb with their exit code."""
     campaign = run_campaign(known, request, open_store(), open_engine=open_engine)
     if as_json:
-        print_json(data_of(campaign.launches))
+        print_json(campaign.launches)
     else:
         show(campaign.launches)
     end_with(campaign)

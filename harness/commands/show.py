@@ -1,7 +1,5 @@
 """`show`: one launch of the store."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

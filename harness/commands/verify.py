@@ -1,7 +1,5 @@
 """`verify`: whether an image's output is right, in one run beside the CPU run or up a ladder of batches."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
@@ -42,8 +40,6 @@ def verify_images(
 ) -> None:
     """Check whether an image's output is right. Compares it with that of the image on the CPU. --ladder finds the batch size
     from which it is wrong."""
-    from functools import partial
-
     import msgspec
 
     from harness.catalog.load import load_catalog
@@ -82,5 +78,5 @@ def verify_images(
         audio=audio,
         fixes=fixes,
     )
-    show = print_ladders if ladder else partial(print_agreements, purpose="verify")
+    show = print_ladders if ladder else lambda launches: print_agreements(launches, purpose="verify")
     running.run_and_show(known, request, open_engine=context.obj, show=show, as_json=as_json)

@@ -134,20 +134,17 @@ def within(pair: Pair, seconds: float) -> tuple[Pair, str] | str:
 
 def _manifest(ready: list[tuple[Pair, Audio]]) -> bytes:
     """The manifest's JSON: the same corpus gives the same bytes."""
-    return msgspec.json.encode(
+    files = [
         {
-            "files": [
-                {
-                    "audio": f"{number:04d}.wav",
-                    # A file id has no blanks: RTTM's columns are parted by them.
-                    "name": re.sub(r"\s+", "_", pair.name),
-                    "turns": pair.turns,
-                    "regions": pair.regions,
-                }
-                for number, (pair, _) in enumerate(ready)
-            ]
+            "audio": f"{number:04d}.wav",
+            # A file id has no blanks: RTTM's columns are parted by them.
+            "name": re.sub(r"\s+", "_", pair.name),
+            "turns": pair.turns,
+            "regions": pair.regions,
         }
-    )
+        for number, (pair, _) in enumerate(ready)
+    ]
+    return msgspec.json.encode({"files": files})
 
 
 def _write_folder(path: Path, manifest: bytes, recordings: list[Path]) -> None:

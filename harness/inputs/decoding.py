@@ -71,10 +71,7 @@ def _not_audio(file: Path, error: Any) -> AudioError:
 
 
 def _refuse_truncated(file: Path, *, announced: int, read: int) -> None:
-    """Raise `AudioError` where a header announces more than the file holds.
-
-    libsndfile itself shortens an announced length to the file's in silence, so the headers are read here.
-    """
+    """Raise `AudioError` where a header announces more than the file holds: libsndfile shortens such a length in silence."""
     if read < announced:
         raise AudioError(f"{file} is truncated: its header announces {announced} frames, {read} are there")
     promised = _promised_bytes(file)
@@ -84,10 +81,8 @@ def _refuse_truncated(file: Path, *, announced: int, read: int) -> None:
 
 
 def _promised_bytes(file: Path) -> int | None:
-    """The file's size by its header; ``None`` where the format has none there, or a streaming writer left it open.
-
-    RIFF and RF64: EBU Tech 3306; AIFF: a FORM chunk; AU and Wave64: their headers.
-    """
+    """The file's size by its header; ``None`` where the format has none there, or a streaming writer left it open."""
+    # RIFF and RF64: EBU Tech 3306; AIFF: a FORM chunk; AU and Wave64: their headers.
     with file.open("rb") as stream:
         head = stream.read(24)
         if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":

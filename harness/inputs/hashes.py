@@ -23,7 +23,5 @@ def _hash_of_version(path: Path, digits: int, modified_ns: int, size: int) -> st
         if digits == 64:
             return hashlib.file_digest(stream, "sha256").hexdigest()
         # https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
-        digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-        return digest.hexdigest()
+        begun = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
+        return hashlib.file_digest(stream, lambda: begun).hexdigest()

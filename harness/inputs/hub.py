@@ -170,10 +170,8 @@ def _refuse_a_full_disk(hub: Path, files: Sequence[_Wanted]) -> None:
 
 
 def _download(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None]) -> bool:
-    """Put the file into the cache, verified, or not at all; returns whether anything had to be downloaded.
-
-    A download whose connection breaks goes on where it broke. A file that another command is fetching is waited for.
-    """
+    """Put the file into the cache, verified, or not at all; returns whether anything had to be downloaded."""
+    # huggingface_hub goes on where a connection broke, and waits for a file that another command is fetching.
     pin, path = file.pin, hub_cache.snapshot_file(hub, file.pin, file.name)
     blob = hub_cache.repository_folder(hub, pin.repository) / "blobs" / file.etag
     if not _is_right(path, file):  # huggingface_hub would take it as it is

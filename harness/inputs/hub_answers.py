@@ -93,14 +93,14 @@ def _sentence(reason: str, repositories: list[str], pages: str, answer: Answer, 
         f'"Read access to contents of all public gated repos you can access" of the token at {TOKENS_PAGE}',
         "awaiting": f"access to {names} was asked for and is not granted yet: see {pages}",
         "gated": f"the conditions of {names} are not accepted: open {pages} as the account of the token, accept, and run this again",
+        f"server {answer.status}": f"the hub answers {answer.status}: nothing of yours is wrong, try later "
+        "(https://status.huggingface.co)",
         "too many": "the hub answers 429, too many requests: wait some minutes and run this again",
         "RevisionNotFound": f"the hub knows no commit {pin.revision} of {pin.repository}: the pin in harness/inputs/models.toml is wrong "
         "or the commit is gone; STRIXBENCH_PINS names a file with another",
         "EntryNotFound": f"{names} lacks a pinned file at commit {pin.revision}: see harness/inputs/models.toml",
         "RepoNotFound": f"the hub knows no repository {names}, or does not show it to this account: see {pages}",
     }
-    if reason.startswith("server "):
-        return f"the hub answers {answer.status}: nothing of yours is wrong, try later (https://status.huggingface.co)"
     return told.get(reason) or f"the hub refuses {names} with {answer.status}: {answer.message or 'it says nothing more'}"
 
 

@@ -13,6 +13,7 @@ import msgspec
 from harness import places
 from harness.errors import HostError
 from harness.launch.cache_folder import Size, how_to_remove, measure, remove_folder
+from harness.machine.files import read_file
 from harness.records.host import HostRecord
 from harness.records.plan import EngineRecord, Plan
 from harness.secrets import clean_text
@@ -107,8 +108,9 @@ def key_of(
 def driver_of(host: HostRecord, root: Path = Path("/")) -> str:
     """What compiled kernels depend on below the image: the kernel, and the version of a GPU's module if it has its own, as one
     built by DKMS does."""
-    versions = [f"{name} {text}" for name in ("amdgpu", "nvidia") if (text := _line(root / "sys/module" / name / "version"))]
-    return ", ".join((host.kernel, *versions))
+    found = {name: read_file(root / "sys/module" / name / "version").text or "" for name in ("amdgpu", "nvidia")}
+    cleaned = {name: clean_text(text).strip()[:100] for name, text in found.items()}
+    return ", ".join((host.kernel, *(f"{name} {text}" for name, text in cleaned.items() if text)))
 
 
 def about_of(plan: Plan) -> About:
@@ -134,11 +136,3 @@ def read_about(key: str) -> About | None:
 def write_about(key: str, about: About) -> None:
     """Write it whole or not at all."""
     write_whole(kept_folder() / key / ABOUT, msgspec.json.encode(about))
-
-
-def _line(path: Path) -> str:
-    """The text of a small file; empty where there is none."""
-    try:
-        return clean_text(path.read_text(encoding="utf-8", errors="replace")).strip()[:100]
-    except OSError:
-        return ""

@@ -20,17 +20,9 @@ from harness.engines.relaxations import flags_text
 from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
+from harness.launch import guest_view
 from harness.launch.cache_folder import make_folder
 from harness.launch.exchange import make_exchange
-from harness.launch.guest_view import (
-    GuestPlaces,
-    container_mounts,
-    container_run,
-    guest_environment,
-    in_container,
-    local_run,
-    on_host,
-)
 from harness.launch.kept_caches import driver_of, files_of, key_of
 from harness.launch.kernel_cache import CacheMode
 from harness.records.host import HostRecord
@@ -160,14 +152,14 @@ def prepare_launch(
         first_pass_seconds=limits.first_pass_seconds,
         keeps_as=kept_key if limits.first_pass_seconds is not None and not cache_key else "",
     )
-    here = on_host(audio, models, settings.folders, exchange=exchange, cache_folder=cache_folder)
-    guest = here if local else in_container(here)
-    environment = guest_environment(cell, models, guest)
+    here = guest_view.on_host(audio, models, settings.folders, exchange=exchange, cache_folder=cache_folder)
+    guest = here if local else guest_view.in_container(here)
+    environment = guest_view.guest_environment(cell, models, guest)
     if local:
-        run = local_run(cell, plan, exchange, environment)
+        run = guest_view.local_run(cell, plan, exchange, environment)
     else:
-        mounts = container_mounts(here, guest, exchange)
-        run = container_run(cell, built, plan, exchange, environment, mounts=mounts, devices=devices)
+        mounts = guest_view.container_mounts(here, guest, exchange)
+        run = guest_view.container_run(cell, built, plan, exchange, environment, mounts=mounts, devices=devices)
     return Prepared(plan=plan, run=run, request=_request(plan, cell, guest, limits))
 
 
@@ -187,7 +179,7 @@ def caches_folder(launch_id: str, cache_key: str) -> Path:
     return files_of(cache_key) if cache_key else launches_folder() / launch_id / CACHES
 
 
-def _request(plan: Plan, cell: Cell, guest: GuestPlaces, limits: Limits) -> Request:
+def _request(plan: Plan, cell: Cell, guest: guest_view.GuestPlaces, limits: Limits) -> Request:
     """What the guest is asked to do."""
     return Request(
         launch=plan.id,

@@ -1,7 +1,5 @@
 """What is stored of the machine."""
 
-from __future__ import annotations
-
 import msgspec
 
 

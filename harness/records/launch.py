@@ -7,8 +7,6 @@ Schema history (every old version stays readable):
    engine stats, remarks of engines, limits of a first pass and why a launch was ended.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from typing import Any

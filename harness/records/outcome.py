@@ -1,7 +1,5 @@
 """What is stored of how a launch ended and of what was found in it."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import msgspec

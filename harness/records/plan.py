@@ -1,7 +1,5 @@
 """What is stored of a launch before it starts: which image, engine and work, and the rules that it keeps."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """What a kilowatt-hour and an hour of the machine cost."""
 
-from __future__ import annotations
-
 import msgspec
 
 

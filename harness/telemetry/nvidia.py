@@ -17,8 +17,6 @@ _POWER_REASONS = 0x4 | 0x80
 _THERMAL_REASONS = 0x20 | 0x40
 """Software and hardware thermal slowdown."""
 
-_LIBRARY = "NVIDIA's management library"
-
 Meter = tuple[str, str, tuple[str, ...], Callable[[Any], float]]
 """A meter, the library's function, the constants of the library that it takes after the GPU, and what its answer means."""
 
@@ -46,7 +44,7 @@ class Nvidia:
         self._refusal: str | None = None
 
     def read(self, files: Files, found: Readings) -> None:
-        opened = files.call(_LIBRARY, self._open) if self._refusal is None else self._refusal
+        opened = files.call("NVIDIA's management library", self._open) if self._refusal is None else self._refusal
         if isinstance(opened, str):
             self._refusal = opened  # not looked for again twice a second
             found.failures.update(dict.fromkeys(self.meters, opened))

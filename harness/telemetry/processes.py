@@ -69,8 +69,8 @@ class LaunchProcesses:
         found_words = [(files.text(self._proc / str(pid) / "statm") or "").split() for pid in members]
         resident = [int(words[1]) for words in found_words if len(words) > 1 and _is_number(words[1])]
         if resident:
-            found.values["tree_resident_bytes"] = float(sum(resident) * self._page)
-            found.sources["tree_resident_bytes"] = f"{self._proc}/PID/statm, summed over the launch's processes"
+            source = f"{self._proc}/PID/statm, summed over the launch's processes"
+            found.take("tree_resident_bytes", [(source, float(sum(resident) * self._page))])
         else:
             found.failures["tree_resident_bytes"] = _NONE_SEEN
 
@@ -149,9 +149,8 @@ class LaunchProcesses:
                 if handle is not None:
                     clients[handle[0]] = handle[1]
         if clients:
-            found.values[meter] = sum(clients.values())
             left_out = ", without processes that could not be looked into" if refused else ""
-            found.sources[meter] = f"{self._proc}/PID/fdinfo{self._rate}{left_out}"
+            found.take(meter, [(f"{self._proc}/PID/fdinfo{self._rate}{left_out}", sum(clients.values()))])
         elif refused:
             found.failures[meter] = refused
         else:
@@ -166,8 +165,7 @@ class LaunchProcesses:
             if isinstance(number := files.number(path), float)
         ]
         if held:
-            found.values[meter] = sum(held)
-            found.sources[meter] = f"{folder}/PID/vram_*{self._rate}"
+            found.take(meter, [(f"{folder}/PID/vram_*{self._rate}", sum(held))])
         else:
             names = files.names(folder)
             found.failures[meter] = names if isinstance(names, str) else f"{folder} knows no process of the launch"

@@ -265,8 +265,8 @@ class Rapl:
                 grown = grown + most if isinstance(most, float) and grown + most >= 0 else 0.0
             self._last[zone] = now
             self._joules += grown * 1e-6
-        found.values[self.METER] = round(self._joules, 6)
-        found.sources[self.METER] = " + ".join(str(zone / "energy_uj") for zone in self._packages)
+        source = " + ".join(str(zone / "energy_uj") for zone in self._packages)
+        found.take(self.METER, [(source, round(self._joules, 6))])
 
 
 def _text_of(path: Path) -> str:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.campaign.recovery import campaign_lock, plans_of_killed, plans_of_this_process
+from harness.campaign.recovery import campaign_lock, plans_of
 from harness.campaign.request import engine_name
 from harness.catalog.rows import Image
 from harness.catalog.select import foreign_image
@@ -260,8 +260,8 @@ def test_launches_to_recover_are_those_of_dead_harnesses_alone(bench: Bench) -> 
     dead, alive = a_dead_plan(1), a_plan(2, owner=owner())
     bench.unstored(dead)
     bench.unstored(alive)
-    assert plans_of_killed() == [dead]
-    assert plans_of_this_process() == [alive]
+    assert plans_of(owner_is_gone) == [dead]
+    assert plans_of(lambda text: text == owner()) == [alive]
 
 
 @pytest.mark.parametrize(

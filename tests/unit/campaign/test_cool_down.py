@@ -2,10 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import pytest
-
-from harness.campaign.cool_down import MARGIN_CELSIUS, CampaignClock, parse_cool_down, too_hot
-from harness.errors import UsageError
+from harness.campaign.cool_down import MARGIN_CELSIUS, CampaignClock, too_hot
 
 
 class FakeMachine:
@@ -110,14 +107,3 @@ def test_time_counts_from_when_it_is_asked_for_first() -> None:
     assert clock.elapsed_seconds() == 0.0
     machine.now += 7
     assert clock.elapsed_seconds() == 7.0
-
-
-@pytest.mark.parametrize("seconds", [0.0, 60.0, 3600.0])
-def test_a_wait_that_ends_can_be_asked_for(seconds: float) -> None:
-    assert parse_cool_down(seconds) == seconds
-
-
-@pytest.mark.parametrize("seconds", [-1.0, 3601.0, float("inf"), float("nan")])
-def test_a_wait_that_does_not_end_is_refused(seconds: float) -> None:
-    with pytest.raises(UsageError, match=r"--cool-down .* is not between 0 and 3600 seconds"):
-        parse_cool_down(seconds)

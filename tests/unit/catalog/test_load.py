@@ -18,7 +18,6 @@ from harness.catalog.select import (
     select_images,
     select_pipeline,
     select_variants,
-    unknown_image,
     with_fixes,
 )
 from harness.errors import CatalogError, UsageError
@@ -246,12 +245,6 @@ def test_a_name_with_a_tag_a_registry_or_a_digest_is_a_reference(text: str) -> N
 @pytest.mark.parametrize("text", ["cpu", "rocm7*/x", "rocm[67]:a", "?:b", ""])
 def test_a_bare_name_or_a_glob_is_no_reference(text: str) -> None:
     assert not looks_like_reference(text)
-
-
-def test_an_unknown_image_is_refused_with_the_nearest() -> None:
-    error = unknown_image(load_catalog(), "local-cup")
-    assert isinstance(error, UsageError)
-    assert "'local-cup' (did you mean 'local-cpu'?)" in str(error)
 
 
 def test_a_word_that_is_near_nothing_gets_no_suggestion() -> None:

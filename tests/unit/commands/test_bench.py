@@ -161,6 +161,18 @@ def test_a_time_limit_that_is_no_number_of_seconds_is_refused(strixbench: Strixb
     assert strixbench("bench", "local-cpu", "--audio", recording, "--timeout", text, "--dry-run").code == 2
 
 
+@pytest.mark.parametrize("seconds", ["0", "60", "3600"])
+def test_a_wait_that_ends_can_be_asked_for(strixbench: Strixbench, recording: Path, seconds: str) -> None:
+    assert strixbench("bench", "local-cpu", "--audio", recording, "--cool-down", seconds, "--dry-run").code == 0
+
+
+@pytest.mark.parametrize("seconds", ["-1", "3601", "inf", "nan"])
+def test_a_wait_that_does_not_end_is_refused(strixbench: Strixbench, recording: Path, seconds: str) -> None:
+    outcome = strixbench("bench", "local-cpu", "--audio", recording, "--cool-down", seconds, "--dry-run")
+    assert outcome.code == 2
+    assert f"--cool-down {seconds} is not between 0 and 3600 seconds" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
