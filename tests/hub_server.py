@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         authorization = self.headers.get("Authorization")
         self.hub.seen.append(Seen(self.name, self.command, self.path, authorization, self.headers.get("Range")))
         if self.hub.status is not None and len(self.hub.seen) > self.hub.status_after:
-            self._send(self.hub.status, {}, b"the fake hub is down")
+            self._send(self.hub.status, {"Retry-After": "86400"}, b"the fake hub is down")
         elif self.name == "storage":
             found = next(
                 (content, f"{name}/{file}")

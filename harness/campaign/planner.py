@@ -97,7 +97,9 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True):
     def prepare_ready(self, ready: ReadyCell, settings: Settings | None = None) -> Prepared:
         """A launch that could start now, with the command that its record will show."""
         prepared = self.prepare(ready.cell, ready.engine.record, built=ready.built, family=ready.family, settings=settings)
-        command = tuple(without_home(word) for word in ready.engine.command(prepared.run))
+        # Without labels: a line that is pasted later has no owner, and must not be swept for the lack of one.
+        shown = msgspec.structs.replace(prepared.run, labels={})
+        command = tuple(without_home(word) for word in ready.engine.command(shown))
         plan = msgspec.structs.replace(prepared.plan, command=command, stopping=self.request.stopping)
         return msgspec.structs.replace(prepared, plan=plan)
 

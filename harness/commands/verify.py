@@ -43,6 +43,7 @@ def verify_images(
     import msgspec
 
     from harness.catalog.load import load_catalog
+    from harness.catalog.select import select_pipeline
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.relaxations import parse_flags
     from harness.launch.plan import Settings
@@ -68,6 +69,7 @@ def verify_images(
             settings, last_stage="device", task="ladder", options=rungs, reckoned_seconds=RUNG_SECONDS * (1 + count)
         )
     known = load_catalog(catalogs or ())
+    select_pipeline(known, pipeline)  # a wrong word is refused before an index of nightlies is asked
     request = running.make_request(
         known,
         running.choose_images(known, images, gfx=gfx, family=family),

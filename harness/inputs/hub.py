@@ -9,10 +9,11 @@ refusal means to the user is decided here.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from harness.inputs.hub_answers import TOKENS_PAGE, Answer, is_about_the_token, 
 from harness.inputs.hub_cache import Pin
 from harness.text import Say
 
+WAIT_SECONDS = 600.0
+"""The longest wait for a file that another command is fetching."""
 SPARE_BYTES = 16 << 20
 """Left free on the disk beyond what is downloaded."""
 CHUNK_BYTES = 64 << 10
@@ -65,7 +68,7 @@ def fetch_pins(wanted: Sequence[Pin], hub: Path, *, say: Say, show: Callable[[st
         files = _ask(missing, lacking, token)
         _refuse_a_full_disk(hub, files)
         for file in files:
-            if _download(file, hub, token, show=show):
+            if _download(file, hub, token, say=say, show=show):
                 fetched.append((file.pin.repository, file.name))
                 say(f"fetched {file.pin.repository} {file.name}")
     for pin in wanted:
@@ -82,11 +85,29 @@ def _library() -> Any:
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # else it prints what servers put into a header
     os.environ.pop("HF_DEBUG", None)  # logs each request as a curl line
     os.environ["HF_HUB_DISABLE_XET"] = "1"  # another client, with proxies, retries and a cache of its own
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+        os.environ.setdefault(name, "30")  # seconds; its own 10 are too few for a proxy that scans a file first
     import huggingface_hub
     from huggingface_hub import constants
+    from huggingface_hub.utils import _http
 
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
+    def client() -> Any:
+        made = _http.default_client_factory()
+        made.event_hooks["response"].append(_refuse_at_once)
+        return made
+
+    if constants.DOWNLOAD_CHUNK_SIZE != CHUNK_BYTES:  # the first call
+        constants.DOWNLOAD_CHUNK_SIZE = CHUNK_BYTES
+        huggingface_hub.set_client_factory(client)
     return huggingface_hub
+
+
+def _refuse_at_once(response: Any) -> None:
+    """Raise for an answer after which huggingface_hub would wait as long as the server says, in silence."""
+    from huggingface_hub.utils._http import hf_raise_for_status
+
+    if response.status_code in (408, 429) or response.status_code >= 500:
+        hf_raise_for_status(response)
 
 
 def _read_token() -> Token:
@@ -169,22 +190,61 @@ def _refuse_a_full_disk(hub: Path, files: Sequence[_Wanted]) -> None:
         raise ModelsError(f"the models need {needed / 1e6:.0f} MB in {hub} and {free / 1e6:.0f} MB are free")
 
 
-def _download(file: _Wanted, hub: Path, token: Token, *, show: Callable[[str], None]) -> bool:
+def _download(file: _Wanted, hub: Path, token: Token, *, say: Say, show: Callable[[str], None]) -> bool:
     """Put the file into the cache, verified, or not at all; returns whether anything had to be downloaded."""
-    # huggingface_hub goes on where a connection broke, and waits for a file that another command is fetching.
     pin, path = file.pin, hub_cache.snapshot_file(hub, file.pin, file.name)
     blob = hub_cache.repository_folder(hub, pin.repository) / "blobs" / file.etag
-    if not _is_right(path, file):  # huggingface_hub would take it as it is
-        path.unlink(missing_ok=True)
-    is_there = _is_right(blob, file)
-    if not is_there:
-        blob.unlink(missing_ok=True)
-    _get(file, hub, token, show=show)
-    if not _is_right(path, file):
-        path.unlink(missing_ok=True)
-        blob.unlink(missing_ok=True)
-        raise _damaged(file, f"its hash is not {pin.files[file.name] or file.etag}")
+    with _alone_with(file, hub, say=say):
+        if not _is_right(path, file):  # huggingface_hub would take it as it is
+            path.unlink(missing_ok=True)
+        is_there = _is_right(blob, file)
+        if not is_there:
+            blob.unlink(missing_ok=True)
+        _get(file, hub, token, show=show)
+        if not _is_right(path, file):
+            path.unlink(missing_ok=True)
+            blob.unlink(missing_ok=True)
+            raise _damaged(file, f"its hash is not {pin.files[file.name] or file.etag}")
     return not is_there
+
+
+@contextlib.contextmanager
+def _alone_with(file: _Wanted, hub: Path, *, say: Say) -> Iterator[None]:
+    """Keep other strixbench commands from the file, wait for another program that is fetching it, and remove what killed ones
+    left of it.
+
+    huggingface_hub's own lock, the second one, is waited for here since it would wait in silence and without end. Raises
+    `ModelsError`.
+    """
+    from filelock import FileLock
+
+    folder = hub_cache.repository_folder(hub, file.pin.repository)
+    locks = hub / ".locks" / folder.name
+    locks.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        ours, theirs = (FileLock(locks / f"{file.etag}{end}.lock", mode=0o664) for end in (".strixbench", ""))
+        _acquire(ours, file, say=say)
+        held.callback(ours.release)
+        _acquire(theirs, file, say=say)
+        for rest in (folder / "blobs").glob(f"{file.etag}*.incomplete"):
+            rest.unlink(missing_ok=True)
+        theirs.release()
+        yield
+
+
+def _acquire(lock: Any, file: _Wanted, *, say: Say) -> None:
+    from filelock import Timeout
+
+    what = f"fetching {file.pin.repository} {file.name}"
+    with contextlib.suppress(Timeout):
+        lock.acquire(timeout=0)
+        return
+    say(f"another command is {what}: waiting for it")
+    try:
+        lock.acquire(timeout=WAIT_SECONDS)
+    except Timeout:
+        minutes = WAIT_SECONDS / 60
+        raise ModelsError(f"another command has been {what} for {minutes:.0f} min: end it and run this again") from None
 
 
 def _is_right(path: Path, file: _Wanted) -> bool:

@@ -37,17 +37,19 @@ def ask_rpm(query: tuple[str, ...]) -> str:
 
 
 def installed_versions(root: Path, names: tuple[str, ...] = FIRMWARE, *, ask: Ask = ask_rpm) -> dict[str, str] | None:
-    """Name -> version by dpkg, pacman or rpm; ``None`` where none of them is here or the one that is does not answer."""
+    """Name -> version by dpkg, pacman or rpm, the first that knows one; ``None`` where none of them is here, or the one that is
+    does not answer. Fedora may have a dpkg beside its rpm."""
+    found: dict[str, str] | None = None
     try:
         if (root / "var/lib/dpkg/status").is_file():
             with (root / "var/lib/dpkg/status").open("rb") as stream:
-                return dpkg_versions(stream.read(_MOST_DATABASE_BYTES).decode(errors="replace"), names)
-        if (root / "var/lib/pacman/local").is_dir():
-            return pacman_versions((path.name for path in (root / "var/lib/pacman/local").iterdir()), names)
+                found = dpkg_versions(stream.read(_MOST_DATABASE_BYTES).decode(errors="replace"), names)
+        if not found and (root / "var/lib/pacman/local").is_dir():
+            found = pacman_versions((path.name for path in (root / "var/lib/pacman/local").iterdir()), names)
         folder = next((root / folder for folder in RPM_FOLDERS if (root / folder).is_dir()), None)
-        return None if folder is None else rpm_versions(folder, names, ask=ask)
+        return found if found or folder is None else rpm_versions(folder, names, ask=ask)
     except (OSError, HostError):
-        return None
+        return found
 
 
 def dpkg_versions(status: str, names: Iterable[str] = FIRMWARE) -> dict[str, str]:

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from filelock import FileLock
 
 from harness.inputs.hub import CHUNK_BYTES
 from harness.inputs.models import GATED
@@ -117,14 +118,22 @@ def test_a_file_that_is_shorter_than_the_hub_said_is_not_kept(fetcher: Fetcher) 
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(200, "cannot be reached (FileMetadataError"), (403, f"the hub refuses {SEGMENTATION} with 403")]
+    ("status", "said", "answered"),
+    [
+        (200, "cannot be reached (FileMetadataError", 2),
+        (403, f"the hub refuses {SEGMENTATION} with 403", 2),
+        # The server asks to wait for a day, once for huggingface_hub's question and once for its download.
+        *((429, "429, too many requests", answered) for answered in (2, 3)),
+        *((503, "the hub answers 503", answered) for answered in (2, 3)),
+    ],
 )
 def test_a_hub_that_changes_its_mind_between_the_question_and_the_download_is_told(
-    fetcher: Fetcher, status: int, said: str
+    fetcher: Fetcher, status: int, said: str, answered: int
 ) -> None:
+    """``answered``: the requests before it does. huggingface_hub asks once more before it downloads."""
     del fetcher.hub.repositories["pyannote/speaker-diarization-3.1"].files["config.yaml"]
     fetcher.workplace.environment["STRIXBENCH_PINS"] = str(write_pins(fetcher.folder / "pins.toml", fetcher.hub))
-    fetcher.hub.status, fetcher.hub.status_after = status, 2
+    fetcher.hub.status, fetcher.hub.status_after = status, answered
     done = fetcher.fetch()
     assert done.code == 3
     assert said in done.stderr
@@ -172,12 +181,45 @@ def test_two_fetches_at_once_download_each_file_once(fetcher: Fetcher) -> None:
         wait_until(lambda: any(each.server == "storage" for each in fetcher.hub.seen), what="a download")
         asked = len(fetcher.hub.seen)
         second = pool.submit(fetcher.fetch, "community-1")
-        # It asks about four files, then about the one that the first command is fetching.
-        wait_until(lambda: len(fetcher.hub.seen) >= asked + 5, what="the second command's questions")
+        wait_until(lambda: len(fetcher.hub.seen) >= asked + 4, what="the second command's questions")
         fetcher.hub.holds.set()
         assert (first.result().code, second.result().code) == (0, 0)
     at_storage = [each.path for each in fetcher.hub.seen if each.server == "storage"]
     assert len(at_storage) == len(set(at_storage)) == 4
+
+
+def test_who_waits_for_another_command_says_so(fetcher: Fetcher) -> None:
+    fetcher.fetch("community-1")
+    blob = next(path for path in fetcher.cache.glob("models--*/blobs/*"))
+    locks = fetcher.cache / ".locks" / blob.parent.parent.name
+    content = blob.read_bytes()
+    blob.unlink()
+    with FileLock(locks / f"{blob.name}.strixbench.lock"):
+        process = subprocess.Popen(
+            (*STRIXBENCH, "models", "fetch", "community-1"),
+            cwd=REPOSITORY,
+            env=fetcher.workplace.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert any("another command is fetching" in line for line in process.stderr)
+    with process:
+        process.stderr.read()
+        assert process.wait(timeout=60) == 0
+    assert blob.read_bytes() == content
+
+
+def test_what_a_killed_command_left_of_a_file_is_removed_by_the_next(fetcher: Fetcher) -> None:
+    fetcher.fetch()
+    blob = next(path for path in fetcher.cache.glob("models--*/blobs/*"))
+    rest = blob.with_name(f"{blob.name}.0123abcd.incomplete")
+    rest.write_bytes(b"half")
+    blob.unlink()
+    assert fetcher.fetch().code == 0
+    assert blob.exists()
+    assert not rest.exists()
 
 
 def test_a_terminal_is_shown_how_far_a_download_is(fetcher: Fetcher) -> None:

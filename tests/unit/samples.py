@@ -354,7 +354,8 @@ class FakeEngine:
         return ("localhost/strixbench/old:0",)
 
     def command(self, run: Run) -> tuple[str, ...]:
-        return ("fake-engine", "run", run.name, run.image, *run.argv)
+        labels = (f"--label={name}={value}" for name, value in run.labels.items())
+        return ("fake-engine", "run", *labels, run.name, run.image, *run.argv)
 
     @property
     def kernel_log(self) -> KernelLog:

@@ -205,6 +205,13 @@ def test_an_engine_that_stops_answering_is_stored_and_the_next_launch_is_tried(b
     assert bench.folders == []
 
 
+def test_the_command_on_record_has_no_owner_whose_death_would_sweep_a_pasted_line(bench: Bench) -> None:
+    bench.run(FakeEngine(passes))
+    (launch,) = bench.store.launches()
+    assert launch.plan.owner
+    assert launch.plan.owner not in " ".join(launch.plan.command)
+
+
 def test_what_a_guest_wrote_before_the_engine_stopped_answering_is_kept(bench: Bench) -> None:
     bench.run(FakeEngine(guest_that_raises(EngineError("podman stopped answering"), after="warm")))
     (launch,) = bench.store.launches()

@@ -1,4 +1,4 @@
-"""What `doctor` says of the kernel's log and of a GPU that hung. The logs are those of tests/unit/test_gpu_faults.py."""
+"""What `doctor` says of the kernel's log and of a GPU that hung. The logs are those of tests/unit/machine/test_gpu_faults.py."""
 
 from __future__ import annotations
 

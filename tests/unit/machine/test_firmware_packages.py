@@ -78,3 +78,12 @@ def test_dpkg_and_pacman_are_read_from_their_files(tmp_path: Path) -> None:
 def test_a_package_at_the_end_of_dpkgs_file_is_found() -> None:
     assert dpkg_versions("Package: linux-firmware\nStatus: install ok installed\nVersion: 2024") == {"linux-firmware": "2024"}
     assert dpkg_versions("Package: linux-firmware-extra\nStatus: install ok installed\nVersion: 2024\n") == {}
+
+
+def test_a_dpkg_that_knows_none_of_the_packages_does_not_hide_rpm(tmp_path: Path) -> None:
+    (a_fedora(tmp_path) / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text("Package: hello\nStatus: install ok installed\nVersion: 2.10\n\n")
+    names = ("container-selinux",)
+    assert installed_versions(tmp_path, names, ask=Rpm("container-selinux 2.240.0-1.fc43")) == {
+        "container-selinux": "2.240.0-1.fc43"
+    }
