@@ -36,7 +36,7 @@ from benchmarks.verify import components
 from benchmarks.wire import Journal, Request, exception_chain
 
 MOST_EVIDENCE_CHARACTERS = 2_000_000
-"""For all hypotheses and exceptions in one journal, of which the host reads 4 MiB."""
+"""The most characters of all hypotheses and exceptions in one journal: the host reads 4 MiB of it."""
 
 MOST_RTTM_CHARACTERS = 200_000
 """For one hypothesis: an hour of quick turns takes half of it."""

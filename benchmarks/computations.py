@@ -25,7 +25,7 @@ BATCH = 32
 """As in pyannote's published configurations"""
 
 MOST_REPETITIONS = 3
-"""Further calls, of which the best counts"""
+"""How often a computation is timed after its first call; the best time counts."""
 
 LONGEST_REPETITION_SECONDS = 5.0
 """No further call begins after this time: on a slow CPU one is enough."""

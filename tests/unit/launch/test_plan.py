@@ -41,7 +41,7 @@ from tests.unit.samples import (
 BUILT = BuiltImage(id="sha256:1234", digests=("registry/x@sha256:1",))
 PODMAN = EngineRecord(name="podman", version="5.7.0")
 FOR_SELINUX = {"label=disable"}
-"""Of a host that enforces it: see `harness.engines.devices`, whose own tests say when."""
+"""The option that a host with SELinux adds; the tests of `harness.engines.devices` say when it does."""
 
 
 def a_cell(image: Image | None = None, *, variant: str = "cpu", pipeline: str = "embedded") -> Cell:
