@@ -49,7 +49,7 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
         amdgpu_source=tree.text("sys/module/amdgpu/srcversion"),
         parameters=_parameters(tree),
         cards=cards,
-        compute_nodes=tuple(_compute_nodes(tree)),
+        compute_nodes=tuple(compute_nodes(tree)),
         firmware_packages=_firmware_packages(root) if cards else (),
         product=_joined(tree, "sys/class/dmi/id/sys_vendor", "sys/class/dmi/id/product_name"),
         bios=_joined(tree, "sys/class/dmi/id/bios_version", "sys/class/dmi/id/bios_date"),
@@ -66,10 +66,19 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
     )
 
 
-def gfx_name(version: str) -> str | None:
-    """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
-    target = whole_number(version)
-    return gfx_target(target) if target else None
+def compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
+    """The KFD's GPUs; a processor's node has 0 as target."""
+    for number in tree.names("sys/class/kfd/kfd/topology/nodes") or ():
+        text = tree.text(f"sys/class/kfd/kfd/topology/nodes/{number}/properties")
+        target = whole_number(_value(text, "gfx_target_version", " "))
+        if target:
+            yield ComputeNodeRecord(
+                target=gfx_target(target),
+                simd_count=whole_number(_value(text, "simd_count", " ")),
+                cwsr_bytes=whole_number(_value(text, "cwsr_size", " ")),
+                ctl_stack_bytes=whole_number(_value(text, "ctl_stack_size", " ")),
+                sdma_engines=whole_number(_value(text, "num_sdma_engines", " ")),
+            )
 
 
 def memory_bytes(meminfo: Path) -> int | None:
@@ -95,7 +104,7 @@ def _gpus(tree: Tree) -> tuple[str, ...]:
             folder = f"sys/bus/pci/devices/{address}"
             if tree.text(f"{folder}/vendor") == NVIDIA and (tree.text(f"{folder}/class") or "").startswith(_DISPLAY_CLASS):
                 names += _pci_name(tree, folder)
-    return (*names, *(node.target for node in _compute_nodes(tree)))
+    return (*names, *(node.target for node in compute_nodes(tree)))
 
 
 def _pci_name(tree: Tree, folder: str) -> list[str]:
@@ -132,21 +141,6 @@ def _firmware(tree: Tree, folder: str) -> Iterator[str]:
         version = tree.text(f"{folder}/fw_version/{name}") if name.endswith("_fw_version") else None
         if version is not None and version.strip("0x"):
             yield f"{name.removesuffix('_fw_version')}={version}"
-
-
-def _compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
-    """The KFD's GPUs; a processor's node has 0 as target."""
-    for number in tree.names("sys/class/kfd/kfd/topology/nodes") or ():
-        text = tree.text(f"sys/class/kfd/kfd/topology/nodes/{number}/properties")
-        target = gfx_name(_value(text, "gfx_target_version", " ") or "")
-        if target is not None:
-            yield ComputeNodeRecord(
-                target=target,
-                simd_count=whole_number(_value(text, "simd_count", " ")),
-                cwsr_bytes=whole_number(_value(text, "cwsr_size", " ")),
-                ctl_stack_bytes=whole_number(_value(text, "ctl_stack_size", " ")),
-                sdma_engines=whole_number(_value(text, "num_sdma_engines", " ")),
-            )
 
 
 def _parameters(tree: Tree) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def test_nodes_of_a_group_that_is_not_mapped_are_problems_with_the_container_s_l
         assert found.status == "problem"
         assert "a group of the Proxmox host that this container does not map" in found.found
         assert "`dev0: /dev/kfd,gid=993` and `dev1: /dev/dri/renderD128,gid=993`" in found.fix
-        assert "hands it on all the same" not in found.why
+        assert "passes it on all the same" not in found.why
     plain = changed(facts, enclosure=msgspec.structs.replace(facts.enclosure, is_on_proxmox=False))
     assert "lxc.idmap = g 993" in the(plain, "kfd").fix
     as_user = changed(facts, user=User(1000, "alice", (1000,)), group_ids={"render": 993, "video": 44})
@@ -130,8 +130,8 @@ def test_a_compute_node_that_refuses_is_told_by_what_it_says(tmp_path: Path) -> 
     lxc = host(tmp_path / "lxc", LXC)
     machine = host(tmp_path / "machine", FEDORA)
     no_gpu = refusing(machine, "EINVAL")
-    assert (no_gpu.status, no_gpu.fix) == ("problem", "sudo dmesg | grep -iE 'amdgpu|kfd'  # then boot again")
-    assert "no matter of groups" in no_gpu.why
+    assert (no_gpu.status, no_gpu.fix) == ("problem", "sudo dmesg | grep -iE 'amdgpu|kfd'  # then reboot")
+    assert "groups do not matter here" in no_gpu.why
     assert refusing(lxc, "EINVAL").fix.startswith("# on the Proxmox host")
     assert "dev0: /dev/kfd" in refusing(lxc, "EPERM").fix
     other = changed(lxc, enclosure=msgspec.structs.replace(lxc.enclosure, is_on_proxmox=False))
@@ -157,9 +157,9 @@ def test_the_compute_node_is_opened_to_know_what_the_driver_says(tmp_path: Path)
     [
         ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\n', "linux-oem-24.04d"),
         ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="25.10"\n', "do-release-upgrade"),
-        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="26.04"\n', "# nothing is to be installed: boot 26.04's own kernel"),
-        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="30.04"\n', "# install a kernel of 6.18.4 or later"),
-        ('ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_ID="22.1"\n', "# install a kernel of 6.18.4 or later"),
+        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="26.04"\n', "# nothing to install: boot 26.04's own kernel"),
+        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="30.04"\n', "# install kernel 6.18.4 or later"),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_ID="22.1"\n', "# install kernel 6.18.4 or later"),
         ('ID=debian\nVERSION_ID="13"\n', "trixie-backports"),
         ('ID=debian\nVERSION_ID="12"\n', "upgrade to Debian 13"),
         ("ID=debian\n", "apt full-upgrade"),
@@ -168,7 +168,7 @@ def test_the_compute_node_is_opened_to_know_what_the_driver_says(tmp_path: Path)
         ('ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\nVERSION_ID="20260101"\n', "zypper dup"),
         ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\nVERSION_ID="16.0"\n', "Leap's own kernel is older"),
         ("ID=fedora\nVERSION_ID=43\n", "dnf upgrade"),
-        ("ID=plan9\n", "# install a kernel of 6.18.4 or later"),
+        ("ID=plan9\n", "# install kernel 6.18.4 or later"),
     ],
 )
 def test_a_newer_kernel_is_got_as_this_release_gets_it(tmp_path: Path, release: str, command: str) -> None:
