@@ -47,7 +47,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     ours: frozenset[str] = frozenset()
     """The names of the shipped catalog's images and variants: others are their owner's, and are not told."""
     counters: tuple[Counters, ...] = ()
-    """One for each GPU that has throttle counters."""
+    """The throttle counters of each GPU that has some."""
 
     def has_variant(self, name: str) -> bool:
         """Whether a variant, with the fixes that were added to it, is in the shipped catalog."""
@@ -127,7 +127,7 @@ def _mes_version(host: HostRecord) -> int | None:
 
 
 def _cold(known: Known) -> str:
-    """The shortest and the longest first pass with an empty cache, for each image and variant."""
+    """The shortest and the longest first pass of each image and variant that began with an empty cache."""
     seconds: dict[str, list[float]] = {}
     for launch in _on_gpu(known):
         was_empty = launch.plan.caches == "empty" or (launch.caches is not None and launch.caches.files_before == 0)

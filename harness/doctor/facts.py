@@ -20,7 +20,7 @@ class User(msgspec.Struct, frozen=True):
     id: int
     name: str | None
     groups: tuple[int, ...]
-    """The groups of this session: one that was given since login is not among them."""
+    """The groups of this login session: one that was given later is not among them."""
 
 
 class DeviceNode(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class DeviceNode(msgspec.Struct, frozen=True):
     group: int
     mode: int
     refused: str = ""
-    """Why the driver or a device rule refused to open /dev/kfd; empty: it opened, or nobody tried."""
+    """Why the driver or a device rule refused to open /dev/kfd; empty: it opened, or it was not tried."""
     major: int = 0
 
 
@@ -67,9 +67,9 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     writable: bool = True
     """Whether this user may write there; not asked where an engine does the writing."""
     device: int | None = None
-    """Its file system's ``st_dev``; ``None``: not known."""
+    """The device of its file system (``st_dev``); ``None``: not known."""
     pool: str | None = None
-    """The pool that its file system shares with others; see `harness.machine.storage_pools`. ``None``: in no pool."""
+    """What its file system shares room with others in; see `harness.images.disk_space.pool_of`. ``None``: nothing."""
 
     @property
     def free(self) -> Free | None:
@@ -108,7 +108,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None
     user: User
     group_ids: dict[str, int] = {}
-    """The ids of ``render`` and ``video``, where the host has them."""
+    """The ids of ``render`` and ``video``, where the host has these groups."""
     listed_in: tuple[str, ...] = ()
     """Groups that name the user in /etc/group."""
 
@@ -146,7 +146,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     selinux_booleans: dict[str, Reading] = {}
     iommu_units: tuple[str, ...] = ()
     iommu_types: tuple[str, ...] = ()
-    """The types of the groups that hold a GPU: ``DMA``, ``DMA-FQ`` or ``identity``."""
+    """The types of the IOMMU groups that hold a GPU: ``DMA``, ``DMA-FQ`` or ``identity``."""
     tuned: Reading = ABSENT
     platform_profile: Reading = ABSENT
 

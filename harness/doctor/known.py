@@ -20,9 +20,9 @@ class Kernel(msgspec.Struct, frozen=True):
     abi: int | None = None
     """Ubuntu's upload number: 1018 of 6.14.0-1018-oem."""
     flavour: str | None = None
-    """One of `UBUNTU_FLAVOURS`, with what follows it; ``None``: another distribution's kernel."""
+    """One of `UBUNTU_FLAVOURS`; ``None``: another distribution's kernel."""
     guessed: bool = False
-    """Whether the upstream patch level is unknown: Ubuntu's releases all say 0."""
+    """Whether the upstream patch level is not known: Ubuntu's releases all say 0."""
 
 
 UBUNTU_FLAVOURS = (

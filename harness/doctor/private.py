@@ -70,7 +70,7 @@ class Private(msgspec.Struct, frozen=True):
 
 
 def _with_blanks(paths: Iterable[str]) -> set[str]:
-    """These folders and those around them, as far as they have blanks in their names: no pattern finds where such a path ends."""
+    """Those of the folders and of their parents whose end no pattern finds."""
     folders = {str(folder) for path in paths for folder in (PurePosixPath(path), *PurePosixPath(path).parents)}
     return {folder for folder in folders if " " in folder}
 

@@ -187,7 +187,7 @@ def _debug_firmware(root: Path) -> Reading:
 
 
 def _iommu_types(root: Path, pci: Iterable[PciGpu]) -> tuple[str, ...]:
-    """The types of the GPUs' groups (Documentation/ABI/testing/sysfs-kernel-iommu_groups)."""
+    """The type of each GPU's IOMMU group (Documentation/ABI/testing/sysfs-kernel-iommu_groups)."""
     types = {_line(root / f"sys/bus/pci/devices/{gpu.address}/iommu_group/type") for gpu in pci}
     return tuple(sorted(types - {""}))
 

@@ -29,10 +29,10 @@ LEFT_OUT = ("images", "disk", "models")
 """Subjects of findings that are left out: the report has the first two in words of its own, and the third is private."""
 
 MOST_CHARACTERS = 2000
-"""The longest value: what came out of an image may be of any length."""
+"""The longest text of one value: what came out of an image may be of any length."""
 
 MOST_ENDINGS = 6
-"""The most kinds of failure that are listed for an image, the most frequent first."""
+"""How many of an image's failures are shown, the most frequent first."""
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ class Counters(msgspec.Struct, frozen=True):
 
 
 def read_throttle_counters(root: Path, *, between_seconds: float = 3.0) -> tuple[Counters, ...]:
-    """The counters of each GPU whose driver has them; returns at once where none has."""
+    """The counters of each GPU whose driver has them. Returns at once where none has."""
     paths = sorted((root / "sys/class/drm").glob("card*/device/gpu_metrics"))
     begun = time.monotonic()
     first = {path: counters for path in paths if (counters := _counters(path))}

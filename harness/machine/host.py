@@ -66,19 +66,10 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
     )
 
 
-def compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
-    """The KFD's GPUs; a processor's node has 0 as target."""
-    for number in tree.names("sys/class/kfd/kfd/topology/nodes") or ():
-        text = tree.text(f"sys/class/kfd/kfd/topology/nodes/{number}/properties")
-        target = whole_number(_value(text, "gfx_target_version", " "))
-        if target:
-            yield ComputeNodeRecord(
-                target=gfx_target(target),
-                simd_count=whole_number(_value(text, "simd_count", " ")),
-                cwsr_bytes=whole_number(_value(text, "cwsr_size", " ")),
-                ctl_stack_bytes=whole_number(_value(text, "ctl_stack_size", " ")),
-                sdma_engines=whole_number(_value(text, "num_sdma_engines", " ")),
-            )
+def gfx_name(version: str) -> str | None:
+    """``gfx1151`` of ``110501``; ``None`` for a processor's node."""
+    target = whole_number(version)
+    return gfx_target(target) if target else None
 
 
 def memory_bytes(meminfo: Path) -> int | None:
@@ -141,6 +132,21 @@ def _firmware(tree: Tree, folder: str) -> Iterator[str]:
         version = tree.text(f"{folder}/fw_version/{name}") if name.endswith("_fw_version") else None
         if version is not None and version.strip("0x"):
             yield f"{name.removesuffix('_fw_version')}={version}"
+
+
+def compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
+    """The KFD's GPUs; a processor's node has 0 as target."""
+    for number in tree.names("sys/class/kfd/kfd/topology/nodes") or ():
+        text = tree.text(f"sys/class/kfd/kfd/topology/nodes/{number}/properties")
+        target = gfx_name(_value(text, "gfx_target_version", " ") or "")
+        if target is not None:
+            yield ComputeNodeRecord(
+                target=target,
+                simd_count=whole_number(_value(text, "simd_count", " ")),
+                cwsr_bytes=whole_number(_value(text, "cwsr_size", " ")),
+                ctl_stack_bytes=whole_number(_value(text, "ctl_stack_size", " ")),
+                sdma_engines=whole_number(_value(text, "num_sdma_engines", " ")),
+            )
 
 
 def _parameters(tree: Tree) -> tuple[str, ...]:
