@@ -53,8 +53,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(facts: HostFacts) -> tuple[Finding, ...]:
-    """All findings, in the order of the checks."""
-    # Without the home folder: what is printed gets pasted into public places.
+    """All findings, in the order of the checks, with ``~`` for the home folder: they get pasted into public places."""
     found = (finding for check in CHECKS for finding in check(facts))
     return tuple(msgspec.structs.replace(each, found=without_home(each.found)) for each in found)
 

@@ -49,7 +49,7 @@ def read_facts(
     cards = [path for path in sorted((root / "sys/class/drm").glob("card*")) if path.name[4:].isdigit()]
     nodes = sorted((root / "dev/dri").glob("renderD*"))
     pci = _pci_gpus(root)
-    path = environment.get("PATH", "")
+    programs = environment.get("PATH", "")
     parameters = {module: root / f"sys/module/{module}/parameters" for module in _MODULES}
     return HostFacts(
         distribution=tuple(distribution),
@@ -67,8 +67,8 @@ def read_facts(
         subgid=read_file(root / "etc/subgid"),
         runtime_directory=_runtime_directory(environment),
         tun=_node(root, "dev/net/tun"),
-        has_newuidmap=shutil.which("newuidmap", path=path) is not None,
-        has_crun=shutil.which("crun", path=path) is not None,
+        has_newuidmap=shutil.which("newuidmap", path=programs) is not None,
+        has_crun=shutil.which("crun", path=programs) is not None,
         pci=pci,
         kfd=_opened(root, "dev/kfd"),
         render_nodes=tuple(filter(None, (_node(root, f"dev/dri/{path.name}") for path in nodes))),
@@ -80,7 +80,11 @@ def read_facts(
         amdgpu_is_loaded=os.path.isdir(root / "sys/module/amdgpu"),
         amdgpu_version=read_file(root / "sys/module/amdgpu/version"),
         cwsr_enable=read_file(parameters["amdgpu"] / "cwsr_enable"),
-        parameter_names={module: tuple(sorted(os.listdir(folder))) for module, folder in parameters.items() if folder.is_dir()},
+        parameter_names={
+            module: tuple(sorted(each.name for each in folder.glob("*")))
+            for module, folder in parameters.items()
+            if folder.is_dir()
+        },
         debug_firmware=_debug_firmware(root),
         packages=installed_versions(root),
         selinux_enforce=read_file(root / "sys/fs/selinux/enforce"),
@@ -209,13 +213,13 @@ def _disk(what: str, path: str, looked_at: str | None) -> Disk:
 
 def _own_disk(what: str, path: Path) -> Disk:
     """The room in the nearest folder that exists, and whether we may write there."""
-    there = within(
-        FILE_TIMEOUT_SECONDS, lambda: next(str(folder) for folder in (path, *path.parents) if os.path.exists(folder))
-    )
-    disk = _disk(what, str(path), there)
-    if there is None or disk.free_bytes is None:
-        return disk
-    return msgspec.structs.replace(disk, writable=os.access(there, os.W_OK | os.X_OK))
+
+    def look() -> tuple[str, bool]:
+        there = next(folder for folder in (path, *path.parents) if os.path.exists(folder))
+        return str(there), os.access(there, os.W_OK | os.X_OK)
+
+    there, writable = within(FILE_TIMEOUT_SECONDS, look) or (None, True)
+    return msgspec.structs.replace(_disk(what, str(path), there), writable=writable)
 
 
 def _token(environment: Mapping[str, str]) -> Literal["variable", "file"] | None:

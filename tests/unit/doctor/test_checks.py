@@ -33,7 +33,7 @@ def test_a_user_without_subordinate_ids_gets_the_command(tmp_path: Path) -> None
     for check in ("subuid", "subgid"):
         found = the(facts, check)
         assert found.status == "problem"
-        # Behind alice's range: the same ids for two users would be a hole between their containers.
+        # Behind alice's range: the same ids for two users would open one's containers to the other.
         assert found.fix == f"sudo usermod --add-{check}s 165536-231071 $USER && podman system migrate"
     nobody = changed(facts, subuid=Reading(""))
     assert "--add-subuids 100000-165535 " in the(nobody, "subuid").fix
@@ -89,7 +89,7 @@ def test_an_engine_that_does_not_answer_is_a_problem_unless_another_does(plain: 
         ({"group": None, "named_by": "CONTAINER_HOST"}, "unset CONTAINER_HOST"),
     ],
 )
-def test_a_socket_that_refuses_is_told_with_what_opens_it(plain: HostFacts, changes: dict[str, Any], fix: str) -> None:
+def test_a_socket_that_refuses_comes_with_what_opens_it(plain: HostFacts, changes: dict[str, Any], fix: str) -> None:
     refusal = msgspec.structs.replace(Refusal("podman", "/run/podman/podman.sock"), **changes)
     refused = EngineFacts(name="podman", error="permission denied on /run/podman/podman.sock", refusal=refusal)
     found = the(changed(plain, engines=(refused,)), "engine")
@@ -350,7 +350,7 @@ def test_a_disk_that_does_not_answer_is_unknown(plain: HostFacts) -> None:
     assert statuses(changed(plain, disks=(Disk(what="cache", path="/nfs", free_bytes=None),)), "cache") == ["unknown"]
 
 
-def test_of_a_token_no_more_is_known_than_that_it_is_there(tmp_path: Path) -> None:
+def test_doctor_knows_whether_there_is_a_token_and_not_which(tmp_path: Path) -> None:
     root = a_tree(tmp_path / "host", NO_GPU)
     facts = facts_of(root, environment={"HF_TOKEN": "hf_never_shown"})
     assert facts.token == "variable"

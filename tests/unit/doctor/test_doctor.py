@@ -109,7 +109,7 @@ def test_an_empty_tree_is_described_without_an_error(tmp_path: Path) -> None:
     assert {finding.status for finding in examine(facts)} <= set(STATUSES)
 
 
-def test_a_call_that_takes_too_long_is_left_behind() -> None:
+def test_a_call_that_takes_too_long_is_abandoned() -> None:
     never = threading.Event()
     try:
         assert within(0.01, never.wait) is None
@@ -130,7 +130,7 @@ def test_a_file_is_read_up_to_a_limit_and_as_text(tmp_path: Path) -> None:
     assert read_file(tmp_path / "large" / "below") == ABSENT
 
 
-def test_packages_are_read_of_dpkg_and_pacman() -> None:
+def test_packages_are_read_from_dpkg_and_pacman() -> None:
     status = (
         "Package: linux-firmware\nStatus: deinstall ok config-files\nVersion: 20240101\n\n"
         "Package: firmware-amd-graphics\nStatus: install ok installed\nPriority: optional\nVersion: 20230210-5\n\n"

@@ -85,7 +85,7 @@ def test_proxmox_is_told_its_own_commands_outside_and_inside(tmp_path: Path) -> 
     assert not the(outside, "gttsize").fix.startswith("#")
 
 
-def test_firmware_that_a_container_has_installed_is_none_that_is_loaded(tmp_path: Path) -> None:
+def test_firmware_installed_in_a_container_is_never_loaded(tmp_path: Path) -> None:
     files = {**LXC, "var/lib/dpkg/status": UBUNTU["var/lib/dpkg/status"]}
     installed = the(host(tmp_path, files), "installed firmware")
     assert (installed.status, "20240318" in installed.found) == ("note", False)
@@ -96,7 +96,7 @@ def test_a_container_s_limit_is_not_taken_for_the_machine_s_memory(tmp_path: Pat
     assert the(host(tmp_path, files), "gtt").status == "ok"
 
 
-def test_docker_in_lxc_is_warned_of_what_it_may_meet(tmp_path: Path) -> None:
+def test_docker_in_lxc_is_told_of_an_lxc_that_is_too_old(tmp_path: Path) -> None:
     found = the(unprivileged(tmp_path / "docker"), "docker in lxc")
     assert (found.status, "lxc-pve" in found.fix) == ("note", True)
     assert not of(host(tmp_path / "podman", LXC), "docker in lxc")
@@ -171,7 +171,7 @@ def test_the_compute_node_is_opened_to_know_what_the_driver_says(tmp_path: Path)
         ("ID=plan9\n", "# install kernel 6.18.4 or later"),
     ],
 )
-def test_a_newer_kernel_is_got_as_this_release_gets_it(tmp_path: Path, release: str, command: str) -> None:
+def test_a_newer_kernel_comes_the_way_of_this_release(tmp_path: Path, release: str, command: str) -> None:
     files = {**FEDORA, "etc/os-release": release, "proc/sys/kernel/osrelease": "6.17.8-1-default\n"}
     found = of(host(tmp_path, files), "kernel")[0]
     assert (found.status, command in found.fix) == ("warning", True), found.fix
@@ -219,7 +219,7 @@ def test_a_limit_that_is_too_high_is_replaced_where_it_stands(tmp_path: Path) ->
     assert "--remove-args=ttm.pages_limit=33554432 --args=" in the(host(tmp_path, {**GTT_ABOVE_MEMORY, **words}), "gtt").fix
 
 
-def test_a_compute_node_without_a_gpu_makes_no_group_wanting(tmp_path: Path) -> None:
+def test_a_compute_node_without_a_gpu_asks_for_no_group(tmp_path: Path) -> None:
     facts = changed(host(tmp_path, FEDORA), user=User(1001, "bob", (1001,)), listed_in=())
     node = DeviceNode(path="/dev/kfd", openable=False, group=105, mode=0o666, refused="EINVAL")
     assert statuses(changed(facts, kfd=node), "groups") == ["note"]
@@ -265,7 +265,7 @@ def test_a_parameter_that_nothing_is_like_is_told_where_the_module_shows_its_own
 
 
 @pytest.mark.parametrize("words", ["amdgpu.gttsize=1", "amdgpu.gartsize=512", "ttm.pages-limit=4", "i915.force_probe=*", "ttm"])
-def test_a_parameter_that_there_is_or_of_another_module_is_none_to_tell(tmp_path: Path, words: str) -> None:
+def test_a_parameter_that_exists_or_is_of_another_module_is_not_told(tmp_path: Path, words: str) -> None:
     assert parameters(tmp_path, words) == []
 
 
