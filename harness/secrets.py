@@ -18,8 +18,8 @@ def clean_text(text: str) -> str:
 
 def without_home(text: str) -> str:
     """The text with ``~`` for the caller's home: a user's name is nobody's business."""
-    home = os.path.expanduser("~")
-    return text.replace(home, "~") if len(home) > 1 else text
+    home = os.path.expanduser("~").rstrip("/")
+    return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if home else text
 
 
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")

@@ -1,6 +1,6 @@
 """The hosts of docs/first-run.md, and what strixbench says on each: the blocks of that page are generated from here.
 
-A walk on paper: the hosts are trees of files after public posts, see `tests.unit.real_hosts`, and nothing here ran on one. Device
+A walk on paper: the hosts are trees of files made after public posts, see `tests.unit.real_hosts`; nothing here ran on one. Device
 nodes are plain files. Their group is the caller's own, since a test may not give files away; what is printed names the group that
 the host would have.
 """
@@ -153,7 +153,7 @@ WALKS = (
 )
 
 _ELSEWHERE = ("disk", "models", "images")
-"""Subjects whose findings are of the machine that runs this, or of no host in particular."""
+"""Subjects whose findings are about the machine that runs this, or about no host in particular."""
 
 
 def a_host(walk: Walk, root: Path) -> Path:
@@ -167,7 +167,7 @@ def a_host(walk: Walk, root: Path) -> Path:
 
 
 def findings_on(walk: Walk, root: Path) -> tuple[Finding, ...]:
-    """What `doctor` finds on the host, but for what is no matter of it."""
+    """What `doctor` finds on the host, without the subjects of `_ELSEWHERE`."""
     facts = facts_of(root, user=walk.user, engines=walk.engines, packages=walk.packages)
     nodes = [DeviceNode(f"/{name}", walk.opens_nodes, walk.node_group, walk.node_mode) for name in _NODES]
     enclosure = facts.enclosure
@@ -178,7 +178,7 @@ def findings_on(walk: Walk, root: Path) -> tuple[Finding, ...]:
 
 
 def launch_on(walk: Walk, root: Path, *, variant: str = "native") -> Prepared:
-    """The launch that `bench rocm72 --gfx VARIANT` would make there. Raises what `prepare_launch` does."""
+    """The launch that `bench rocm72 --gfx VARIANT` would start there. Raises what `prepare_launch` does."""
     known = shipped_catalog()
     image = known.images[FIRST]
     cell = Cell(image, known.variants[variant], known.pipelines["embedded"], "sample-30s")
@@ -199,7 +199,7 @@ def launch_on(walk: Walk, root: Path, *, variant: str = "native") -> Prepared:
 
 
 def launch_line(walk: Walk, root: Path, *, variant: str = "native") -> str:
-    """What the `--dry-run` line of that launch says of the GPU and the isolation, or why there is no such launch."""
+    """What the `--dry-run` line of that launch says about the GPU and the isolation, or why there is no such launch."""
     refusal = next((engine.refusal for engine in walk.engines if engine.refusal is not None), None)
     if refusal is not None:
         return f"strixbench: {refusal_text(refusal)}"
@@ -219,7 +219,7 @@ def launch_line(walk: Walk, root: Path, *, variant: str = "native") -> str:
         "--read-only",
     )
     options = [word for word in command if word.startswith(shown)]
-    # Without the way through the tree, and with the group that a test may not give a file to.
+    # Without the path of the tree, and with the group that a test may not give a file to.
     own_group = os.stat(root / "dev/kfd").st_gid
     words = [word.replace(f"{root}/", "/") for word in options]
     words = [f"--group-add={walk.node_group}" if word == f"--group-add={own_group}" else word for word in words]
@@ -228,7 +228,7 @@ def launch_line(walk: Walk, root: Path, *, variant: str = "native") -> str:
 
 
 def obstacles_on(walk: Walk, root: Path) -> tuple[str, ...]:
-    """What the host lacks for the image."""
+    """What the image needs and the host lacks."""
     family = shipped_catalog().images[FIRST].family
     missing = request_devices(family, walk.record, root=root).missing
     return tuple(
@@ -246,7 +246,7 @@ def block_of(walk: Walk) -> str:
         for finding in findings:
             lines.append(f"  {finding.status:<8} {finding.found}")
             lines += [f"           fix: {finding.fix}"] if finding.fix else []
-        lines += [] if findings else ["  nothing that needs care, but for room and models"]
+        lines += [] if findings else ["  nothing needs care, except room and models"]
         lines += [f"$ strixbench bench {FIRST} --gfx native --dry-run", *wrapped(launch_line(walk, root))]
     return "\n".join(lines) + "\n"
 

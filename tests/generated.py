@@ -31,6 +31,9 @@ def main(*, check: bool) -> int:
             print(f"{path.relative_to(REPOSITORY)} is stale: run `python -m tests.generated`", file=sys.stderr)
         else:
             Path(path).write_text(wanted[path], encoding="utf-8")
+            print(f"wrote {path.relative_to(REPOSITORY)}")
+    if not stale:
+        print("nothing was stale")
     return 1 if check and stale else 0
 
 

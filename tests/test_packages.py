@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HostError
-from harness.machine.firmware_packages import ask_rpm, installed_versions, rpm_versions
+from harness.machine.installed_packages import ask_rpm, installed_versions, rpm_versions
 from harness.tools import read_output
 
 

@@ -76,13 +76,11 @@ def value_of(launch: Launch) -> float | None:
 
 def rule_text(rule: StoppingRule) -> str:
     """The rule in words, for `--dry-run`, the progress and the report."""
-    budget = (
-        "" if rule.budget_seconds is None else f"; none begins later than {rule.budget_seconds / 60:g} min behind the first"
-    )
+    budget = "" if rule.budget_seconds is None else f"; none begins later than {rule.budget_seconds / 60:g} min after the first"
     if rule.until is None:
-        return f"{counted(rule.launches, 'launch', 'launches')} of each cell{budget}"
+        return f"{counted(rule.launches, 'launch', 'launches')} of each configuration{budget}"
     return (
-        f"{FEWEST_VALUES} to {rule.launches} launches of each cell, until the 95% interval's half-width is "
+        f"{FEWEST_VALUES} to {rule.launches} launches of each configuration, until the 95% interval's half-width is "
         f"{percent(rule.until)} of the median or less{budget}"
     )
 
@@ -93,7 +91,7 @@ def stop_text(rule: StoppingRule, decision: Decision) -> str:
     if decision.stop == "precise":
         return f"precise enough: {width}, {percent(rule.until or 0)} was asked for"
     if decision.stop == "launches" and rule.until is not None:
-        return f"not precise enough behind {counted(rule.launches, 'launch', 'launches')}, the most there are: {width}"
+        return f"not precise enough after {counted(rule.launches, 'launch', 'launches')}, the most there are: {width}"
     if decision.stop == "launches":
         return "all launches done"
     if decision.stop == "failures":

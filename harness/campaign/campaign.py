@@ -33,7 +33,7 @@ from harness.machine.host import describe_host
 from harness.machine.kernel_log import kernel_seconds
 from harness.machine.thermometers import Thermometers, find_thermometers
 from harness.records.launch import Launch, new_id
-from harness.records.outcome import Cause, ExitRecord
+from harness.records.outcome import KERNEL_LOG_MAY_TELL, ExitRecord
 from harness.records.plan import CoolDown
 from harness.telemetry.start import Sampling, sampling
 from harness.tools import owner
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 2.6
 """Five samples at 2 Hz of the idle host, before a campaign's first launch."""
-
-KERNEL_MAY_KNOW: tuple[Cause, ...] = ("gpu fault", "crash", "timeout", "out of memory", "error")
-"""Causes about which the kernel's log may say more than the guest could."""
 
 
 class Campaign:
@@ -296,7 +293,7 @@ def _lost_gpu(engine: Engine, gpu: str | None) -> str | None:
 
 def _closed_kernel_log(launch: Launch) -> str | None:
     """The warning that the log could not be read after a launch failed on a GPU; ``None``: it could, or has nothing to add."""
-    if launch.plan.device == "cpu" or not launch.kernel_log_refused or launch.verdict.cause not in KERNEL_MAY_KNOW:
+    if launch.plan.device == "cpu" or not launch.kernel_log_refused or launch.verdict.cause not in KERNEL_LOG_MAY_TELL:
         return None
     return (
         f"the kernel's log could not be read ({launch.kernel_log_refused}): `sudo dmesg` may say more of why a launch "

@@ -58,14 +58,15 @@ def ready_cells(
         if built is None:
             message = f"no such image: {record.name} has no {image.reference}"
             return Obstacle(planner.unlaunched(cells, record, cause="engine", message=message))
-        family = image.family or _probe_family(ReadyCell(cells[0], engine, built, None), planner, observer, sample=sample)
+        found = image.family or _probe_family(ReadyCell(cells[0], engine, built, None), planner, observer, sample=sample)
     except EngineError as error:
         return Obstacle(planner.unlaunched(cells, record, cause="engine", message=str(error)), environment_error=error)
     except BuildFailed as error:
         message = f"the build failed: {error}"
         return Obstacle(planner.unlaunched(cells, record, cause="build", message=message, log_tail=error.log_tail))
-    if isinstance(family, Launch):
-        return Obstacle((family,))
+    if isinstance(found, Launch):
+        return Obstacle((found,))
+    family = found
     if image.family is None and (missing := _missing_devices(family, record, planner.request.settings)):
         return Obstacle(planner.unlaunched(cells, record, stage="device", family=family, cause="no device", message=missing))
     hazards = planner.hazards(cells, family)

@@ -92,7 +92,7 @@ def select_variants(catalog: Catalog, image: Image, gfx: str | None) -> tuple[Va
     if not chosen and gfx in catalog.variants and image.reference is not None:
         chosen = [gfx]
     if not chosen:
-        raise UsageError(f"image {image.name} has no variant that matches {gfx!r}: it has {', '.join(names)}")
+        raise UsageError(f"image {image.name} has no GFX mode that matches {gfx!r}: it has {', '.join(names)}")
     return tuple(catalog.variants[name] for name in chosen)
 
 

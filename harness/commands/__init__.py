@@ -1,4 +1,9 @@
-"""The command line: one module a verb. Importing the module registers its verb.
+"""The command line: one module a verb. Importing the module registers its verb. What several verbs need:
+
+- ``app``: the application that the verbs register with, and its help
+- ``options``, ``arguments``: parameters that several verbs take, and their parsing
+- ``opening``, ``running``: an engine, the store or a launch, opened; a run with its progress, output and exit code
+- ``output``, ``progress``, ``catalog_table``: what is printed
 
 Typer evaluates a verb's annotations. Where they need nothing heavy, the module does not keep them as text: that costs a millisecond.
 """

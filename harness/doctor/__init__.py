@@ -1,6 +1,6 @@
-"""What this host lacks for a bench, and the command that mends it: facts -> findings.
+"""What this host lacks for a bench, and the command that fixes it: facts -> findings.
 
-`read.py` reads, the checks decide; a check is a function of `HostFacts` and can be tried on a made-up host.
+`read.py` reads, the checks decide: a check is a function of `HostFacts` and can be tried on a made-up host.
 """
 
 from __future__ import annotations
@@ -12,25 +12,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.catalog.rows import Image
-from harness.doctor import container, disk_space, driver, engines, gpus, kernel_log, parameters, settings, supplies
+from harness.doctor import driver, engines, gpus, kernel_log, parameters, settings, supplies
 from harness.doctor.facts import HostFacts, ImageFacts, User
 from harness.doctor.finding import Finding
+from harness.secrets import without_home
 
 if TYPE_CHECKING:
     from harness.doctor.report import HostReport
     from harness.records.launch import Launch
 
-Check = Callable[[HostFacts], tuple[Finding, ...]]
-
-
-def _check_models(facts: HostFacts) -> tuple[Finding, ...]:
-    from harness.inputs.models import GATED
-
-    return supplies.check_models(facts, GATED)
-
+Check = Callable[[HostFacts], Iterable[Finding]]
 
 CHECKS: tuple[Check, ...] = (
-    container.check_container,
+    engines.check_container,
     engines.check_engines,
     engines.check_runtime,
     engines.check_memory_limits,
@@ -51,28 +45,21 @@ CHECKS: tuple[Check, ...] = (
     settings.check_selinux,
     settings.check_iommu,
     settings.check_power,
-    disk_space.check_room,
+    supplies.check_room,
     supplies.check_disks,
-    _check_models,
+    supplies.check_models,
     supplies.check_images,
 )
 
 
 def examine(facts: HostFacts) -> tuple[Finding, ...]:
-    """All findings, in the order of the checks."""
-    return tuple(shortened(finding) for check in CHECKS for finding in check(facts))
-
-
-def shortened(finding: Finding) -> Finding:
-    """The home folder as ``~``: what is printed gets pasted into public places."""
-    home = os.path.expanduser("~").rstrip("/")
-    if not home:
-        return finding
-    return msgspec.structs.replace(finding, found=finding.found.replace(f"{home}/", "~/"))
+    """All findings, in the order of the checks, with ``~`` for the home folder: they get pasted into public places."""
+    found = (finding for check in CHECKS for finding in check(facts))
+    return tuple(msgspec.structs.replace(each, found=without_home(each.found)) for each in found)
 
 
 def this_host(images: Iterable[Image]) -> HostFacts:
-    """The facts of the machine that we run on."""
+    """The facts of this machine."""
     from harness.doctor.read import read_facts
     from harness.engines.about import ask_engines
     from harness.engines.devices import obstacles_to
@@ -107,7 +94,7 @@ def this_host(images: Iterable[Image]) -> HostFacts:
 
 
 def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
-    """What may be told of the machine that we run on, in public. Takes some seconds: counters are read twice."""
+    """What may be told about this machine in public. Takes some seconds: counters are read twice."""
     import platform
     from pathlib import Path
 
@@ -117,8 +104,8 @@ def report_on(facts: HostFacts, launches: tuple[Launch, ...]) -> HostReport:
     from harness.doctor.private import Private
     from harness.doctor.report import make_report
     from harness.doctor.throttle import read_throttle_counters
-    from harness.machine.firmware_packages import installed_versions
     from harness.machine.host import describe_host
+    from harness.machine.installed_packages import installed_versions
 
     shipped, host = shipped_catalog(), describe_host()
     counters = read_throttle_counters(Path("/"))

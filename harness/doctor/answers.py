@@ -1,11 +1,10 @@
-"""What nobody has told yet of the images (`unknowns.toml`), and what this host and its store answer to it. Pure, but for the
-table's file."""
+"""The open questions about the images (`unknowns.toml`), and what this host and its store answer to them."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,13 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     question: str
     why: str
     """What depends on it."""
+    answer: str = ""
+    """What a host or its store says to it, which the table leaves out; empty: the command is to be run."""
     command: str
-    """Whose answer would settle it."""
+    """Its output would settle the question."""
     source: str
     image: str = ""
-    """The catalog's row that it is about; empty: no single one."""
+    """The catalog row that it is about; empty: no single one."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,17 +45,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     host: HostRecord
     launches: tuple[Launch, ...] = ()
     ours: frozenset[str] = frozenset()
-    """Names of the shipped catalog's images and variants: others are their owner's, and are not told."""
+    """The names of the shipped catalog's images and variants: others are their owner's, and are not told."""
     counters: tuple[Counters, ...] = ()
     """The throttle counters of each GPU that has some."""
 
     def has_variant(self, name: str) -> bool:
-        """Whether a variant, with the fixes that were added to it, is of the shipped catalog."""
+        """Whether a variant, with the fixes that were added to it, is in the shipped catalog."""
         return all(part in self.ours for part in name.split("+"))
 
 
 def read_unknowns(catalog: Catalog) -> tuple[Unknown, ...]:
-    """The table, with the catalog's values in its commands. Raises `CatalogError` for a row or field that is not there."""
+    """The table, with the catalog's values in its commands. Raises `CatalogError` for a row or field that does not exist."""
     text = (Path(__file__).parent / "unknowns.toml").read_text(encoding="utf-8")
     rows = (msgspec.convert({"id": name, **fields}, Unknown) for name, fields in tomllib.loads(text).items())
     return tuple(msgspec.structs.replace(row, command=_filled(row.command, catalog)) for row in rows)
@@ -71,13 +72,13 @@ def _filled(command: str, catalog: Catalog) -> str:
 
 
 def answer(unknown: Unknown, known: Known) -> str:
-    """What is known here; empty: nothing, and the command is to be run."""
+    """What is known here; empty: nothing."""
     find = ANSWERS.get(unknown.id)
     return "" if find is None else find(known)
 
 
-def on_gpu(known: Known) -> tuple[Launch, ...]:
-    """Launches on a GPU of AMD's in an image of the shipped catalog: a portable build and the CPU run say nothing about it."""
+def _on_gpu(known: Known) -> tuple[Launch, ...]:
+    """The launches on an AMD GPU in an image of the shipped catalog: a portable build or a run on the CPU says nothing about it."""
     return tuple(
         launch
         for launch in known.launches
@@ -111,7 +112,7 @@ def _save_area(known: Known) -> str:
 
 
 def _mes(known: Known) -> str:
-    with_it = [launch for launch in on_gpu(known) if _mes_version(launch.plan.host) == MES_IN_QUESTION]
+    with_it = [launch for launch in _on_gpu(known) if _mes_version(launch.plan.host) == MES_IN_QUESTION]
     if not with_it:
         return ""
     passed = sum(launch.verdict.status == "pass" for launch in with_it)
@@ -128,7 +129,7 @@ def _mes_version(host: HostRecord) -> int | None:
 def _cold(known: Known) -> str:
     """The shortest and the longest first pass of each image and variant that began with an empty cache."""
     seconds: dict[str, list[float]] = {}
-    for launch in on_gpu(known):
+    for launch in _on_gpu(known):
         was_empty = launch.plan.caches == "empty" or (launch.caches is not None and launch.caches.files_before == 0)
         if was_empty:
             variant = launch.plan.variant if known.has_variant(launch.plan.variant) else "another variant"
@@ -140,13 +141,12 @@ def _cold(known: Known) -> str:
     )
 
 
-def _of_image(name: str, tell: Callable[[dict[str, Any]], Iterator[str]]) -> Callable[[Known], str]:
+def _of_image(name: str, tell: Callable[[dict[str, Any]], str]) -> Callable[[Known], str]:
     """What the last launch of an image that got through its imports tells."""
 
     def find(known: Known) -> str:
-        ends = [launch.ends("import") for launch in on_gpu(known) if launch.image == name]
-        told: dict[str, Any] = next((end for end in reversed(ends) if end), {})
-        return ", ".join(tell(told))
+        ends = [launch.ends("import") for launch in _on_gpu(known) if launch.image == name]
+        return tell(next((end for end in reversed(ends) if end), {}))
 
     return find
 
@@ -156,27 +156,25 @@ def _torch(told: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _python(told: dict[str, Any]) -> Iterator[str]:
-    if told.get("python"):
-        yield f"the built image runs Python {told['python']}"
+def _python(told: dict[str, Any]) -> str:
+    return f"the built image runs Python {told['python']}" if told.get("python") else ""
 
 
-def _numpy(told: dict[str, Any]) -> Iterator[str]:
+def _numpy(told: dict[str, Any]) -> str:
     packages = told.get("packages")
     versions = [str(each) for each in packages if str(each).startswith("numpy==")] if isinstance(packages, list) else []
-    if versions:
-        yield f"torch {_torch(told).get('version')} is imported beside {versions[0]}"
+    return f"torch {_torch(told).get('version')} is imported beside {versions[0]}" if versions else ""
 
 
-def _architectures(told: dict[str, Any]) -> Iterator[str]:
+def _architectures(told: dict[str, Any]) -> str:
     names = _torch(told).get("architectures")
-    if isinstance(names, list) and names:
-        yield f"torch {_torch(told).get('version')} has kernels for {' '.join(map(str, names))}"
+    listed = " ".join(map(str, names)) if isinstance(names, list) else ""
+    return f"torch {_torch(told).get('version')} has kernels for {listed}" if listed else ""
 
 
-def _version(told: dict[str, Any]) -> Iterator[str]:
-    if _torch(told).get("version"):
-        yield f"torch {_torch(told)['version']} was built into the image"
+def _version(told: dict[str, Any]) -> str:
+    version = _torch(told).get("version")
+    return f"torch {version} was built into the image" if version else ""
 
 
 ANSWERS: dict[str, Callable[[Known], str]] = {

@@ -1,4 +1,4 @@
-"""What the checks look at: this host as a value, so that a check is a pure function and a test can make up a host."""
+"""What the checks look at: a host as a value, so that a check is a pure function and a test can make up a host."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from harness.images.build_needs import Free, Need
 from harness.machine.enclosure import Enclosure
 from harness.machine.files import ABSENT, Reading
 from harness.machine.kernel_log import KernelText
+from harness.records.host import ComputeNodeRecord
 
 
 class User(msgspec.Struct, frozen=True):
@@ -45,35 +46,26 @@ class PciGpu(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What the amdgpu driver tells of one GPU."""
+    """What the amdgpu driver tells about one GPU."""
 
     address: str
     device: str
     vram_bytes: int | None = None
     gtt_bytes: int | None = None
     mes: Reading = ABSENT
-    """Version of the scheduler firmware that is loaded, in hexadecimal."""
+    """The version of the loaded scheduler firmware, in hexadecimal."""
     performance_level: Reading = ABSENT
 
 
-class KfdNode(msgspec.Struct, frozen=True):
-    """One GPU of the compute driver."""
-
-    target: str
-    """``gfx1151``"""
-    tells_cwsr_size: bool
-    """Whether the kernel says how large the context save area is."""
-
-
 class Disk(msgspec.Struct, frozen=True, kw_only=True):
-    """Where something is kept, or will be."""
+    """A folder where something is kept, or will be."""
 
     what: str
     path: str
     free_bytes: int | None
-    """``None``: it did not say in time."""
+    """``None``: the disk did not answer in time."""
     writable: bool = True
-    """Whether this user may write there; what an engine keeps is the engine's to write."""
+    """Whether this user may write there; not asked where an engine does the writing."""
     device: int | None = None
     """The device of its file system (``st_dev``); ``None``: not known."""
     pool: str | None = None
@@ -81,7 +73,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def free(self) -> Free | None:
-        """Its room, as far as that is known."""
+        """The room there; ``None``: not known."""
         return None if self.free_bytes is None else Free(self.path, self.free_bytes, self.device, self.pool)
 
 
@@ -92,24 +84,24 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     family: str | None
     needs_engine: bool = True
     need: Need | None = None
-    """What a build of it takes; ``None``: it is not built here."""
+    """What its build takes; ``None``: it is not built here."""
     is_recommended: bool = False
     """Whether the catalog gives it a place among the first to try."""
     obstacles: tuple[str, ...] = ()
-    """What this host lacks for it."""
+    """What it needs and this host lacks."""
     todo: tuple[str, ...] = ()
     """What its row lacks."""
 
 
 class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it."""
+    """All that the checks look at."""
 
     distribution: tuple[str, ...] = ()
     """``ID`` and ``ID_LIKE`` of os-release."""
     version_id: str = ""
-    """``VERSION_ID`` of os-release: ``24.04``; empty: it rolls."""
+    """``VERSION_ID`` of os-release: ``24.04``; empty: a rolling release."""
     enclosure: Enclosure = Enclosure()
-    """What container this is, if it is one."""
+    """The container that this is, if any."""
     kernel: str | None = None
     ubuntu_signature: Reading = ABSENT
     command_line: Reading = ABSENT
@@ -124,7 +116,7 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     subuid: Reading = ABSENT
     subgid: Reading = ABSENT
     runtime_directory: str | None = None
-    """``XDG_RUNTIME_DIR``; ``None``: not set, or not a folder of this user's."""
+    """``XDG_RUNTIME_DIR``; ``None``: not set, or not a folder that this user may write to."""
     tun: DeviceNode | None = None
     has_newuidmap: bool = False
     has_crun: bool = False
@@ -135,17 +127,17 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     nvidia: DeviceNode | None = None
     nvidia_driver: Reading = ABSENT
     cdi: tuple[str, ...] = ()
-    """Specifications by file name."""
+    """The file names of the CDI specifications."""
     cards: tuple[Card, ...] = ()
-    kfd_nodes: tuple[KfdNode, ...] = ()
+    kfd_nodes: tuple[ComputeNodeRecord, ...] = ()
 
     amdgpu_is_loaded: bool = False
     amdgpu_version: Reading = ABSENT
     """Only a module from outside the kernel's tree (DKMS) has one."""
-    parameters: dict[str, Reading] = {}
-    """``module.parameter`` -> its value."""
+    cwsr_enable: Reading = ABSENT
+    """amdgpu's parameter of that name."""
     parameter_names: dict[str, tuple[str, ...]] = {}
-    """Module -> all that it has; one that is not loaded is not there."""
+    """Module -> all its parameters; a module that is not loaded is absent."""
     debug_firmware: Reading = ABSENT
     packages: dict[str, str] | None = None
     """Firmware packages with their versions; ``None``: no package database was understood."""
@@ -159,17 +151,17 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
     platform_profile: Reading = ABSENT
 
     kernel_log: KernelText | None = None
-    """What the kernel said of GPUs and memory since boot; ``None``: nobody looked"""
+    """What the kernel said about GPUs and memory since boot; ``None``: nobody looked."""
     up_seconds: float = 0.0
-    """Since boot, by the clock of that log, when it was read"""
+    """The time since boot when that log was read, by its clock."""
 
     disks: tuple[Disk, ...] = ()
     token: Literal["variable", "file"] | None = None
-    """Where a Hugging Face token is configured; its value is looked at by nothing here."""
+    """Where a Hugging Face token is configured; nothing here looks at its value."""
     cached: tuple[str, ...] = ()
-    """Gated repositories that are in the Hugging Face cache."""
+    """The gated repositories in the Hugging Face cache."""
     embedded_missing: tuple[str, ...] = ()
-    """Files of the embedded profile that are not here."""
+    """The files of the embedded profile that are not here."""
     images: tuple[ImageFacts, ...] = ()
 
     @property
@@ -186,9 +178,9 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def opens_nodes_as_user(self) -> bool:
-        """Whether the engine that `auto` takes has no more rights than its user; a daemon of root's hands on any node."""
+        """Whether the engine that `auto` takes has only its user's rights; a daemon of root's passes any node on."""
         used = next((engine for engine in self.engines if engine.error is None), None)
-        if used is None:  # once its socket is open to this user, a Docker of root's is what will be used
+        if used is None:  # once this user may open its socket, root's Docker is what will be used
             return not any(engine.name == "docker" and engine.refusal is not None for engine in self.engines)
         return used.rootless is not False
 
@@ -198,4 +190,4 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STRIX_HALO = "0x1586"
-"""PCI device id of gfx1151."""
+"""The PCI device id of gfx1151."""

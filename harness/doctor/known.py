@@ -29,12 +29,12 @@ UBUNTU_FLAVOURS = (
     *("generic", "lowlatency", "oem", "realtime"),
     *("aws", "azure", "gcp", "gke", "gkeop", "ibm", "intel", "kvm", "nvidia", "oracle", "raspi", "xilinx"),
 )
-"""What Ubuntu calls its kernels, before ``-64k``, ``-fde`` and the like. Others write ``6.17.2-1-pve`` (Proxmox),
+"""Ubuntu's names for its kernels, before ``-64k``, ``-fde`` and the like. Others write ``6.17.2-1-pve`` (Proxmox),
 ``6.17.9-2-cachyos``, ``6.17.8-1-default`` (openSUSE) or ``6.1.0-37-amd64`` (Debian 12) in much the same way."""
 
 
 class KernelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
-    """What is known of some kernels."""
+    """What is known about some kernels."""
 
     id: str
     topic: str
@@ -54,7 +54,7 @@ class KernelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class FirmwareRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is known of a loaded scheduler firmware."""
+    """What is known about a loaded scheduler firmware."""
 
     mes: int
     status: Status
@@ -63,7 +63,7 @@ class FirmwareRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class PackageRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"since": "from"}):
-    """What is known of linux-firmware of some dates, ``yyyymmdd``."""
+    """What is known about linux-firmware of some dates, ``yyyymmdd``."""
 
     since: int
     before: int = 99999999
@@ -90,10 +90,10 @@ def known_hosts() -> KnownHosts:
 
 
 def parse_kernel(release: str, ubuntu_signature: str | None = None) -> Kernel | None:
-    """``6.18.5-200.fc43.x86_64``, ``6.17.0-14-generic``; ``None`` for what is no version.
+    """The version in a name like ``6.18.5-200.fc43.x86_64`` or ``6.17.0-14-generic``; ``None`` where there is none.
 
-    Ubuntu says 0 as patch level of every kernel; the one it was made of is the last word of /proc/version_signature. The name
-    decides, and not the distribution: in a container the kernel is the host's.
+    Ubuntu gives every kernel the patch level 0; the upstream version is the last word of /proc/version_signature. The name decides
+    whether it is Ubuntu's, not the distribution: in a container the kernel is the host's.
     """
     match = re.match(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", release)
     if match is None:
@@ -101,7 +101,7 @@ def parse_kernel(release: str, ubuntu_signature: str | None = None) -> Kernel | 
     major, minor, patch = int(match[1]), int(match[2]), int(match[3] or 0)
     if re.search(r"-rc\d", release):
         return Kernel((major, minor, -1))
-    # A number that begins with 0 is of Ubuntu's builds of upstream's kernels, 6.17.8-061708-generic: these say what they are.
+    # Ubuntu's builds of upstream kernels have a number that begins with 0, 6.17.8-061708-generic: these say what they are.
     ubuntu = re.fullmatch(r"\d+\.\d+\.0-([1-9]\d{0,5})-([a-z]+)((?:-[a-z0-9]+)*)", release)
     if ubuntu is None or ubuntu[2] not in UBUNTU_FLAVOURS:
         return Kernel((major, minor, patch))
@@ -126,18 +126,18 @@ def _fits(row: KernelRow, kernel: Kernel) -> bool:
 
 
 def _bound(version: str) -> tuple[int, int, int]:
-    """A version's first kernel: release candidates of 6.18 are not before 6.18's own rows, but are before 6.18.0."""
+    """The first kernel of a version: release candidates of 6.18 come before 6.18.0, and yet the rows of 6.18 hold for them."""
     parts = [int(part) for part in version.split(".")]
     return (parts[0], parts[1], parts[2] if len(parts) > 2 else -1)
 
 
 def judge_mes(version: int) -> FirmwareRow | None:
-    """What is known of a loaded firmware."""
+    """What is known about a loaded firmware."""
     return next((row for row in known_hosts().firmware if row.mes == version), None)
 
 
 def judge_package(version: str, distribution: str = "") -> PackageRow | None:
-    """What is known of a package's version, by the date that it begins with. ``distribution``: one whose date is its own."""
+    """What is known about a package's version, by the date at its beginning. ``distribution``: one that gives dates of its own."""
     match = re.match(r"(?:\d+:)?(20\d{6})(?!\d)", version)
     if match is None:
         return None

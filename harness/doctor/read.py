@@ -1,4 +1,4 @@
-"""This host -> `HostFacts`. Reads files and asks the engines; changes nothing, and needs no privilege.
+"""This host -> `HostFacts`, read from files. This changes nothing and needs no privilege.
 
 ``root`` is where ``/proc``, ``/sys``, ``/etc``, ``/dev`` and ``/var`` are looked for: tests give a tree of their own.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import re
 import shutil
@@ -18,17 +17,16 @@ from typing import Literal
 import msgspec
 
 from harness import places
-from harness.doctor.facts import Card, DeviceNode, Disk, HostFacts, ImageFacts, KfdNode, PciGpu, User
+from harness.doctor.facts import Card, DeviceNode, Disk, HostFacts, ImageFacts, PciGpu, User
 from harness.engines.about import EngineFacts
 from harness.images.disk_space import read_free
 from harness.machine.enclosure import find_enclosure
-from harness.machine.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, read_file, whole_number, within
-from harness.machine.firmware_packages import installed_versions
-from harness.machine.host import memory_bytes
+from harness.machine.files import ABSENT, FILE_TIMEOUT_SECONDS, Reading, Tree, read_file, whole_number, within
+from harness.machine.host import PATIENCE_SECONDS, compute_nodes, memory_bytes
+from harness.machine.installed_packages import installed_versions
 from harness.machine.kernel_log import KernelText, kernel_seconds
-from harness.records.host import gfx_target
 
-_PARAMETERS = {"amdgpu": ("cwsr_enable", "gttsize", "vramlimit"), "ttm": ("pages_limit",), "amdttm": ("pages_limit",)}
+_MODULES = ("amdgpu", "ttm", "amdttm")
 _BOOLEANS = ("container_use_devices", "container_use_dri_devices")
 
 
@@ -49,7 +47,10 @@ def read_facts(
     groups = _groups(read_file(root / "etc/group").text or "")
     release = read_file(root / "proc/sys/kernel/osrelease").text
     cards = [path for path in sorted((root / "sys/class/drm").glob("card*")) if path.name[4:].isdigit()]
+    nodes = sorted((root / "dev/dri").glob("renderD*"))
     pci = _pci_gpus(root)
+    programs = environment.get("PATH", "")
+    parameters = {module: root / f"sys/module/{module}/parameters" for module in _MODULES}
     return HostFacts(
         distribution=tuple(distribution),
         version_id=system.get("VERSION_ID", "").strip().strip("\"'"),
@@ -66,20 +67,24 @@ def read_facts(
         subgid=read_file(root / "etc/subgid"),
         runtime_directory=_runtime_directory(environment),
         tun=_node(root, "dev/net/tun"),
-        has_newuidmap=_on_path("newuidmap", environment),
-        has_crun=_on_path("crun", environment),
+        has_newuidmap=shutil.which("newuidmap", path=programs) is not None,
+        has_crun=shutil.which("crun", path=programs) is not None,
         pci=pci,
         kfd=_opened(root, "dev/kfd"),
-        render_nodes=_nodes(root, "dev/dri/renderD*"),
+        render_nodes=tuple(filter(None, (_node(root, f"dev/dri/{path.name}") for path in nodes))),
         nvidia=_node(root, "dev/nvidia0"),
         nvidia_driver=read_file(root / "proc/driver/nvidia/version"),
         cdi=tuple(sorted(path.name for folder in ("etc/cdi", "var/run/cdi") for path in (root / folder).glob("*.*"))),
         cards=tuple(_card(folder / "device") for folder in cards if _line(folder / "device/vendor") == "0x1002"),
-        kfd_nodes=tuple(_kfd_nodes(root)),
+        kfd_nodes=tuple(compute_nodes(Tree(root, patience_seconds=PATIENCE_SECONDS))),
         amdgpu_is_loaded=os.path.isdir(root / "sys/module/amdgpu"),
         amdgpu_version=read_file(root / "sys/module/amdgpu/version"),
-        parameters=_parameters(root),
-        parameter_names=_parameter_names(root),
+        cwsr_enable=read_file(parameters["amdgpu"] / "cwsr_enable"),
+        parameter_names={
+            module: tuple(sorted(each.name for each in folder.glob("*")))
+            for module, folder in parameters.items()
+            if folder.is_dir()
+        },
         debug_firmware=_debug_firmware(root),
         packages=installed_versions(root),
         selinux_enforce=read_file(root / "sys/fs/selinux/enforce"),
@@ -103,11 +108,6 @@ def _line(path: Path) -> str:
     return (read_file(path).text or "").strip()
 
 
-def _number(path: Path) -> int | None:
-    text = _line(path)
-    return int(text) if re.fullmatch(r"[0-9]{1,19}", text) else None
-
-
 def _groups(text: str) -> dict[str, tuple[int, tuple[str, ...]]]:
     """/etc/group: name -> id and members (group(5))."""
     rows = [line.split(":") for line in text.splitlines()]
@@ -121,10 +121,6 @@ def _groups(text: str) -> dict[str, tuple[int, tuple[str, ...]]]:
 def _runtime_directory(environment: Mapping[str, str]) -> str | None:
     path = environment.get("XDG_RUNTIME_DIR")
     return path if path and os.path.isdir(path) and os.access(path, os.W_OK) else None
-
-
-def _on_path(program: str, environment: Mapping[str, str]) -> bool:
-    return shutil.which(program, path=environment.get("PATH", "")) is not None
 
 
 def _node(root: Path, name: str) -> DeviceNode | None:
@@ -143,7 +139,7 @@ def _node(root: Path, name: str) -> DeviceNode | None:
 
 
 def _opened(root: Path, name: str) -> DeviceNode | None:
-    """A node that was opened as well, which wakes no GPU: mode and groups do not tell what driver and device rules say."""
+    """A node that was also opened, which wakes no GPU: mode and groups do not show what the driver and device rules say."""
     node = _node(root, name)
     if node is None or not node.openable:
         return node
@@ -158,13 +154,8 @@ def _opened(root: Path, name: str) -> DeviceNode | None:
     return node
 
 
-def _nodes(root: Path, pattern: str) -> tuple[DeviceNode, ...]:
-    names = [os.path.relpath(path, root) for path in sorted(glob.glob(str(root / pattern)))]
-    return tuple(node for node in (_node(root, name) for name in names) if node is not None)
-
-
 def _pci_gpus(root: Path) -> tuple[PciGpu, ...]:
-    """Display controllers (class 03) and AMD's processing accelerators (12), of AMD and NVIDIA."""
+    """AMD's and NVIDIA's display controllers (class 03) and processing accelerators (class 12)."""
     found = []
     for folder in sorted((root / "sys/bus/pci/devices").glob("*")):
         vendor = _line(folder / "vendor")
@@ -178,35 +169,12 @@ def _card(folder: Path) -> Card:
     return Card(
         address=os.path.basename(os.path.realpath(folder)),
         device=_line(folder / "device"),
-        vram_bytes=_number(folder / "mem_info_vram_total"),
-        gtt_bytes=_number(folder / "mem_info_gtt_total"),
+        vram_bytes=whole_number(_line(folder / "mem_info_vram_total")),
+        gtt_bytes=whole_number(_line(folder / "mem_info_gtt_total")),
         # Readable by all: https://lore.kernel.org/amd-gfx/20230728160029.863681-1-Ori.Messinger@amd.com/
         mes=read_file(folder / "fw_version/mes_fw_version"),
         performance_level=read_file(folder / "power_dpm_force_performance_level"),
     )
-
-
-def _kfd_nodes(root: Path) -> Iterable[KfdNode]:
-    for path in sorted((root / "sys/class/kfd/kfd/topology/nodes").glob("*/properties")):
-        rows = dict(line.partition(" ")[::2] for line in (read_file(path).text or "").splitlines())
-        version = whole_number(rows.get("gfx_target_version", "").strip())
-        if version:  # 0 is a processor
-            yield KfdNode(gfx_target(version), rows.get("cwsr_size", "0").strip() not in ("", "0"))
-
-
-def _parameters(root: Path) -> dict[str, Reading]:
-    return {
-        f"{module}.{name}": read_file(root / f"sys/module/{module}/parameters/{name}")
-        for module, names in _PARAMETERS.items()
-        for name in names
-    }
-
-
-def _parameter_names(root: Path) -> dict[str, tuple[str, ...]]:
-    folders = {module: root / f"sys/module/{module}/parameters" for module in _PARAMETERS}
-    return {
-        module: tuple(sorted(path.name for path in folder.glob("*"))) for module, folder in folders.items() if folder.is_dir()
-    }
 
 
 def _debug_firmware(root: Path) -> Reading:
@@ -229,39 +197,33 @@ def _iommu_types(root: Path, pci: Iterable[PciGpu]) -> tuple[str, ...]:
 
 
 def _disks(engines: Iterable[EngineFacts]) -> tuple[Disk, ...]:
-    """The engines' folders are the engines' own: each is there, or is another host's or closed to us."""
+    """The disks of the engines' folders, which may be on another host or closed to us, and of our own."""
     asked = [(engine.name, engine.storage) for engine in engines]
-    stores = [_engine_disk(f"{name} images", storage.folder) for name, storage in asked if storage.folder]
-    spools = [_engine_disk(f"{name} spool", storage.spool) for name, storage in asked if storage.spool]
-    return (*stores, *spools, _disk("results", places.results()), _disk("cache", places.cache()))
+    stores = [_disk(f"{name} images", storage.folder, storage.folder) for name, storage in asked if storage.folder]
+    spools = [_disk(f"{name} spool", storage.spool, storage.spool) for name, storage in asked if storage.spool]
+    return (*stores, *spools, _own_disk("results", places.results()), _own_disk("cache", places.cache()))
 
 
-def _engine_disk(what: str, folder: str) -> Disk:
-    free = read_free(folder)
+def _disk(what: str, path: str, looked_at: str | None) -> Disk:
+    free = read_free(looked_at)
     if free is None:
-        return Disk(what=what, path=folder, free_bytes=None)
-    return Disk(what=what, path=folder, free_bytes=free.bytes, device=free.device, pool=free.pool)
+        return Disk(what=what, path=path, free_bytes=None)
+    return Disk(what=what, path=path, free_bytes=free.bytes, device=free.device, pool=free.pool)
 
 
-def _disk(what: str, path: Path) -> Disk:
-    """Free bytes of the nearest folder that exists, and whether we may write there."""
+def _own_disk(what: str, path: Path) -> Disk:
+    """The room in the nearest folder that exists, and whether we may write there."""
 
-    def look() -> tuple[int, bool, int]:
+    def look() -> tuple[str, bool]:
         there = next(folder for folder in (path, *path.parents) if os.path.exists(folder))
-        status = os.statvfs(there)
-        return status.f_bavail * status.f_frsize, os.access(there, os.W_OK | os.X_OK), os.stat(there).st_dev
+        return str(there), os.access(there, os.W_OK | os.X_OK)
 
-    try:
-        told = within(FILE_TIMEOUT_SECONDS, look)
-    except OSError:
-        told = None
-    if told is None:
-        return Disk(what=what, path=str(path), free_bytes=None)
-    return Disk(what=what, path=str(path), free_bytes=told[0], writable=told[1], device=told[2])
+    there, writable = within(FILE_TIMEOUT_SECONDS, look) or (None, True)
+    return msgspec.structs.replace(_disk(what, str(path), there), writable=writable)
 
 
 def _token(environment: Mapping[str, str]) -> Literal["variable", "file"] | None:
-    """Where huggingface_hub would find a token. Whether, not what: no value is read here."""
+    """Where huggingface_hub would find a token; no token is read."""
     if environment.get("HF_TOKEN") or environment.get("HUGGING_FACE_HUB_TOKEN"):
         return "variable"
     path = environment.get("HF_TOKEN_PATH") or places.hub_cache().parent / "token"
@@ -272,6 +234,6 @@ def _token(environment: Mapping[str, str]) -> Literal["variable", "file"] | None
 
 
 def _is_cached(repository: str) -> bool:
-    """Whether a snapshot of a repository is there; which files it holds is for `models` to say."""
+    """Whether there is a snapshot of a repository; `models` says which files it holds."""
     snapshots = places.hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots"
-    return re.search(r"\w", " ".join(os.listdir(snapshots))) is not None if os.path.isdir(snapshots) else False
+    return os.path.isdir(snapshots) and bool(os.listdir(snapshots))

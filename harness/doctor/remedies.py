@@ -1,6 +1,6 @@
 """How this system gets another kernel, other firmware, or a word on the kernel's command line: facts -> commands. Pure.
 
-In a container none of that is its own: the line says what to do on the host, and as a comment, so that nobody pastes it into
+A container has none of these of its own: the line then says what to do on the host, as a comment, so that nobody pastes it into
 the wrong shell. Proxmox is known by its kernel's name, inside and outside (https://pve.proxmox.com/wiki/Host_Bootloader).
 """
 
@@ -11,38 +11,40 @@ import re
 from harness.doctor.facts import HostFacts
 
 _NEWER_KERNELS = {
-    "pve": "apt update && apt install -y proxmox-kernel-7.0  # or a newer one; then boot again",
-    "fedora": "sudo dnf upgrade -y --refresh kernel  # then boot again",
-    "ubuntu": "# install a kernel of 6.18.4 or later, and boot it",
-    "debian": "sudo apt update && sudo apt full-upgrade -y  # then boot again",
-    "arch": "sudo pacman -Syu  # then boot again",
-    "tumbleweed": "sudo zypper dup  # then boot again",
+    "pve": "apt update && apt install -y proxmox-kernel-7.0  # or a newer one; then reboot",
+    "fedora": "sudo dnf upgrade -y --refresh kernel  # then reboot",
+    "ubuntu": "# install kernel 6.18.4 or later, and boot it",
+    "debian": "sudo apt update && sudo apt full-upgrade -y  # then reboot",
+    "arch": "sudo pacman -Syu  # then reboot",
+    "tumbleweed": "sudo zypper dup  # then reboot",
     "suse": "# Leap's own kernel is older: install kernel-default of openSUSE's Kernel:stable:Backport, and boot it",
-    "": "# install a kernel of 6.18.4 or later, and boot it",
+    "": "# install kernel 6.18.4 or later, and boot it",
 }
 
-_OF_UBUNTU = {
-    "24.04": "sudo apt update && sudo apt install -y linux-oem-24.04d  # or linux-generic-hwe-24.04; then boot again",
-    "25.04": "sudo do-release-upgrade  # to 25.10 and then 26.04, whose own kernel is 7.0",
-    "25.10": "sudo do-release-upgrade  # to 26.04, whose own kernel is 7.0",
-    "26.04": "# nothing is to be installed: boot 26.04's own kernel, which is 7.0",
+_BY_VERSION = {
+    "ubuntu": {
+        "24.04": "sudo apt update && sudo apt install -y linux-oem-24.04d  # or linux-generic-hwe-24.04; then reboot",
+        "25.04": "sudo do-release-upgrade  # to 25.10 and then to 26.04, whose own kernel is 7.0",
+        "25.10": "sudo do-release-upgrade  # to 26.04, whose own kernel is 7.0",
+        "26.04": "# nothing to install: boot 26.04's own kernel, which is 7.0",
+    },
+    "debian": {
+        "12": "# Debian 12 has no kernel that is new enough, not even in its backports: upgrade to Debian 13",
+        "13": "sudo apt update && sudo apt install -y -t trixie-backports linux-image-amd64  # needs trixie-backports in "
+        "apt's sources; then reboot",
+    },
 }
-
-_OF_DEBIAN = {
-    "12": "# Debian 12 has no kernel that is new enough, its backports included: upgrade to Debian 13",
-    "13": "sudo apt update && sudo apt install -y -t trixie-backports linux-image-amd64  # needs trixie-backports among "
-    "apt's sources; then boot again",
-}
+"""Newer kernels by distribution and `HostFacts.version_id`."""
 
 _FIRMWARE = {
-    "pve": "apt update && apt install -y pve-firmware && update-initramfs -u -k all && proxmox-boot-tool refresh  # then boot again",
-    "fedora": "sudo dnf upgrade amd-gpu-firmware && sudo dracut --force --kver $(uname -r)  # 20260110 or later, then boot again",
-    "arch": "sudo pacman -Syu && sudo mkinitcpio -P  # linux-firmware 20260110 or later, then boot again",
-    "tumbleweed": "sudo zypper dup && sudo dracut --force --kver $(uname -r)  # 20260110 or later, then boot again",
-    "": "# install linux-firmware 20260110 or later, build the initramfs again, and boot it",
+    "pve": "apt update && apt install -y pve-firmware && update-initramfs -u -k all && proxmox-boot-tool refresh  # then reboot",
+    "fedora": "sudo dnf upgrade amd-gpu-firmware && sudo dracut --force --kver $(uname -r)  # 20260110 or later, then reboot",
+    "arch": "sudo pacman -Syu && sudo mkinitcpio -P  # linux-firmware 20260110 or later, then reboot",
+    "tumbleweed": "sudo zypper dup && sudo dracut --force --kver $(uname -r)  # 20260110 or later, then reboot",
+    "": "# install linux-firmware 20260110 or later, rebuild the initramfs, and reboot",
 }
 
-_COMMAND_LINES = {  # of Fedora: grubby
+_COMMAND_LINES = {  # Fedora has grubby
     "pve": "nano /etc/kernel/cmdline && proxmox-boot-tool refresh  # {}; where GRUB boots: /etc/default/grub and update-grub",
     "arch": "sudoedit /etc/default/grub && sudo grub-mkconfig -o /boot/grub/grub.cfg  # {}; systemd-boot: its entries; Limine: "
     "/etc/default/limine",
@@ -54,12 +56,8 @@ _COMMAND_LINES = {  # of Fedora: grubby
 def newer_kernel(facts: HostFacts) -> str:
     """How to get a kernel that suits gfx1151."""
     system = _system(facts)
-    command = _NEWER_KERNELS[system]
-    if system == "ubuntu" and facts.distribution[0] == "ubuntu":  # another's version is not Ubuntu's
-        command = _OF_UBUNTU.get(facts.version_id, command)
-    if system == "debian" and facts.distribution[0] == "debian":
-        command = _OF_DEBIAN.get(facts.version_id, command)
-    return outside(facts, command)
+    own = _BY_VERSION.get(system, {}) if system in facts.distribution[:1] else {}  # a derivative's version is its own
+    return outside(facts, own.get(facts.version_id, _NEWER_KERNELS[system]))
 
 
 def other_firmware(facts: HostFacts) -> str:
@@ -70,32 +68,26 @@ def other_firmware(facts: HostFacts) -> str:
         package = named[0] if named else "firmware-amd-graphics" if system == "debian" else "linux-firmware"
         return outside(
             facts,
-            f"sudo apt update && sudo apt install -y {package} && sudo update-initramfs -u -k $(uname -r)  # then boot again",
+            f"sudo apt update && sudo apt install -y {package} && sudo update-initramfs -u -k $(uname -r)  # then reboot",
         )
     return outside(facts, _FIRMWARE.get(system, _FIRMWARE[""]))
 
 
 def add_argument(facts: HostFacts, word: str) -> str:
     """How a word gets onto the kernel's command line."""
-    if _system(facts) == "fedora":
-        return f"sudo grubby --update-kernel=ALL --args={word}"
-    return _edited(facts, f"add {word} to", f"add {word}")
+    return _edited(facts, f"--args={word}", f"add {word}", "to")
 
 
 def remove_argument(facts: HostFacts, word: str) -> str:
     """How a word gets off the kernel's command line."""
     safe = _safe(word)
-    if _system(facts) == "fedora":
-        return f"sudo grubby --update-kernel=ALL --remove-args={safe}"
-    return _edited(facts, f"remove {safe} from", f"remove {safe}")
+    return _edited(facts, f"--remove-args={safe}", f"remove {safe}", "from")
 
 
 def replace_argument(facts: HostFacts, word: str, by: str) -> str:
     """How one word takes another's place on the kernel's command line."""
     safe = _safe(word)
-    if _system(facts) == "fedora":
-        return f"sudo grubby --update-kernel=ALL --remove-args={safe} --args={by}"
-    return _edited(facts, f"replace {safe} by {by} in", f"replace {safe} by {by}")
+    return _edited(facts, f"--remove-args={safe} --args={by}", f"replace {safe} by {by}", "in")
 
 
 def outside(facts: HostFacts, command: str) -> str:
@@ -109,24 +101,24 @@ def _safe(word: str) -> str:
     return word if re.fullmatch(r"[A-Za-z0-9_.=,:-]+", word) else word.partition("=")[0]
 
 
-def _edited(facts: HostFacts, with_variable: str, alone: str) -> str:
+def _edited(facts: HostFacts, grubby: str, change: str, preposition: str) -> str:
+    """The command or the edit that makes a change: by grubby's options, or in words."""
     system = _system(facts)
+    if system == "fedora":
+        return f"sudo grubby --update-kernel=ALL {grubby}"
     if not system and facts.enclosure.container:
-        return outside(facts, f"{alone} on the kernel's command line, and boot again")
+        return outside(facts, f"{change} {preposition} the kernel's command line, and reboot")
     template = _COMMAND_LINES.get("suse" if system == "tumbleweed" else system, _COMMAND_LINES[""])
-    return outside(facts, template.format(with_variable if template.endswith("DEFAULT") else alone))
+    return outside(facts, template.format(f"{change} {preposition}" if template.endswith("DEFAULT") else change))
 
 
 def _system(facts: HostFacts) -> str:
-    """Whose kernel this is; empty: not known, as in a container of any host but Proxmox."""
+    """Whose kernel this is; empty: not known, as in a container on any host but Proxmox."""
     if facts.enclosure.is_on_proxmox:
         return "pve"
     if facts.enclosure.container:
         return ""
-    names = facts.distribution
-    for system in ("fedora", "ubuntu", "debian", "arch"):
-        if system in names:
-            return system
-    if "opensuse-tumbleweed" in names:
+    if "opensuse-tumbleweed" in facts.distribution:
         return "tumbleweed"
-    return "suse" if any("suse" in name for name in names) else ""
+    known = (system for system in ("fedora", "ubuntu", "debian", "arch") if system in facts.distribution)
+    return next(known, "suse" if any("suse" in name for name in facts.distribution) else "")

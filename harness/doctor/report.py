@@ -1,20 +1,19 @@
-"""`doctor --report`: what a first run on this host depends on, and what is still to be found out, as a text for a public
-place. Facts in, report out: pure.
+"""`doctor --report`: what a first run on this host depends on, and what is still unknown, as a text for a public place. Pure.
 
-No name of the machine or its user, no path, address, serial number or token stands in it: what goes in is chosen field by
-field, and everything but our own words goes through `Private`.
+It holds no name of the machine or its user, no path, address, serial number or token: what goes in is chosen field by field,
+and everything but our own words goes through `Private`.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from harness.doctor.answers import Known, Unknown, answer
-from harness.doctor.facts import DeviceNode, HostFacts
+from harness.doctor.driver import debug_firmware
+from harness.doctor.facts import HostFacts
 from harness.doctor.finding import Finding
 from harness.doctor.private import Private
 from harness.engines.about import EngineFacts
@@ -24,8 +23,10 @@ from harness.text import size_text
 
 _GIB = 1 << 30
 
+_PARAMETERS = ("amdgpu.cwsr_enable", "amdgpu.gttsize", "amdgpu.vramlimit", "ttm.pages_limit", "amdttm.pages_limit")
+
 LEFT_OUT = ("images", "disk", "models")
-"""Subjects of findings: the first two are told in the report's own words, the third is no business of a public place."""
+"""Subjects of findings that are left out: the report has the first two in words of its own, and the third is private."""
 
 MOST_CHARACTERS = 2000
 """The longest text of one value: what came out of an image may be of any length."""
@@ -48,26 +49,14 @@ class Section(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `unknowns.toml`, with what this host says to it."""
-
-    id: str
-    question: str
-    why: str
-    answer: str = ""
-    """What this host or its store says; empty: run the command"""
-    command: str = ""
-    source: str = ""
-    image: str = ""
-
-
 class HostReport(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it."""
+    """The whole report."""
 
     strixbench: str
-    """Its version."""
+    """The version."""
     sections: tuple[Section, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[Unknown, ...]
+    """Each with what this host or its store answers."""
 
 
 def make_report(
@@ -80,7 +69,7 @@ def make_report(
     private: Private,
     version: str,
 ) -> HostReport:
-    """The report. ``packages`` are those that bear on a container's rights, with their versions."""
+    """The report. ``packages`` are those that decide about a container's rights, with their versions."""
 
     def told(text: str) -> str:
         return private.without(text)[:MOST_CHARACTERS]
@@ -101,23 +90,12 @@ def make_report(
             Section(name, tuple(Row(told(label), told(value)) for label, value in rows if value))
             for name, rows in sections.items()
         ),
-        questions=tuple(
-            Question(
-                id=unknown.id,
-                question=unknown.question,
-                why=unknown.why,
-                answer=told(answer(unknown, known)),
-                command=unknown.command,
-                source=unknown.source,
-                image=unknown.image,
-            )
-            for unknown in unknowns
-        ),
+        questions=tuple(msgspec.structs.replace(each, answer=told(answer(each, known))) for each in unknowns),
     )
 
 
 def report_text(report: HostReport) -> str:
-    """The report between fences of Markdown, so that it is pasted as it is."""
+    """The report between Markdown fences, ready to paste."""
     lines = [f"strixbench {report.strixbench}, doctor --report"]
     for section in report.sections:
         lines += ["", section.name]
@@ -125,11 +103,11 @@ def report_text(report: HostReport) -> str:
         lines += [f"  {row.label:<{width}}  {row.value}" for row in section.rows] or ["  nothing"]
     told = [question for question in report.questions if question.answer]
     asked = [question for question in report.questions if not question.answer]
-    lines += ["", "nobody had told yet, and this host answers"] if told else []
+    lines += ["", "open questions that this host answers"] if told else []
     for question in told:
         lines += [f"  {question.id}: {question.question}", f"    {question.answer}"]
     lines += (
-        ["", "still to be found out: run what you like of it and add what it prints (with Docker, docker for podman)"]
+        ["", "open questions: run any of these commands and add what it prints (with Docker, docker for podman)"]
         if asked
         else []
     )
@@ -161,47 +139,34 @@ def _gpu(host: HostRecord, facts: HostFacts) -> Rows:
         yield "VBIOS", card.vbios or ""
         yield "firmware", " ".join(card.firmware) or "the driver does not show it"
         yield "performance level", card.performance_level or ""
-    yield "firmware in debugfs", " ".join(f"{name}={version}" for name, version in _debug_firmware(facts))
+    yield "firmware in debugfs", " ".join(f"{name}={version}" for name, version in debug_firmware(facts).items())
     for node in host.compute_nodes:
         shown = (("simd_count", node.simd_count), ("cwsr_size", node.cwsr_bytes), ("ctl_stack_size", node.ctl_stack_bytes))
         yield "KFD node", f"{node.target}: " + ", ".join(f"{name} {_known(value)}" for name, value in shown)
     driver = f"from outside the kernel: {host.amdgpu}" if host.amdgpu else "the kernel's own"
     yield "amdgpu", driver if facts.amdgpu_is_loaded else "not loaded"
-    yield "parameters", " ".join(row for row in host.parameters if row.partition("=")[0] in facts.parameters)
+    yield "parameters", " ".join(row for row in host.parameters if row.partition("=")[0] in _PARAMETERS)
     yield "firmware packages", " ".join(f"{name}={version}" for name, version in sorted((facts.packages or {}).items()))
     yield "NVIDIA", (facts.nvidia_driver.text or "").partition("\n")[0]
-
-
-def _debug_firmware(facts: HostFacts) -> list[tuple[str, str]]:
-    """What is loaded by the table that root may read, without what this GPU has not."""
-    rows = re.findall(
-        r"^([A-Z][\w ]{1,20}?) feature version: .{1,40}, firmware version: (0x[0-9a-f]{8})",
-        facts.debug_firmware.text or "",
-        re.M,
-    )
-    return [(name.lower().replace(" ", "_"), version) for name, version in rows if version.strip("0x")]
 
 
 def _nodes(facts: HostFacts) -> Rows:
     names = {number: name for name, number in facts.group_ids.items()}
     for node in (facts.kfd, *facts.render_nodes, facts.nvidia, facts.tun):
         if node is not None:
-            yield node.path, _node(node, names)
+            group = names.get(node.group, "no name of a GPU")
+            opens = "opens" if node.openable else "does not open"
+            yield node.path, f"mode {node.mode:04o}, group {node.group} ({group}), {opens} for this user"
     has = [name for name, number in facts.group_ids.items() if number in facts.user.groups]
     yield "this user", f"{'root' if facts.user.id == 0 else 'not root'}, in {' and '.join(has) or 'neither render nor video'}"
     yield "CDI", " ".join(name for name in facts.cdi if name.partition(".")[0] in ("amd", "nvidia"))
 
 
-def _node(node: DeviceNode, names: dict[int, str]) -> str:
-    opens = "opens" if node.openable else "does not open"
-    return f"mode {node.mode:04o}, group {node.group} ({names.get(node.group, 'no name of a GPU')}), {opens} for this user"
-
-
 def _engines(facts: HostFacts) -> Rows:
-    for engine in facts.engines:
-        yield engine.name, _engine(engine)
     if not facts.engines:
         yield "engine", "none"
+    for engine in facts.engines:
+        yield engine.name, _engine(engine)
 
 
 def _engine(engine: EngineFacts) -> str:
@@ -243,10 +208,12 @@ def _launches(known: Known) -> Rows:
         groups.setdefault(_group(launch, known), []).append(launch)
     for name, each in sorted(groups.items()):
         counts = Counter(launch.verdict.status for launch in each)
-        endings = Counter(_ending(launch) for launch in each if launch.verdict.status != "pass").most_common(MOST_ENDINGS)
+        bad = [launch.verdict for launch in each if launch.verdict.status != "pass"]
+        # A known failure's id, or the cause and the stage.
+        ends = Counter(end.signature or f"{end.cause or end.status} at {end.stage}" for end in bad)
         torch = next((launch.torch_version for launch in reversed(each) if launch.torch_version), None)
         words = [f"{counts['pass']} passed, {counts['wrong output']} with wrong output, {counts['fail']} failed"]
-        words += [", ".join(f"{ending} x{count}" for ending, count in endings)] if endings else []
+        words += [", ".join(f"{ending} x{count}" for ending, count in ends.most_common(MOST_ENDINGS))] if ends else []
         words += [f"torch {torch}"] if torch else []
         yield name, "; ".join(words)
 
@@ -257,12 +224,6 @@ def _group(launch: Launch, known: Known) -> str:
     variant = variant if known.has_variant(variant) else "a variant of the owner's"
     portable = ", portable" if launch.plan.image.portable_of else ""
     return f"{image}/{variant}{portable} ({launch.plan.engine.name}, {launch.plan.device})"
-
-
-def _ending(launch: Launch) -> str:
-    """The known failure's id, or where it ended and by what."""
-    verdict = launch.verdict
-    return verdict.signature or f"{verdict.cause or verdict.status} at {verdict.stage}"
 
 
 def _bytes(number: int | None) -> str:

@@ -1,4 +1,4 @@
-"""The throttle counters of this host's GPUs, read twice: do they grow at idle? Changes nothing, and needs no privilege."""
+"""The throttle counters of this host's GPUs, read twice: do they grow at idle? This changes nothing and needs no privilege."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import msgspec
 from harness.machine.files import FILE_TIMEOUT_SECONDS, within
 from harness.telemetry.gpu_metrics import parse_gpu_metrics
 
-BETWEEN_SECONDS = 3.0
-
 
 class Counters(msgspec.Struct, frozen=True):
-    """One GPU's."""
+    """One GPU's counters."""
 
     first: dict[str, float]
     last: dict[str, float]
@@ -22,7 +20,7 @@ class Counters(msgspec.Struct, frozen=True):
     """From the first reading to the last."""
 
 
-def read_throttle_counters(root: Path, *, between_seconds: float = BETWEEN_SECONDS) -> tuple[Counters, ...]:
+def read_throttle_counters(root: Path, *, between_seconds: float = 3.0) -> tuple[Counters, ...]:
     """The counters of each GPU whose driver has them. Returns at once where none has."""
     paths = sorted((root / "sys/class/drm").glob("card*/device/gpu_metrics"))
     begun = time.monotonic()
@@ -36,14 +34,12 @@ def read_throttle_counters(root: Path, *, between_seconds: float = BETWEEN_SECON
 
 
 def _counters(path: Path) -> dict[str, float]:
-    """By name; empty where they cannot be read, or this format has none."""
+    """The counters by name; empty where they cannot be read, or this format has none."""
     try:
         data = within(FILE_TIMEOUT_SECONDS, path.read_bytes)
     except OSError:
         return {}
     metrics = parse_gpu_metrics(data) if data is not None else ""
-    return (
-        {}
-        if isinstance(metrics, str)
-        else {name: value for name, value in metrics.items() if name.startswith("throttle_") and value is not None}
-    )
+    if isinstance(metrics, str):
+        return {}
+    return {name: value for name, value in metrics.items() if name.startswith("throttle_") and value is not None}

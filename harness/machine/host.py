@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.machine.files import Tree, whole_number
-from harness.machine.firmware_packages import installed_versions
 from harness.machine.gpus import AMD_VENDOR
+from harness.machine.installed_packages import installed_versions
 from harness.records.host import CardRecord, ComputeNodeRecord, HostRecord, gfx_target
 
 PATIENCE_SECONDS = 2.0
@@ -70,7 +70,7 @@ def describe_host(root: Path = Path("/")) -> HostRecord:
         amdgpu_source=tree.text("sys/module/amdgpu/srcversion"),
         parameters=_parameters(tree),
         cards=cards,
-        compute_nodes=tuple(_compute_nodes(tree)),
+        compute_nodes=tuple(compute_nodes(tree)),
         firmware_packages=_firmware_packages(root) if cards else (),
         product=_joined(tree, "sys/class/dmi/id/sys_vendor", "sys/class/dmi/id/product_name"),
         bios=_joined(tree, "sys/class/dmi/id/bios_version", "sys/class/dmi/id/bios_date"),
@@ -133,7 +133,7 @@ def _gpus(tree: Tree) -> tuple[str, ...]:
             folder = f"sys/bus/pci/devices/{address}"
             if tree.text(f"{folder}/vendor") == NVIDIA and (tree.text(f"{folder}/class") or "").startswith(_DISPLAY_CLASS):
                 names += _pci_name(tree, folder)
-    return (*names, *(node.target for node in _compute_nodes(tree)))
+    return (*names, *(node.target for node in compute_nodes(tree)))
 
 
 def _pci_name(tree: Tree, folder: str) -> list[str]:
@@ -172,7 +172,7 @@ def _firmware(tree: Tree, folder: str) -> Iterator[str]:
             yield f"{name.removesuffix('_fw_version')}={version}"
 
 
-def _compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
+def compute_nodes(tree: Tree) -> Iterator[ComputeNodeRecord]:
     """The KFD's GPUs; a processor's node has 0 as target."""
     for number in tree.names("sys/class/kfd/kfd/topology/nodes") or ():
         text = tree.text(f"sys/class/kfd/kfd/topology/nodes/{number}/properties")

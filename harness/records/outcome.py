@@ -68,6 +68,9 @@ class ExitRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the engine could not do as it should have, although the launch started."""
 
 
+KERNEL_LOG_MAY_TELL: tuple[Cause, ...] = ("gpu fault", "crash", "timeout", "out of memory", "error")
+"""Causes about which the kernel's log may say more than the guest could."""
+
 StopReason = Literal["precise", "launches", "failures", "budget"]
 
 

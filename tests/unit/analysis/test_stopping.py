@@ -158,12 +158,12 @@ def test_what_is_asked_for_becomes_a_rule() -> None:
 @pytest.mark.parametrize(
     ("rule", "text"),
     [
-        (StoppingRule(launches=1), "1 launch of each cell"),
+        (StoppingRule(launches=1), "1 launch of each configuration"),
         (
             StoppingRule(launches=3, budget_seconds=90.0),
-            "3 launches of each cell; none begins later than 1.5 min behind the first",
+            "3 launches of each configuration; none begins later than 1.5 min after the first",
         ),
-        (UNTIL, "6 to 50 launches of each cell, until the 95% interval's half-width is 2% of the median or less"),
+        (UNTIL, "6 to 50 launches of each configuration, until the 95% interval's half-width is 2% of the median or less"),
     ],
 )
 def test_the_rule_is_said_in_words(rule: StoppingRule, text: str) -> None:
@@ -174,7 +174,7 @@ def test_the_rule_is_said_in_words(rule: StoppingRule, text: str) -> None:
     ("values", "elapsed", "text"),
     [
         (TIGHT, 0.0, "precise enough: half-width 0.249%, 2% was asked for"),
-        ((1.0, 2.0) * 25, 0.0, "not precise enough behind 50 launches, the most there are: half-width 33.3%"),
+        ((1.0, 2.0) * 25, 0.0, "not precise enough after 50 launches, the most there are: half-width 33.3%"),
         ((None,) * 3, 0.0, "3 launches in a row without a time"),
         ((1.0,), 60.0, "the budget of 1 min is spent: no interval yet"),
         ((1.0,), 59.0, ""),

@@ -261,7 +261,7 @@ def test_gfx_selects_among_the_variants_of_the_row(tmp_path: Path) -> None:
 
 def test_gfx_that_matches_none_of_the_row_s_variants_is_refused_with_what_there_is() -> None:
     known = load_catalog()
-    with pytest.raises(UsageError, match="image cpu has no variant that matches 'gfx1100': it has cpu"):
+    with pytest.raises(UsageError, match="image cpu has no GFX mode that matches 'gfx1100': it has cpu"):
         select_variants(known, known.images["cpu"], "gfx1100")
 
 

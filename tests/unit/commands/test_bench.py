@@ -268,14 +268,14 @@ def test_every_length_is_a_cell_with_a_line_of_its_own(strixbench: Strixbench, r
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "# launches: 3 launches of each cell"),
+        ((), "# launches: 3 launches of each configuration"),
         (
             ("--launches", "7", "--budget", "2"),
-            "# launches: 7 launches of each cell; none begins later than 2 min behind the first",
+            "# launches: 7 launches of each configuration; none begins later than 2 min after the first",
         ),
         (
             ("--until", "2%"),
-            "# launches: 6 to 50 launches of each cell, until the 95% interval's half-width is 2% of the median",
+            "# launches: 6 to 50 launches of each configuration, until the 95% interval's half-width is 2% of the median",
         ),
     ],
 )

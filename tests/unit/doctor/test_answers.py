@@ -77,7 +77,7 @@ def test_counters_that_grow_at_idle_are_named() -> None:
     assert "none grew" in answer(UNKNOWNS["throttle-counters-at-idle"], Known(host=HOST, counters=(still,)))
 
 
-def test_counters_are_read_of_a_strix_halo_and_of_no_other_card(tmp_path: Path) -> None:
+def test_counters_are_read_from_a_strix_halo_and_from_no_other_card(tmp_path: Path) -> None:
     begun = bytearray(struct.pack("<HBB", 264, 3, 0) + bytes(260))
     struct.pack_into("<I", begun, 232, 41)
     for name, data in {"card0": bytes(begun), "card1": struct.pack("<HBB", 120, 1, 3) + bytes(116)}.items():

@@ -10,10 +10,11 @@ import pytest
 
 from harness import places
 from harness.doctor import examine
-from harness.doctor.facts import Card, Disk, HostFacts, ImageFacts, KfdNode, User
+from harness.doctor.facts import Card, Disk, HostFacts, ImageFacts, User
 from harness.engines.about import EngineFacts
 from harness.engines.discovery import Refusal
 from harness.machine.files import ABSENT, Reading
+from harness.records.host import ComputeNodeRecord
 from tests.unit.doctored import CLOSED, changed, of, statuses, the
 from tests.unit.fixture_hosts import (
     ALICE,
@@ -32,7 +33,7 @@ def test_a_user_without_subordinate_ids_gets_the_command(tmp_path: Path) -> None
     for check in ("subuid", "subgid"):
         found = the(facts, check)
         assert found.status == "problem"
-        # Behind alice's range: the same ids for two users would be a hole between their containers.
+        # Behind alice's range: the same ids for two users would open one's containers to the other.
         assert found.fix == f"sudo usermod --add-{check}s 165536-231071 $USER && podman system migrate"
     nobody = changed(facts, subuid=Reading(""))
     assert "--add-subuids 100000-165535 " in the(nobody, "subuid").fix
@@ -82,13 +83,13 @@ def test_an_engine_that_does_not_answer_is_a_problem_unless_another_does(plain: 
     [
         (
             {"group": "docker", "is_member": True},
-            "# log in again: you are in the group docker, but this login is older than that",
+            "# log in again: you were added to the group docker after this login",
         ),
         ({"group": None, "owner": "root"}, "ls -l /run/podman/podman.sock  # only its owner may open it"),
         ({"group": None, "named_by": "CONTAINER_HOST"}, "unset CONTAINER_HOST"),
     ],
 )
-def test_a_socket_that_refuses_is_told_with_what_opens_it(plain: HostFacts, changes: dict[str, Any], fix: str) -> None:
+def test_a_socket_that_refuses_comes_with_what_opens_it(plain: HostFacts, changes: dict[str, Any], fix: str) -> None:
     refusal = msgspec.structs.replace(Refusal("podman", "/run/podman/podman.sock"), **changes)
     refused = EngineFacts(name="podman", error="permission denied on /run/podman/podman.sock", refusal=refusal)
     found = the(changed(plain, engines=(refused,)), "engine")
@@ -141,7 +142,7 @@ def test_a_closed_node_is_no_problem_where_the_engine_runs_as_root(fedora: HostF
 
 
 def test_missing_nodes_are_problems_that_name_the_driver(fedora: HostFacts) -> None:
-    assert "which is loaded" in the(changed(fedora, kfd=None), "kfd").why
+    assert "which makes it, is loaded" in the(changed(fedora, kfd=None), "kfd").why
     unloaded = changed(fedora, kfd=None, render_nodes=(), amdgpu_is_loaded=False)
     assert the(unloaded, "kfd").fix == "sudo modprobe amdgpu"
     assert statuses(unloaded, "render node") == ["problem"]
@@ -199,7 +200,7 @@ def test_an_old_kernel_is_a_warning_with_the_distributions_command(fedora: HostF
 
 
 def test_what_the_driver_tells_outranks_the_kernels_version(fedora: HostFacts) -> None:
-    patched = changed(fedora, kernel="6.12.60-1.lts", kfd_nodes=(KfdNode("gfx1151", True),))
+    patched = changed(fedora, kernel="6.12.60-1.lts", kfd_nodes=(ComputeNodeRecord(target="gfx1151", cwsr_bytes=19185664),))
     assert of(patched, "kernel")[0].status == "ok"
     assert "tells the size of its save area" in of(patched, "kernel")[0].found
     assert the(patched, "older ROCm").status == "note"
@@ -253,7 +254,7 @@ def test_a_module_from_outside_the_kernel_and_deprecated_parameters_are_named(fe
     hostile = changed(fedora, command_line=Reading("ro amdgpu.gttsize=1;reboot\n"))
     assert the(hostile, "gttsize").fix.endswith("--remove-args=amdgpu.gttsize")
     assert not of(fedora, "gttsize")
-    off = changed(fedora, parameters={"amdgpu.cwsr_enable": Reading("0\n")})
+    off = changed(fedora, cwsr_enable=Reading("0\n"))
     assert the(off, "cwsr_enable").status == "note"
     assert not of(fedora, "cwsr_enable")
 
@@ -349,7 +350,7 @@ def test_a_disk_that_does_not_answer_is_unknown(plain: HostFacts) -> None:
     assert statuses(changed(plain, disks=(Disk(what="cache", path="/nfs", free_bytes=None),)), "cache") == ["unknown"]
 
 
-def test_of_a_token_no_more_is_known_than_that_it_is_there(tmp_path: Path) -> None:
+def test_doctor_knows_whether_there_is_a_token_and_not_which(tmp_path: Path) -> None:
     root = a_tree(tmp_path / "host", NO_GPU)
     facts = facts_of(root, environment={"HF_TOKEN": "hf_never_shown"})
     assert facts.token == "variable"
@@ -397,12 +398,18 @@ def test_images_are_grouped_by_what_they_lack(plain: HostFacts) -> None:
         ImageFacts(name="rocm72", family="rocm", obstacles=lack, todo=("TODO digest: base is not pinned by digest",)),
     )
     facts = changed(plain, images=images)
-    assert [finding.found for finding in of(facts, "here")] == ["cpu: can run here", "rocm62, rocm72: not here: no /dev/kfd"]
+    assert [finding.found for finding in of(facts, "here")] == [
+        "cpu: can run here",
+        "rocm62, rocm72: cannot run here: no /dev/kfd",
+    ]
     assert [finding.found for finding in of(facts, "catalog")] == ["rocm72: TODO digest: base is not pinned by digest"]
 
 
 def test_no_image_but_a_local_one_runs_where_no_engine_answers(plain: HostFacts) -> None:
     images = (ImageFacts(name="local-cpu", family="cpu", needs_engine=False), ImageFacts(name="cpu", family="cpu"))
     silent = changed(plain, images=images, engines=(EngineFacts(name="podman", error="`podman info` failed"),))
-    assert [finding.found for finding in of(silent, "here")] == ["local-cpu: can run here", "cpu: not here: no engine answers"]
+    assert [finding.found for finding in of(silent, "here")] == [
+        "local-cpu: can run here",
+        "cpu: cannot run here: no engine answers",
+    ]
     assert [finding.found for finding in of(changed(plain, images=images), "here")] == ["local-cpu, cpu: can run here"]

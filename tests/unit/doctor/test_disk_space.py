@@ -72,7 +72,7 @@ def test_no_line_is_wider_than_a_terminal(fedora: HostFacts) -> None:
     assert all(len(finding.found) <= 69 for finding in of(facts, "podman room"))
 
 
-def test_of_recommended_images_alone_it_is_asked_whether_they_fit(fedora: HostFacts) -> None:
+def test_only_the_recommended_images_have_to_fit(fedora: HostFacts) -> None:
     needed = demand_of(need_of(load_catalog().images["rocm72"]), "podman", base_is_here=False).store_bytes / GB
     fitting = with_room(fedora, a_disk(needed + 1), images=recommended("rocm72"))
     assert the(fitting, "podman images").status == "ok"

@@ -13,7 +13,7 @@ from harness.doctor import CHECKS, examine
 from harness.doctor.facts import Disk, HostFacts
 from harness.doctor.finding import STATUSES
 from harness.machine.files import ABSENT, Reading, read_file, within
-from harness.machine.firmware_packages import dpkg_versions, pacman_versions
+from harness.machine.installed_packages import dpkg_versions, pacman_versions
 from reports.terminal.launches import print_findings
 from tests.unit.doctored import CLOSED, changed, of, statuses, the
 from tests.unit.fixture_hosts import (
@@ -29,7 +29,7 @@ from tests.unit.fixture_hosts import (
 def test_a_strix_halo_on_fedora_with_bad_firmware_gets_its_lines(fedora: HostFacts) -> None:
     installed, loaded = the(fedora, "installed firmware"), the(fedora, "loaded firmware")
     assert installed.status == "problem"
-    assert "amd-gpu-firmware 20251125-1.fc43 is installed: carries MES 0x83" in installed.found
+    assert "amd-gpu-firmware 20251125-1.fc43 is installed: it carries MES 0x83" in installed.found
     assert "installed is not loaded" in installed.why
     assert "dracut --force" in installed.fix
     assert loaded.status == "unknown"
@@ -47,7 +47,7 @@ def test_a_strix_halo_on_fedora_with_bad_firmware_gets_its_lines(fedora: HostFac
 def test_ubuntus_oem_kernel_is_known_to_have_the_backport(ubuntu: HostFacts) -> None:
     save_area, memory = of(ubuntu, "kernel")
     assert (save_area.status, memory.status) == ("ok", "unknown")
-    assert save_area.found.startswith("6.14.0-1018-oem: Ubuntu's OEM kernel of 1018 or later")
+    assert save_area.found.startswith("6.14.0-1018-oem: Ubuntu's OEM kernel 1018 or later")
     assert the(ubuntu, "iommu").status == "note"
     assert "DMA isolation and the NPU" in the(ubuntu, "iommu").why
     installed = the(ubuntu, "installed firmware")
@@ -109,7 +109,7 @@ def test_an_empty_tree_is_described_without_an_error(tmp_path: Path) -> None:
     assert {finding.status for finding in examine(facts)} <= set(STATUSES)
 
 
-def test_a_call_that_takes_too_long_is_left_behind() -> None:
+def test_a_call_that_takes_too_long_is_abandoned() -> None:
     never = threading.Event()
     try:
         assert within(0.01, never.wait) is None
@@ -130,7 +130,7 @@ def test_a_file_is_read_up_to_a_limit_and_as_text(tmp_path: Path) -> None:
     assert read_file(tmp_path / "large" / "below") == ABSENT
 
 
-def test_packages_are_read_of_dpkg_and_pacman() -> None:
+def test_packages_are_read_from_dpkg_and_pacman() -> None:
     status = (
         "Package: linux-firmware\nStatus: deinstall ok config-files\nVersion: 20240101\n\n"
         "Package: firmware-amd-graphics\nStatus: install ok installed\nPriority: optional\nVersion: 20230210-5\n\n"
@@ -164,6 +164,8 @@ def test_findings_are_printed_by_subject_and_counted(fedora: HostFacts, capsys: 
 def test_a_home_folder_is_shortened(plain: HostFacts) -> None:
     disk = Disk(what="cache", path=os.path.expanduser("~/.cache/strixbench"), free_bytes=100 * 10**9)
     assert the(changed(plain, disks=(disk,)), "cache").found == "cache: 100.0 GB free in ~/.cache/strixbench"
+    beside = Disk(what="cache", path=os.path.expanduser("~") + "-of-another/cache", free_bytes=100 * 10**9)
+    assert "~" not in the(changed(plain, disks=(beside,)), "cache").found
 
 
 def test_what_is_bad_says_why_and_what_to_type(fedora: HostFacts, ubuntu: HostFacts, nvidia: HostFacts) -> None:

@@ -23,9 +23,7 @@ def with_log(facts: HostFacts, text: str, *, up_seconds: float = 20_000.0) -> Ho
     return changed(facts, kernel_log=KernelText(lines_of(text)), up_seconds=up_seconds)
 
 
-def test_a_log_that_is_closed_to_this_user_comes_with_the_group_of_the_distribution(
-    fedora: HostFacts, ubuntu: HostFacts
-) -> None:
+def test_a_closed_log_comes_with_the_distribution_s_group_that_may_read_it(fedora: HostFacts, ubuntu: HostFacts) -> None:
     found = the(changed(fedora, kernel_log=KernelText(refused=CLOSED)), "kernel log")
     assert found.status == "note"
     assert CLOSED in found.found
@@ -40,7 +38,7 @@ def test_a_log_that_is_not_there_is_read_on_the_host(fedora: HostFacts) -> None:
     assert the(changed(fedora, kernel_log=KernelText(refused=refused)), "kernel log").fix.startswith("sudo dmesg")
 
 
-def test_of_a_log_that_cannot_be_read_no_gpu_is_said_to_be_sound(fedora: HostFacts) -> None:
+def test_no_gpu_is_called_sound_where_the_log_cannot_be_read(fedora: HostFacts) -> None:
     assert of(changed(fedora, kernel_log=KernelText(refused=CLOSED)), "GPU hangs") == []
 
 

@@ -149,6 +149,6 @@ def test_ubuntu_s_dates_are_judged_by_rows_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("version", ["20251201-1.fc43", "20240909-1", "unknown", "", "202511250-1"])
-def test_of_other_firmware_nothing_is_known(version: str) -> None:
+def test_nothing_is_known_about_other_firmware(version: str) -> None:
     assert judge_package(version) is None
     assert judge_mes(0x7E) is None

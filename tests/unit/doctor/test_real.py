@@ -85,7 +85,7 @@ def test_proxmox_is_told_its_own_commands_outside_and_inside(tmp_path: Path) -> 
     assert not the(outside, "gttsize").fix.startswith("#")
 
 
-def test_firmware_that_a_container_has_installed_is_none_that_is_loaded(tmp_path: Path) -> None:
+def test_firmware_installed_in_a_container_is_never_loaded(tmp_path: Path) -> None:
     files = {**LXC, "var/lib/dpkg/status": UBUNTU["var/lib/dpkg/status"]}
     installed = the(host(tmp_path, files), "installed firmware")
     assert (installed.status, "20240318" in installed.found) == ("note", False)
@@ -96,7 +96,7 @@ def test_a_container_s_limit_is_not_taken_for_the_machine_s_memory(tmp_path: Pat
     assert the(host(tmp_path, files), "gtt").status == "ok"
 
 
-def test_docker_in_lxc_is_warned_of_what_it_may_meet(tmp_path: Path) -> None:
+def test_docker_in_lxc_is_told_of_an_lxc_that_is_too_old(tmp_path: Path) -> None:
     found = the(unprivileged(tmp_path / "docker"), "docker in lxc")
     assert (found.status, "lxc-pve" in found.fix) == ("note", True)
     assert not of(host(tmp_path / "podman", LXC), "docker in lxc")
@@ -108,7 +108,7 @@ def test_nodes_of_a_group_that_is_not_mapped_are_problems_with_the_container_s_l
         assert found.status == "problem"
         assert "a group of the Proxmox host that this container does not map" in found.found
         assert "`dev0: /dev/kfd,gid=993` and `dev1: /dev/dri/renderD128,gid=993`" in found.fix
-        assert "hands it on all the same" not in found.why
+        assert "passes it on all the same" not in found.why
     plain = changed(facts, enclosure=msgspec.structs.replace(facts.enclosure, is_on_proxmox=False))
     assert "lxc.idmap = g 993" in the(plain, "kfd").fix
     as_user = changed(facts, user=User(1000, "alice", (1000,)), group_ids={"render": 993, "video": 44})
@@ -130,8 +130,8 @@ def test_a_compute_node_that_refuses_is_told_by_what_it_says(tmp_path: Path) -> 
     lxc = host(tmp_path / "lxc", LXC)
     machine = host(tmp_path / "machine", FEDORA)
     no_gpu = refusing(machine, "EINVAL")
-    assert (no_gpu.status, no_gpu.fix) == ("problem", "sudo dmesg | grep -iE 'amdgpu|kfd'  # then boot again")
-    assert "no matter of groups" in no_gpu.why
+    assert (no_gpu.status, no_gpu.fix) == ("problem", "sudo dmesg | grep -iE 'amdgpu|kfd'  # then reboot")
+    assert "groups do not matter here" in no_gpu.why
     assert refusing(lxc, "EINVAL").fix.startswith("# on the Proxmox host")
     assert "dev0: /dev/kfd" in refusing(lxc, "EPERM").fix
     other = changed(lxc, enclosure=msgspec.structs.replace(lxc.enclosure, is_on_proxmox=False))
@@ -157,9 +157,9 @@ def test_the_compute_node_is_opened_to_know_what_the_driver_says(tmp_path: Path)
     [
         ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\n', "linux-oem-24.04d"),
         ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="25.10"\n', "do-release-upgrade"),
-        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="26.04"\n', "# nothing is to be installed: boot 26.04's own kernel"),
-        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="30.04"\n', "# install a kernel of 6.18.4 or later"),
-        ('ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_ID="22.1"\n', "# install a kernel of 6.18.4 or later"),
+        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="26.04"\n', "# nothing to install: boot 26.04's own kernel"),
+        ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="30.04"\n', "# install kernel 6.18.4 or later"),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_ID="22.1"\n', "# install kernel 6.18.4 or later"),
         ('ID=debian\nVERSION_ID="13"\n', "trixie-backports"),
         ('ID=debian\nVERSION_ID="12"\n', "upgrade to Debian 13"),
         ("ID=debian\n", "apt full-upgrade"),
@@ -168,10 +168,10 @@ def test_the_compute_node_is_opened_to_know_what_the_driver_says(tmp_path: Path)
         ('ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\nVERSION_ID="20260101"\n', "zypper dup"),
         ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\nVERSION_ID="16.0"\n', "Leap's own kernel is older"),
         ("ID=fedora\nVERSION_ID=43\n", "dnf upgrade"),
-        ("ID=plan9\n", "# install a kernel of 6.18.4 or later"),
+        ("ID=plan9\n", "# install kernel 6.18.4 or later"),
     ],
 )
-def test_a_newer_kernel_is_got_as_this_release_gets_it(tmp_path: Path, release: str, command: str) -> None:
+def test_a_newer_kernel_comes_the_way_of_this_release(tmp_path: Path, release: str, command: str) -> None:
     files = {**FEDORA, "etc/os-release": release, "proc/sys/kernel/osrelease": "6.17.8-1-default\n"}
     found = of(host(tmp_path, files), "kernel")[0]
     assert (found.status, command in found.fix) == ("warning", True), found.fix
@@ -219,7 +219,7 @@ def test_a_limit_that_is_too_high_is_replaced_where_it_stands(tmp_path: Path) ->
     assert "--remove-args=ttm.pages_limit=33554432 --args=" in the(host(tmp_path, {**GTT_ABOVE_MEMORY, **words}), "gtt").fix
 
 
-def test_a_compute_node_without_a_gpu_makes_no_group_wanting(tmp_path: Path) -> None:
+def test_a_compute_node_without_a_gpu_asks_for_no_group(tmp_path: Path) -> None:
     facts = changed(host(tmp_path, FEDORA), user=User(1001, "bob", (1001,)), listed_in=())
     node = DeviceNode(path="/dev/kfd", openable=False, group=105, mode=0o666, refused="EINVAL")
     assert statuses(changed(facts, kfd=node), "groups") == ["note"]
@@ -265,7 +265,7 @@ def test_a_parameter_that_nothing_is_like_is_told_where_the_module_shows_its_own
 
 
 @pytest.mark.parametrize("words", ["amdgpu.gttsize=1", "amdgpu.gartsize=512", "ttm.pages-limit=4", "i915.force_probe=*", "ttm"])
-def test_a_parameter_that_there_is_or_of_another_module_is_none_to_tell(tmp_path: Path, words: str) -> None:
+def test_a_parameter_that_exists_or_is_of_another_module_is_not_told(tmp_path: Path, words: str) -> None:
     assert parameters(tmp_path, words) == []
 
 

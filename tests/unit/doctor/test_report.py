@@ -87,7 +87,7 @@ def test_what_an_engine_s_program_says_of_its_failure_is_left_out(tmp_path: Path
     assert dict(rows(report_of(tmp_path / "host", facts), "engines")) == {"podman": "does not answer"}
 
 
-def test_what_matters_of_such_a_host_is_told_all_the_same(owned: HostReport) -> None:
+def test_what_matters_about_such_a_host_is_still_told(owned: HostReport) -> None:
     text = report_text(owned)
     for told in (
         "6.18.5-200.[removed].fc43.x86_64",
@@ -133,7 +133,7 @@ VBIOS version: 113-STRXLGEN-001
 """Lines of a Framework Desktop's amdgpu_firmware_info: https://github.com/ROCm/legacy-rocm-build/issues/6165"""
 
 
-def test_firmware_is_read_of_the_debug_table_where_root_asks(tmp_path: Path) -> None:
+def test_firmware_is_read_from_the_debug_table_where_root_asks(tmp_path: Path) -> None:
     files = {**FEDORA, "sys/kernel/debug/dri/0000:c6:00.0/amdgpu_firmware_info": FIRMWARE_TABLE}
     root = a_tree(tmp_path / "host", files)
     told = dict(rows(report_of(root, facts_of(root)), "gpu"))
@@ -159,7 +159,7 @@ def test_launches_are_counted_by_image_with_how_they_failed(tmp_path: Path) -> N
     assert told[1].startswith("1 passed, 0 with wrong output, 3 failed; kernel-cwsr-fault x2, crash at cold x1; torch ")
 
 
-def test_findings_that_are_well_and_what_the_report_tells_itself_are_left_out(tmp_path: Path) -> None:
+def test_findings_that_are_ok_or_told_elsewhere_in_the_report_are_left_out(tmp_path: Path) -> None:
     root = a_tree(tmp_path / "host", FEDORA)
     labels = [label for label, _ in rows(report_of(root, facts_of(root, packages=BAD_FIRMWARE)), "doctor's findings")]
     assert "problem kernel and firmware: installed firmware" in labels
@@ -170,7 +170,7 @@ def test_a_question_is_either_answered_or_has_its_command(tmp_path: Path) -> Non
     root = a_tree(tmp_path / "host", OWNED)
     report = report_of(root, facts_of(root))
     text = report_text(report)
-    answered, asked = text.split("still to be found out")
+    answered, asked = text.split("open questions: run")
     assert "context-save-area" in answered
     assert "gfx1151: 80 SIMDs, cwsr_size 27185152, ctl_stack_size 28672" in answered
     for question in report.questions:

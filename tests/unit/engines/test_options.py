@@ -9,8 +9,11 @@ import msgspec
 import pytest
 
 from harness.engines.base import Mount, Run
+from harness.engines.devices import request_devices
 from harness.engines.local import Local
 from harness.engines.options import container_command, docker_keywords, libpod_specification, needs_libpod
+from harness.engines.relaxations import COMPAT
+from harness.records.plan import EngineRecord
 from harness.tools import OWNER_LABEL
 
 RUN = Run(
@@ -54,6 +57,11 @@ OF_A_PROCESS = ("name", "argv", "environment", "working_directory", "memory_byte
 
 def a_run(**changes: Any) -> Run:
     return msgspec.structs.replace(RUN, **changes)
+
+
+@pytest.mark.parametrize("option", request_devices("cpu", EngineRecord(name="podman"), flags=tuple(COMPAT)).security_options)
+def test_podmans_own_interface_has_a_word_for_every_security_option(option: str) -> None:
+    assert libpod_specification(a_run(security_options=(option,))) != libpod_specification(a_run(security_options=()))
 
 
 @pytest.mark.parametrize("name", [name for name in Run.__struct_fields__ if name != "exchange"])

@@ -316,12 +316,13 @@ def test_no_text_breaks_out_of_its_place(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)
 def test_every_line_of_a_table_has_as_many_cells_as_its_head(text: str) -> None:
-    lines = page_with(text).splitlines()
-    heads = [number - 1 for number, line in enumerate(lines) if line.startswith("| --- |")]
-    results, compatibility, what_ran = heads[:3]
-    for head in (results, compatibility, what_ran):
-        assert {number_of_cells(line) for line in lines[head : head + 6]} == {number_of_cells(lines[head])}
-        assert not lines[head + 6].startswith("|"), "four launches are four rows"
+    page = page_with(text)
+    for title in ("Results", "Image compatibility", "What ran"):
+        lines = section(page, title).splitlines()
+        head = next(number - 1 for number, line in enumerate(lines) if line.startswith("| --- |"))
+        table = lines[head : head + 6]
+        assert not "".join(lines[head + 6 :]).startswith("|"), f"{title}: four launches are four rows"
+        assert {number_of_cells(line) for line in table} == {number_of_cells(table[0])}
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)

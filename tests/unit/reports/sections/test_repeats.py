@@ -47,7 +47,9 @@ def only(launches: Sequence[Launch]) -> RepeatRow:
 def test_a_row_says_how_precise_it_is_what_was_asked_for_and_why_it_ended() -> None:
     cells = only(launches_of(STEADY)).cells
     assert cells[4:6] == ("6 of 6", "±0.125%")
-    assert cells[6].startswith("6 to 50 launches of each cell, until the 95% interval's half-width is 2% of the median or less")
+    assert cells[6].startswith(
+        "6 to 50 launches of each configuration, until the 95% interval's half-width is 2% of the median or less"
+    )
     assert cells[7] == "precise enough: half-width 0.125%, 2% was asked for"
     assert len(cells) == len(REPEAT_COLUMNS)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HostError
-from harness.machine.firmware_packages import dpkg_versions, installed_versions
+from harness.machine.installed_packages import dpkg_versions, installed_versions
 
 
 class Rpm:
