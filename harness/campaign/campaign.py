@@ -176,8 +176,7 @@ class Campaign:
                 number += 1
                 launch = self._launch(ready, number, total, so_far, cool_down=cool_down, round_number=round_number)
                 so_far.append(value_of(launch))
-                decision = launch.decision or decide(rule, so_far, elapsed_seconds=self._clock.elapsed_seconds())
-                if decision.stop is not None:
+                if (launch.decision or decide(rule, so_far, elapsed_seconds=self._clock.elapsed_seconds())).stop is not None:
                     waiting.remove(ready)
             round_number += 1
 
