@@ -15,8 +15,8 @@ from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import why_uncovered, worked_of
 from harness.telemetry.meters import SLOW_METERS, every_of
+from harness.workloads.calibrate import Calibration, subject
 from harness.workloads.calibrated_meters import LABELS, VRAM_AND_GTT, label_of, series_values
-from harness.workloads.calibration import Calibration, subject
 
 _OF_A_PROCESSOR = ("vm_hwm_bytes",)
 _OF_A_GPU = ("fdinfo_gpu_bytes", VRAM_AND_GTT, "torch_peak_reserved_bytes")

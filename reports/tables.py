@@ -13,7 +13,7 @@ from harness.analysis.intervals import Estimate, estimate, launch_seconds, realt
 from harness.failures.recognise import Signature, signatures
 from harness.records.launch import Launch
 from harness.records.plan import WITHOUT_ACCURACY, Purpose
-from harness.workloads.calibration import Calibration, latest_calibrations
+from harness.workloads.calibrate import Calibration, latest_calibrations
 from reports.memory import Reading, memory_of
 
 
@@ -83,20 +83,20 @@ NO_ACCURACY = "random weights, no accuracy"
 class WorkloadRows(msgspec.Struct, frozen=True):
     """One pipeline on one recording, with the rows that ran it, the fastest first."""
 
-    pipeline: str
-    audio: str
-    audio_seconds: float
+    profile: str
+    input: str
+    amount: float
     rows: tuple[Row, ...]
 
     @property
     def title(self) -> str:
         """Pipeline and recording, with a remark where the output means nothing."""
         remark = "" if self.has_accuracy else f"; {NO_ACCURACY}"
-        return f"{self.pipeline} on {self.audio}: {self.audio_seconds:.1f} s of audio{remark}"
+        return f"{self.profile} on {self.input}: {self.amount:.1f} s of audio{remark}"
 
     @property
     def has_accuracy(self) -> bool:
-        return self.pipeline not in WITHOUT_ACCURACY
+        return self.profile not in WITHOUT_ACCURACY
 
     @property
     def as_fast(self) -> tuple[Row, ...]:
@@ -126,7 +126,7 @@ def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpos
             continue
         plan = launch.plan
         # Two recordings may have one name and length.
-        audio = f"{plan.workload.audio_sha256}/{plan.workload.reference_sha256}"
+        audio = f"{plan.workload.input_sha256}/{plan.workload.truth_sha256}"
         flags = plan.flags if plan.flags != "least" else ""
         key = (plan.cell, audio, plan.engine.name, str(plan.engine.rootless), flags, plan.gpu or "")
         groups.setdefault(key, []).append(launch)
@@ -135,10 +135,10 @@ def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpos
 
 def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
     """The launches without failed builds that never saw the recording, where the same cell got further later."""
-    last = {(launch.plan.cell, launch.plan.engine.name): launch.id for launch in launches if launch.plan.workload.audio_sha256}
+    last = {(launch.plan.cell, launch.plan.engine.name): launch.id for launch in launches if launch.plan.workload.input_sha256}
     for launch in launches:
         plan = launch.plan
-        if plan.workload.audio_sha256 or last.get((plan.cell, plan.engine.name), "") < launch.id:
+        if plan.workload.input_sha256 or last.get((plan.cell, plan.engine.name), "") < launch.id:
             yield launch
 
 
@@ -147,7 +147,7 @@ def workloads_of(rows: Iterable[Row]) -> tuple[WorkloadRows, ...]:
     groups: dict[tuple[str, float, str, str], list[Row]] = {}
     for row in rows:
         workload = row.speaking.plan.workload
-        groups.setdefault((workload.pipeline, workload.audio_seconds, workload.audio, workload.audio_sha256), []).append(row)
+        groups.setdefault((workload.profile, workload.amount, workload.input, workload.input_sha256), []).append(row)
     return tuple(
         WorkloadRows(pipeline, audio, seconds, tuple(sorted(group, key=_rank)))
         for (pipeline, seconds, audio, _), group in sorted(groups.items())
@@ -157,7 +157,7 @@ def workloads_of(rows: Iterable[Row]) -> tuple[WorkloadRows, ...]:
 def by_name(row: Row) -> tuple[str, str, float, str, str]:
     """The sort key of rows that no speed ranks: the image, and the lengths of one cell as numbers."""
     cell = row.speaking.plan.cell
-    return (row.image, cell.rpartition("/")[0], row.speaking.plan.workload.audio_seconds, cell, row.engine)
+    return (row.image, cell.rpartition("/")[0], row.speaking.plan.workload.amount, cell, row.engine)
 
 
 def stage_marks(row: Row) -> tuple[str, ...]:

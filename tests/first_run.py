@@ -28,9 +28,9 @@ from harness.engines.options import container_command
 from harness.images.build_plan import image_lines
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
-from harness.launch.plan import Prepared, Settings, prepare_launch
+from harness.launch.plan import Prepared, prepare_launch
 from harness.machine.kernel_log import KernelText
-from harness.records.plan import EngineRecord
+from harness.records.plan import EngineRecord, Settings
 from tests.unit.fixture_hosts import COMMON, DOCKER, FEDORA, ROOTLESS_PODMAN, a_tree, facts_of
 from tests.unit.real_hosts import TWO_GIB_CARVE_OUT, UNPRIVILEGED_LXC
 from tests.unit.samples import HOST

@@ -92,7 +92,7 @@ def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "
         meter=" + ".join(meters),
         joules=sum(joules_between(points_of(telemetry, meter), meter, window) for meter in meters for window in windows),
         seconds=sum(window.end - window.begin for window in windows),
-        audio_seconds=launch.plan.workload.audio_seconds * sum(window.passes for window in windows),
+        audio_seconds=launch.plan.workload.amount * sum(window.passes for window in windows),
         samples=sum(min(_samples_inside(telemetry, meter, window) for meter in meters) for window in windows),
         passes=sum(window.passes for window in windows),
         idle_watts=idle_watts_of(campaign, meters),

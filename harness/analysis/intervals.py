@@ -60,7 +60,7 @@ def launch_seconds(launch: Launch) -> float | None:
 def realtime_factor(launch: Launch) -> float | None:
     """Audio seconds / processing seconds: higher is faster."""
     seconds = launch_seconds(launch)
-    return launch.plan.workload.audio_seconds / seconds if seconds else None
+    return launch.plan.workload.amount / seconds if seconds else None
 
 
 @cache

@@ -12,12 +12,12 @@ from harness.catalog.hazards import hazards_of
 from harness.catalog.knobs import Family
 from harness.catalog.rows import GPU_FAMILIES, Catalog, Cell, Image
 from harness.engines.base import BuiltImage, Engine
-from harness.launch.plan import Prepared, Settings, prepare_launch
+from harness.launch.plan import Prepared, prepare_launch
 from harness.machine.gpus import used_targets
 from harness.records.host import HostRecord
 from harness.records.launch import Launch
 from harness.records.outcome import Cause
-from harness.records.plan import EngineRecord
+from harness.records.plan import EngineRecord, Settings
 from harness.secrets import without_home
 
 
@@ -43,18 +43,18 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True):
     """The process that may sweep these launches; empty: none may"""
 
     def cells(self, image: Image) -> tuple[Cell, ...]:
-        """The cells that the request asks of an image, recording by recording."""
+        """The cells that the request asks of an image, input by input."""
         request = self.request
         return tuple(
             cell
-            for audio in request.recordings
+            for given in request.inputs
             for cell in cells_of(
                 self.catalog,
                 image,
                 request.gfx,
                 fixes=request.fixes,
-                pipeline=request.pipeline,
-                audio=audio.name,
+                profile=request.profile,
+                given=given.name,
                 arms=request.arms,
             )
         )
@@ -78,15 +78,14 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True):
         settings: Settings | None = None,
         launch_id: str | None = None,
     ) -> Prepared:
-        """A launch of a cell with the recording that it names. ``built`` is ``None`` where there is no image yet; ``settings`` are
+        """A launch of a cell with the input that it names. ``built`` is ``None`` where there is no image yet; ``settings`` are
         the request's unless others are given."""
         return prepare_launch(
             cell,
             built,
             engine,
             campaign=self.campaign,
-            audio=next(audio for audio in self.request.recordings if audio.name == cell.audio),
-            models=self.request.models,
+            inputs=next(given for given in self.request.inputs if given.name == cell.input),
             settings=settings or self.request.settings,
             host=self.host,
             family=family,

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from benchmarks.wire import STAGES
 from harness.campaign.planner import Planner, ReadyCell
 from harness.campaign.recovery import OpenedEngines
 from harness.campaign.request import BenchRequest, Observer, engine_name
@@ -16,17 +15,18 @@ from harness.catalog.rows import Catalog, Image, Variant
 from harness.catalog.select import with_fixes
 from harness.engines.base import BuiltImage
 from harness.engines.devices import request_devices
+from harness.engines.relaxations import parse_flags
 from harness.errors import BuildFailed, EngineError, HostError
 from harness.images.build import ensure_built
 from harness.images.build_plan import plan_lines, planned
 from harness.images.disk_space import Room
-from harness.launch.plan import Settings
 from harness.launch.run import execute, forget, not_launched
 from harness.records.launch import Launch
-from harness.records.plan import EngineRecord
+from harness.records.plan import EngineRecord, Settings
 from harness.telemetry.start import Sampling
 from harness.verdict.agreement import needs_reference, reference_cell
 from harness.verdict.steps import judge_step
+from harness.workloads.workload import workload_named
 
 
 class Obstacle(msgspec.Struct, frozen=True):
@@ -88,7 +88,8 @@ def build_lines(request: BenchRequest, engines: OpenedEngines) -> list[str]:
 
 def cpu_run_of(ready: ReadyCell, settings: Settings, catalog: Catalog) -> ReadyCell | None:
     """The cell on the CPU whose output a cell's launches are compared with; ``None``: they are compared with nothing."""
-    if not settings.verify or settings.last_stage != STAGES[-1] or settings.task or settings.purpose == "null":
+    workload = workload_named(ready.cell.profile.workload)
+    if not (settings.verify and workload.is_measured) or settings.last_stage or settings.purpose == "null":
         return None
     cell = reference_cell(ready.cell, catalog)
     device = "cpu" if ready.family in (None, "cpu") else "cuda"
@@ -99,7 +100,7 @@ def settings_of_cpu_run(settings: Settings) -> Settings:
     """The settings of the CPU run beside launches with these. A kept cache belongs to the cell: the CPU run would fill it before
     the cell's first launch."""
     return msgspec.structs.replace(
-        settings, purpose="reference", warm_passes=0, timeout_seconds=None, gpu=None, flags=(), caches="empty"
+        settings, purpose="reference", warm_passes=0, time_limit_seconds=None, gpu=None, flags="least", caches="empty"
     )
 
 
@@ -125,7 +126,7 @@ def _fixes_that_may_mend(launch: Launch, fixes: Iterable[Variant]) -> tuple[Vari
 
 def _missing_devices(family: Family | None, engine: EngineRecord, settings: Settings) -> str:
     """What this host lacks of what a family needs, in words; empty where it has all, or the family is not known yet."""
-    found = request_devices(family, engine, flags=settings.flags, gpu=settings.gpu).missing if family else ()
+    found = request_devices(family, engine, flags=parse_flags(settings.flags), gpu=settings.gpu).missing if family else ()
     return "; ".join(found)
 
 
@@ -133,8 +134,9 @@ def _probe_family(ready: ReadyCell, planner: Planner, observer: Observer, *, sam
     """What torch in the image was built for, by a launch that goes no further than its import; or the record of why that could
     not be found out."""
     observer.say(f"probing {ready.cell.image.name} for its family")
-    settings = msgspec.structs.replace(planner.request.settings, last_stage="import", steps=(), task="", caches="empty")
-    prepared = planner.prepare_ready(ready, settings)
+    settings = msgspec.structs.replace(planner.request.settings, last_stage="import", options={}, caches="empty")
+    cell = msgspec.structs.replace(ready.cell, profile=msgspec.structs.replace(ready.cell.profile, workload="probe"))
+    prepared = planner.prepare_ready(msgspec.structs.replace(ready, cell=cell), settings)
     try:
         launch = execute(prepared, ready.engine, sample=sample)
     except EngineError:

@@ -8,14 +8,13 @@ from typing import Protocol
 import msgspec
 
 from harness.catalog.cells import Arm
-from harness.catalog.rows import Image, PipelineRow, Variant
+from harness.catalog.rows import Image, Profile, Variant
 from harness.engines.base import Engine
 from harness.errors import UsageError
-from harness.inputs.audio import Audio
-from harness.inputs.models import Models
-from harness.launch.plan import Prepared, Settings
+from harness.inputs.launch_inputs import Inputs
+from harness.launch.plan import Prepared
 from harness.records.launch import Launch
-from harness.records.plan import StoppingRule
+from harness.records.plan import Settings, StoppingRule
 
 
 class Observer(Protocol):
@@ -39,10 +38,9 @@ class BenchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     images: tuple[Image, ...]
     gfx: str | None
-    pipeline: PipelineRow
-    recordings: tuple[Audio, ...]
-    """Each at every length that is asked for. Their cells are launched in turn."""
-    models: Models
+    profile: Profile
+    inputs: tuple[Inputs, ...]
+    """A recording at every length that is asked for, say. Their cells are launched in turn."""
     engine: str
     """``auto``, ``podman``, ``docker`` or ``local``"""
     launches: int = 1

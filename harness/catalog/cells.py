@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from harness.catalog.knobs import Knob
-from harness.catalog.rows import Catalog, Cell, Image, PipelineRow, Variant
+from harness.catalog.rows import Catalog, Cell, Image, Profile, Variant
 from harness.catalog.select import select_variants, with_fixes
 from harness.errors import UsageError
 
@@ -27,11 +27,11 @@ def cells_of(
     gfx: str | None,
     *,
     fixes: Sequence[Variant] = (),
-    pipeline: PipelineRow,
-    audio: str,
+    profile: Profile,
+    given: str,
     arms: Sequence[Arm] = (),
 ) -> tuple[Cell, ...]:
-    """An image's cells, arm by arm. A variant that the knobs make equal to an earlier one is passed over.
+    """An image's cells with one input, arm by arm. A variant that the knobs make equal to an earlier one is passed over.
 
     Raises `UsageError` for a knob that does not affect the image, and for a fix that sets what a knob owns.
     """
@@ -40,8 +40,8 @@ def cells_of(
     for variant in select_variants(known, image, gfx):
         of_variant = []
         for arm in arms or (Arm(""),):
-            set_up, row = _with_knobs(known, image, with_fixes(variant, fixes), pipeline, arm.knobs, fixes)
-            of_variant.append(Cell(image, set_up, row, audio, arm=arm.name, knobs=arm.knobs))
+            set_up, row = _with_knobs(known, image, with_fixes(variant, fixes), profile, arm.knobs, fixes)
+            of_variant.append(Cell(image, set_up, row, given, arm=arm.name, knobs=arm.knobs))
         what = tuple(
             (cell.variant.guest, cell.variant.unset, tuple(sorted(cell.variant.environment.items())))
             for cell in of_variant
@@ -57,11 +57,11 @@ def _with_knobs(
     known: Catalog,
     image: Image,
     variant: Variant,
-    pipeline: PipelineRow,
+    profile: Profile,
     settings: Sequence[tuple[str, str]],
     fixes: Sequence[Variant],
-) -> tuple[Variant, PipelineRow]:
-    """A variant and a pipeline with these knobs set, the variant named for them."""
+) -> tuple[Variant, Profile]:
+    """A variant and a profile with these knobs set, the variant named for them."""
     for name, value in settings:
         knob = known.knobs[name]
         if knob.families and image.family is not None and image.family not in knob.families:
@@ -71,12 +71,12 @@ def _with_knobs(
         for fix in fixes:
             if set(fix.guest) & knob.guest or set(fix.environment) & knob.variables:
                 raise UsageError(f"fix {fix.name} sets what knob {name} does: leave one of them out")
-        variant, pipeline = _with_knob(knob, value, variant, pipeline)
-    return variant, pipeline
+        variant, profile = _with_knob(knob, value, variant, profile)
+    return variant, profile
 
 
-def _with_knob(knob: Knob, value: str, variant: Variant, pipeline: PipelineRow) -> tuple[Variant, PipelineRow]:
-    """The variant and the pipeline with this value of the knob in place of any other."""
+def _with_knob(knob: Knob, value: str, variant: Variant, profile: Profile) -> tuple[Variant, Profile]:
+    """The variant and the profile with this value of the knob in place of any other."""
     numbers: Mapping[str, int] = {knob.number: int(value)} if knob.number else {}
     chosen = knob.values.get(value)
     kept = {name: text for name, text in variant.environment.items() if name not in knob.variables}
@@ -89,4 +89,4 @@ def _with_knob(knob: Knob, value: str, variant: Variant, pipeline: PipelineRow) 
         threads=numbers.get("threads", variant.threads),
     )
     batches = {name: number for name, number in numbers.items() if name != "threads"}
-    return variant, msgspec.structs.replace(pipeline, **batches)
+    return variant, msgspec.structs.replace(profile, numbers={**profile.numbers, **batches})

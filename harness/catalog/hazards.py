@@ -17,7 +17,7 @@ def hazards_of(known: Catalog, cell: Cell, family: str | None, targets: Sequence
 
 def _is_hazard(row: Hazard, cell: Cell, family: str | None, targets: Sequence[str]) -> bool:
     """Whether all conditions of the row hold."""
-    image, variant, pipeline, rocm = cell.image, cell.variant, cell.pipeline, rocm_of(cell.image)
+    image, variant, numbers, rocm = cell.image, cell.variant, cell.profile.numbers, rocm_of(cell.image)
     return (
         (not row.families or family in row.families)
         and (not row.targets or bool(set(row.targets) & set(targets)))
@@ -25,8 +25,8 @@ def _is_hazard(row: Hazard, cell: Cell, family: str | None, targets: Sequence[st
         and (row.rocm_before is None or rocm is None or release(rocm) < release(row.rocm_before))
         and all(variant.environment.get(name) == value for name, value in row.environment.items())
         and not set(row.unless_guest) & set(variant.guest)
-        and (row.segmentation_batch_from is None or pipeline.segmentation_batch_size >= row.segmentation_batch_from)
-        and (row.embedding_batch_from is None or pipeline.embedding_batch_size >= row.embedding_batch_from)
+        and (row.segmentation_batch_from is None or numbers.get("segmentation_batch_size", 0) >= row.segmentation_batch_from)
+        and (row.embedding_batch_from is None or numbers.get("embedding_batch_size", 0) >= row.embedding_batch_from)
     )
 
 

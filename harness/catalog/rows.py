@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.catalog.knobs import Family, GuestKnob, Hazard, Knob, VariableName, VariableValue
+from harness.records.plan import DIARIZATION
 
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
 """What `benchmarks.diarize` can load."""
@@ -126,11 +127,27 @@ class Variant(_Row, frozen=True, kw_only=True):
         return tuple(name for name in self.name.split("+")[1:] if "=" not in name)
 
 
+class Profile(msgspec.Struct, frozen=True):
+    """A workload in one form: diarization with one of its pipelines."""
+
+    workload: str
+    name: str
+    """The third part of a cell's id"""
+    numbers: dict[str, int] = {}
+    """Its settings, which knobs may change: `harness.catalog.knobs.Number`"""
+
+
 class PipelineRow(_Row, frozen=True, kw_only=True):
     """One pipeline with its settings."""
 
     segmentation_batch_size: BatchSize
     embedding_batch_size: BatchSize
+
+    @property
+    def profile(self) -> Profile:
+        """The row as a profile of diarization."""
+        numbers = {"segmentation_batch_size": self.segmentation_batch_size, "embedding_batch_size": self.embedding_batch_size}
+        return Profile(DIARIZATION, self.name, numbers)
 
 
 class AudioRow(_Row, frozen=True, kw_only=True):
@@ -157,13 +174,13 @@ class Catalog(msgspec.Struct, frozen=True):
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """An image x a variant x a workload: what a launch is a launch of."""
+    """An image x a variant x a workload with one input: what a launch is a launch of."""
 
     image: Image
     variant: Variant
-    pipeline: PipelineRow
-    audio: str
-    """The recording's name with its length, such as ``sample-30s``."""
+    profile: Profile
+    input: str
+    """What it is run on, such as ``sample-30s``"""
     arm: str = ""
     """Its arm of a comparison: see `harness.campaign.arms`."""
     knobs: tuple[tuple[str, str], ...] = ()
@@ -171,5 +188,5 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """``image/variant/pipeline/audio``: what users glob on, what logs print and what files are named by."""
-        return "/".join((self.image.name, self.variant.name, self.pipeline.name, self.audio))
+        """``image/variant/profile/input``: what users glob on, what logs print and what files are named by."""
+        return "/".join((self.image.name, self.variant.name, self.profile.name, self.input))

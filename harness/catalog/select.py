@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from harness.catalog.knobs import Family
-from harness.catalog.rows import REFERENCE, Catalog, Image, PipelineRow, Variant
+from harness.catalog.rows import REFERENCE, Catalog, Image, Profile, Variant
 from harness.errors import UsageError
 from harness.text import nearest
 
@@ -119,8 +119,8 @@ def with_fixes(variant: Variant, fixes: Iterable[Variant]) -> Variant:
     return variant
 
 
-def select_pipeline(catalog: Catalog, name: str) -> PipelineRow:
+def select_pipeline(catalog: Catalog, name: str) -> Profile:
     """One pipeline by name; raises `UsageError` with the nearest."""
     if name not in catalog.pipelines:
         raise UsageError(f"no pipeline {name!r}{nearest(name, catalog.pipelines)}: there are {', '.join(catalog.pipelines)}")
-    return catalog.pipelines[name]
+    return catalog.pipelines[name].profile

@@ -74,19 +74,20 @@ def accuracy(
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_fixes, select_pipeline
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
-    from harness.engines.relaxations import parse_flags
+    from harness.engines.relaxations import flags_text, parse_flags
     from harness.inputs.audio import Audio
     from harness.inputs.embedded import fetch_embedded
     from harness.inputs.gather import show_licences
+    from harness.inputs.launch_inputs import recording_inputs
     from harness.inputs.models import models_for
-    from harness.launch.plan import Settings
     from harness.records.launch import new_id
-    from harness.workloads.accuracy import TASK, accuracies_of, run_to_the_end
+    from harness.records.plan import Settings
+    from harness.workloads.accuracy import accuracies_of, run_to_the_end
     from reports.markdown.render import render_benchmarks, write_page
     from reports.sections.accuracy import as_builtins
     from reports.terminal.tasks import print_accuracies
 
-    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), flags_text(parse_flags(flags))
     memory_bytes = parse_size(memory)
     known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)
@@ -102,14 +103,11 @@ def accuracy(
     request = BenchRequest(
         images=chosen,
         gfx=gfx,
-        pipeline=row,
-        recordings=(whole,),
-        models=models_for(row.name),
+        profile=msgspec.structs.replace(row, workload="accuracy"),
+        inputs=(recording_inputs(whole, models_for(row.name), {"corpus": laid.path}),),
         engine=preference,
         settings=Settings(
             warm_passes=0,
-            last_stage="device",
-            task=TASK,
             # What the guest reads, and what the record needs to explain the result by itself.
             options={
                 "run": new_id(),
@@ -120,11 +118,9 @@ def accuracy(
                 "notes": list(laid.notes),
                 "first": 0,
             },
-            folders={"corpus": laid.path},
-            timeout_seconds=_limit_seconds(laid, 0) if limit else None,
-            reckoned_seconds=_limit_seconds(laid, 0),
+            time_limit_seconds=limit,
             label=label,
-            memory_bytes=memory_bytes,
+            memory_limit_bytes=memory_bytes,
             flags=relaxed,
             gpu=gpu,
         ),
@@ -139,7 +135,7 @@ def accuracy(
 
     def launch_again(ended: Launch, first: int) -> list[Launch]:
         output.talk(f"{ended.plan.cell} ended at recording {first} of {len(laid.files)}; going on after it")
-        return launch(going_on(request, ended, laid, first))
+        return launch(going_on(request, ended, first))
 
     findings = accuracies_of(run_to_the_end(lambda: launch(request), launch_again))
     if as_json:
@@ -190,28 +186,15 @@ def _read(corpus: Path, references: Path | None, files: str, limit_seconds: floa
     return laid
 
 
-def _limit_seconds(laid: CorpusFolder, first: int) -> float:
-    """The time limit of a launch: longer than those of its recordings together, so that theirs end it first."""
-    # 600 s for the imports, the device and the models.
-    return 600.0 + sum(file.limit_seconds for file in laid.files[first:])
-
-
-def going_on(request: BenchRequest, ended: Launch, laid: CorpusFolder, first: int) -> BenchRequest:
+def going_on(request: BenchRequest, ended: Launch, first: int) -> BenchRequest:
     """The same request for one cell, from a recording on."""
     import msgspec
 
     (image,) = [image for image in request.images if image.name == ended.image]
-    options = {**request.settings.options, "first": first}
-    reckoned = _limit_seconds(laid, first)
     return msgspec.structs.replace(
         request,
         # What the first launch found out need not be found out again.
         images=(msgspec.structs.replace(image, family=image.family or ended.plan.image.family),),
         gfx=ended.plan.variant.split("+")[0],
-        settings=msgspec.structs.replace(
-            request.settings,
-            options=options,
-            timeout_seconds=None if request.settings.timeout_seconds is None else reckoned,
-            reckoned_seconds=reckoned,
-        ),
+        settings=msgspec.structs.replace(request.settings, options={**request.settings.options, "first": first}),
     )

@@ -121,19 +121,19 @@ def bench(
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_fixes, select_pipeline
     from harness.commands import arguments
-    from harness.engines.relaxations import parse_flags
+    from harness.engines.relaxations import flags_text, parse_flags
     from harness.inputs.gather import fetch_inputs, locate_inputs
     from harness.launch.kernel_cache import parse_mode
-    from harness.launch.plan import Settings
+    from harness.records.plan import Settings
 
     preference = arguments.parse_engine(engine)
     settings = Settings(
         warm_passes=passes,
         purpose="null" if null else "result",
         label=label,
-        timeout_seconds=arguments.parse_time_limit(timeout),
-        memory_bytes=arguments.parse_size(memory),
-        flags=parse_flags(flags),
+        time_limit_seconds=arguments.parse_time_limit(timeout),
+        memory_limit_bytes=arguments.parse_size(memory),
+        flags=flags_text(parse_flags(flags)),
         gpu=gpu,
         caches=parse_mode(caches),
         verify=verify,
@@ -156,18 +156,17 @@ def bench(
     chosen = running.choose_images(known, images, gfx=gfx, family=family, portable=portable, dry_run=dry_run)
     chosen_fixes = select_fixes(known, fixes or ())
     for image in chosen:  # a knob that has no bearing on an image is refused before anything is fetched
-        cells_of(known, image, gfx, fixes=chosen_fixes, pipeline=row, audio="", arms=arms)
+        cells_of(known, image, gfx, fixes=chosen_fixes, profile=row, given="", arms=arms)
     page = report_to or places.ROOT / "BENCHMARKS.md"
     if not dry_run:
         output.refuse_page(page)
     take = partial(locate_inputs) if dry_run else partial(fetch_inputs, say=output.talk)
-    inputs = [take(known, row.name, audio, reference, seconds) for seconds in lengths]
+    inputs = tuple(take(known, row.name, audio, reference, seconds) for seconds in lengths)
     request = BenchRequest(
         images=chosen,
         gfx=gfx,
-        pipeline=row,
-        recordings=tuple(recording for recording, _ in inputs),
-        models=inputs[0][1],
+        profile=row,
+        inputs=inputs,
         engine=preference,
         launches=rule.launches,
         stopping=rule,

@@ -137,7 +137,7 @@ def _build(
     from harness.images.build import build_all, build_log, recipe_of
     from harness.images.disk_space import Room
     from harness.inputs.gather import unread_sample
-    from harness.launch.plan import Settings
+    from harness.records.plan import Settings
     from harness.secrets import clean_text
 
     recipes = {image.name: recipe_of(image) for image in chosen}
@@ -145,14 +145,12 @@ def _build(
         name: {"image": name, "recipe": recipe.hash, "tag": recipe.tag, "log": str(build_log(recipe))}
         for name, recipe in recipes.items()
     }
-    audio, found_models = unread_sample(known)
     progress = output.show_progress(of_builds=True)
     request = BenchRequest(
         images=chosen,
         gfx=None,
-        pipeline=known.pipelines["embedded"],
-        recordings=(audio,),
-        models=found_models,
+        profile=known.pipelines["embedded"].profile,
+        inputs=(unread_sample(known),),
         engine=preference,
         launches=0,
         settings=Settings(),

@@ -33,12 +33,12 @@ def calibrate(
     meter shows."""
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine, parse_number
-    from harness.engines.relaxations import parse_flags
-    from harness.launch.plan import Settings
-    from harness.workloads.calibration import TASK, calibration_of
+    from harness.engines.relaxations import flags_text, parse_flags
+    from harness.records.plan import Settings
+    from harness.workloads.calibrate import calibration_of
     from reports.terminal.tasks import print_calibrations
 
-    preference, relaxed, sizes_bytes = parse_engine(engine), parse_flags(flags), parse_sizes(sizes)
+    preference, relaxed, sizes_bytes = parse_engine(engine), flags_text(parse_flags(flags)), parse_sizes(sizes)
     hold_seconds = parse_number("--hold", hold, *HOLD_SECONDS, " seconds")
     known = load_catalog(catalogs or ())
     chosen = running.choose_images(known, images, gfx=gfx, family=family)
@@ -48,13 +48,11 @@ def calibrate(
         gfx=gfx,
         engine=preference,
         settings=Settings(
-            last_stage="device",
-            task=TASK,
             options={"sizes_bytes": list(sizes_bytes), "hold_seconds": hold_seconds},
-            timeout_seconds=600 + (2 * len(sizes_bytes) + 1) * hold_seconds,
             flags=relaxed,
             gpu=gpu,
         ),
+        workload="calibrate",
     )
     campaign = running.run_campaign(known, request, opening.open_store(), open_engine=context.obj)
     if as_json:

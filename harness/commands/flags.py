@@ -28,7 +28,7 @@ def try_flags(
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import named_images, parse_engine
     from harness.engines.relaxations import flags_text
-    from harness.launch.plan import Settings
+    from harness.records.plan import Settings
     from reports.terminal.launches import print_trials
 
     preference = parse_engine(engine)
@@ -39,12 +39,12 @@ def try_flags(
     (row,) = chosen
     if "local" in (row.engine, preference):
         raise UsageError(f"image {row.name} runs as a process of this host, which has no isolation that could be relaxed")
-    settings = Settings(last_stage="device", timeout_seconds=600, gpu=gpu)
-    request = running.make_request(known, (row,), gfx=gfx, engine=preference, settings=settings)
+    settings = Settings(time_limit_seconds=600, gpu=gpu)
+    request = running.make_request(known, (row,), gfx=gfx, engine=preference, settings=settings, workload="probe")
     store, found = opening.open_store(), {}
     for flags in arrangements():
         output.talk(f"{row.name} with --flags {flags_text(flags)}")
-        settings = msgspec.structs.replace(settings, flags=flags)
+        settings = msgspec.structs.replace(settings, flags=flags_text(flags))
         relaxed = msgspec.structs.replace(request, images=(row,), settings=settings)
         campaign = running.run_campaign(known, relaxed, store, open_engine=context.obj)
         if campaign.environment_error is not None:

@@ -32,12 +32,12 @@ def kernels(
     """Time pyannote's kernels at their real shapes. The best rate is the most that the image could reach."""
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine, parse_number, parse_time_limit
-    from harness.engines.relaxations import parse_flags
-    from harness.launch.plan import Settings
-    from harness.workloads.kernels import TIMEOUT_SECONDS, ensure_tools, parse_only
+    from harness.engines.relaxations import flags_text, parse_flags
+    from harness.records.plan import Settings
+    from harness.workloads.kernels import ensure_tools, parse_only
     from reports.terminal.tasks import print_kernels
 
-    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), parse_flags(flags)
+    preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), flags_text(parse_flags(flags))
     seconds = parse_number("--seconds", seconds, 0.01, MOST_SECONDS)
     patterns = parse_only(only)
     known = load_catalog(catalogs or ())
@@ -48,15 +48,13 @@ def kernels(
         gfx=gfx,
         engine=preference,
         settings=Settings(
-            last_stage="device",
-            task="kernels",
             options={"seconds": seconds, **({"only": patterns} if patterns else {})},
-            folders={"tools": ensure_tools(say=output.talk)},
-            timeout_seconds=limit,
-            reckoned_seconds=TIMEOUT_SECONDS,
+            time_limit_seconds=limit,
             flags=relaxed,
             gpu=gpu,
         ),
+        workload="kernels",
+        files={"tools": ensure_tools(say=output.talk)},
         launches=launches,
     )
     running.run_and_show(

@@ -39,16 +39,14 @@ def probe(
     from benchmarks.wire import STEPS
     from harness.catalog.load import load_catalog
     from harness.commands.arguments import parse_engine, parse_time_limit
-    from harness.engines.relaxations import parse_flags
-    from harness.launch.plan import Settings
+    from harness.engines.relaxations import flags_text, parse_flags
+    from harness.records.plan import Settings
     from reports.terminal.tasks import print_probes
 
-    preference = parse_engine(engine)
+    preference, limit = parse_engine(engine), parse_time_limit(timeout)
     settings = Settings(
-        last_stage="device",
-        steps=STEPS,
-        step_timeout_seconds=parse_time_limit(timeout),
-        flags=parse_flags(flags),
+        options={"steps": STEPS, **({"step_timeout_seconds": limit} if limit is not None else {})},
+        flags=flags_text(parse_flags(flags)),
         gpu=gpu,
     )
     known = load_catalog(catalogs or ())
@@ -58,6 +56,7 @@ def probe(
         gfx=gfx,
         engine=preference,
         settings=settings,
+        workload="probe",
         fixes=fixes,
     )
     if try_fixes:

@@ -64,7 +64,7 @@ class Progress:
         line.append(verdict.status if verdict.cause is None else f"{verdict.status}: {verdict.cause}", style=style)
         seconds, factor = launch_seconds(launch), realtime_factor(launch)
         if seconds is not None and factor is not None and verdict.status != "fail":
-            line.append(f"  {seconds:.2f} s for {launch.plan.workload.audio_seconds:.1f} s of audio, {factor:.1f}x")
+            line.append(f"  {seconds:.2f} s for {launch.plan.workload.amount:.1f} s of audio, {factor:.1f}x")
         if verdict.summary:
             line.append(f"  in {verdict.stage}: {one_line(verdict.summary)}")
         line.append(progress_text(launch))

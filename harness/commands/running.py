@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
     from harness.campaign.request import BenchRequest, OpenEngine
     from harness.catalog.rows import Catalog, Image
-    from harness.launch.plan import Settings
     from harness.records.launch import Launch
+    from harness.records.plan import Settings
     from harness.records.store import Store
 
 
@@ -67,27 +68,31 @@ def make_request(
     gfx: str | None,
     engine: str,
     settings: Settings,
+    workload: str,
+    files: Mapping[str, Path] | None = None,
     pipeline: str = "embedded",
     audio: str = "sample",
     fixes: Sequence[str] | None = None,
     launches: int = 1,
 ) -> BenchRequest:
-    """The request of a verb, with its inputs fetched. A launch that diarizes nothing carries the embedded profile and the sample.
+    """The request of a verb, with its inputs fetched, and ``files`` beside them. A launch that diarizes nothing carries the embedded
+    profile and the sample.
 
     Raises `UsageError`, `AudioError` or `ModelsError`.
     """
+    import msgspec
+
     from harness.campaign.request import BenchRequest
     from harness.catalog.select import select_fixes, select_pipeline
     from harness.inputs.gather import fetch_inputs
 
     row, chosen_fixes = select_pipeline(known, pipeline), select_fixes(known, fixes or ())
-    recording, models = fetch_inputs(known, row.name, audio, None, None, say=talk)
+    given = fetch_inputs(known, row.name, audio, None, None, say=talk)
     return BenchRequest(
         images=images,
         gfx=gfx,
-        pipeline=row,
-        recordings=(recording,),
-        models=models,
+        profile=msgspec.structs.replace(row, workload=workload),
+        inputs=(msgspec.structs.replace(given, files={**given.files, **(files or {})}),),
         engine=engine,
         launches=launches,
         settings=settings,

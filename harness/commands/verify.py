@@ -8,9 +8,6 @@ from harness.commands import options, running
 from harness.commands.app import app
 from harness.errors import UsageError
 
-RUNG_SECONDS = 600
-"""Time for one rung, with its compilation on a GPU. The time limit of a ladder's launch has this for each rung."""
-
 
 @app.command("verify")
 def verify_images(
@@ -45,8 +42,8 @@ def verify_images(
     from harness.catalog.load import load_catalog
     from harness.catalog.select import select_pipeline
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
-    from harness.engines.relaxations import parse_flags
-    from harness.launch.plan import Settings
+    from harness.engines.relaxations import flags_text, parse_flags
+    from harness.records.plan import DIARIZATION, Settings
     from harness.workloads.ladder import BATCHES, parse_batches, parse_models
     from reports.terminal.launches import print_agreements
     from reports.terminal.tasks import print_ladders
@@ -57,17 +54,14 @@ def verify_images(
     preference = parse_engine(engine)
     settings = Settings(
         warm_passes=1,
-        timeout_seconds=parse_time_limit(timeout),
-        memory_bytes=parse_size(memory),
-        flags=parse_flags(flags),
+        time_limit_seconds=parse_time_limit(timeout),
+        memory_limit_bytes=parse_size(memory),
+        flags=flags_text(parse_flags(flags)),
         gpu=gpu,
         purpose="verify",
     )
     if ladder:
-        count = len(rungs["batches"]) * len(rungs["models"])
-        settings = msgspec.structs.replace(
-            settings, last_stage="device", task="ladder", options=rungs, reckoned_seconds=RUNG_SECONDS * (1 + count)
-        )
+        settings = msgspec.structs.replace(settings, options=rungs)
     known = load_catalog(catalogs or ())
     select_pipeline(known, pipeline)  # a wrong word is refused before an index of nightlies is asked
     request = running.make_request(
@@ -76,6 +70,7 @@ def verify_images(
         gfx=gfx,
         engine=preference,
         settings=settings,
+        workload="ladder" if ladder else DIARIZATION,
         pipeline=pipeline,
         audio=audio,
         fixes=fixes,

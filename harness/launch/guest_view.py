@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 
@@ -15,8 +15,7 @@ from harness.engines.base import CAMPAIGN_LABEL, IMAGE_LABEL, BuiltImage, Mount,
 from harness.engines.devices import DeviceRequest
 from harness.engines.local import clean_environment, environment_python
 from harness.images.build import recipe_of
-from harness.inputs.audio import Audio
-from harness.inputs.models import Models
+from harness.inputs.launch_inputs import Inputs
 from harness.launch.cache_folder import CACHES_IN_CONTAINER
 from harness.records.plan import EngineRecord, Plan
 from harness.tools import OWNER_LABEL
@@ -25,41 +24,28 @@ from harness.tools import OWNER_LABEL
 class GuestPlaces(msgspec.Struct, frozen=True, kw_only=True):
     """Where a guest finds what it reads and writes."""
 
-    audio: str
-    reference: str | None
-    models: str
-    """Empty: there are none"""
+    files: Mapping[str, str]
+    """By their names in `harness.inputs.launch_inputs.Inputs.files`"""
     caches: str
     scratch: str
-    folders: Mapping[str, str]
-    """By their names in `harness.launch.plan.Settings.folders`"""
 
 
-def on_host(audio: Audio, models: Models, folders: Mapping[str, Path], *, exchange: Path, cache_folder: Path) -> GuestPlaces:
+def on_host(inputs: Inputs, *, exchange: Path, cache_folder: Path) -> GuestPlaces:
     """The places on this host, as a guest sees them that is a process of it."""
-    return GuestPlaces(
-        audio=str(audio.path),
-        reference=str(audio.reference) if audio.reference else None,
-        models=str(models.folder or ""),
-        caches=str(cache_folder),
-        scratch=str(exchange),
-        folders={name: str(path) for name, path in folders.items()},
-    )
+    files = {name: str(path) for name, path in inputs.files.items()}
+    return GuestPlaces(files=files, caches=str(cache_folder), scratch=str(exchange))
 
 
 def in_container(host: GuestPlaces) -> GuestPlaces:
     """The same places as a container sees them."""
     return GuestPlaces(
-        audio="/input/audio.wav",
-        reference="/input/reference.rttm" if host.reference else None,
-        models="/models" if host.models else "",
+        files={name: f"/input/{name}{PurePath(path).suffix}" for name, path in host.files.items()},
         caches=CACHES_IN_CONTAINER,
         scratch="/tmp",  # noqa: S108 - the container's own tmpfs
-        folders={name: f"/input/{name}" for name in host.folders},
     )
 
 
-def guest_environment(cell: Cell, models: Models, guest: GuestPlaces) -> dict[str, str]:
+def guest_environment(cell: Cell, inputs: Inputs, guest: GuestPlaces) -> dict[str, str]:
     """The guest's variables. Name and home are set because torch asks for them, and the user need not exist in the image."""
     return {
         "HF_HUB_OFFLINE": "1",
@@ -70,7 +56,7 @@ def guest_environment(cell: Cell, models: Models, guest: GuestPlaces) -> dict[st
         "XDG_CACHE_HOME": f"{guest.scratch}/cache",
         "USER": "strixbench",
         "LOGNAME": "strixbench",
-        **dict.fromkeys(models.environment, guest.models),
+        **{variable: guest.files[name] for variable, name in inputs.variables.items()},
         **kernel_cache_variables.environment(guest.caches),
         **cell.variant.environment,
     }
@@ -94,17 +80,12 @@ def local_run(cell: Cell, plan: Plan, exchange: Path, environment: Mapping[str, 
 
 def container_mounts(host: GuestPlaces, guest: GuestPlaces, exchange: Path) -> tuple[Mount, ...]:
     """What a container is shown of the host; it writes into its exchange folder and its kernel caches alone."""
-    mounts = [
+    return (
         Mount(str(places.GUEST), "/strixbench/benchmarks"),
         Mount(str(exchange), "/exchange", writable=True),
-        Mount(host.audio, guest.audio),
-    ]
-    if host.models:
-        mounts.append(Mount(host.models, guest.models))
-    if host.reference is not None and guest.reference is not None:
-        mounts.append(Mount(host.reference, guest.reference))
-    mounts.append(Mount(host.caches, guest.caches, writable=True))
-    return (*mounts, *(Mount(path, guest.folders[name]) for name, path in host.folders.items()))
+        *(Mount(path, guest.files[name]) for name, path in host.files.items()),
+        Mount(host.caches, guest.caches, writable=True),
+    )
 
 
 def container_run(

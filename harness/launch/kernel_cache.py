@@ -130,7 +130,7 @@ def _keep(plan: Plan, folder: Path, record: CacheRecord, after: Size, most_files
 def work_of(plan: Plan) -> str:
     """What a launch computes, as far as kernels depend on it: another length of audio has other shapes."""
     work = plan.workload
-    told = [plan.cell, work.pipeline, work.audio_sha256, work.segmentation_batch_size, work.embedding_batch_size, plan.device]
+    told = [plan.cell, work.profile, work.input_sha256, *work.numbers.values(), plan.device]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,19 +14,18 @@ from harness.catalog.knobs import Family
 from harness.catalog.rows import Cell
 from harness.engines.base import BuiltImage, Run
 from harness.engines.devices import request_devices
-from harness.engines.relaxations import flags_text
+from harness.engines.relaxations import flags_text, parse_flags
 from harness.images.build import recipe_of
-from harness.inputs.audio import Audio
-from harness.inputs.models import Models
+from harness.inputs.launch_inputs import Inputs
 from harness.launch import guest_view
 from harness.launch.cache_folder import make_folder
 from harness.launch.exchange import make_exchange
+from harness.launch.guest_hash import guest_sha256
 from harness.launch.kept_caches import driver_of, files_of, key_of
-from harness.launch.kernel_cache import CacheMode
 from harness.records.host import HostRecord
 from harness.records.launch import new_id
-from harness.records.plan import DEFAULT_WARM_PASSES, WITHOUT_ACCURACY, EngineRecord, ImageRecord, Plan, Purpose, WorkloadRecord
-from harness.verdict.time_limits import Limits, limits_of
+from harness.records.plan import EngineRecord, ImageRecord, Plan, Settings, WorkloadRecord
+from harness.workloads.workload import workload_named, workload_of
 
 PLAN = "plan.json"
 EXCHANGE = "exchange"
@@ -39,44 +36,14 @@ DRY_RUN_PREFIX = "dry-run-"
 """The beginning of a folder's name in which a pasted line of ``--dry-run`` may still run."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user may set for every launch."""
-
-    warm_passes: int = DEFAULT_WARM_PASSES
-    label: str | None = None
-    timeout_seconds: float | None = None
-    """For the whole launch; ``None``: see `harness.verdict.time_limits.limits_of`."""
-    reckoned_seconds: float | None = None
-    """The most that a task is expected to take; ``None``: ten times the audio's length for each pass, at least ten minutes."""
-    memory_bytes: int | None = None
-    last_stage: str = "verify"
-    flags: tuple[str, ...] = ()
-    """Relaxations: names of `harness.engines.devices.COMPAT`"""
-    gpu: str | None = None
-    """A number or a PCI address; ``None``: not chosen"""
-    steps: tuple[str, ...] = ()
-    """The steps of a probe, which come after the device stage."""
-    step_timeout_seconds: float | None = None
-    """``None``: see `harness.verdict.time_limits.limits_of`."""
-    task: str = ""
-    """One of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
-    options: Mapping[str, Any] = {}
-    """The options of the task."""
-    folders: Mapping[str, Path] = {}
-    """What else the task reads, by a name that it knows; read-only in a container."""
-    purpose: Purpose = "result"
-    caches: CacheMode = "empty"
-    """Where compiled kernels go: each launch has its own cache, or there is one that stays."""
-    verify: bool = True
-    """Whether the output is compared with the CPU run of the same image, unless it is itself the CPU run."""
-
-
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """A launch that could start now."""
 
     plan: Plan
     run: Run
     request: Request
+    truth: Path | None = None
+    """What the host scores the output by; no engine and no guest is told of it"""
 
 
 def prepare_launch(
@@ -85,8 +52,7 @@ def prepare_launch(
     engine: EngineRecord,
     *,
     campaign: str,
-    audio: Audio,
-    models: Models,
+    inputs: Inputs,
     settings: Settings,
     host: HostRecord,
     family: Family | None,
@@ -101,66 +67,53 @@ def prepare_launch(
     launch_id = launch_id or new_id()
     exchange = launches_folder() / launch_id / EXCHANGE
     local = engine.name == "local"
-    if cell.pipeline.name in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
-        audio = msgspec.structs.replace(audio, reference=None, highest_der=None)
     kept_key = _cache_key(cell, built, engine, host, settings)
     cache_key = kept_key if settings.caches == "keep" else ""
     cache_folder = caches_folder(launch_id, cache_key)
-    mounted = (places.GUEST, audio.path, *filter(None, [models.folder]), exchange, cache_folder, *settings.folders.values())
+    mounted = (places.GUEST, *inputs.files.values(), exchange, cache_folder)
     # A launch for reference runs on the CPU, whatever the image was built for: it is handed no device.
     handed = None if settings.purpose == "reference" else family
-    devices = request_devices(handed, engine, flags=settings.flags, gpu=settings.gpu, files=mounted, root=root)
-    limits = limits_of(
-        audio_seconds=audio.seconds,
-        passes=1 + settings.warm_passes,
-        family=handed,
-        device=devices.device,
-        steps=settings.steps,
-        reckoned_seconds=settings.reckoned_seconds,
-        timeout_seconds=settings.timeout_seconds,
-        step_timeout_seconds=settings.step_timeout_seconds,
-    )
+    flags = parse_flags(settings.flags)
+    devices = request_devices(handed, engine, flags=flags, gpu=settings.gpu, files=mounted, root=root)
+    workload = workload_named(cell.profile.workload)
+    limits = workload.limits(settings, inputs.amount, family=handed, device=devices.device)
+    given = {**msgspec.structs.asdict(settings), "flags": "" if local else flags_text(flags), "gpu": devices.gpu}
     plan = Plan(
         id=launch_id,
         campaign=campaign,
         owner=owned_by,
         cell=cell.id,
-        label=settings.label,
         planned_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         image=_image_record(cell, built, family),
         variant=cell.variant.name,
         environment=cell.variant.environment,
-        workload=_workload_record(cell, audio, models, settings),
+        workload=_workload_record(cell, inputs),
         engine=engine,
         host=host,
         device=devices.device,
-        last_stage=settings.last_stage,
         timeout_seconds=limits.whole_seconds,
-        memory_limit_bytes=settings.memory_bytes,
         relaxations=tuple(f"{r.what}: {r.reason} ({r.source})" for r in devices.relaxations),
-        flags="" if local else flags_text(settings.flags),
-        gpu=devices.gpu,
-        steps=settings.steps,
         fixes=cell.variant.fixes,
-        task=settings.task,
-        options=dict(settings.options),
-        purpose=settings.purpose,
+        threads=cell.variant.threads,
+        guest_knobs=cell.variant.guest,
+        unset=cell.variant.unset,
         knobs=dict(cell.knobs),
         arm=cell.arm,
-        caches=settings.caches,
         cache_key=cache_key,
         first_pass_seconds=limits.first_pass_seconds,
         keeps_as=kept_key if limits.first_pass_seconds is not None and not cache_key else "",
+        guest_sha256=guest_sha256(),
+        **{**given, "last_stage": settings.last_stage or workload.last_stage},
     )
-    here = guest_view.on_host(audio, models, settings.folders, exchange=exchange, cache_folder=cache_folder)
+    here = guest_view.on_host(inputs, exchange=exchange, cache_folder=cache_folder)
     guest = here if local else guest_view.in_container(here)
-    environment = guest_view.guest_environment(cell, models, guest)
+    environment = guest_view.guest_environment(cell, inputs, guest)
     if local:
         run = guest_view.local_run(cell, plan, exchange, environment)
     else:
         mounts = guest_view.container_mounts(here, guest, exchange)
         run = guest_view.container_run(cell, built, plan, exchange, environment, mounts=mounts, devices=devices)
-    return Prepared(plan=plan, run=run, request=_request(plan, cell, guest, limits))
+    return Prepared(plan=plan, run=run, request=_request(plan, guest), truth=inputs.truth)
 
 
 def make_folders(prepared: Prepared) -> None:
@@ -179,29 +132,20 @@ def caches_folder(launch_id: str, cache_key: str) -> Path:
     return files_of(cache_key) if cache_key else launches_folder() / launch_id / CACHES
 
 
-def _request(plan: Plan, cell: Cell, guest: guest_view.GuestPlaces, limits: Limits) -> Request:
+def _request(plan: Plan, guest: guest_view.GuestPlaces) -> Request:
     """What the guest is asked to do."""
     return Request(
         launch=plan.id,
-        pipeline=plan.workload.pipeline,
+        workload=plan.workload.name,
         device=plan.device,
         last_stage=plan.last_stage,
-        audio=guest.audio,
-        reference=guest.reference,
-        models=guest.models,
-        warm_passes=plan.workload.warm_passes,
-        segmentation_batch_size=plan.workload.segmentation_batch_size,
-        embedding_batch_size=plan.workload.embedding_batch_size,
-        threads=cell.variant.threads,
-        steps=plan.steps,
-        step_timeout_seconds=limits.step_seconds,
-        compiling_step_timeout_seconds=limits.compiling_step_seconds,
-        first_pass_seconds=limits.first_pass_seconds,
-        knobs=cell.variant.guest,
-        unset=cell.variant.unset,
-        task=plan.task,
-        options=dict(plan.options),
-        folders=dict(guest.folders),
+        warm_passes=plan.warm_passes,
+        options=dict(workload_of(plan).guest_options(plan)),
+        inputs=dict(guest.files),
+        threads=plan.threads,
+        first_pass_seconds=plan.first_pass_seconds,
+        knobs=plan.guest_knobs,
+        unset=plan.unset,
     )
 
 
@@ -229,19 +173,16 @@ def _image_record(cell: Cell, built: BuiltImage | None, family: Family | None) -
     )
 
 
-def _workload_record(cell: Cell, audio: Audio, models: Models, settings: Settings) -> WorkloadRecord:
-    reference = hashlib.sha256(audio.reference.read_bytes()).hexdigest() if audio.reference else None
-    # What a pipeline should reach is known for the recording as it is with the pipeline that can be scored.
-    highest = audio.highest_der if cell.pipeline.name == "embedded" else None
+def _workload_record(cell: Cell, inputs: Inputs) -> WorkloadRecord:
+    truth = hashlib.sha256(inputs.truth.read_bytes()).hexdigest() if inputs.truth else None
     return WorkloadRecord(
-        pipeline=cell.pipeline.name,
-        audio=audio.name,
-        audio_seconds=audio.seconds,
-        audio_sha256=audio.sha256,
-        reference_sha256=reference,
-        highest_der=highest,
-        segmentation_batch_size=cell.pipeline.segmentation_batch_size,
-        embedding_batch_size=cell.pipeline.embedding_batch_size,
-        warm_passes=settings.warm_passes,
-        models=models.revisions,
+        name=cell.profile.workload,
+        profile=cell.profile.name,
+        input=inputs.name,
+        amount=inputs.amount,
+        input_sha256=inputs.sha256,
+        truth_sha256=truth,
+        highest_error=inputs.highest_error,
+        numbers=cell.profile.numbers,
+        models=inputs.models,
     )

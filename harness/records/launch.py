@@ -1,10 +1,13 @@
 """What is stored of a launch: typed, versioned, raw. Everything else is computed on reading.
 
-Schema history (every old version stays readable):
+Schema history (every old version stays readable: `harness.records.upgrade`):
 
 1. The first. Added since, each with a default for older records: probe steps, fixes, flags, GPU, portable builds,
    commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
    engine stats, remarks of engines, limits of a first pass and why a launch was ended.
+2. A workload has a name, a profile, an input and an amount, where schema 1 had a pipeline, a recording and its seconds; the batch
+   sizes are its numbers. The plan has the number of passes, and no ``task`` or ``steps`` any more: the workload's name and its options
+   say these.
 """
 
 import os
@@ -27,13 +30,13 @@ from harness.records.outcome import (
 )
 from harness.records.plan import Plan
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One start of one cell: the unit of statistics."""
 
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # unlike a default it is always written
     plan: Plan
     exit: ExitRecord
     verdict: Verdict

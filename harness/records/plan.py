@@ -9,6 +9,9 @@ from harness.records.host import HostRecord
 
 DEFAULT_WARM_PASSES = 3
 
+DIARIZATION = "diarization"
+"""The workload that is run where none is named."""
+
 WITHOUT_ACCURACY = ("synthetic",)
 """Pipelines whose weights are random: their output is timed and compared bit by bit, and never scored."""
 
@@ -56,26 +59,31 @@ class EngineRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was run."""
+    """What was run on what: a workload with its profile, and one input."""
 
-    pipeline: str
-    audio: str
-    audio_seconds: float
-    audio_sha256: str
-    """Empty where the recording was not here yet: the image could not be built."""
-    reference_sha256: str | None = None
-    """``None``: there is no reference."""
-    highest_der: float | None = None
-    segmentation_batch_size: int
-    embedding_batch_size: int
-    warm_passes: int
+    name: str = DIARIZATION
+    """The workload: the name of its module in `harness.workloads` and in `benchmarks.workloads`."""
+    profile: str
+    """The third part of the cell's id: diarization's pipeline, elsewhere the workload's own name."""
+    input: str
+    """The fourth part of the cell's id: ``sample-30s``."""
+    amount: float
+    """What one pass goes through, in the workload's unit: seconds of audio, or images."""
+    input_sha256: str
+    """Empty where the input was not here yet: the image could not be built."""
+    truth_sha256: str | None = None
+    """The hash of what the host scores the output by, such as an RTTM; ``None``: there is nothing."""
+    highest_error: float | None = None
+    """Above this error rate the output counts as wrong; ``None``: not known what is right."""
+    numbers: dict[str, int] = {}
+    """The profile's settings by name, such as ``segmentation_batch_size``."""
     models: tuple[str, ...] = ()
     """``repository@commit`` of the hub's models; empty for the embedded profile, whose hashes strixbench pins itself."""
 
     @property
     def has_accuracy(self) -> bool:
         """Whether its turns and speakers mean anything."""
-        return self.pipeline not in WITHOUT_ACCURACY
+        return self.profile not in WITHOUT_ACCURACY
 
 
 class StoppingRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,7 +113,36 @@ class CoolDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it ended, and the launch began."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the user may set for every launch of a run. A `Plan` has these fields too."""
+
+    label: str | None = None
+    warm_passes: int = DEFAULT_WARM_PASSES
+    time_limit_seconds: float | None = None
+    """For the whole launch; ``None``: see `harness.verdict.time_limits.limits_of`."""
+    memory_limit_bytes: int | None = None
+    """``None``: no limit"""
+    last_stage: str = ""
+    """The stage after which the guest stops; empty: the workload's last one."""
+    flags: str = ""
+    """``least``, ``compat``, or the relaxations of ``--flags``; empty: from before there was a choice, or there is no container"""
+    gpu: str | None = None
+    """The GPU of ``--gpu``, as a number or a PCI address; in a plan the one that was found by it: a PCI address, or NVIDIA's number.
+    ``None``: none was chosen, or the image needs none"""
+    options: dict[str, Any] = {}
+    """The workload's own."""
+    purpose: Purpose = "result"
+    """``verify``: a single launch to see whether the output is right. ``reference``: made to compare others with. ``null``: a cell
+    against itself, to see how far this machine can tell two things apart. These are no rows of a results table: a null test would
+    otherwise take the place of the benchmark that it belongs to."""
+    caches: str = ""
+    """Where compiled kernels go: ``empty``, each launch has its own cache, or ``keep``, there is one that stays. Empty text: from before
+    there was a choice"""
+    verify: bool = True
+    """Whether the output is compared with the CPU run of the same image, unless it is itself the CPU run."""
+
+
+class Plan(Settings, frozen=True, kw_only=True, omit_defaults=True):
     """All that is known of a launch before it starts; kept on disk until the launch is stored, so that a killed
     harness loses nothing."""
 
@@ -113,7 +150,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     campaign: str
     owner: str
     cell: str
-    label: str | None = None
     planned_at: str
     """UTC, ISO 8601"""
     image: ImageRecord
@@ -124,30 +160,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     engine: EngineRecord
     host: HostRecord
     device: str
-    last_stage: str
     timeout_seconds: float
-    memory_limit_bytes: int | None = None
-    """``None``: no limit"""
     command: tuple[str, ...] = ()
     """What was run, fit to paste after quoting."""
     relaxations: tuple[str, ...] = ()
     """Where isolation was weakened, and why."""
-    flags: str = ""
-    """``least``, ``compat``, or the relaxations of ``--flags``; empty: from before there was a choice"""
-    gpu: str | None = None
-    """The GPU of ``--gpu``: PCI address, or NVIDIA's number; ``None``: none was chosen, or the image needs none"""
-    steps: tuple[str, ...] = ()
-    """The steps of the probe that were asked for; none in a benchmark."""
-    task: str = ""
-    """One of `benchmarks.wire.TASKS`; empty: diarization of one recording."""
-    options: dict[str, Any] = {}
-    """The task's own."""
-    purpose: Purpose = "result"
-    """``verify``: a single launch to see whether the output is right. ``reference``: made to compare others with. ``null``: a cell
-    against itself, to see how far this machine can tell two things apart. These are no rows of a results table: a null test would
-    otherwise take the place of the benchmark that it belongs to."""
     fixes: tuple[str, ...] = ()
     """The catalog's work-arounds that this launch was given on top of its variant."""
+    threads: int | None = None
+    """Threads of torch on the CPU; ``None``: as many as the guest may use."""
+    guest_knobs: tuple[str, ...] = ()
+    """Those of `benchmarks.wire.KNOBS` that the variant switches."""
+    unset: tuple[str, ...] = ()
+    """Environment variables that the guest removes."""
     knobs: dict[str, str] = {}
     """Those that ``--vary`` or ``--set`` set, with their values."""
     arm: str = ""
@@ -160,8 +185,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``None``: from before there was a rule, or what was run is no repetition"""
     cool_down: CoolDown | None = None
     """``None``: switched off, or from before there was one"""
-    caches: str = ""
-    """``empty`` or ``keep``: see `CacheRecord`; empty text: from before there was a choice"""
     cache_key: str = ""
     """The key of the kept cache that it was given"""
     first_pass_seconds: float | None = None
@@ -169,6 +192,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     that pass. ``None``: they count from the start"""
     keeps_as: str = ""
     """The kept cache that its own folder of kernels becomes if it is ended in its first pass; empty: none"""
+    guest_sha256: str = ""
+    """The hash of our own guest, so that a change of it is never taken for one of the machine; empty: from before it was recorded"""
+
+    @property
+    def task(self) -> str:
+        """The workload's name where it is neither diarization nor a probe."""
+        return "" if self.workload.name in (DIARIZATION, "probe") else self.workload.name
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps of a probe that were asked for."""
+        steps = self.options.get("steps", ())
+        return tuple(steps) if isinstance(steps, list | tuple) else ()
 
 
 def without_knobs(variant: str, knobs: Collection[str]) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from harness.errors import RecordError, StoreError
 from harness.records.launch import SCHEMA, Launch
+from harness.records.upgrade import upgraded
 
 _METADATA = sa.MetaData()
 _LAUNCHES = sa.Table(
@@ -147,7 +148,7 @@ _UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)
 
 
 def _decoded(record: str) -> Launch:
-    return msgspec.json.decode(record, type=Launch)
+    return msgspec.convert(upgraded(msgspec.json.decode(record)), Launch)
 
 
 def _write_ahead(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:

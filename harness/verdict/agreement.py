@@ -138,8 +138,8 @@ def reference_cell(cell: Cell, catalog: Catalog) -> Cell:
     """
     fixes = (catalog.variants[name] for name in cell.variant.fixes if name in catalog.variants)
     plain = with_fixes(catalog.variants["cpu"], (fix for fix in fixes if "load" in fix.mends))
-    row = catalog.pipelines[cell.pipeline.name]
-    return msgspec.structs.replace(cell, variant=plain, pipeline=row, knobs=(), arm="")
+    row = catalog.pipelines[cell.profile.name].profile
+    return msgspec.structs.replace(cell, variant=plain, profile=row, knobs=(), arm="")
 
 
 def needs_reference(device: str, variant: Variant, reference: Variant) -> bool:
@@ -164,8 +164,8 @@ def _key(plan: Plan) -> tuple[object, ...]:
     workload = plan.workload
     return (
         (plan.image.id, plan.device, plan.variant, tuple(sorted(plan.environment.items())), plan.task, plan.last_stage),
-        (workload.pipeline, workload.audio_sha256, workload.models),
-        (workload.segmentation_batch_size, workload.embedding_batch_size),
+        (workload.profile, workload.input_sha256, workload.models),
+        tuple(sorted(workload.numbers.items())),
     )
 
 

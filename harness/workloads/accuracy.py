@@ -14,8 +14,11 @@ import msgspec
 from harness.records.journal import mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
+from harness.records.plan import Plan, Settings
 from harness.workloads.checks import SHORTEST_PASS_SECONDS, overlong
 from harness.workloads.error_rates import Scores, Total, total_of
+from harness.workloads.limits import START_SECONDS, Limits, limits_of
+from harness.workloads.workload import Workload
 
 TASK = "accuracy"
 
@@ -95,7 +98,7 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def corpus(self) -> str:
         """Its name, or the beginning of its hash."""
-        return str(self.launch.plan.options.get("name") or f"corpus-{self.launch.plan.workload.audio_sha256[:8]}")
+        return str(self.launch.plan.options.get("name") or f"corpus-{self.launch.plan.workload.input_sha256[:8]}")
 
     @property
     def collar_seconds(self) -> float:
@@ -284,3 +287,24 @@ def _scores(value: Any) -> Scores | None:
 
 def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
+
+
+class AccuracyWorkload(Workload):
+    """Each recording of a corpus, scored against its reference."""
+
+    name = "accuracy"
+    stages = ("accuracy",)
+
+    def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
+        """Longer than the limits of the recordings together, so that theirs end a pass first."""
+        files, first = settings.options.get("files", ()), settings.options.get("first", 0)
+        usual = START_SECONDS + sum(file["limit_seconds"] for file in files[first:])
+        asked = None if settings.time_limit_seconds is None else usual
+        return limits_of(usual_seconds=usual, family=family, device=device, time_limit_seconds=asked)
+
+    def guest_options(self, plan: Plan) -> Mapping[str, Any]:
+        """Those of diarization, and the recordings."""
+        return {"pipeline": plan.workload.profile, **plan.workload.numbers, **plan.options}
+
+
+WORKLOAD = AccuracyWorkload()

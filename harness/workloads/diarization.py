@@ -9,9 +9,12 @@ formula that the host needs once per launch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.inputs.decoding import SAMPLE_RATE_HERTZ
+from harness.records.plan import Plan
+from harness.workloads.workload import MEASURED_STAGES, Unit, Workload
 
 Turn = tuple[float, float, str]
 Turns = tuple[Turn, ...]
@@ -104,3 +107,19 @@ def chunks_of(audio_seconds: float) -> int:
     step = STEP_SECONDS * SAMPLE_RATE_HERTZ
     left = round(audio_seconds * SAMPLE_RATE_HERTZ) - CHUNK_SECONDS * SAMPLE_RATE_HERTZ
     return 1 if left <= 0 else left // step + 1 + (left % step > 0)
+
+
+class DiarizationWorkload(Workload):
+    """Who speaks when in one recording: pyannote.audio's pipelines."""
+
+    name = "diarization"
+    stages = MEASURED_STAGES
+    unit = Unit(amount="audio seconds", rate_title="Realtime", rate_suffix="x")
+    figures = ("Speakers", "DER")
+
+    def guest_options(self, plan: Plan) -> Mapping[str, Any]:
+        """The pipeline and its batch sizes."""
+        return {"pipeline": plan.workload.profile, **plan.workload.numbers}
+
+
+WORKLOAD = DiarizationWorkload()

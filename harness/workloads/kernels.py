@@ -12,9 +12,12 @@ from pathlib import Path
 
 from harness import places
 from harness.errors import HostError, UsageError
+from harness.records.plan import Settings
 from harness.text import Say, nearest
 from harness.tools import run_process, tail_of
 from harness.workloads.kernel_work import work_on
+from harness.workloads.limits import Limits, limits_of
+from harness.workloads.workload import Workload
 
 COMPLETE = "strixbench-complete"
 """Written last: a folder without it was never finished."""
@@ -84,3 +87,19 @@ def install_pure(lock: Path, *, into: Path, log: Path) -> None:
         code = run_process(argv, stdout=stream.fileno(), timeout_seconds=600)
     if code != 0:
         raise HostError(f"pip could not fetch {lock.name} (exit {code}): {tail_of(log, 400).strip()} (log: {log})")
+
+
+class KernelsWorkload(Workload):
+    """What pyannote's networks are made of, one kernel at a time."""
+
+    name = "kernels"
+    stages = ("kernels",)
+
+    def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
+        """`TIMEOUT_SECONDS`, whatever the kernels that were chosen."""
+        return limits_of(
+            usual_seconds=TIMEOUT_SECONDS, family=family, device=device, time_limit_seconds=settings.time_limit_seconds
+        )
+
+
+WORKLOAD = KernelsWorkload()

@@ -14,11 +14,17 @@ from harness.errors import UsageError
 from harness.failures.recognise import recognise
 from harness.records.journal import number
 from harness.records.outcome import Verdict, exception_chain
+from harness.records.plan import Settings
 from harness.text import nearest
+from harness.workloads.limits import Limits, limits_of
+from harness.workloads.workload import Workload
 
 MODELS = ("segmentation", "embedding")
 BATCHES = (1, 8, 32, 64, 111, 112, 128)
 MOST_BATCH = 4096
+
+RUNG_SECONDS = 600.0
+"""Time for one rung, with its compilation on a GPU"""
 
 MOST_ROWS = 65_535
 """The largest second dimension of a grid on AMD's RDNA GPUs. To add an LSTM's bias, MIOpen before ROCm 10 puts batch x frames there,
@@ -175,3 +181,23 @@ def _rung(model: str, batch: int, event: Mapping[str, Any]) -> Rung:
         cosine=cosine,
         wrong_items=int(items) if items is not None and 0 <= items <= batch else 0,
     )
+
+
+class LadderWorkload(Workload):
+    """Both networks at growing batches."""
+
+    name = "ladder"
+    stages = ("ladder",)
+
+    def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
+        """`RUNG_SECONDS` for each rung, and once for the start."""
+        rungs = len(settings.options.get("batches", ())) * len(settings.options.get("models", ()))
+        return limits_of(
+            usual_seconds=RUNG_SECONDS * (1 + rungs),
+            family=family,
+            device=device,
+            time_limit_seconds=settings.time_limit_seconds,
+        )
+
+
+WORKLOAD = LadderWorkload()

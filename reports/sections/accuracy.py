@@ -52,7 +52,7 @@ def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
     for found in accuracies_of(launches):
         plan = found.launch.plan
         collar = f"{found.collar_seconds:g}"
-        corpus = (found.corpus, plan.workload.pipeline, plan.workload.audio_sha256, collar)
+        corpus = (found.corpus, plan.workload.profile, plan.workload.input_sha256, collar)
         key: tuple[str, ...] = (*corpus, found.launch.image, plan.variant, plan.engine.title, plan.flags, plan.gpu or "")
         if found.launches[-1].verdict.cause != "interrupted" or key not in latest:
             latest[key] = found
@@ -148,7 +148,7 @@ def as_builtins(found: Accuracy) -> dict[str, Any]:
         "image": found.launch.image,
         "variant": plan.variant,
         "engine": plan.engine.title,
-        "pipeline": plan.workload.pipeline,
+        "pipeline": plan.workload.profile,
         "collar_seconds": found.collar_seconds,
         "expected": expected_of(found),
         "launches": [launch.id for launch in found.launches],
@@ -165,7 +165,7 @@ def as_builtins(found: Accuracy) -> dict[str, Any]:
 def expected_of(found: Accuracy) -> str | None:
     """What pipeline 3.1 should reach on a corpus of this name; nothing is known about other pipelines."""
     plan = found.launch.plan
-    return EXPECTED.get(str(plan.options.get("name") or "").lower()) if plan.workload.pipeline == "3.1" else None
+    return EXPECTED.get(str(plan.options.get("name") or "").lower()) if plan.workload.profile == "3.1" else None
 
 
 def _total(total: Total | None) -> dict[str, Any] | None:
@@ -184,9 +184,9 @@ def _corpus(rows: list[Accuracy]) -> Corpus:
     ders = {id(row): row.strict.der if row.strict is not None else None for row in rows}
     return Corpus(
         name=first.corpus,
-        pipeline=workload.pipeline,
+        pipeline=workload.profile,
         files=len(first.launch.plan.options.get("files") or ()),
-        seconds=workload.audio_seconds,
+        seconds=workload.amount,
         collar_seconds=first.collar_seconds,
         expected=expected_of(first),
         rows=tuple(sorted(rows, key=lambda row: (ders[id(row)] is None, ders[id(row)] or 0.0, row.launch.plan.cell))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.records.launch import Launch
-from harness.workloads.calibration import Calibration, Movement, latest_calibrations
+from harness.workloads.calibrate import Calibration, Movement, latest_calibrations
 
 _READ_BY = {"guest": "the process", "host": "the host", "engine": "the engine"}
 

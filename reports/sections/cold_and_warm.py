@@ -59,7 +59,7 @@ def _likeness(launch: Launch) -> tuple[str, ...]:
     plan = launch.plan
     return (
         plan.cell,
-        plan.workload.audio_sha256,
+        plan.workload.input_sha256,
         plan.engine.name,
         str(plan.engine.rootless),
         plan.image.id or "",
@@ -67,6 +67,6 @@ def _likeness(launch: Launch) -> tuple[str, ...]:
         *plan.host.gpus,
         plan.gpu or "",
         plan.flags,
-        str(plan.workload.segmentation_batch_size),
-        str(plan.workload.embedding_batch_size),
+        str(plan.workload.numbers["segmentation_batch_size"]),
+        str(plan.workload.numbers["embedding_batch_size"]),
     )

@@ -134,10 +134,10 @@ def _subject(launch: Launch, varied: Collection[str]) -> Subject:
         image=plan.image.name,
         engine=plan.engine.title,
         variant=without_knobs(plan.variant, varied),
-        pipeline=plan.workload.pipeline,
-        audio=plan.workload.audio,
-        audio_sha256=plan.workload.audio_sha256,
-        passes=plan.workload.warm_passes,
+        pipeline=plan.workload.profile,
+        audio=plan.workload.input,
+        audio_sha256=plan.workload.input_sha256,
+        passes=plan.warm_passes,
         host=(host.processor or "", str(host.processors), str(host.memory_bytes), *host.gpus, host.kernel),
     )
 

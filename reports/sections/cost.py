@@ -40,7 +40,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
             plan.image.name,
             plan.engine.title,
             plan.variant,
-            f"{plan.workload.pipeline} on {recording_of(plan.workload)}",
+            f"{plan.workload.profile} on {recording_of(plan.workload)}",
             self.lengths,
         )
         if isinstance(self.model, NoFit):
@@ -61,8 +61,8 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lengths(self) -> str:
         """``11 s x2, 30 s x1 of 2``: each length, and its launches that have a time."""
-        asked = Counter(launch.plan.workload.audio_seconds for launch in self.launches)
-        timed = Counter(launch.plan.workload.audio_seconds for launch in self.launches if value_of(launch) is not None)
+        asked = Counter(launch.plan.workload.amount for launch in self.launches)
+        timed = Counter(launch.plan.workload.amount for launch in self.launches if value_of(launch) is not None)
         return ", ".join(
             f"{length:g} s x{timed[length]}" + ("" if timed[length] == count else f" of {count}")
             for length, count in sorted(asked.items())
@@ -95,7 +95,7 @@ def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:
 
 def recording_of(workload: WorkloadRecord) -> str:
     """``call`` for ``call-fitted-120s`` and ``call-30s``: a record has no hash of the audio that it was fitted from."""
-    return re.sub(r"(-fitted)?-\d+s$", "", workload.audio) or workload.audio
+    return re.sub(r"(-fitted)?-\d+s$", "", workload.input) or workload.input
 
 
 def interval_text(value: Interval, unit: str, *, digits: int) -> str:
@@ -114,7 +114,7 @@ def _row(campaigns: Iterable[Sequence[Launch]]) -> CostRow | None:
 
     Interrupted launches do not count, and a campaign that was cut off replaces no other.
     """
-    several = (found for found in campaigns if len({launch.plan.workload.audio for launch in found}) > 1)
+    several = (found for found in campaigns if len({launch.plan.workload.input for launch in found}) > 1)
     ended = (tuple(each for each in found if each.verdict.cause != "interrupted") for found in several)
     rows = [CostRow(launches=found, model=_model(found)) for found in ended if found]
     if not rows:
@@ -125,5 +125,5 @@ def _row(campaigns: Iterable[Sequence[Launch]]) -> CostRow | None:
 
 
 def _model(launches: Sequence[Launch]) -> CostModel | NoFit:
-    timed = ((launch.plan.workload.audio_seconds, value_of(launch)) for launch in launches)
+    timed = ((launch.plan.workload.amount, value_of(launch)) for launch in launches)
     return fit_cost([Point(length, seconds) for length, seconds in timed if seconds is not None])

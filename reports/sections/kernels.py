@@ -122,10 +122,10 @@ def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
 
 def diarized_flop(launch: Launch, work: dict[str, Any]) -> dict[str, float]:
     """FLOP of one pass by stage, from the recording's length and the guest's counts of the networks' work."""
-    chunks = chunks_of(launch.plan.workload.audio_seconds)
+    chunks = chunks_of(launch.plan.workload.amount)
     segmentation, resnet34 = number(work.get("segmentation_chunk_flop")), number(work.get("resnet34_item_flop"))
     counted = {"segmentation": chunks * segmentation} if segmentation and segmentation > 0 else {}
-    if resnet34 and resnet34 > 0 and launch.plan.workload.pipeline in WITH_RESNET34:
+    if resnet34 and resnet34 > 0 and launch.plan.workload.profile in WITH_RESNET34:
         counted["embeddings"] = chunks * SPEAKERS_OF_A_CHUNK * resnet34
     return counted
 
@@ -261,9 +261,7 @@ def _shares(kernels: Launch, best: KernelRow, store: Sequence[Launch]) -> Iterab
             seconds = estimate([value for launch in row.launches if (value := _stage_seconds(launch, stage)) is not None])
             if seconds is not None:
                 workload = row.speaking.plan.workload
-                yield Share(
-                    pipeline=workload.pipeline, audio=workload.audio, stage=stage, flop=flop, seconds=seconds, best=best
-                )
+                yield Share(pipeline=workload.profile, audio=workload.input, stage=stage, flop=flop, seconds=seconds, best=best)
 
 
 def _stage_seconds(launch: Launch, stage: str) -> float | None:

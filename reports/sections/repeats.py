@@ -34,7 +34,7 @@ class RepeatRow(msgspec.Struct, frozen=True, kw_only=True):
             self.row.image,
             self.row.engine,
             plan.variant,
-            plan.workload.audio,
+            plan.workload.input,
             f"{self.row.seconds.n if self.row.seconds else 0} of {len(self.row.launches)}",
             "-" if width is None else f"±{percent(width)}",
             rule_text(self.rule),

@@ -15,19 +15,19 @@ def reproduction(row: tables.Row) -> str:
     """The command that runs a row again; a user's own recording is named by its hash."""
     plan, workload = row.speaking.plan, row.speaking.plan.workload
     options: list[str] = []
-    if workload.pipeline != "embedded":
-        options += ["--pipeline", workload.pipeline]
-    if workload.warm_passes != DEFAULT_WARM_PASSES:
-        options += ["--passes", str(workload.warm_passes)]
+    if workload.profile != "embedded":
+        options += ["--pipeline", workload.profile]
+    if plan.warm_passes != DEFAULT_WARM_PASSES:
+        options += ["--passes", str(plan.warm_passes)]
     options += [word for fix in plan.fixes for word in ("--fix", fix)]
     options += [word for name, value in plan.knobs.items() for word in ("--set", f"{name}={value}")]
     if plan.memory_limit_bytes is not None:
         options += ["--memory", str(plan.memory_limit_bytes)]
-    if workload.audio.startswith("sample-fitted-"):
-        options += ["--audio-seconds", f"{workload.audio_seconds:g}"]
-    elif not workload.audio.startswith("sample-"):
-        options += ["--audio", f"FILE-{workload.audio_sha256[:12]}"]
-        options += ["--reference", f"FILE-{workload.reference_sha256[:12]}"] if workload.reference_sha256 else []
+    if workload.input.startswith("sample-fitted-"):
+        options += ["--audio-seconds", f"{workload.amount:g}"]
+    elif not workload.input.startswith("sample-"):
+        options += ["--audio", f"FILE-{workload.input_sha256[:12]}"]
+        options += ["--reference", f"FILE-{workload.truth_sha256[:12]}"] if workload.truth_sha256 else []
     options += ["--flags", plan.flags] if plan.flags not in ("", "least") else []
     options += ["--caches", "keep"] if any(launch.plan.caches == "keep" for launch in row.launches) else []
     options += ["--gpu", plan.gpu] if plan.gpu is not None else []

@@ -81,7 +81,7 @@ def _telemetry_row(row: Row, campaign: Sequence[Launch], price: Price) -> Teleme
 
 def _cost(launch: Launch, energy: Energy | str, price: Price) -> float | None:
     seconds = launch_seconds(launch)
-    of_audio = seconds / launch.plan.workload.audio_seconds if seconds is not None else None
+    of_audio = seconds / launch.plan.workload.amount if seconds is not None else None
     return cost_of_audio_hour(energy if isinstance(energy, Energy) else None, of_audio, price)
 
 

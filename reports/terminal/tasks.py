@@ -8,7 +8,7 @@ from harness.records.journal import mapping
 from harness.records.launch import Launch
 from harness.text import printable
 from harness.workloads.accuracy import Accuracy, FileResult
-from harness.workloads.calibration import calibration_of
+from harness.workloads.calibrate import calibration_of
 from reports.markdown.render import format_percent, format_seconds
 from reports.sections import accuracy, kernels
 from reports.sections.calibrations import calibration_columns, calibration_rows

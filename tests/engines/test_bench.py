@@ -24,7 +24,7 @@ def test_the_sample_is_diarized_right_in_a_container(workplace: Workplace, engin
     (launch,) = workplace.stored()
     assert launch.verdict.status == "pass"
     assert launch.plan.image.id == cpu_image.id
-    assert launch.plan.workload.audio_seconds == 30.0
+    assert launch.plan.workload.amount == 30.0
     assert launch.output["speakers"] == 2
     assert launch.der is not None
     assert launch.der <= 0.08

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.engines.base import BuiltImage
-from harness.workloads.calibration import calibration_of
+from harness.workloads.calibrate import calibration_of
 from tests.commands import Workplace
 
 

@@ -49,8 +49,8 @@ def test_the_sample_is_diarized_right_and_both_tables_say_so(sample: Sample) -> 
     assert "| local-cpu | local | cpu | ✅ | ✅ | ✅ | ✅ | ✅ | ✅ | ✅ |" in sample.page
     launch = sample.launch
     assert launch.verdict.status == "pass"
-    assert launch.plan.workload.audio_seconds == 30.0
-    assert launch.plan.workload.highest_der == load_catalog().audio["sample"].highest_der
+    assert launch.plan.workload.amount == 30.0
+    assert launch.plan.workload.highest_error == load_catalog().audio["sample"].highest_der
     assert launch.output["speakers"] == 2
     assert launch.der is not None
     assert launch.der <= 0.08
@@ -132,7 +132,7 @@ def test_audio_of_another_rate_and_two_channels_is_diarized(workplace: Workplace
     soundfile.write(tmp_path / "call.flac", numpy.stack([higher, higher], axis=1), 44_100, subtype="PCM_24")
     reference = str(embedded_folder() / "sample.rttm")
     (launch,) = workplace.bench("local-cpu", "--audio", str(tmp_path / "call.flac"), "--reference", reference, *ONE).launches
-    assert launch.plan.workload.audio == "call-30s"
+    assert launch.plan.workload.input == "call-30s"
     assert launch.der is not None
     assert launch.der < 0.1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.workloads.calibration import calibration_of
+from harness.workloads.calibrate import calibration_of
 from tests.commands import Workplace
 
 

@@ -131,7 +131,7 @@ def test_the_community_pipeline_is_fetched_and_while_it_runs_no_token_is_on_disk
         process.wait(timeout=60)
     assert process.returncode == 0, workplace.talk.read_text()
     (launch,) = workplace.stored()
-    assert (launch.plan.workload.pipeline, launch.verdict.status, launch.notes) == ("community-1", "pass", ())
+    assert (launch.plan.workload.profile, launch.verdict.status, launch.notes) == ("community-1", "pass", ())
     assert {"plan.json", "journal.jsonl", "request.json"} <= seen
     assert token not in workplace.talk.read_text()
 

@@ -65,7 +65,7 @@ def test_two_launches_compute_the_same_bits(synthetic: Workplace) -> None:
 def test_it_is_never_scored(synthetic: Workplace) -> None:
     for launch in synthetic.stored():
         assert launch.der is None
-        assert launch.plan.workload.reference_sha256 is None
+        assert launch.plan.workload.truth_sha256 is None
         assert launch.output["der"] is None
     page = synthetic.page.read_text()
     assert "### synthetic on sample-fitted-10s: 10.0 s of audio; random weights, no accuracy" in page

@@ -21,10 +21,11 @@ from harness.errors import EngineError
 from harness.images.build import recipe_of
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
-from harness.launch.plan import Prepared, Settings, make_folders, prepare_launch
+from harness.launch.plan import Prepared, make_folders, prepare_launch
 from harness.launch.run import execute, forget
 from harness.machine.host import describe_host
 from harness.records.launch import new_id
+from harness.records.plan import Settings
 from harness.records.store import Store
 
 ROUNDS = 15

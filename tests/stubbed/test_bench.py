@@ -33,7 +33,7 @@ def test_audio_seconds_repeats_audio_and_reference_and_says_so(tmp_path: Path) -
     said = [(start + at, end + at, speaker) for at in (0.0, 2.0, 4.0) for start, end, speaker in TURNS][:5]
     place = StubbedWorkplace(tmp_path, Stubs(outputs=[said]))
     (launch,) = place.bench("--reference", str(place.reference()), "--audio-seconds", "5", "--json").launches
-    assert launch.plan.workload.audio_seconds == 5.0
+    assert launch.plan.workload.amount == 5.0
     assert launch.plan.cell.startswith("local-cpu/cpu/3.1/tone")
     assert launch.plan.cell.endswith("-5s")
     assert launch.verdict.status == "pass"
@@ -55,7 +55,7 @@ def test_several_lengths_are_launched_in_turn_and_make_a_line_or_say_why_not(tmp
     place = StubbedWorkplace(tmp_path)
     done = place.bench("--durations", "2,3,4")
     assert done.code == 0, done.stderr
-    assert [launch.plan.workload.audio_seconds for launch in place.real.stored()] == [2.0, 3.0, 4.0]
+    assert [launch.plan.workload.amount for launch in place.real.stored()] == [2.0, 3.0, 4.0]
     assert "fixed and marginal cost" in done.stdout
     assert "2 s x1, 3 s x1, 4 s x1" in place.real.page.read_text()
 

@@ -8,7 +8,7 @@ from typing import Any
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Telemetry
 from harness.telemetry.meters import every_of
-from harness.workloads.calibration import Calibration, MeterFinding, calibration_of
+from harness.workloads.calibrate import Calibration, MeterFinding, calibration_of
 from tests.unit.samples import Event, a_launch, a_plan, passing_journal
 
 GIB = 1 << 30

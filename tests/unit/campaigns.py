@@ -18,9 +18,9 @@ from harness.catalog.rows import Catalog, Image
 from harness.engines.base import Engine
 from harness.errors import EngineError
 from harness.inputs.audio import Audio
-from harness.launch.plan import EXCHANGE, PLAN, Prepared, Settings, launches_folder
+from harness.launch.plan import EXCHANGE, PLAN, Prepared, launches_folder
 from harness.records.launch import Launch
-from harness.records.plan import Plan
+from harness.records.plan import Plan, Settings
 from harness.records.store import Store
 from harness.telemetry.start import Sampling
 from harness.tools import owner

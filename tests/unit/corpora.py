@@ -76,7 +76,7 @@ def an_accuracy_launch(
 ) -> Launch:
     """A launch over recordings of a minute each, named ``f0`` and so on."""
     workload = msgspec.structs.replace(
-        WORKLOAD, pipeline=pipeline, audio=f"{name or 'corpus'}-{files}-files", audio_seconds=60.0 * files, highest_der=None
+        WORKLOAD, profile=pipeline, input=f"{name or 'corpus'}-{files}-files", amount=60.0 * files, highest_error=None
     )
     planned = [{"name": f"f{index}", "seconds": 60.0, "limit_seconds": 600.0} for index in range(files)]
     asked = {"run": run, "name": name, "collar_seconds": 0.25, "files": planned, "first": first, **(options or {})}

@@ -12,7 +12,7 @@ from reports.sections.numeric_fingerprint import fingerprint_rows
 from reports.tables import rows_of
 from tests.unit.samples import WORKLOAD, a_launch, a_plan, passing_journal
 
-SYNTHETIC = msgspec.structs.replace(WORKLOAD, pipeline="synthetic", reference_sha256=None, highest_der=None)
+SYNTHETIC = msgspec.structs.replace(WORKLOAD, profile="synthetic", truth_sha256=None, highest_error=None)
 
 
 def an_output(digit: str = "a", *sample: float | None) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from harness.campaign.arms import arms_of, read_factors
 from harness.catalog.cells import Arm
 from harness.catalog.load import load_catalog
 from harness.errors import EngineError, UsageError
-from harness.launch.plan import Settings
 from harness.records.launch import Launch
+from harness.records.plan import Settings
 from reports.sections.comparisons import effects_of, nulls_of
 from reports.tables import rows_of
 from tests.unit.campaigns import CATALOG, CPU, OTHER, Bench
@@ -36,7 +36,7 @@ def guest(*seconds: float) -> FakeEngine:
 
 
 def told(launch: Launch) -> tuple[str, int | None, int]:
-    return launch.plan.arm, launch.plan.round, launch.plan.workload.segmentation_batch_size
+    return launch.plan.arm, launch.plan.round, launch.plan.workload.numbers["segmentation_batch_size"]
 
 
 def test_each_launch_is_stored_with_its_arm_its_round_and_its_knob(bench: Bench) -> None:

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from harness.engines.base import Run
-from harness.launch.plan import Settings
 from harness.machine.kernel_log import FollowedLog, KernelLog, KernelText
 from harness.records.outcome import ExitRecord
+from harness.records.plan import Settings
 from tests.unit.campaigns import CATALOG, Bench
 from tests.unit.machine.test_gpu_faults import PAGE_FAULT, RESET_THAT_FAILED, RESET_THAT_SUCCEEDED, lines_of
 from tests.unit.samples import FakeEngine, Guest, guest_of, journal_until, passing_journal, write_journal

@@ -7,8 +7,8 @@ import json
 from benchmarks.wire import REQUEST, STEPS
 from harness.catalog.select import foreign_image
 from harness.engines.base import Run
-from harness.launch.plan import Settings
 from harness.records.outcome import ExitRecord
+from harness.records.plan import Settings
 from tests.unit.campaigns import (
     CATALOG,
     Bench,

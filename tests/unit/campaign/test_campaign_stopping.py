@@ -142,8 +142,8 @@ def test_the_lengths_of_a_recording_are_launched_in_turn(bench: Bench) -> None:
     engine = FakeEngine()
     campaign = bench.run(engine, launches=2, more_lengths=lengths(bench, 60.0, 120.0))
     heard = [launch.plan.workload for launch in campaign.launches]
-    assert [workload.audio_seconds for workload in heard] == [30.0, 60.0, 120.0, 120.0, 60.0, 30.0]
-    assert len({workload.audio_sha256 for workload in heard}) == 3
+    assert [workload.amount for workload in heard] == [30.0, 60.0, 120.0, 120.0, 60.0, 30.0]
+    assert len({workload.input_sha256 for workload in heard}) == 3
     mounted = [next(mount.source for mount in run.mounts if mount.target == "/input/audio.wav") for run in engine.runs]
     assert len(set(mounted)) == 3, "each length is handed in as its own file"
     assert bench.listener.begun[1] == "2/6 cpu/cpu/embedded/sample-fitted-60s"
@@ -152,7 +152,7 @@ def test_the_lengths_of_a_recording_are_launched_in_turn(bench: Bench) -> None:
 def test_an_image_that_cannot_be_launched_is_on_record_with_every_length(bench: Bench) -> None:
     engine = FakeEngine(by_image(cpu=fails_at_import))
     campaign = bench.run(engine, more_lengths=lengths(bench, 60.0))
-    assert {launch.plan.workload.audio for launch in campaign.launches} == {"sample-30s", "sample-fitted-60s"}
+    assert {launch.plan.workload.input for launch in campaign.launches} == {"sample-30s", "sample-fitted-60s"}
 
 
 def test_the_wait_in_front_of_each_launch_is_recorded_with_it(bench: Bench) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from benchmarks.wire import STEPS
 from harness.campaign.campaign import QUIET_SECONDS
 from harness.engines.base import Run
-from harness.launch.plan import TELEMETRY, Settings
+from harness.launch.plan import TELEMETRY
 from harness.records.outcome import ExitRecord
+from harness.records.plan import Settings
 from tests.unit.campaigns import CPU, OTHER, Bench
 from tests.unit.samples import FakeEngine, guest_that_raises, passes
 

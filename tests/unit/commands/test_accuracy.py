@@ -16,8 +16,8 @@ from harness.engines.base import Run
 from harness.inputs.audio import Audio
 from harness.inputs.corpus_folder import CorpusFile, CorpusFolder
 from harness.inputs.models import Models
-from harness.launch.plan import Settings
 from harness.records.outcome import ExitRecord
+from harness.records.plan import Settings
 from tests.unit.campaigns import CATALOG, CPU, OTHER, Bench
 from tests.unit.command_line import Strixbench
 from tests.unit.corpora import accuracy_journal, an_accuracy_launch, trying

@@ -11,8 +11,8 @@ import pytest
 from harness.engines.container import stats_memory
 from harness.errors import EngineError
 from harness.launch.engine_stats import StatsWatch
-from harness.launch.plan import Settings
 from harness.records.outcome import ExitRecord
+from harness.records.plan import Settings
 from tests.unit.campaigns import Bench
 from tests.unit.samples import FakeEngine, passes
 

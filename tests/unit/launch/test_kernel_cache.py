@@ -51,7 +51,7 @@ def test_a_kept_cache_is_empty_once_and_then_holds_what_was_compiled() -> None:
 
 def test_other_work_has_not_been_seen_though_the_cache_is_full() -> None:
     launch(writes=1)
-    longer = msgspec.structs.replace(KEPT, workload=msgspec.structs.replace(WORKLOAD, audio_sha256="e" * 64))
+    longer = msgspec.structs.replace(KEPT, workload=msgspec.structs.replace(WORKLOAD, input_sha256="e" * 64))
     record = launch(longer)
     assert (record.files_before, record.seen_before) == (1, False)
     assert launch(longer).seen_before

@@ -18,12 +18,12 @@ from harness.engines.options import container_command
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.launch.guest_view import container_run, container_user
-from harness.launch.plan import PLAN, Prepared, Settings, launches_folder, prepare_launch
+from harness.launch.plan import PLAN, Prepared, launches_folder, prepare_launch
 from harness.launch.run import conclude, execute, forget, not_launched
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
-from harness.records.plan import EngineRecord, Plan
+from harness.records.plan import EngineRecord, Plan, Settings
 from harness.tools import OWNER_LABEL, owner
 from tests.unit.samples import (
     HOST,
@@ -164,8 +164,8 @@ def test_the_plan_says_what_will_run(tmp_path: Path) -> None:
     assert plan.cell == "cpu/cpu/embedded/sample-30s"
     assert (plan.image.id, plan.image.digests) == (BUILT.id, BUILT.digests)
     assert plan.image.recipe
-    assert (plan.label, plan.workload.warm_passes, plan.memory_limit_bytes) == ("before", 5, 1 << 33)
-    assert plan.workload.audio_seconds == 30.0
+    assert (plan.label, plan.warm_passes, plan.memory_limit_bytes) == ("before", 5, 1 << 33)
+    assert plan.workload.amount == 30.0
     assert plan.host == HOST
 
 
@@ -182,16 +182,16 @@ def test_an_image_that_is_not_built_yet_is_named_by_its_tag(tmp_path: Path) -> N
 
 def test_the_reference_s_hash_is_recorded(tmp_path: Path) -> None:
     reference = write_rttm(tmp_path / "r.rttm", (0.0, 1.0, "a"))
-    first = prepared(tmp_path, audio=an_audio(tmp_path, reference=reference)).plan.workload.reference_sha256
+    first = prepared(tmp_path, audio=an_audio(tmp_path, reference=reference)).plan.workload.truth_sha256
     write_rttm(reference, (0.0, 2.0, "a"))
-    assert first != prepared(tmp_path, audio=an_audio(tmp_path, reference=reference)).plan.workload.reference_sha256
-    assert prepared(tmp_path).plan.workload.reference_sha256 is None
+    assert first != prepared(tmp_path, audio=an_audio(tmp_path, reference=reference)).plan.workload.truth_sha256
+    assert prepared(tmp_path).plan.workload.truth_sha256 is None
 
 
 def test_what_is_right_is_known_of_the_embedded_pipeline_alone(tmp_path: Path) -> None:
     audio = an_audio(tmp_path, highest_der=0.08)
-    assert prepared(tmp_path, audio=audio).plan.workload.highest_der == 0.08
-    assert prepared(tmp_path, a_cell(pipeline="3.1"), audio=audio).plan.workload.highest_der is None
+    assert prepared(tmp_path, audio=audio).plan.workload.highest_error == 0.08
+    assert prepared(tmp_path, a_cell(pipeline="3.1"), audio=audio).plan.workload.highest_error is None
 
 
 def test_random_weights_get_no_models_and_no_reference(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_random_weights_get_no_models_and_no_reference(tmp_path: Path) -> None:
     made = prepared(tmp_path, a_cell(pipeline="synthetic"), audio=audio, models=Models(folder=None, environment=()))
     assert {mount.target for mount in made.run.mounts} == {"/strixbench/benchmarks", "/exchange", "/caches", "/input/audio.wav"}
     assert (made.request.reference, made.request.models) == (None, "")
-    assert (made.plan.workload.reference_sha256, made.plan.workload.highest_der) == (None, None)
+    assert (made.plan.workload.truth_sha256, made.plan.workload.highest_error) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -194,8 +194,8 @@ def test_rows_are_ordered_right_ones_by_speed_then_wrong_ones_then_failures() ->
 
 
 def test_workloads_are_kept_apart_by_pipeline_and_by_what_was_heard() -> None:
-    longer = msgspec.structs.replace(WORKLOAD, audio="sample-300s", audio_seconds=300.0, audio_sha256="d" * 64)
-    other = msgspec.structs.replace(WORKLOAD, pipeline="3.1")
+    longer = msgspec.structs.replace(WORKLOAD, input="sample-300s", amount=300.0, input_sha256="d" * 64)
+    other = msgspec.structs.replace(WORKLOAD, profile="3.1")
     launches = [
         a_launch(a_plan(1)),
         a_launch(a_plan(2, image="other")),
@@ -222,13 +222,13 @@ def test_a_row_whose_range_reaches_into_that_of_the_fastest_is_not_told_apart_fr
 
 def test_lengths_of_one_cell_are_sorted_as_numbers() -> None:
     lengths = (600.0, 30.0, 120.0, 11.0)
-    recordings = [msgspec.structs.replace(WORKLOAD, audio=f"sample-fitted-{each:.0f}s", audio_seconds=each) for each in lengths]
+    recordings = [msgspec.structs.replace(WORKLOAD, input=f"sample-fitted-{each:.0f}s", amount=each) for each in lengths]
     rows = rows_of(a_launch(a_plan(number, workload=each)) for number, each in enumerate(recordings))
-    assert [row.speaking.plan.workload.audio_seconds for row in sorted(rows, key=by_name)] == sorted(lengths)
+    assert [row.speaking.plan.workload.amount for row in sorted(rows, key=by_name)] == sorted(lengths)
 
 
 def test_two_recordings_of_one_name_and_length_do_not_take_each_other_s_place() -> None:
-    another = msgspec.structs.replace(WORKLOAD, audio_sha256="d" * 64)
+    another = msgspec.structs.replace(WORKLOAD, input_sha256="d" * 64)
     launches = [a_launch(a_plan(1, campaign=1)), a_launch(a_plan(1, campaign=2, workload=another))]
     assert len(workloads_of(rows_of(launches))) == 2
 
@@ -275,7 +275,7 @@ def test_a_table_that_is_piped_on_is_markdown_whatever_an_image_is_called(monkey
 
 
 def test_a_failed_build_that_never_saw_the_recording_is_overtaken_by_a_later_run_of_its_cell() -> None:
-    unread = msgspec.structs.replace(WORKLOAD, audio_sha256="")
+    unread = msgspec.structs.replace(WORKLOAD, input_sha256="")
     failed = a_launch(
         a_plan(1, workload=unread),
         journal=(),
@@ -296,7 +296,7 @@ def test_tasks_and_runs_for_reference_are_no_rows(changes: dict[str, Any]) -> No
 
 
 def test_an_empty_line_parts_the_tables_of_two_recordings(capsys: pytest.CaptureFixture[str]) -> None:
-    longer = msgspec.structs.replace(WORKLOAD, audio="sample-fitted-60s", audio_seconds=60.0, audio_sha256="6" * 64)
+    longer = msgspec.structs.replace(WORKLOAD, input="sample-fitted-60s", amount=60.0, input_sha256="6" * 64)
     print_results([a_launch(a_plan(1)), a_launch(a_plan(2, workload=longer))])
     out = capsys.readouterr().out
     assert "|\n\nembedded on sample-fitted-60s" in out or "|\n\nembedded on sample-30s" in out

@@ -19,10 +19,10 @@ from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell
 from harness.catalog.select import with_fixes
 from harness.engines.base import Run
-from harness.launch.plan import Settings, prepare_launch
+from harness.launch.plan import prepare_launch
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, ExitRecord
-from harness.records.plan import EngineRecord
+from harness.records.plan import EngineRecord, Settings
 from harness.verdict.agreement import (
     CpuReference,
     agree,
@@ -81,7 +81,7 @@ def launched(
     number: int = 1, *, gpu: bool = True, pipeline: str = "embedded", plan: dict[str, Any] | None = None, **output: Any
 ) -> Launch:
     """A launch of a made-up GPU image, or its CPU run."""
-    workload = msgspec.structs.replace(WORKLOAD, pipeline=pipeline)
+    workload = msgspec.structs.replace(WORKLOAD, profile=pipeline)
     fields: dict[str, Any] = {"family": "rocm", "variant": "native" if gpu else "cpu", "device": "cuda" if gpu else "cpu"}
     fields |= {"purpose": "result" if gpu else "reference", "image": "rocm-made-up", **(plan or {})}
     journal = passing_journal(hip="7.2", **{**an_output(), **output})
@@ -322,8 +322,8 @@ def test_a_cpu_run_is_found_again_only_where_all_that_matters_is_the_same() -> N
         "device": {"device": "cuda"},
         "variant": {"variant": "cpu+weights-only-off"},
         "environment": {"environment": {"OMP_NUM_THREADS": "1"}},
-        "audio": {"workload": msgspec.structs.replace(wanted.workload, audio_sha256="e" * 64)},
-        "pipeline": {"workload": msgspec.structs.replace(wanted.workload, pipeline="3.1")},
+        "audio": {"workload": msgspec.structs.replace(wanted.workload, input_sha256="e" * 64)},
+        "pipeline": {"workload": msgspec.structs.replace(wanted.workload, profile="3.1")},
         "models": {"workload": msgspec.structs.replace(wanted.workload, models=("a@b",))},
         "batch": {"workload": msgspec.structs.replace(wanted.workload, segmentation_batch_size=64)},
         "embedding batch": {"workload": msgspec.structs.replace(wanted.workload, embedding_batch_size=64)},
@@ -372,7 +372,7 @@ def test_the_cpu_run_is_launched_once_before_the_cell_and_each_launch_is_compare
     reference, first, second = bench.store.launches()
     assert (reference.plan.purpose, reference.plan.variant, reference.plan.device) == ("reference", "cpu", "cpu")
     assert reference.plan.environment == {}
-    assert reference.plan.workload.warm_passes == 0
+    assert reference.plan.warm_passes == 0
     for launch in (first, second):
         assert launch.agreement is not None
         assert launch.agreement.is_right

@@ -49,7 +49,7 @@ def a_bench_launch(number: int, *, segmentation: float, embeddings: float, pipel
         {**event, "parts": parts} if event["event"] == "pass" else event
         for event in passing_journal(warm=(segmentation + embeddings + 0.1,) * 3)
     )
-    workload = msgspec.structs.replace(WORKLOAD, pipeline=pipeline, audio_seconds=30.0)
+    workload = msgspec.structs.replace(WORKLOAD, profile=pipeline, amount=30.0)
     return a_launch(a_plan(number, workload=workload, **plan), journal=journal)
 
 

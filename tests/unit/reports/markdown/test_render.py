@@ -126,7 +126,7 @@ def section(page: str, title: str) -> str:
 def launches_with(text: str) -> tuple[Launch, ...]:
     """Launches in which a text stands wherever a user or a container may put one: one passes, one has wrong output, one
     raises, one dies without a word."""
-    workload = msgspec.structs.replace(WORKLOAD, audio=f"{text}-30s")
+    workload = msgspec.structs.replace(WORKLOAD, input=f"{text}-30s")
     host = msgspec.structs.replace(HOST, kernel=text, distribution=text, processor=text, gpus=(text,))
     link = a_link(text, text, where=text)
     said: tuple[Event, ...] = (
@@ -415,8 +415,8 @@ def test_a_page_is_written_whole_and_can_be_read_by_others(tmp_path: Path) -> No
 
 
 def test_a_workload_s_own_names_are_no_markup() -> None:
-    odd: WorkloadRecord = msgspec.structs.replace(WORKLOAD, pipeline="`x` <b>")
-    tame = shape(render_benchmarks([a_launch(a_plan(workload=msgspec.structs.replace(WORKLOAD, pipeline="tame")))]))
+    odd: WorkloadRecord = msgspec.structs.replace(WORKLOAD, profile="`x` <b>")
+    tame = shape(render_benchmarks([a_launch(a_plan(workload=msgspec.structs.replace(WORKLOAD, profile="tame")))]))
     assert shape(render_benchmarks([a_launch(a_plan(workload=odd))])) == tame
 
 
@@ -462,7 +462,7 @@ def test_no_altered_name_ends_the_line_or_the_fence_of_how_to_reproduce(field: s
     plan = a_plan()
     changes: dict[str, object] = {
         "engine": {"engine": EngineRecord(name=text)},
-        "pipeline": {"workload": msgspec.structs.replace(WORKLOAD, pipeline=text)},
+        "pipeline": {"workload": msgspec.structs.replace(WORKLOAD, profile=text)},
         "gpu": {"gpu": text},
         "flags": {"flags": text},
     }[field]  # type: ignore[assignment]
@@ -496,7 +496,7 @@ def test_a_launch_whose_imports_failed_shows_the_torch_that_is_installed() -> No
 
 
 def test_what_rows_of_several_recordings_have_in_common_is_said_once() -> None:
-    longer = msgspec.structs.replace(WORKLOAD, audio="sample-fitted-60s", audio_seconds=60.0, audio_sha256="6" * 64)
+    longer = msgspec.structs.replace(WORKLOAD, input="sample-fitted-60s", amount=60.0, input_sha256="6" * 64)
     page = render_benchmarks([a_launch(a_plan(1)), a_launch(a_plan(2, workload=longer))])
     compatibility = page.split("## Image compatibility")[1].split("## What ran")[0]
     assert compatibility.count("| cpu | podman | cpu |") == 1
@@ -505,7 +505,7 @@ def test_what_rows_of_several_recordings_have_in_common_is_said_once() -> None:
 
 
 def test_the_summary_of_a_recording_does_not_run_into_the_list_before_it() -> None:
-    longer = msgspec.structs.replace(WORKLOAD, audio="sample-fitted-60s", audio_seconds=60.0, audio_sha256="6" * 64)
+    longer = msgspec.structs.replace(WORKLOAD, input="sample-fitted-60s", amount=60.0, input_sha256="6" * 64)
     page = render_benchmarks([a_launch(a_plan(1)), a_launch(a_plan(2, workload=longer))])
     depth, found = 0, []
     for token in parsed(page.split("## Executive summary")[1].split("\n## ")[0]):

@@ -9,8 +9,8 @@ import pytest
 
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
+from harness.workloads.calibrate import latest_calibrations
 from harness.workloads.calibrated_meters import VRAM_AND_GTT
-from harness.workloads.calibration import latest_calibrations
 from reports.markdown.render import render_benchmarks
 from reports.memory import Reading, memory_of, memory_text, peak_bytes
 from reports.tables import rows_of

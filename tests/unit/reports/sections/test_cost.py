@@ -24,10 +24,10 @@ LENGTHS = (11.0, 30.0, 120.0)
 def workload_of(seconds: float, *, highest_der: float | None = None, stem: str = "sample") -> WorkloadRecord:
     return msgspec.structs.replace(
         WORKLOAD,
-        audio=f"{stem}-fitted-{seconds:.0f}s",
-        audio_seconds=seconds,
-        audio_sha256=f"{seconds:064.0f}",
-        highest_der=highest_der,
+        input=f"{stem}-fitted-{seconds:.0f}s",
+        amount=seconds,
+        input_sha256=f"{seconds:064.0f}",
+        highest_error=highest_der,
     )
 
 
@@ -105,7 +105,7 @@ def test_two_recordings_are_two_lines_that_name_them() -> None:
 
 
 def test_a_length_that_is_the_recording_s_own_is_a_length_of_it() -> None:
-    own = a_plan(9, workload=msgspec.structs.replace(workload_of(60.0), audio="sample-60s"))
+    own = a_plan(9, workload=msgspec.structs.replace(workload_of(60.0), input="sample-60s"))
     assert only([*on_lengths(), a_launch(own)]).lengths == "11 s x2, 30 s x2, 60 s x1, 120 s x2"
 
 

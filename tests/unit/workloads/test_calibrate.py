@@ -11,8 +11,7 @@ import pytest
 from harness.launch.exchange import read_events
 from harness.records.host import HostRecord
 from harness.records.outcome import Telemetry, Verdict
-from harness.workloads.calibrated_meters import METERS, VRAM_AND_GTT
-from harness.workloads.calibration import (
+from harness.workloads.calibrate import (
     HIDDEN,
     Movement,
     calibration_of,
@@ -20,6 +19,7 @@ from harness.workloads.calibration import (
     latest_calibrations,
     subject,
 )
+from harness.workloads.calibrated_meters import METERS, VRAM_AND_GTT
 from tests.unit.calibrations import (
     GIB,
     SIZES,

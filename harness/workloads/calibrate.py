@@ -19,9 +19,12 @@ import msgspec
 from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
+from harness.records.plan import Settings
 from harness.telemetry.meters import of_kind
 from harness.text import counted
 from harness.workloads.calibrated_meters import LABELS, METERS, VRAM_AND_GTT, Meter, label_of, series_values, summed_meters
+from harness.workloads.limits import START_SECONDS, Limits
+from harness.workloads.workload import Workload
 
 TASK = "calibrate"
 
@@ -261,3 +264,21 @@ def _window(event: Mapping[str, Any]) -> _Window | None:
     if begin is None or end is None or not begin < end or not isinstance(meters, dict):
         return None
     return _Window(begin, end, meters)
+
+
+class CalibrateWorkload(Workload):
+    """Known sizes of memory, held one after the other."""
+
+    name = "calibrate"
+    stages = ("calibrate",)
+
+    is_sampled_thoroughly = True  # it holds each size for only a few seconds
+
+    def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
+        """The holds and the pauses between them, in addition to the start."""
+        holds = 2 * len(settings.options.get("sizes_bytes", ())) + 1
+        whole = START_SECONDS + holds * settings.options.get("hold_seconds", 0.0)
+        return Limits(whole_seconds=settings.time_limit_seconds or whole)
+
+
+WORKLOAD = CalibrateWorkload()
