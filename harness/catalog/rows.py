@@ -7,7 +7,7 @@ import msgspec
 from harness.catalog.knobs import Family, GuestKnob, Hazard, Knob, VariableName, VariableValue
 
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
-"""What `benchmarks.diarize` can load."""
+"""What `benchmarks.workloads.diarization.diarize` can load."""
 
 GPU_FAMILIES: tuple[Family, ...] = ("rocm", "therock", "cuda")
 
