@@ -13,8 +13,9 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import memory, probe, steps
+from benchmarks import memory, stack
 from benchmarks.wire import JOURNAL, REQUEST, Journal, ProtocolError, Request, StageFailed, processor_seconds
+from benchmarks.workloads.probe import steps
 
 
 def main(exchange: Path) -> int:
@@ -33,7 +34,7 @@ def main(exchange: Path) -> int:
     with journal.stage("launch") as found:
         found["python"] = platform.python_version()
         found["launch"] = request.launch
-        found["variables"] = probe.variables_of(os.environ)
+        found["variables"] = stack.variables_of(os.environ)
         # Spent so far on Python's own start, which no stage sees.
         found["processor_seconds_before"] = processor_seconds()
     try:
@@ -55,20 +56,20 @@ def run_stages(request: Request, journal: Journal, exchange: Path) -> None:
     if ends_with("launch"):
         return
     with journal.stage("import") as found:
-        found.update(probe.try_imports(journal))
+        found.update(stack.try_imports(journal))
     if ends_with("import"):
         return
     with journal.stage("device") as found:
-        found.update(probe.use_device(request))
+        found.update(stack.use_device(request))
     steps.run_steps(request, journal, exchange)
     if request.task:
         with journal.stage(request.task) as found:
-            found.update(importlib.import_module(f"benchmarks.{request.task}").run(request, journal))
+            found.update(importlib.import_module(f"benchmarks.workloads.{request.task}").run(request, journal))
         return
     if ends_with("device"):
         return
 
-    from benchmarks.diarize import Diarization
+    from benchmarks.workloads.diarization.diarize import Diarization
 
     workload = Diarization(request, journal)
     with journal.stage("load") as found:

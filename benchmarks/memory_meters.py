@@ -1,6 +1,7 @@
 """The memory meters that a process inside an image can read, each under a name that carries its unit.
 
-None of them is trusted here: `benchmarks.calibrate` moves a known number of bytes, and the host says which meters followed.
+None of them is trusted here: `benchmarks.workloads.calibrate` moves a known number of bytes, and the host says which meters
+followed.
 """
 
 from __future__ import annotations

@@ -39,12 +39,12 @@ def lend() -> str | None:
 
 
 def synthetic_networks() -> ModuleType:
-    """The module `benchmarks.synthetic`, imported once torchaudio has the names that it needs."""
+    """The module `synthetic` of `benchmarks.workloads.diarization`, imported once torchaudio has the names that it needs."""
     # Where torchaudio does not import, pyannote itself says what it misses.
     with contextlib.suppress(ImportError, OSError):
         importlib.import_module("torchaudio")
     lend()
-    return importlib.import_module("benchmarks.synthetic")
+    return importlib.import_module("benchmarks.workloads.diarization.synthetic")
 
 
 def _list_audio_backends() -> list[str]:

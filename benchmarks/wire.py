@@ -9,7 +9,7 @@ Every line has ``event`` and ``at`` (Unix seconds). The events:
 ========== =====================================================================================
 ``begin``    a stage begins: ``stage``
 ``end``      it ended well: ``stage``, ``seconds``, ``processor_seconds``, and what that stage found out; for ``load`` also
-             its ``parts`` and ``processor_parts``, for ``launch`` its ``variables`` (see `benchmarks.probe`)
+             its ``parts`` and ``processor_parts``, for ``launch`` its ``variables`` (see `benchmarks.stack`)
 ``failed``   it ended in an exception: ``stage``, ``seconds``, ``chain`` (outermost exception first)
 ``import``   one package: ``name``, ``needed``, ``outcome`` (``trying``, ``ok``, ``absent``, ``failed``), ``version``, ``chain``
 ``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``processor_seconds``,

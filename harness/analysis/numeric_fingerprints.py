@@ -1,6 +1,7 @@
 """Two launches' numeric fingerprints -> identical, different by some amount, or not comparable. Pure.
 
-`benchmarks.fingerprint` takes them: it sends one made-up chunk of sound through the synthetic pipeline's two networks.
+`benchmarks.workloads.diarization.fingerprint` takes them: it sends one made-up chunk of sound through the synthetic pipeline's two
+networks.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from harness.catalog.knobs import Family, GuestKnob, Hazard, Knob, VariableName,
 from harness.records.plan import DIARIZATION
 
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
-"""What `benchmarks.diarize` can load."""
+"""What `benchmarks.workloads.diarization.diarize` can load."""
 
 GPU_FAMILIES: tuple[Family, ...] = ("rocm", "therock", "cuda")
 

@@ -19,7 +19,7 @@ from harness.inputs.corpus import MOST_NAME_CHARACTERS, Corpus, LeftOut, Pair
 from harness.text import Say
 
 MANIFEST = "manifest.json"
-"""`benchmarks.accuracy`, which reads it, describes its layout."""
+"""`benchmarks.workloads.accuracy`, which reads it, describes its layout."""
 
 MOST_OVERHANG_SECONDS = 2.0
 """A reference that reaches at most this far past its recording is cut: annotators round, and encoders drop a last frame."""

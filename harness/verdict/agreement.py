@@ -40,7 +40,7 @@ _SAMPLED = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True):
-    """What one network made of the fixed chunk: see `benchmarks.chunk.describe`."""
+    """What one network made of the fixed chunk: see `benchmarks.workloads.diarization.chunk.describe`."""
 
     values: Annotated[int, msgspec.Meta(ge=1)]
     not_finite: Annotated[int, msgspec.Meta(ge=0)]
@@ -132,7 +132,7 @@ def reference_cell(cell: Cell, catalog: Catalog) -> Cell:
     """The cell of the CPU run: the variant without a GPU, with no override and no knob.
 
     Its batch sizes are the pipeline's, not the cell's. A CPU computes the same at any of them but for the last digits
-    (`benchmarks.ladder` says how near), and a GPU that does not is to be found.
+    (`benchmarks.workloads.ladder` says how near), and a GPU that does not is to be found.
 
     Fixes that a CPU needs as well stay: those without which a checkpoint does not load.
     """

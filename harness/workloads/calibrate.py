@@ -1,7 +1,7 @@
 """Which memory meters move by what was allocated: ``calibration_of(launch)``. Pure.
 
 On an APU no meter can be trusted untested: the same allocation shows in one stack's VRAM, in another's GTT, and in neither's
-cgroup. A launch of the task `calibrate` (see `benchmarks.calibrate`) holds known sizes. Here each meter's level while a size is
+cgroup. A launch of `benchmarks.workloads.calibrate` holds known sizes. Here each meter's level while a size is
 held is compared with its level just before, when nothing was held.
 
 Three traps that others fell into, each with a test: a total taken for use (it does not move), samples that are summed (a level is

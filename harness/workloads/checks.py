@@ -25,7 +25,7 @@ MOST_BYTES_A_SECOND = 1e15
 """1 PB/s: no memory or cache moves so much."""
 
 GRAIN_BYTES = 2 << 20
-"""The guest rounds each size up to a multiple of this (`benchmarks.calibrate`)."""
+"""The guest rounds each size up to a multiple of this (`benchmarks.workloads.calibrate`)."""
 
 Event = Mapping[str, Any]
 

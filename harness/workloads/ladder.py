@@ -1,6 +1,6 @@
 """What the task ``ladder`` found -> its rungs, the batch from which a stack is wrong, the rule that explains it, the verdict. Pure.
 
-The rungs come out of a container: see `benchmarks.ladder` for what they say. None of it is trusted.
+The rungs come out of a container: see `benchmarks.workloads.ladder` for what they say. None of it is trusted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ card takes 65,536). For 589 frames it makes no difference: 111 is the last right
 
 LEAST_COSINE = 0.999
 MOST_DIFFERENCE = {"segmentation": 1e-3, "embedding": 1e-2}
-"""As in `benchmarks.ladder`, which gives the reasons: what the guest calls right is checked again here."""
+"""As in `benchmarks.workloads.ladder`, which gives the reasons: what the guest calls right is checked again here."""
 
 Outcome = Literal["ok", "wrong", "failed", "unfinished"]
 

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chunk import CHUNK_SAMPLES, MASK_FRAMES, SAMPLED_VALUES, as_in_the_passes, describe, fixed_mask, middle_of
+from benchmarks.workloads.diarization.chunk import (
+    CHUNK_SAMPLES,
+    MASK_FRAMES,
+    SAMPLED_VALUES,
+    as_in_the_passes,
+    describe,
+    fixed_mask,
+    middle_of,
+)
 
 from .stubs import Ended, Stubs, run_guest
 

@@ -9,7 +9,7 @@ import math
 
 import pytest
 
-from benchmarks.fingerprint import SAMPLED_VALUES, chunk, describe
+from benchmarks.workloads.diarization.fingerprint import SAMPLED_VALUES, chunk, describe
 
 
 def floats(*values: float) -> array.array[float]:

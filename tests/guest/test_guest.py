@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.diarize import read_waveform
 from benchmarks.wire import STAGES
+from benchmarks.workloads.diarization.diarize import read_waveform
 from harness import places
 from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
@@ -205,7 +205,7 @@ def test_the_verdict_names_the_package_whose_import_killed_the_guest(tmp_path: P
 def test_a_crash_leaves_its_python_frames_in_the_log(tmp_path: Path) -> None:
     ended = run_guest(tmp_path, Stubs(misbehave={"pass 0": "os.abort()"}))
     assert "Fatal Python error: Aborted" in ended.log
-    assert "benchmarks/diarize.py" in ended.log
+    assert "benchmarks/workloads/diarization/diarize.py" in ended.log
 
 
 def test_a_crash_loses_only_the_pass_in_which_it_happened(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_cpu_torch_in_a_rocm_image_is_the_wrong_torch(tmp_path: Path) -> None:
 def test_a_model_that_was_loaded_onto_another_device_is_no_device(tmp_path: Path) -> None:
     stubs = Stubs(hip="0.0-stub", gpu=True, models_on="cpu")
     ended = run_guest(tmp_path, stubs, make_request(tmp_path, device="cuda"))
-    assert ended.chain()[-1]["type"] == "benchmarks.diarize.WrongDevice"
+    assert ended.chain()[-1]["type"] == "benchmarks.workloads.diarization.diarize.WrongDevice"
     verdict = ended.verdict(family="rocm")
     assert (verdict.stage, verdict.cause) == ("load", "no device")
     assert "the segmentation model is on cpu; cuda was asked for" in verdict.summary
@@ -477,5 +477,5 @@ def test_a_reference_that_is_not_rttm_ends_the_launch_at_verify(tmp_path: Path) 
     reference = tmp_path / "reference.rttm"
     reference.write_text("SPEAKER stub 1 zero 1.0\n")
     ended = run_guest(tmp_path, request=make_request(tmp_path, reference=str(reference)))
-    assert ended.chain()[0]["type"] == "benchmarks.verify.BadReference"
+    assert ended.chain()[0]["type"] == "benchmarks.workloads.diarization.output.BadReference"
     assert ended.verdict().stage == "verify"

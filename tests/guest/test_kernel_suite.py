@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from benchmarks.kernels import work
-from benchmarks.kernels.suite import batch_on, convolution, gemm, rounds_within
+from benchmarks.workloads.kernels import work
+from benchmarks.workloads.kernels.suite import batch_on, convolution, gemm, rounds_within
 from harness.workloads.kernels import NAMES
 
 
@@ -37,7 +37,7 @@ def test_a_cpu_computes_fewer_embeddings_at_once() -> None:
 
 
 def test_kernels_have_names_of_their_own_and_count_something() -> None:
-    from benchmarks.kernels import bench_kernels
+    from benchmarks.workloads.kernels import bench_kernels
 
     for device in ("cpu", "cuda"):
         kernels = bench_kernels.kernels(device)

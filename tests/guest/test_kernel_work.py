@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.kernels import work
+from benchmarks.workloads.kernels import work
 
 
 def test_a_product_is_two_operations_an_element_of_its_volume() -> None:

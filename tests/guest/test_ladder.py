@@ -6,8 +6,8 @@ import array
 
 import pytest
 
-from benchmarks import ladder as guest
-from benchmarks.chunk import CHUNK_SAMPLES
+from benchmarks.workloads import ladder as guest
+from benchmarks.workloads.diarization.chunk import CHUNK_SAMPLES
 from harness.workloads import ladder as host
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.calibrate import GRAIN_BYTES, MOST_SIZES, SPARE_BYTES, read_options, refuse_what_does_not_fit
 from benchmarks.memory import find_cgroup
 from benchmarks.memory_meters import Meters, room_bytes
+from benchmarks.workloads.calibrate import GRAIN_BYTES, MOST_SIZES, SPARE_BYTES, read_options, refuse_what_does_not_fit
 
 GIB = 1 << 30
 

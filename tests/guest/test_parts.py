@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.diarize import timed_callables
 from benchmarks.meter import Stopwatch
+from benchmarks.workloads.diarization.diarize import timed_callables
 
 from .stubs import Ended, Stubs, run_guest
 

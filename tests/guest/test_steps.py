@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.steps import MOST_TAIL_BYTES
 from benchmarks.wire import OUTCOMES, STEPS
+from benchmarks.workloads.probe.steps import MOST_TAIL_BYTES
 
 from .stubs import Ended, Stubs, make_request, run_guest
 

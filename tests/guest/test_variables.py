@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.probe import variables_of
+from benchmarks.stack import variables_of
 from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES
 
 from .stubs import Stubs, make_request, run_guest

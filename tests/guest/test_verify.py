@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import verify
+from benchmarks.workloads.diarization import output as output_of
 
 from .stubs import Stubs, Turns, write_rttm
 
@@ -40,8 +40,8 @@ def annotated(core: ModuleType, turns: Turns) -> Any:
 
 
 def described(core: ModuleType, *outputs: Turns, reference: Path | None = None) -> dict[str, Any]:
-    """What `verify.describe` makes of the passes' outputs."""
-    return verify.describe([annotated(core, turns) for turns in outputs], reference=str(reference) if reference else None)
+    """What `output_of.describe` makes of the passes' outputs."""
+    return output_of.describe([annotated(core, turns) for turns in outputs], reference=str(reference) if reference else None)
 
 
 def test_the_last_pass_speaks_for_all(core: ModuleType) -> None:
@@ -87,7 +87,7 @@ class UncheckedAnnotation:
     ("start", "end"), [(float("nan"), 1.0), (0.0, float("nan")), (0.0, float("inf")), (float("-inf"), 1.0)]
 )
 def test_a_turn_that_is_not_finite_is_told_in_words_that_a_journal_can_hold(core: ModuleType, start: float, end: float) -> None:
-    output = verify.describe([UncheckedAnnotation(core, start, end)], reference=None)
+    output = output_of.describe([UncheckedAnnotation(core, start, end)], reference=None)
     assert output["finite"] is False
     assert json.dumps(output, allow_nan=False)
 
@@ -115,8 +115,8 @@ def test_the_same_speech_under_other_names_is_no_error(core: ModuleType, tmp_pat
 
 
 def turns_of(path: Path) -> list[tuple[float, float, str]]:
-    """The turns that `verify.read_rttm` finds."""
-    return [(s.start, s.end, label) for s, _, label in verify.read_rttm(str(path)).itertracks(yield_label=True)]
+    """The turns that `output_of.read_rttm` finds."""
+    return [(s.start, s.end, label) for s, _, label in output_of.read_rttm(str(path)).itertracks(yield_label=True)]
 
 
 def test_a_reference_is_read_as_it_was_written(core: ModuleType, tmp_path: Path) -> None:
@@ -153,5 +153,5 @@ def test_a_byte_order_mark_does_not_cost_the_first_turn(core: ModuleType, tmp_pa
 def test_a_line_that_is_not_rttm_is_refused_by_its_number(core: ModuleType, tmp_path: Path, line: str) -> None:
     path = tmp_path / "reference.rttm"
     path.write_text(f"SPEAKER stub 1 0.0 1.0 <NA> <NA> anna <NA> <NA>\n{line}\n")
-    with pytest.raises(verify.BadReference, match="line 2 of the reference"):
-        verify.read_rttm(str(path))
+    with pytest.raises(output_of.BadReference, match="line 2 of the reference"):
+        output_of.read_rttm(str(path))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyannote.audio import Model
 
-from benchmarks import synthetic
+from benchmarks.workloads.diarization import synthetic
 
 REVISION = "0" * 40
 

@@ -137,7 +137,7 @@ def test_a_corpus_is_scored_as_by_hand_and_a_broken_recording_costs_its_row(work
 
 SCORED = """
 import json, sys
-from benchmarks.accuracy import score
+from benchmarks.workloads.accuracy import score
 json.dump([score(*arguments, collar_seconds=0.25) for arguments in json.load(sys.stdin)], sys.stdout)
 """
 

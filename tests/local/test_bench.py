@@ -92,7 +92,7 @@ def test_the_guest_s_memory_meters_are_read_or_said_to_be_unavailable(sample: Sa
 
 SCORED = """
 import json, sys
-from benchmarks.verify import error_components, read_rttm
+from benchmarks.workloads.diarization.output import error_components, read_rttm
 hypothesis, *references = sys.argv[1:]
 print(json.dumps([error_components(read_rttm(hypothesis), reference) for reference in references]))
 """

@@ -21,7 +21,7 @@ EMBEDDING_WEIGHTS = "4ded1371db473c1ffdbf5d4ed291b63ab383b4ce764b5a7af5324d1b61e
 
 HASH_THE_WEIGHTS = """
 import hashlib
-from benchmarks import synthetic
+from benchmarks.workloads.diarization import synthetic
 for model in (synthetic.build_segmentation(), synthetic.build_embedding()):
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

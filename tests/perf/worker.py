@@ -16,8 +16,9 @@ warnings.simplefilter("ignore")
 
 import torch  # noqa: E402
 
-from benchmarks import embedded, meter, verify  # noqa: E402
-from benchmarks.diarize import read_waveform  # noqa: E402
+from benchmarks import meter  # noqa: E402
+from benchmarks.workloads.diarization import embedded  # noqa: E402
+from benchmarks.workloads.diarization.diarize import read_waveform  # noqa: E402
 
 
 class OneByOne(embedded.CampPlus):
@@ -54,7 +55,7 @@ def main(models: Path) -> None:
         output = pipelines[name](file)
         seconds = time.perf_counter() - begun
         hypothesis = getattr(output, "speaker_diarization", output)
-        components = verify.error_components(hypothesis, str(models / "sample.rttm"))
+        components = output.error_components(hypothesis, str(models / "sample.rttm"))
         error = sum(components[f"{kind}_seconds"] for kind in ("missed", "false_alarm", "confusion"))
         print(json.dumps({"seconds": seconds, "der": error / components["total_seconds"]}), flush=True)
 

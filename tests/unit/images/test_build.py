@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.probe import MALICIOUS
+from benchmarks.stack import MALICIOUS
 from harness import places
 from harness.catalog.load import load_catalog
 from harness.catalog.rows import Image

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.kernels import bench_kernels, model_work
+from benchmarks.workloads.kernels import bench_kernels, model_work
 from harness.records.outcome import ExitRecord, Verdict
 from harness.verdict.judge import judge
 from harness.workloads.checks import GRAIN_BYTES

@@ -4,7 +4,7 @@ The request's folder ``tools`` holds pytest, pytest-benchmark and what they need
 ``options`` are ``seconds``, how long each kernel is repeated, and ``only``, patterns of names. Each kernel has two ``result``
 events: first ``outcome`` ``trying``, then
 
-- ``ok``: ``kernel``, ``shape``, ``flop`` and ``bytes`` as counted by `benchmarks.kernels.work`, ``first_seconds`` (the first
+- ``ok``: ``kernel``, ``shape``, ``flop`` and ``bytes`` as counted by the module `work`, ``first_seconds`` (the first
   call, including what a library sets up, searches and compiles for it) and ``seconds``, one for each further call. Every timed
   call ends with the device's synchronisation. Or
 - ``wrong`` (its output is not finite, so it has no time) or ``failed``, with ``chain``.
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import knobs
-from benchmarks.kernels import work
 from benchmarks.wire import Journal, Request
+from benchmarks.workloads.kernels import work
 
 _SETTINGS = """[pytest]
 python_files = bench_*.py
@@ -45,7 +45,7 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(variable, None)
     pytest = importlib.import_module("pytest")
-    suite = importlib.import_module("benchmarks.kernels.suite").Suite(request, journal)
+    suite = importlib.import_module("benchmarks.workloads.kernels.suite").Suite(request, journal)
     # Named, so that pytest reads no configuration of a folder above. The host gives each launch a home of its own.
     settings = Path.home() / "kernels.ini"
     settings.write_text(_SETTINGS)

@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import memory, meter
-from benchmarks.diarize import Diarization
-from benchmarks.verify import components
 from benchmarks.wire import Journal, Request, exception_chain
+from benchmarks.workloads.diarization.diarize import Diarization
+from benchmarks.workloads.diarization.output import components
 
 MOST_EVIDENCE_CHARACTERS = 2_000_000
 """The most characters of all hypotheses and exceptions in one journal: the host reads 4 MiB of it."""

@@ -11,7 +11,7 @@ import hashlib
 import math
 from typing import Any
 
-from benchmarks.chunk import CHUNK_SAMPLES, fixed_mask, little_endian
+from benchmarks.workloads.diarization.chunk import CHUNK_SAMPLES, fixed_mask, little_endian
 
 STEP_SAMPLES = 4_000
 """The loudness changes every quarter of a second."""

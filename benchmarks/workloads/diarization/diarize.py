@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chunk, fingerprint, knobs, meter, verify
-from benchmarks.chunk import SAMPLE_RATE_HERTZ
+from benchmarks import knobs, meter
 from benchmarks.wire import Journal, Request
+from benchmarks.workloads.diarization import chunk, fingerprint, output
+from benchmarks.workloads.diarization.chunk import SAMPLE_RATE_HERTZ
 
 HUB_NAMES = {"3.1": "pyannote/speaker-diarization-3.1", "community-1": "pyannote/speaker-diarization-community-1"}
 
@@ -95,8 +96,8 @@ class Diarization:
         return measured
 
     def verify(self) -> dict[str, Any]:
-        """The output of the passes and how right it is, by `benchmarks.verify`, `benchmarks.chunk` and `benchmarks.fingerprint`."""
-        found = verify.describe(self._hypotheses, reference=self._request.reference)
+        """The output of the passes and how right it is, by the modules `output`, `chunk` and `fingerprint` beside this one."""
+        found = output.describe(self._hypotheses, reference=self._request.reference)
         request, networks = self._request, self.networks
         batches = (request.segmentation_batch_size, request.embedding_batch_size)
         found["chunk"] = chunk.take(*networks, self.samples, device=request.device, batches=batches)
@@ -134,11 +135,11 @@ class Diarization:
 
         name = self._request.pipeline
         if name == "embedded":
-            from benchmarks import embedded
+            from benchmarks.workloads.diarization import embedded
 
             return embedded.load_pipeline(Path(self._request.models))
         if name == "synthetic":
-            from benchmarks import synthetic
+            from benchmarks.workloads.diarization import synthetic
 
             # The host gives every launch a home of its own, which is removed with it.
             return synthetic.load_pipeline(Path.home())
@@ -164,7 +165,7 @@ class Diarization:
         import yaml
         from huggingface_hub import hf_hub_download
 
-        from benchmarks.embedded import UnusedPLDA
+        from benchmarks.workloads.diarization.embedded import UnusedPLDA
 
         config: dict[str, Any] = yaml.safe_load(Path(hf_hub_download(HUB_NAMES["3.1"], "config.yaml")).read_text())
         config.pop("version", None)  # 4.x takes it for the version of a dependency and refuses it

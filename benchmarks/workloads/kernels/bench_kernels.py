@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import torchaudio_names
-from benchmarks.kernels import work
-from benchmarks.kernels.suite import GPU_BATCH, Kernel, batch_on, convolution, gemm
+from benchmarks.workloads.kernels import work
+from benchmarks.workloads.kernels.suite import GPU_BATCH, Kernel, batch_on, convolution, gemm
 
 COPIED_FLOATS = 64 << 20
 """256 MiB: eight times the last cache of a Strix Halo (32 MiB of MALL)."""
 
 SPEECH_FRAMES = 1000
-"""10 s of speech, as `benchmarks.embedded` lengthens it for CAM++."""
+"""10 s of speech, as `benchmarks.workloads.diarization.embedded` lengthens it for CAM++."""
 
 CAMPPLUS = ("head layer 1", "head end", "time delay", "dense 2 in 12", "dense 2 local")
 """The layers with most of its work, and one of each kind"""

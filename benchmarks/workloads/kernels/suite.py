@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks import meter
-from benchmarks.kernels import work
 from benchmarks.wire import Journal, Request, exception_chain
+from benchmarks.workloads.kernels import work
 
 FEWEST_ROUNDS = 3
 MOST_ROUNDS = 200

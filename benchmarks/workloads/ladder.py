@@ -32,9 +32,9 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import knobs, meter
-from benchmarks.chunk import CHUNK_SAMPLES, SAMPLE_RATE_HERTZ, fixed_mask
-from benchmarks.diarize import Diarization
 from benchmarks.wire import Journal, Request, exception_chain
+from benchmarks.workloads.diarization.chunk import CHUNK_SAMPLES, SAMPLE_RATE_HERTZ, fixed_mask
+from benchmarks.workloads.diarization.diarize import Diarization
 
 BATCHES = (1, 8, 32, 64, 111, 112, 128)
 

@@ -1,6 +1,6 @@
 """The probe's steps after the device stage, each in a fresh process, so that a crash or a hang costs only one.
 
-``python -m benchmarks.steps EXCHANGE NAME`` is such a process. It reads the request, journals its one computation into
+``python -m benchmarks.workloads.probe.steps EXCHANGE NAME`` is such a process. It reads the request, journals its one computation into
 `STEP_JOURNAL` and ends. `run_steps` starts it, waits, and writes into the launch's own journal how it ended.
 """
 
@@ -52,7 +52,7 @@ def _run_step(name: str, exchange: Path, *, limit_seconds: float) -> dict[str, A
     own_journal = exchange / STEP_JOURNAL
     own_journal.unlink(missing_ok=True)
     process = subprocess.Popen(
-        (sys.executable, "-m", "benchmarks.steps", str(exchange), name),
+        (sys.executable, "-m", "benchmarks.workloads.probe.steps", str(exchange), name),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -126,7 +126,7 @@ def main(exchange: Path, name: str) -> int:
     journal = Journal(exchange / STEP_JOURNAL)
     try:
         with journal.stage(name) as found:
-            from benchmarks import computations
+            from benchmarks.workloads.probe import computations
 
             found.update(computations.measure(name, request))
     except StageFailed:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import knobs, meter, torchaudio_names
-from benchmarks.kernels.work import MEL_BANDS, MEL_FRAMES, SAMPLES, SINCNET_FRAMES
 from benchmarks.wire import Request
+from benchmarks.workloads.kernels.work import MEL_BANDS, MEL_FRAMES, SAMPLES, SINCNET_FRAMES
 
 DISTINCT = 2
 """Different items in a batch, which repeats them: so every item is compared, and the CPU computes only two."""

@@ -1,0 +1,1 @@
+"""The workloads: what a launch can run, one module or small package each."""
