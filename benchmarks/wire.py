@@ -115,39 +115,16 @@ class Request:
     """What the host wants from one launch. Paths are paths inside the image."""
 
     launch: str
-    pipeline: str
-    """``embedded``, ``synthetic``, ``3.1`` or ``community-1``"""
+    workload: str
     device: str
-    """``cpu`` or ``cuda`` (ROCm's torch answers to that name too)"""
     last_stage: str
-    """The stage after which the guest stops; ``strixbench probe`` asks for ``device``"""
-    audio: str
-    reference: str | None
-    """An RTTM; ``None``: this audio has none"""
-    models: str
-    """A folder; empty: the pipeline needs no files"""
-    warm_passes: int
-    segmentation_batch_size: int
-    embedding_batch_size: int
-    threads: int | None = None
-    """CPU threads for torch; ``None``: as many as this process may use"""
-    steps: tuple[str, ...] = ()
-    """Those of `STEPS` to run after the ``device`` stage"""
-    step_timeout_seconds: float = 300.0
-    compiling_step_timeout_seconds: float | None = None
-    """For `COMPILING_STEPS`, until one of them takes that long; ``None``: as for the others"""
-    first_pass_seconds: float | None = None
-    """How long the first pass may take, whatever the limit of a pass is; ``None``: no longer than that limit"""
-    knobs: tuple[str, ...] = ()
-    """Those of `KNOBS` to switch in every process"""
-    unset: tuple[str, ...] = ()
-    """Environment variables to remove, whoever set them"""
-    task: str = ""
-    """One of `TASKS` to run after the ``device`` stage, which is then the last one; empty: diarization, in stages"""
+    warm_passes: int = 0
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """The task's own options"""
-    folders: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Folders that the task also reads, by names that it knows"""
+    inputs: dict[str, str] = dataclasses.field(default_factory=dict)
+    threads: int | None = None
+    first_pass_seconds: float | None = None
+    knobs: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
     protocol: int = PROTOCOL
 
     def to_json(self) -> str:
@@ -164,14 +141,13 @@ class Request:
         if not isinstance(fields, dict) or fields.get("protocol") != PROTOCOL:
             raise ProtocolError(f"{REQUEST} is not of protocol {PROTOCOL}")
         try:
-            fields |= {name: tuple(fields[name]) for name in ("steps", "knobs", "unset") if name in fields}
+            fields |= {name: tuple(fields[name]) for name in ("knobs", "unset") if name in fields}
             request = cls(**fields)
         except TypeError as error:
             raise ProtocolError(f"{REQUEST}: {error}") from error
         if request.last_stage not in STAGES:
             raise ProtocolError(f"{REQUEST}: no stage {request.last_stage!r}: there are {', '.join(STAGES)}")
-        tasks = (request.task,) if request.task else ()
-        for kind, asked, known in (("step", request.steps, STEPS), ("knob", request.knobs, KNOBS), ("task", tasks, TASKS)):
+        for kind, asked, known in (("knob", request.knobs, KNOBS),):
             unknown = [name for name in asked if name not in known]
             if unknown:
                 raise ProtocolError(f"{REQUEST}: no {kind} {unknown[0]!r}: there are {', '.join(known)}")

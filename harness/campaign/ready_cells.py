@@ -25,7 +25,7 @@ from harness.records.launch import Launch
 from harness.records.plan import EngineRecord, Settings
 from harness.telemetry.start import Sampling
 from harness.verdict.agreement import needs_reference, reference_cell
-from harness.verdict.steps import judge_step
+from harness.workloads.steps import judge_step
 from harness.workloads.workload import workload_named
 
 

@@ -26,6 +26,7 @@ from harness.telemetry.start import Sampling, sampling
 from harness.tools import write_whole
 from harness.verdict.judge import judge, with_kept_cache
 from harness.verdict.time_limits import most_seconds
+from harness.workloads.workload import Evidence, workload_of
 
 
 def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, sample: Sampling = sampling) -> Launch:
@@ -34,7 +35,7 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
     Before it starts, ``quiet_seconds`` pass where the host's power can be read: what an idle host takes. ``sample`` reads the host's
     meters while the engine runs it.
     """
-    plan = prepared.plan
+    plan, workload = prepared.plan, workload_of(prepared.plan)
     folder = launches_folder() / plan.id
     make_exchange(folder / EXCHANGE, prepared.request)
     # Written whole, before the launch starts: if this harness is killed, the next one can say from it what was going on.
@@ -48,12 +49,11 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
             gpu=plan.gpu,
             is_nvidia=plan.image.family == "cuda",
             quiet_seconds=quiet_seconds,
-            is_thorough=plan.task == "calibrate",  # it holds each size for only a few seconds
+            is_thorough=workload.is_sampled_thoroughly,
         ):
             watch = Watch(plan, prepared.run.exchange, kernel_log)
             begun, monotonic_begun = time.time(), time.monotonic()
-            # During a calibration, the container engine is also asked what it says about the container's memory.
-            is_asked = plan.task == "calibrate" and engine.record.name != "local"
+            is_asked = workload.is_sampled_thoroughly and engine.record.name != "local"
             with StatsWatch(engine, prepared.run.name) if is_asked else contextlib.nullcontext() as stats:
                 exit_record = engine.run(prepared.run, timeout_seconds=most_seconds(plan), give_up=watch.give_up)
             wall_seconds = time.monotonic() - monotonic_begun
@@ -86,18 +86,9 @@ def conclude(
         plan=plan,
         exit=exit_record,
         verdict=judge(
-            journal,
+            plan,
             exit_record,
-            family=plan.image.family,
-            last_stage=plan.last_stage,
-            highest_der=plan.workload.highest_error,
-            warm_passes=plan.warm_passes,
-            steps=plan.steps,
-            task=plan.task,
-            options=plan.options,
-            device=plan.device,
-            log_tail=log_tail,
-            kernel_log=with_firmware(kernel_log.text, plan.host),
+            Evidence(journal=journal, log_tail=log_tail, kernel_log=with_firmware(kernel_log.text, plan.host)),
         ),
         start_seconds=first - begun if first is not None and begun is not None else None,
         journal=journal,

@@ -19,6 +19,7 @@ from harness.failures.traceback_text import read_chain
 from harness.records.launch import Launch
 from harness.records.outcome import ExceptionRecord
 from harness.verdict.judge import under_way
+from harness.workloads.workload import workload_of
 
 MOST_SEARCHED_CHARACTERS = 1_000_000
 """How much of a text is searched for signatures, counted from its end."""
@@ -91,7 +92,7 @@ def explain_launch(launch: Launch) -> Explanation:
             # An engine that refuses says so itself: there is no output then.
             launch.log_tail if launch.exit.started else f"{launch.exit.message}\n{launch.log_tail}",
             exit_code=code,
-            during=under_way(launch.journal),
+            during=under_way(launch.journal, workload_of(launch.plan)),
             kernel_log=with_firmware(launch.kernel_log, launch.plan.host),
         )
     if match is None and (known := signatures().get(launch.verdict.signature or "")) is not None:

@@ -3,72 +3,49 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from benchmarks.wire import STAGES, TASKS
+from benchmarks.wire import STAGES
 from harness.failures.recognise import find_match, recognise
 from harness.machine.gpu_faults import gpu_events
 from harness.machine.kernel_log import KernelLine
-from harness.records.journal import der_of, mapping, number
+from harness.records.journal import number
 from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, exception_chain
-from harness.verdict.failed import cause_of, failed, last_line
-from harness.verdict.steps import judge_steps
+from harness.records.plan import Plan
 from harness.verdict.time_limits import FAULT_SECONDS
-from harness.workloads.checks import SHORTEST_PASS_SECONDS, overlong, task_lie
-from harness.workloads.ladder import judge_ladder
+from harness.workloads.failed import cause_of, failed, last_line
+from harness.workloads.workload import SHORTEST_PASS_SECONDS, Evidence, Workload, overlong, workload_of
 
 
-def judge(
-    journal: Sequence[dict[str, Any]],
-    exit: ExitRecord,  # noqa: A002 - the design's word for it
-    *,
-    family: str | None,
-    last_stage: str,
-    highest_der: float | None = None,
-    warm_passes: int | None = None,
-    steps: Sequence[str] = (),
-    task: str = "",
-    options: Mapping[str, Any] | None = None,
-    device: str = "",
-    log_tail: str = "",
-    kernel_log: str = "",
-) -> Verdict:
-    """The verdict on one launch.
-
-    ``family`` is what the image claims to be, and ``warm_passes`` how many were asked for; where one is ``None``, it is not known
-    and not checked. ``steps`` are the probe's steps that were asked for: each must have ended. A ``task`` is the stage after
-    ``last_stage``, ``options`` are what was asked of it, and ``device`` is the device that it ran on.
-    """
-    stage = reached_stage(journal, steps)
+def judge(plan: Plan, exit: ExitRecord, evidence: Evidence) -> Verdict:  # noqa: A002 - the design's word for it
+    """The verdict on one launch. It trusts nothing that the image wrote: a journal that cannot be true is a failure."""
+    journal, workload = evidence.journal, workload_of(plan)
+    stage = reached_stage(journal, workload, plan.steps)
     if not exit.started:
         said = exit.message or "the engine did not start it"
         return failed(stage, "engine", said, signature=recognise((), exit.message))
     exception = next((event for event in journal if event.get("event") == "failed"), None)
-    wrong_torch = _wrong_torch(journal, family)
+    wrong_torch = _wrong_torch(journal, plan.image.family)
     if wrong_torch is not None:
         return failed("import", "wrong torch", wrong_torch, signature=recognise((), wrong_torch))
     if exit.timed_out or exit.ended_because is not None:
-        where = under_way(journal) if stage in TASKS else stage
-        return _judge_ended(stage, where, exit, kernel_log)
+        where = stage if stage in STAGES or stage in plan.steps else under_way(journal, workload)
+        return _judge_ended(stage, where, exit, evidence.kernel_log)
     if exception is not None:
-        return _judge_exception(stage, exception_chain(exception.get("chain")), log_tail)
-    if _said_done(journal, task or last_stage) and exit.code in (0, None):
-        lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
-        lie = lie or task_lie(task, journal, options or {}, device, exit.run_seconds)
+        return _judge_exception(stage, exception_chain(exception.get("chain")), evidence.log_tail)
+    if _said_done(journal, plan.last_stage) and exit.code in (0, None):
+        lie = _impossible(plan, workload, journal, exit.run_seconds)
         if lie is not None:
             return failed(stage, "error", f"the journal cannot be true: {lie}")
-        if task == "ladder":
-            return judge_ladder([event for event in journal if event.get("event") == "result"], options or {})
-        if task:
-            return Verdict(status="pass", stage=task)
-        of_steps = judge_steps(journal, steps, kernel_log)
-        return of_steps or _judge_output(journal, last_stage, highest_der)
+        if plan.last_stage != workload.last_stage:
+            return Verdict(status="pass", stage=plan.last_stage)
+        return workload.judge(plan, evidence) or Verdict(status="pass", stage=plan.last_stage)
     if exit.interrupted:
         return failed(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
-    return _judge_death(journal, stage, exit, log_tail, kernel_log)
+    return _judge_death(stage, under_way(journal, workload), exit, evidence)
 
 
 def _judge_ended(stage: str, where: str, exit: ExitRecord, kernel_log: str) -> Verdict:  # noqa: A002
@@ -98,22 +75,22 @@ def with_kept_cache(verdict: Verdict, exit: ExitRecord, record: CacheRecord | No
     )
 
 
-def reached_stage(journal: Sequence[dict[str, Any]], steps: Sequence[str] = ()) -> str:
+def reached_stage(journal: Sequence[dict[str, Any]], workload: Workload, steps: Sequence[str] = ()) -> str:
     """The last stage that began, or the step among ``steps`` that did not end; ``launch`` where the guest never wrote a word."""
     begun = [event.get("stage") for event in journal if event.get("event") == "begin"]
-    known = [stage for stage in begun if stage in STAGES or stage in TASKS]
+    known = [stage for stage in begun if stage in STAGES or stage in workload.stages]
     tried = [event for event in journal if event.get("event") == "step" and event.get("name") in steps]
     if tried and tried[-1].get("outcome") == "trying":
         return str(tried[-1]["name"])
     return str(known[-1]) if known else STAGES[0]
 
 
-def under_way(journal: Sequence[dict[str, Any]]) -> str:
+def under_way(journal: Sequence[dict[str, Any]], workload: Workload) -> str:
     """What the guest was doing where its journal ends: ``import, importing torchcodec``, ``ladder, segmentation at batch 128``."""
-    stage = reached_stage(journal)
-    rungs = [event for event in journal if event.get("event") == "result"] if stage == "ladder" else []
-    if rungs and rungs[-1].get("outcome") == "trying":
-        return f"{stage}, {rungs[-1].get('model')} at batch {rungs[-1].get('batch')}"
+    stage = reached_stage(journal, workload)
+    doing = workload.under_way(journal) if stage in workload.stages else ""
+    if doing:
+        return f"{stage}, {doing}"
     trying = [event for event in journal if event.get("event") == "import"]
     return f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
 
@@ -124,30 +101,29 @@ def _said_done(journal: Sequence[dict[str, Any]], last_stage: str) -> bool:
     return ended and any(event.get("event") == "done" for event in journal)
 
 
-def _impossible(
-    journal: Sequence[dict[str, Any]], last_stage: str, warm_passes: int | None, run_seconds: float | None
-) -> str | None:
+def _impossible(plan: Plan, workload: Workload, journal: Sequence[dict[str, Any]], run_seconds: float | None) -> str | None:
     """What in a finished journal cannot have happened; ``None``: nothing. The image wrote it and may write anything."""
     ended = [event.get("stage") for event in journal if event.get("event") == "end"]
-    missing = [stage for stage in STAGES[: STAGES.index(last_stage) + 1] if stage not in ended]
+    stages = workload.all_stages
+    missing = [stage for stage in stages[: stages.index(plan.last_stage) + 1] if stage not in ended]
     if missing:
         return f"it ends without the stage {missing[0]}"
-    if last_stage != STAGES[-1]:
+    if plan.last_stage != workload.last_stage:
         return None
+    lie = _impossible_passes(plan, journal, run_seconds) if workload.is_measured else None
+    return lie or workload.lie(plan, journal, run_seconds)
+
+
+def _impossible_passes(plan: Plan, journal: Sequence[dict[str, Any]], run_seconds: float | None) -> str | None:
+    """What cannot be true of the passes of a measured workload; ``None``: nothing."""
     passes = [event for event in journal if event.get("event") == "pass"]
     seconds = [number(event.get("seconds")) for event in passes]
     counts = [sum(event.get("stage") == stage for event in passes) for stage in ("cold", "warm")]
-    if warm_passes is not None and counts != [1, warm_passes]:
-        return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {warm_passes} were asked for"
+    if counts != [1, plan.warm_passes]:
+        return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {plan.warm_passes} were asked for"
     if any(value is None or value < SHORTEST_PASS_SECONDS for value in seconds):
         return "a pass took no time"
-    if lie := overlong("passes", sum(value or 0.0 for value in seconds), run_seconds):
-        return lie
-    output = next(event for event in journal if event.get("event") == "end" and event.get("stage") == "verify")
-    speakers, parts = output.get("speakers"), mapping(output.get("der"))
-    if type(speakers) is not int or speakers < 0 or any((number(value) or 0.0) < 0 for value in parts.values()):
-        return "speakers or errors below zero"
-    return None
+    return overlong("passes", sum(value or 0.0 for value in seconds), run_seconds)
 
 
 def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str | None:
@@ -176,39 +152,13 @@ def _judge_exception(stage: str, chain: tuple[ExceptionRecord, ...], log_tail: s
     return failed(stage, cause, f"{root.type}: {root.message}", signature=signature)
 
 
-def _judge_output(journal: Sequence[dict[str, Any]], last_stage: str, highest_der: float | None) -> Verdict:
-    """The verdict on a guest that finished: pass, or wrong output."""
-    if last_stage != "verify":
-        return Verdict(status="pass", stage=last_stage)
-    output = next(e for e in journal if e.get("event") == "end" and e.get("stage") == "verify")
-    der = der_of(output)
-    wrong: str | None = None
-    if output.get("finite") is not True:
-        turns = output.get("speech_seconds") is None  # not summed where a turn is not finite
-        wrong = "a speaker turn has no finite start or end" if turns else "a network put out values that are not finite"
-    elif output.get("distinct_outputs") != 1:
-        wrong = f"the passes of one launch gave {output.get('distinct_outputs')} different outputs for the same audio"
-    elif highest_der is not None and (der is None or der > highest_der):
-        shown = "unknown" if der is None else f"{der:.1%}"
-        wrong = f"DER {shown} against the reference; what computes right stays under {highest_der:.1%}"
-    if wrong is not None:
-        return Verdict(status="wrong output", stage=last_stage, summary=wrong)
-    return Verdict(status="pass", stage=last_stage)
-
-
-def _judge_death(
-    journal: Sequence[dict[str, Any]],
-    stage: str,
-    exit: ExitRecord,  # noqa: A002
-    log_tail: str,
-    kernel_log: str,
-) -> Verdict:
-    """The verdict on a guest that died without saying why."""
+def _judge_death(stage: str, where: str, exit: ExitRecord, evidence: Evidence) -> Verdict:  # noqa: A002
+    """The verdict on a guest that died without saying why. ``where`` is what it was doing."""
+    journal, log_tail = evidence.journal, evidence.log_tail
     code = exit.code
     if exit.out_of_memory:
         return failed(stage, "out of memory", f"killed by the kernel in {stage}: the memory limit was reached")
-    where = under_way(journal)
-    signature = recognise((), log_tail, exit_code=code, during=where, kernel_log=kernel_log)
+    signature = recognise((), log_tail, exit_code=code, during=where, kernel_log=evidence.kernel_log)
     if code == 128 + signal.SIGKILL and (signature is None or signature.cause == "out of memory"):
         said = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
         return failed(stage, "out of memory", said, signature=signature)

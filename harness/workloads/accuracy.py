@@ -15,10 +15,9 @@ from harness.records.journal import mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
 from harness.records.plan import Plan, Settings
-from harness.workloads.checks import SHORTEST_PASS_SECONDS, overlong
 from harness.workloads.error_rates import Scores, Total, total_of
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
-from harness.workloads.workload import Workload
+from harness.workloads.workload import SHORTEST_PASS_SECONDS, Event, Workload, overlong
 
 TASK = "accuracy"
 
@@ -289,6 +288,23 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
+def _accuracy_lie(results: Sequence[Event], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
+    """That a recording has no end, or that the passes took too long; ``None``: neither. Scores are judged by
+    `harness.workloads.accuracy`."""
+    last = [event.get("index") for event in results if event.get("outcome") in ("ok", "failed")]
+    ended = {index for index in last if type(index) is int}
+    files, first = _list(options.get("files")), options.get("first")
+    missing = [index for index in range(first if type(first) is int else 0, len(files)) if index not in ended]
+    if missing:
+        return f"it ends without recording {missing[0] + 1} of {len(files)}"
+    spent = sum(number(event.get("seconds")) or 0.0 for event in results if event.get("outcome") == "ok")
+    return overlong("passes", spent, run_seconds)
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
 class AccuracyWorkload(Workload):
     """Each recording of a corpus, scored against its reference."""
 
@@ -305,6 +321,10 @@ class AccuracyWorkload(Workload):
     def guest_options(self, plan: Plan) -> Mapping[str, Any]:
         """Those of diarization, and the recordings."""
         return {"pipeline": plan.workload.profile, **plan.workload.numbers, **plan.options}
+
+    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
+        """A recording without an end, or passes that took too long."""
+        return _accuracy_lie([event for event in journal if event.get("event") == "result"], plan.options, run_seconds)
 
 
 WORKLOAD = AccuracyWorkload()

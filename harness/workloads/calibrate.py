@@ -19,12 +19,12 @@ import msgspec
 from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
-from harness.records.plan import Settings
+from harness.records.plan import Plan, Settings
 from harness.telemetry.meters import of_kind
 from harness.text import counted
 from harness.workloads.calibrated_meters import LABELS, METERS, VRAM_AND_GTT, Meter, label_of, series_values, summed_meters
 from harness.workloads.limits import START_SECONDS, Limits
-from harness.workloads.workload import Workload
+from harness.workloads.workload import Event, Workload
 
 TASK = "calibrate"
 
@@ -266,6 +266,25 @@ def _window(event: Mapping[str, Any]) -> _Window | None:
     return _Window(begin, end, meters)
 
 
+GRAIN_BYTES = 2 << 20
+"""The guest rounds each size up to a multiple of this (`benchmarks.workloads.calibrate`)."""
+
+
+def _calibration_lie(results: Sequence[Event], sizes: Any) -> str | None:
+    """That a size that was asked for was not held; ``None``: each was."""
+    if not any(event.get("phase") == "baseline" for event in results):
+        return "it ends without a baseline"
+    held = [event.get("allocated_bytes") for event in results if event.get("phase") == "held"]
+    for size in _list(sizes):
+        if not any(type(each) is int and 0 <= each - size < GRAIN_BYTES for each in held):
+            return f"it ends without having held {size} bytes"
+    return None if held else "it ends without having held anything"
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
 class CalibrateWorkload(Workload):
     """Known sizes of memory, held one after the other."""
 
@@ -279,6 +298,10 @@ class CalibrateWorkload(Workload):
         holds = 2 * len(settings.options.get("sizes_bytes", ())) + 1
         whole = START_SECONDS + holds * settings.options.get("hold_seconds", 0.0)
         return Limits(whole_seconds=settings.time_limit_seconds or whole)
+
+    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
+        """A size that was not held."""
+        return _calibration_lie([event for event in journal if event.get("event") == "result"], plan.options.get("sizes_bytes"))
 
 
 WORKLOAD = CalibrateWorkload()

@@ -7,17 +7,19 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness import places
 from harness.errors import HostError, UsageError
-from harness.records.plan import Settings
+from harness.records.journal import mapping, number
+from harness.records.plan import Plan, Settings
 from harness.text import Say, nearest
 from harness.tools import run_process, tail_of
-from harness.workloads.kernel_work import work_on
+from harness.workloads.kernel_work import MODELS, work_on
 from harness.workloads.limits import Limits, limits_of
-from harness.workloads.workload import Workload
+from harness.workloads.workload import Event, Workload, overlong
 
 COMPLETE = "strixbench-complete"
 """Written last: a folder without it was never finished."""
@@ -89,6 +91,75 @@ def install_pure(lock: Path, *, into: Path, log: Path) -> None:
         raise HostError(f"pip could not fetch {lock.name} (exit {code}): {tail_of(log, 400).strip()} (log: {log})")
 
 
+SHORTEST_CALL_SECONDS = 1e-7
+"""Starting one kernel and waiting for it takes a GPU microseconds."""
+
+MOST_FLOP_A_SECOND = 1e16
+"""10 PFLOP/s: no single device computes float32 so fast; the largest of 2025 reach a hundredth of it."""
+
+MOST_BYTES_A_SECOND = 1e15
+"""1 PB/s: no memory or cache moves so much."""
+
+
+def kernel_lie(event: Event, device: str) -> str | None:
+    """What cannot be true of a kernel that is said to be timed; ``None``: nothing."""
+    name, flop, moved = str(event.get("kernel"))[:100], number(event.get("flop")), number(event.get("bytes"))
+    tables = [work_on(each) for each in ([device] if device else ["cpu", "cuda"])]
+    allowed = [work[name] for work in tables if name in work]
+    if not allowed:
+        return f"{name} is no kernel that was asked for"
+    if (flop, moved) not in allowed:
+        return f"{name} is told as {event.get('flop')} FLOP and {event.get('bytes')} bytes; it is {allowed[0][0]} and {allowed[0][1]}"
+    return rate_lie(event)
+
+
+def rate_lie(event: Event) -> str | None:
+    """What cannot be true of a kernel's times, or of the rates that follow from them; ``None``: nothing."""
+    name = str(event.get("kernel"))[:100]
+    calls = event.get("seconds")
+    values = [number(value) for value in (*(calls if isinstance(calls, list) else []), event.get("first_seconds"))]
+    if len(values) < 2 or any(value is None or value < SHORTEST_CALL_SECONDS for value in values):
+        return f"a call of {name} took no time"
+    shortest = min(value for value in values if value is not None)
+    for kind, most in (("flop", MOST_FLOP_A_SECOND), ("bytes", MOST_BYTES_A_SECOND)):
+        if (number(event.get(kind)) or 0.0) / shortest > most:
+            unit = "FLOP" if kind == "flop" else "bytes"
+            return f"{name} at {(number(event.get(kind)) or 0.0) / shortest:.1e} {unit} a second; nothing does over {most:.0e}"
+    return None
+
+
+def call_seconds(events: Iterable[Event]) -> float:
+    """The time of all calls of some kernels."""
+    return sum(number(value) or 0.0 for event in events for value in _list(event.get("seconds")))
+
+
+def _kernels_lie(results: Sequence[Event], options: Mapping[str, Any], device: str, run_seconds: float | None) -> str | None:
+    timed = [event for event in results if event.get("outcome") == "ok"]
+    lie = next((lie for event in timed if (lie := kernel_lie(event, device))), None)
+    if lie := lie or overlong("calls", call_seconds(timed), run_seconds):
+        return lie
+    names = {str(event.get("kernel")) for event in timed}
+    only = [str(pattern) for pattern in _list(options.get("only"))]
+    asked = [name for name in work_on(device) if not only or any(fnmatch.fnmatchcase(name, pattern) for pattern in only)]
+    missing = [name for name in asked if name not in names]
+    if missing or not timed:
+        return f"it ends without {missing[0] if missing else 'any kernel'}"
+    return None
+
+
+def _models_lie(work: Any) -> str | None:
+    """That the networks' work, by which a pass is counted, is not what it is known to be; ``None``: it is."""
+    told = mapping(work)
+    wrong = [name for name, flop in MODELS.items() if number(told.get(name)) != flop]
+    return (
+        f"the networks' work is told as {str(told.get(wrong[0]))[:40]} {wrong[0]}; it is {MODELS[wrong[0]]}" if wrong else None
+    )
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
 class KernelsWorkload(Workload):
     """What pyannote's networks are made of, one kernel at a time."""
 
@@ -100,6 +171,12 @@ class KernelsWorkload(Workload):
         return limits_of(
             usual_seconds=TIMEOUT_SECONDS, family=family, device=device, time_limit_seconds=settings.time_limit_seconds
         )
+
+    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
+        """A kernel that was not asked for, was not timed, or is faster than anything."""
+        results = [event for event in journal if event.get("event") == "result"]
+        end = next((event for event in journal if event.get("event") == "end" and event.get("stage") == self.name), {})
+        return _kernels_lie(results, plan.options, plan.device, run_seconds) or _models_lie(end.get("work"))
 
 
 WORKLOAD = KernelsWorkload()

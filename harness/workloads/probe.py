@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.wire import COMPILING_STEPS
 from harness.records.launch import Launch
+from harness.records.outcome import Verdict
 from harness.records.plan import Plan, Settings
 from harness.workloads.limits import (
     FIRST_PASS_SECONDS,
@@ -17,7 +18,8 @@ from harness.workloads.limits import (
     compiles,
     limits_of,
 )
-from harness.workloads.workload import Workload
+from harness.workloads.steps import judge_steps
+from harness.workloads.workload import Evidence, Workload
 
 
 class ProbeWorkload(Workload):
@@ -42,6 +44,10 @@ class ProbeWorkload(Workload):
             "step_timeout_seconds": step,
             "compiling_step_timeout_seconds": compiling,
         }
+
+    def judge(self, plan: Plan, evidence: Evidence) -> Verdict | None:
+        """By its steps, each of which must have ended."""
+        return judge_steps(evidence.journal, plan.steps, evidence.kernel_log)
 
     def is_result(self, launch: Launch) -> bool:
         """A probe that failed before its steps says that the whole run would fail there too."""

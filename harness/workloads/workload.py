@@ -7,7 +7,7 @@ Each workload is one module in this folder, whose ``WORKLOAD`` is the one value 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -24,8 +24,26 @@ from harness.workloads.limits import START_SECONDS, Limits, limits_of
 COMMON_STAGES = ("launch", "import", "device")
 """What every launch goes through before its workload's own stages."""
 
+SHORTEST_PASS_SECONDS = 1e-6
+"""Nothing that is measured takes less."""
+
+Event = Mapping[str, Any]
+
 MEASURED_STAGES = ("load", "cold", "warm", "verify")
 """The stages of a workload that is timed in passes."""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a launch left."""
+
+    journal: Sequence[dict[str, Any]] = ()
+    """The guest's events"""
+    log_tail: str = ""
+    """The end of what the libraries printed"""
+    kernel_log: str = ""
+    """What the kernel said meanwhile"""
+    findings: Mapping[str, Any] = {}
+    """What the host found out about the output: see `harness.workloads.workload.Workload.examine`"""
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,19 +105,19 @@ class Workload:
         """What the guest's module is told beside the request's common fields."""
         return plan.options
 
-    def under_way(self, launch: Launch) -> str:
+    def under_way(self, journal: Sequence[Event]) -> str:
         """What the guest was doing within the workload's own stage where the journal ends; empty: it does not say."""
         return ""
 
-    def lie(self, launch: Launch) -> str | None:
+    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
         """What in the journal of a launch that ended well cannot be true; ``None``: nothing."""
         return None
 
-    def examine(self, launch: Launch, truth: Path | None) -> Mapping[str, Any]:
+    def examine(self, plan: Plan, journal: Sequence[Event], truth: Path | None) -> Mapping[str, Any]:
         """What the host finds out about the output by itself, such as its errors against the truth. Kept with the launch."""
         return {}
 
-    def judge(self, launch: Launch) -> Verdict | None:
+    def judge(self, plan: Plan, evidence: Evidence) -> Verdict | None:
         """The verdict on a launch that ended well and does not lie; ``None``: it passed."""
         return None
 
@@ -114,6 +132,13 @@ class Workload:
     def agree(self, launch: Launch, reference: Launch) -> Agreement | None:
         """How far the output agrees with that of the CPU run; ``None``: this workload is not compared."""
         return None
+
+
+def overlong(what: str, seconds: float, run_seconds: float | None) -> str | None:
+    """That a launch's calls or passes took longer than the launch ran; ``None``: they did not, or it is not known."""
+    if run_seconds is None or seconds <= run_seconds:
+        return None
+    return f"its {what} took longer than the {run_seconds:.1f} s that it ran"
 
 
 @cache

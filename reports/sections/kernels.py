@@ -16,8 +16,9 @@ from harness.analysis.intervals import Estimate, estimate
 from harness.records.journal import mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
-from harness.workloads.checks import call_seconds, kernel_lie, overlong, rate_lie
 from harness.workloads.diarization import chunks_of
+from harness.workloads.kernels import call_seconds, kernel_lie, rate_lie
+from harness.workloads.workload import overlong
 from reports import tables
 
 COLUMNS = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")

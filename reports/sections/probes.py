@@ -12,7 +12,7 @@ from harness.failures.recognise import Signature, signatures
 from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import Verdict, exception_chain
-from harness.verdict.steps import judge_step
+from harness.workloads.steps import judge_step
 
 COLUMNS = ("import", "device", *STEPS)
 """The columns of the matrix: two stages, then the steps"""

@@ -18,6 +18,7 @@ from harness.catalog.rows import Catalog, Image
 from harness.engines.base import Engine
 from harness.errors import EngineError
 from harness.inputs.audio import Audio
+from harness.inputs.launch_inputs import recording_inputs
 from harness.launch.plan import EXCHANGE, PLAN, Prepared, launches_folder
 from harness.records.launch import Launch
 from harness.records.plan import Plan, Settings
@@ -96,14 +97,15 @@ class Bench:
         clock: CampaignClock | None = None,
         sample: Sampling = no_sampler,
         more_lengths: Iterable[Audio] = (),
+        workload: str = "diarization",
         **more: Any,
     ) -> Campaign:
+        recordings = (an_audio(self.folder / "audio"), *more_lengths)
         request = BenchRequest(
             images=tuple(images),
             gfx=None,
-            pipeline=catalog.pipelines["embedded"],
-            recordings=(an_audio(self.folder / "audio"), *more_lengths),
-            models=some_models(self.folder),
+            profile=msgspec.structs.replace(catalog.pipelines["embedded"].profile, workload=workload),
+            inputs=tuple(recording_inputs(each, some_models(self.folder)) for each in recordings),
             engine=preference,
             launches=launches,
             settings=settings or Settings(),

@@ -26,6 +26,7 @@ from harness.records.outcome import ExitRecord, Verdict
 from harness.records.plan import EngineRecord, ImageRecord, Plan, WorkloadRecord
 from harness.text import Say
 from harness.verdict.judge import judge
+from harness.workloads.workload import Evidence
 
 if TYPE_CHECKING:
     import numpy
@@ -43,15 +44,13 @@ HOST = HostRecord(
 )
 
 WORKLOAD = WorkloadRecord(
-    pipeline="embedded",
-    audio="sample-30s",
-    audio_seconds=30.0,
-    audio_sha256="a" * 64,
-    reference_sha256="b" * 64,
-    highest_der=0.08,
-    segmentation_batch_size=32,
-    embedding_batch_size=96,
-    warm_passes=3,
+    profile="embedded",
+    input="sample-30s",
+    amount=30.0,
+    input_sha256="a" * 64,
+    truth_sha256="b" * 64,
+    highest_error=0.08,
+    numbers={"segmentation_batch_size": 32, "embedding_batch_size": 96},
 )
 
 RTTM = (
@@ -73,9 +72,17 @@ def a_plan(
     variant: str = "cpu",
     engine: str = "podman",
     workload: WorkloadRecord = WORKLOAD,
+    task: str = "",
+    steps: Sequence[str] = (),
+    last_stage: str = "",
     **changes: Any,
 ) -> Plan:
-    """A plan of a launch; ``changes`` are fields of `Plan`."""
+    """A plan of a launch; ``changes`` are fields of `Plan`. ``task`` names another workload than diarization, ``steps`` are those of a
+    probe."""
+    name = task or ("probe" if steps or last_stage not in ("", STAGES[-1]) else workload.name)
+    workload = msgspec.structs.replace(workload, name=name)
+    if steps:
+        changes["options"] = {"steps": list(steps), **changes.get("options", {})}
     plan = Plan(
         id=an_id(number, campaign=campaign),
         campaign=f"campaign-{campaign}",
@@ -88,7 +95,7 @@ def a_plan(
         engine=EngineRecord(name=engine, version="5.7.0"),
         host=HOST,
         device="cpu" if family in ("cpu", None) else "cuda",
-        last_stage="verify",
+        last_stage=(task and last_stage in ("", "device") and task) or last_stage or STAGES[-1],
         timeout_seconds=1200.0,
     )
     return msgspec.structs.replace(plan, **changes)
@@ -109,22 +116,39 @@ def a_launch(
     return Launch(
         plan=plan,
         exit=ended,
-        verdict=verdict
-        or judge(
-            events,
-            ended,
-            family=plan.image.family,
-            last_stage=plan.last_stage,
-            highest_der=plan.workload.highest_error,
-            steps=plan.steps,
-            task=plan.task,
-            options=plan.options,
-            device=plan.device,
-            log_tail=log_tail,
-        ),
+        verdict=verdict or judge(as_told(plan, events), ended, Evidence(journal=events, log_tail=log_tail)),
         start_seconds=0.4,
         journal=events,
         log_tail=log_tail,
+    )
+
+
+def as_told(plan: Plan, journal: Sequence[Event]) -> Plan:
+    """The plan, with as many warm passes as a journal tells of."""
+    told = sum(event.get("event") == "pass" and event.get("stage") == "warm" for event in journal)
+    return msgspec.structs.replace(plan, warm_passes=told)
+
+
+def judged(
+    journal: Iterable[Event],
+    exit: ExitRecord | None = None,  # noqa: A002 - the record's own name
+    *,
+    family: str | None = "cpu",
+    highest_der: float | None = None,
+    warm_passes: int | None = None,
+    log_tail: str = "",
+    kernel_log: str = "",
+    **plan: Any,
+) -> Verdict:
+    """The judge's verdict on a launch; ``plan`` are fields of `a_plan`. As many warm passes were asked for as the journal tells of,
+    unless their number is given."""
+    events = tuple(journal)
+    workload = msgspec.structs.replace(WORKLOAD, highest_error=highest_der)
+    made = as_told(a_plan(family=family, workload=workload, **plan), events)
+    if warm_passes is not None:
+        made = msgspec.structs.replace(made, warm_passes=warm_passes)
+    return judge(
+        made, exit or ExitRecord(started=True, code=0), Evidence(journal=events, log_tail=log_tail, kernel_log=kernel_log)
     )
 
 

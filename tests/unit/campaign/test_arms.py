@@ -27,7 +27,9 @@ def cells(
     arms = arms_of(read_factors(CATALOG, vary), null=null)
     chosen = select_fixes(CATALOG, fixes)
     return list(
-        cells_of(CATALOG, image, gfx, fixes=chosen, pipeline=CATALOG.pipelines["embedded"], audio="sample-30s", arms=arms)
+        cells_of(
+            CATALOG, image, gfx, fixes=chosen, profile=CATALOG.pipelines["embedded"].profile, given="sample-30s", arms=arms
+        )
     )
 
 
@@ -68,8 +70,8 @@ def test_without_a_comparison_there_is_one_nameless_arm() -> None:
 def test_a_batch_size_is_of_the_workload_and_of_the_name() -> None:
     base, other = cells("segmentation-batch=32,064", gfx="native")
     assert other.id == "rocm72/native+segmentation-batch=64/embedded/sample-30s"
-    assert (base.pipeline.segmentation_batch_size, other.pipeline.segmentation_batch_size) == (32, 64)
-    assert base.pipeline.embedding_batch_size == other.pipeline.embedding_batch_size
+    assert (base.profile.numbers["segmentation_batch_size"], other.profile.numbers["segmentation_batch_size"]) == (32, 64)
+    assert base.profile.numbers["embedding_batch_size"] == other.profile.numbers["embedding_batch_size"]
     assert other.knobs == (("segmentation-batch", "64"),)
 
 

@@ -80,7 +80,7 @@ def test_what_is_slow_to_read_is_read_at_every_sample_of_a_calibration_alone(ben
     sampler = FakeSampler()
     bench.run(sample=sampler)
     options = {"sizes_bytes": [1], "hold_seconds": 3.0}
-    bench.run(sample=sampler, settings=Settings(last_stage="device", task="calibrate", options=options))
+    bench.run(sample=sampler, settings=Settings(options=options), workload="calibrate")
     assert [asked["is_thorough"] for asked in sampler.asked] == [False, True]
 
 

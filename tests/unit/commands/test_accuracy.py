@@ -74,7 +74,7 @@ def test_the_family_of_a_foreign_image_is_found_without_the_task(bench: Bench) -
         write_journal(run.exchange, accuracy_journal([]) if request["task"] else passing_journal(last_stage="import"))
         return ExitRecord(started=True, code=0)
 
-    settings = Settings(last_stage="device", task="accuracy", options={"files": []})
+    settings = Settings(options={"files": []})
     campaign = bench.run(FakeEngine(guest), images=[foreign_image("softab:x", family=None)], settings=settings)
     assert asked == [("", "import"), ("accuracy", "device")]
     assert [launch.verdict.status for launch in campaign.launches] == ["pass"]

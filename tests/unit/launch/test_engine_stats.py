@@ -89,7 +89,7 @@ def test_a_calibration_is_stored_with_what_the_engine_told_and_another_launch_wi
         return passes(run)
 
     engine.guest = waits
-    settings = Settings(last_stage="device", task="calibrate", options={"sizes_bytes": [1 << 29], "hold_seconds": 0.1})
+    settings = Settings(options={"sizes_bytes": [1 << 29], "hold_seconds": 0.1})
     (launch,) = bench.run(engine, settings=settings).launches
     (kept,) = bench.store.launches()
     assert kept == launch
@@ -100,7 +100,7 @@ def test_a_calibration_is_stored_with_what_the_engine_told_and_another_launch_wi
 
 
 def test_a_process_of_the_host_is_not_asked(bench: Bench) -> None:
-    settings = Settings(last_stage="device", task="calibrate")
+    settings = Settings()
     (launch,) = bench.run(FakeEngine(name="local"), preference="podman", settings=settings).launches
     assert launch.engine_stats is None
 

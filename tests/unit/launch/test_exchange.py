@@ -20,10 +20,9 @@ from harness.launch.exchange import MOST_LOG_BYTES, make_exchange, read_events, 
 from harness.records.outcome import ExitRecord
 from harness.records.store import Store
 from harness.secrets import clean_text
-from harness.verdict.judge import judge
 from reports.markdown.render import render_benchmarks
 from reports.tables import rows_of
-from tests.unit.samples import Event, a_launch, a_link, a_plan, failing_journal, is_root, passing_journal
+from tests.unit.samples import Event, a_launch, a_link, a_plan, failing_journal, is_root, judged, passing_journal
 
 SECRET = "root:x:0:0:this line is a secret of the host\n"
 TOKEN = "hf_" + "AbCdEfGhIj0123456789KlMnOpQrStUv"
@@ -312,7 +311,7 @@ def test_no_value_in_any_place_of_a_journal_keeps_a_launch_from_being_read_judge
         events = read_events(exchange)
         plan = a_plan(number, image=f"image-{number}", family="rocm" if number % 2 else "cpu")
         ended = ExitRecord(started=True, code=number % 3)
-        verdict = judge(events, ended, family=plan.image.family, last_stage="verify", highest_der=0.08, log_tail="")
+        verdict = judged(events, ended, family=plan.image.family, last_stage="verify", highest_der=0.08, log_tail="")
         launch = msgspec.structs.replace(base, plan=plan, exit=ended, verdict=verdict, journal=events)
         read_all_properties(launch)
         launches.append(launch)

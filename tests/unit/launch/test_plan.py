@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.engines.base import BuiltImage, Engine, Run
 from harness.engines.devices import DeviceRequest
 from harness.engines.options import container_command
 from harness.inputs.audio import Audio
+from harness.inputs.launch_inputs import recording_inputs
 from harness.inputs.models import Models
 from harness.launch.guest_view import container_run, container_user
 from harness.launch.plan import PLAN, Prepared, launches_folder, prepare_launch
@@ -44,9 +46,12 @@ FOR_SELINUX = {"label=disable"}
 """The option that a host with SELinux adds; the tests of `harness.engines.devices` say when it does."""
 
 
-def a_cell(image: Image | None = None, *, variant: str = "cpu", pipeline: str = "embedded") -> Cell:
+def a_cell(
+    image: Image | None = None, *, variant: str = "cpu", pipeline: str = "embedded", workload: str = "diarization"
+) -> Cell:
     known = load_catalog()
-    return Cell(image or known.images["cpu"], known.variants[variant], known.pipelines[pipeline], "sample-30s")
+    profile = msgspec.structs.replace(known.pipelines[pipeline].profile, workload=workload)
+    return Cell(image or known.images["cpu"], known.variants[variant], profile, "sample-30s")
 
 
 def prepared(
@@ -56,6 +61,7 @@ def prepared(
     engine: EngineRecord = PODMAN,
     audio: Audio | None = None,
     models: Models | None = None,
+    folders: Mapping[str, Path] | None = None,
     settings: Settings | None = None,
     built: BuiltImage | None = BUILT,
     **more: Any,
@@ -65,8 +71,7 @@ def prepared(
         built,
         engine,
         campaign="campaign-1",
-        audio=audio or an_audio(folder),
-        models=models or some_models(folder),
+        inputs=recording_inputs(audio or an_audio(folder), models or some_models(folder), folders),
         settings=settings or Settings(),
         host=HOST,
         **{"family": "cpu", "owned_by": owner(), **more},
@@ -160,7 +165,7 @@ def test_two_launches_of_one_cell_have_names_and_folders_of_their_own(tmp_path: 
 
 
 def test_the_plan_says_what_will_run(tmp_path: Path) -> None:
-    plan = prepared(tmp_path, settings=Settings(warm_passes=5, label="before", memory_bytes=1 << 33)).plan
+    plan = prepared(tmp_path, settings=Settings(warm_passes=5, label="before", memory_limit_bytes=1 << 33)).plan
     assert plan.cell == "cpu/cpu/embedded/sample-30s"
     assert (plan.image.id, plan.image.digests) == (BUILT.id, BUILT.digests)
     assert plan.image.recipe
@@ -231,7 +236,7 @@ def test_a_first_pass_on_rocm_is_waited_for_an_hour_and_its_kernels_have_a_place
 
 def test_a_limit_of_the_user_s_and_a_run_on_the_cpu_know_no_first_pass(tmp_path: Path) -> None:
     for found in (
-        on_rocm(tmp_path, Settings(timeout_seconds=7.0)),
+        on_rocm(tmp_path, Settings(time_limit_seconds=7.0)),
         on_rocm(tmp_path, Settings(purpose="reference")),
         prepared(tmp_path),
     ):
@@ -354,7 +359,7 @@ def test_what_could_not_start_is_recorded_like_any_other(tmp_path: Path) -> None
 
 
 def test_the_flags_and_their_relaxations_are_recorded(tmp_path: Path) -> None:
-    found = prepared(tmp_path, settings=Settings(flags=("ipc=host", "seccomp=unconfined")))
+    found = prepared(tmp_path, settings=Settings(flags="ipc=host,seccomp=unconfined"))
     assert (found.run.ipc, found.run.shm_bytes) == ("host", None)
     assert set(found.run.security_options) - FOR_SELINUX == {"no-new-privileges", "seccomp=unconfined"}
     assert found.plan.flags == "ipc=host,seccomp=unconfined"
@@ -379,7 +384,7 @@ def test_a_process_of_this_host_has_no_flags(tmp_path: Path) -> None:
 
 
 def test_a_task_goes_to_the_guest_and_into_the_record(tmp_path: Path) -> None:
-    settings = Settings(last_stage="device", task="ladder", options={"batches": [1, 8]}, purpose="reference")
+    settings = Settings(options={"batches": [1, 8]}, purpose="reference")
     ready = prepared(tmp_path, settings=settings)
     assert (ready.request.task, ready.request.options) == ("ladder", {"batches": [1, 8]})
     assert (ready.plan.task, ready.plan.options, ready.plan.purpose) == ("ladder", {"batches": [1, 8]}, "reference")

@@ -21,8 +21,7 @@ from harness.machine.kernel_log import (
     read_records,
 )
 from harness.records.outcome import ExitRecord
-from harness.verdict.judge import judge
-from tests.unit.samples import is_root, journal_until
+from tests.unit.samples import is_root, journal_until, judged
 
 FAULT = "amdgpu 0000:c5:00.0: amdgpu: [gfxhub] page fault (src_id:0 ring:153 vmid:8 pasid:32770)"
 CLOSED = "/nowhere/kmsg"
@@ -174,8 +173,8 @@ def test_while_a_launch_runs_a_journal_is_asked_seldom_and_never_waited_for() ->
 
 def test_the_kernel_speaks_where_the_guest_died_without_a_word() -> None:
     journal, ended = journal_until("cold", hip="7.2.26015"), ExitRecord(started=True, code=134)
-    silent = judge(journal, ended, family="rocm", last_stage="verify")
-    told = judge(
+    silent = judged(journal, ended, family="rocm", last_stage="verify")
+    told = judged(
         journal,
         ended,
         family="rocm",

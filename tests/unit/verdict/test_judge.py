@@ -7,23 +7,12 @@ import pytest
 
 from benchmarks.wire import STAGES
 from harness.records.outcome import CacheRecord, Cause, ExitRecord, Verdict
-from harness.verdict.failed import MOST_SUMMARY_CHARACTERS
-from harness.verdict.judge import judge, reached_stage, with_kept_cache
-from tests.unit.samples import Event, a_link, failing_journal, journal_until, passing_journal
+from harness.verdict.judge import reached_stage, with_kept_cache
+from harness.workloads.failed import MOST_SUMMARY_CHARACTERS
+from tests.unit.samples import Event, a_link, failing_journal, journal_until, judged, passing_journal
 
 WELL = ExitRecord(started=True, code=0)
 FAILED = ExitRecord(started=True, code=1)
-
-
-def judged(
-    journal: tuple[Event, ...],
-    exit: ExitRecord = WELL,  # noqa: A002 - as in `judge`
-    *,
-    family: str | None = "cpu",
-    last_stage: str = "verify",
-    **more: Any,
-) -> Verdict:
-    return judge(journal, exit, family=family, last_stage=last_stage, **more)
 
 
 def judged_exception(kind: str, message: str = "", *, stage: str = "warm", **more: Any) -> Verdict:
@@ -355,7 +344,7 @@ def test_every_cause_but_the_build_s_is_one_that_a_judge_can_give() -> None:
 
 
 def _told(journal: tuple[Event, ...], **known: Any) -> Verdict:
-    return judge(journal, ExitRecord(started=True, code=0, **known), family="cpu", last_stage="verify", warm_passes=3)
+    return judged(journal, ExitRecord(started=True, code=0, **known), warm_passes=3)
 
 
 def _with_passes(*seconds: float) -> tuple[Event, ...]:

@@ -8,10 +8,9 @@ import pytest
 
 from benchmarks.wire import STEPS
 from harness.records.outcome import ExitRecord
-from harness.verdict.judge import judge
-from harness.verdict.steps import judge_step
+from harness.workloads.steps import judge_step
 from tests.unit.probe_steps import FAR, NAN, SEGFAULT, SKIPPED, TIMEOUT
-from tests.unit.samples import Event, a_launch, a_link, a_plan, a_probe_launch, journal_until, probing_journal
+from tests.unit.samples import Event, a_launch, a_link, a_plan, a_probe_launch, journal_until, judged, probing_journal
 
 
 def test_all_steps_ok_or_skipped_is_a_pass() -> None:
@@ -64,12 +63,12 @@ def test_a_journal_without_a_step_that_was_asked_for_is_no_pass() -> None:
 @pytest.mark.parametrize("outcome", [None, "trying", "fine", ["ok"], {}], ids=str)
 def test_an_outcome_that_there_is_not_is_no_pass(outcome: Any) -> None:
     journal = probing_journal({"gemm": {"outcome": outcome}})
-    assert judge(journal, ExitRecord(started=True, code=0), family="cpu", last_stage="device", steps=STEPS).status == "fail"
+    assert judged(journal, ExitRecord(started=True, code=0), family="cpu", last_stage="device", steps=STEPS).status == "fail"
 
 
 def test_a_step_that_nobody_asked_for_is_no_stage_that_was_reached() -> None:
     journal = (*journal_until("warm"), {"event": "step", "name": "lstm", "outcome": "trying"})
-    verdict = judge(journal, ExitRecord(started=True, timed_out=True), family="cpu", last_stage="verify")
+    verdict = judged(journal, ExitRecord(started=True, timed_out=True), family="cpu", last_stage="verify")
     assert verdict.stage == "warm"
 
 

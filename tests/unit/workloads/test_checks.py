@@ -9,11 +9,10 @@ import pytest
 
 from benchmarks.workloads.kernels import bench_kernels, model_work
 from harness.records.outcome import ExitRecord, Verdict
-from harness.verdict.judge import judge
-from harness.workloads.checks import GRAIN_BYTES
+from harness.workloads.calibrate import GRAIN_BYTES
 from harness.workloads.kernel_work import MODELS, work_on
 from tests.unit.corpora import a_result
-from tests.unit.samples import Event, passing_journal
+from tests.unit.samples import Event, judged, passing_journal
 
 GIB = 1 << 30
 
@@ -32,7 +31,7 @@ def judged(
     told = [{"event": "result", **each} for each in results]
     journal = [*begun, {"event": "begin", **stage}, *told, {"event": "end", "seconds": 1.0, **stage, **end}, done]
     ended = ExitRecord(started=True, code=0, run_seconds=run_seconds)
-    return judge(journal, ended, family="cpu", last_stage="device", task=task, options=options, device=device)
+    return judged(journal, ended, task=task, options=options, device=device)
 
 
 def assert_a_lie(verdict: Verdict, said: str) -> None:

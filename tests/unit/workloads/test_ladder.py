@@ -13,13 +13,12 @@ import pytest
 from harness.errors import UsageError
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
-from harness.verdict.judge import judge
 from harness.workloads.ladder import BATCHES, first_wrong, judge_ladder, parse_batches, parse_models, rule_met, rungs_of
 from reports.markdown.render import render_benchmarks
 from reports.sections.ladder import ladders_of
 from reports.terminal.tasks import print_ladders
 from tests.unit.command_line import Strixbench
-from tests.unit.samples import a_launch, a_link, a_plan, passing_journal
+from tests.unit.samples import a_launch, a_link, a_plan, judged, passing_journal
 
 Event = dict[str, Any]
 
@@ -177,7 +176,7 @@ def test_a_guest_that_dies_says_on_which_rung() -> None:
 
 def test_a_hang_says_on_which_rung() -> None:
     launch = a_ladder(climb(["ok", "unfinished"], [1, 8]), done=False)
-    verdict = judge(launch.journal, ExitRecord(started=True, timed_out=True), family="cpu", last_stage="device", task="ladder")
+    verdict = judged(launch.journal, ExitRecord(started=True, timed_out=True), family="cpu", last_stage="device", task="ladder")
     assert verdict.cause == "timeout"
     assert "segmentation at batch 8" in verdict.summary
 

@@ -9,7 +9,7 @@ from benchmarks.wire import OUTCOMES
 from harness.failures.recognise import recognise
 from harness.records.journal import mapping, number
 from harness.records.outcome import Cause, ExceptionRecord, Verdict, exception_chain
-from harness.verdict.failed import cause_of, failed, last_line
+from harness.workloads.failed import cause_of, failed, last_line
 
 MOST_STEP_SECONDS = 24 * 3600.0
 
