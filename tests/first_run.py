@@ -26,8 +26,7 @@ from harness.engines.devices import request_devices
 from harness.engines.discovery import EngineName, Refusal, refusal_text
 from harness.engines.options import container_command
 from harness.images.build_plan import image_lines
-from harness.inputs.audio import Audio
-from harness.inputs.models import Models
+from harness.inputs.launch_inputs import Inputs
 from harness.launch.plan import Prepared, prepare_launch
 from harness.machine.kernel_log import KernelText
 from harness.records.plan import EngineRecord, Settings
@@ -181,14 +180,13 @@ def launch_on(walk: Walk, root: Path, *, variant: str = "native") -> Prepared:
     """The launch that `bench rocm72 --gfx VARIANT` would start there. Raises what `prepare_launch` does."""
     known = shipped_catalog()
     image = known.images[FIRST]
-    cell = Cell(image, known.variants[variant], known.pipelines["embedded"], "sample-30s")
+    cell = Cell(image, known.variants[variant], known.pipelines["embedded"].profile, "sample-30s")
     return prepare_launch(
         cell,
         None,
         walk.record,
         campaign="dry-run",
-        audio=Audio(name="sample-30s", path=Path("/recordings/sample.wav"), seconds=30.0, sha256=""),
-        models=Models(folder=None, environment=()),
+        inputs=Inputs(name="sample-30s", amount=30.0, sha256="", files={"audio": Path("/recordings/sample.wav")}),
         settings=Settings(),
         host=HOST,
         family=image.family,

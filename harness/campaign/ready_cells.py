@@ -126,7 +126,11 @@ def _fixes_that_may_mend(launch: Launch, fixes: Iterable[Variant]) -> tuple[Vari
 
 def _missing_devices(family: Family | None, engine: EngineRecord, settings: Settings) -> str:
     """What this host lacks of what a family needs, in words; empty where it has all, or the family is not known yet."""
-    found = request_devices(family, engine, flags=parse_flags(settings.flags), gpu=settings.gpu).missing if family else ()
+    found = (
+        request_devices(family, engine, flags=parse_flags(settings.flags or "least"), gpu=settings.gpu).missing
+        if family
+        else ()
+    )
     return "; ".join(found)
 
 

@@ -19,7 +19,7 @@ from harness.launch.plan import DRY_RUN_PREFIX, PLAN, launches_folder
 from harness.launch.run import conclude, forget
 from harness.records.outcome import ExitRecord
 from harness.records.plan import Plan
-from harness.records.upgrade import upgraded_plan
+from harness.records.upgrade import read_plan
 from harness.text import Say
 from harness.tools import owner, owner_is_gone
 
@@ -131,5 +131,5 @@ def plans_of(is_wanted: Callable[[str], bool]) -> list[Plan]:
     found: list[Plan] = []
     for path in sorted(launches_folder().glob(f"*/{PLAN}")):
         with suppress(OSError, msgspec.DecodeError):
-            found.append(msgspec.convert(upgraded_plan(msgspec.json.decode(path.read_bytes())), Plan))
+            found.append(read_plan(path.read_bytes()))
     return [plan for plan in found if is_wanted(plan.owner)]

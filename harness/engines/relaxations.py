@@ -81,8 +81,8 @@ _TYPES_FOR_CONTAINERS = ("container_file_t", "svirt_sandbox_file_t")
 
 
 def parse_flags(text: str) -> tuple[str, ...]:
-    """``least``, ``compat``, or names of `COMPAT` with commas between them; empty is ``least``. Raises `UsageError`."""
-    if text in ("", "least", "compat"):
+    """``least``, ``compat``, or names of `COMPAT` with commas between them. Raises `UsageError`."""
+    if text in ("least", "compat"):
         return tuple(COMPAT) if text == "compat" else ()
     names = [name.strip() for name in text.split(",")]
     for name in names:

@@ -73,11 +73,17 @@ def prepare_launch(
     mounted = (places.GUEST, *inputs.files.values(), exchange, cache_folder)
     # A launch for reference runs on the CPU, whatever the image was built for: it is handed no device.
     handed = None if settings.purpose == "reference" else family
-    flags = parse_flags(settings.flags)
+    flags = parse_flags(settings.flags or "least")
     devices = request_devices(handed, engine, flags=flags, gpu=settings.gpu, files=mounted, root=root)
     workload = workload_named(cell.profile.workload)
     limits = workload.limits(settings, inputs.amount, family=handed, device=devices.device)
-    given = {**msgspec.structs.asdict(settings), "flags": "" if local else flags_text(flags), "gpu": devices.gpu}
+    given = {
+        **msgspec.structs.asdict(settings),
+        "last_stage": settings.last_stage or workload.last_stage,
+        "flags": "" if local else flags_text(flags),
+        "gpu": devices.gpu,
+        "caches": settings.caches or "empty",
+    }
     plan = Plan(
         id=launch_id,
         campaign=campaign,
@@ -103,7 +109,7 @@ def prepare_launch(
         first_pass_seconds=limits.first_pass_seconds,
         keeps_as=kept_key if limits.first_pass_seconds is not None and not cache_key else "",
         guest_sha256=guest_sha256(),
-        **{**given, "last_stage": settings.last_stage or workload.last_stage},
+        **given,
     )
     here = guest_view.on_host(inputs, exchange=exchange, cache_folder=cache_folder)
     guest = here if local else guest_view.in_container(here)

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from harness.errors import RecordError, StoreError
 from harness.records.launch import SCHEMA, Launch
-from harness.records.upgrade import upgraded
+from harness.records.upgrade import read_launch
 
 _METADATA = sa.MetaData()
 _LAUNCHES = sa.Table(
@@ -67,7 +67,7 @@ class Store:
         """
         record = msgspec.json.encode(launch).decode()
         try:
-            _decoded(record)
+            read_launch(record)
         except _UNREADABLE as error:
             raise RecordError(f"launch {launch.id} is not stored, because it could not be read again: {error}") from error
         row = {
@@ -121,7 +121,7 @@ class Store:
         if isinstance(schema, int) and schema > SCHEMA:
             raise StoreError(f"launch {id} has schema {schema}; this strixbench knows up to {SCHEMA}: upgrade it")
         try:
-            return _decoded(record)
+            return read_launch(record)
         except _UNREADABLE as error:
             raise RecordError(f"launch {id} in the store is damaged: {error}; look at it with {self._look_at(id)}") from error
 
@@ -145,10 +145,6 @@ def store_exists(url: str) -> bool:
 
 _UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)
 """What decoding raises: the last three for text that is no UTF-8, for a column that holds no text, for endless nesting."""
-
-
-def _decoded(record: str) -> Launch:
-    return msgspec.convert(upgraded(msgspec.json.decode(record)), Launch)
 
 
 def _write_ahead(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:

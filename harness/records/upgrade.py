@@ -1,4 +1,4 @@
-"""Records of older schemas, made into those of today. Pure: JSON values in, JSON values out.
+"""Records of all schemas, read as those of today. Pure.
 
 Schema 1 named a recording's fields for diarization alone, kept the batch sizes and the number of passes with them, and told other
 workloads apart by ``task`` and ``steps``.
@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from benchmarks.wire import STAGES
-from harness.records.plan import DIARIZATION
+from harness.records.launch import Launch
+from harness.records.plan import DIARIZATION, Plan
 
 _RENAMED = {
     "pipeline": "profile",
@@ -20,6 +23,16 @@ _RENAMED = {
     "highest_der": "highest_error",
 }
 _NUMBERS = ("segmentation_batch_size", "embedding_batch_size")
+
+
+def read_launch(record: str | bytes) -> Launch:
+    """The launch of a record of any schema. Raises `msgspec.DecodeError` and what Python's own decoding raises."""
+    return msgspec.convert(upgraded(msgspec.json.decode(record)), Launch)
+
+
+def read_plan(record: str | bytes) -> Plan:
+    """The plan of a record of any schema. Raises what `read_launch` does."""
+    return msgspec.convert(upgraded_plan(msgspec.json.decode(record)), Plan)
 
 
 def upgraded(launch: Any) -> Any:

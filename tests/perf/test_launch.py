@@ -19,8 +19,6 @@ from harness.engines.container import ContainerEngine
 from harness.engines.discovery import find_engine
 from harness.errors import EngineError
 from harness.images.build import recipe_of
-from harness.inputs.audio import Audio
-from harness.inputs.models import Models
 from harness.launch.plan import Prepared, make_folders, prepare_launch
 from harness.launch.run import execute, forget
 from harness.machine.host import describe_host
@@ -54,11 +52,10 @@ def prepare(engine: ContainerEngine, tmp_path: Path, code: str) -> Prepared:
     recording.touch()
     (tmp_path / "models").mkdir(exist_ok=True)
     prepared = prepare_launch(
-        Cell(image, catalog.variants["cpu"], catalog.pipelines["embedded"], "none-0s"),
+        Cell(image, catalog.variants["cpu"], catalog.pipelines["embedded"].profile, "none-0s"),
         engine.find_built(recipe_of(image)),
         engine.record,
         campaign="perf",
-        audio=Audio(name="none-0s", path=recording, seconds=1.0, sha256="0"),
         models=Models(folder=tmp_path / "models", environment=()),
         settings=Settings(),
         host=describe_host(),

@@ -31,7 +31,7 @@ def told(variables: Any, **plan: Any) -> Launch:
 
 def remarked(variables: dict[str, str], environment: dict[str, str] | None = None) -> Launch:
     variant = Variant(name="native", environment=environment or {})
-    cell = Cell(CATALOG.images["rocm72"], variant, CATALOG.pipelines["embedded"], "sample-30s")
+    cell = Cell(CATALOG.images["rocm72"], variant, CATALOG.pipelines["embedded"].profile, "sample-30s")
     launch = told(variables, environment=environment or {})
     return with_remarks(launch, CATALOG, cell, family="rocm", targets=("gfx1151",))
 

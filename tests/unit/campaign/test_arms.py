@@ -182,7 +182,7 @@ def test_a_hazard_is_told_with_its_source(tmp_path: Path) -> None:
     late = cells("segmentation-batch=32,128", image=CATALOG.images["rocm10"], gfx="native")[1]
     assert hazards_of(CATALOG, late, "therock", ("gfx1151",)) == ()
     mine = load_catalog([overlay(tmp_path, '[variants.mine]\nenvironment = { HSA_OVERRIDE_GFX_VERSION = "11.5.0" }\n')])
-    cell = Cell(ROCM, mine.variants["mine"], mine.pipelines["embedded"], "sample-30s")
+    cell = Cell(ROCM, mine.variants["mine"], mine.pipelines["embedded"].profile, "sample-30s")
     assert "gfx1150-code" in hazards_of(mine, cell, "rocm", ("gfx1151",))[0]
 
 

@@ -22,7 +22,7 @@ from tests.unit.samples import (
     write_journal,
 )
 
-PROBE = Settings(last_stage="device", steps=STEPS, step_timeout_seconds=7.0)
+PROBE = Settings(options={"steps": STEPS, "step_timeout_seconds": 7.0})
 
 
 SEGFAULT = {"outcome": "crashed", "signal": "SIGSEGV"}
@@ -40,13 +40,13 @@ def probing_guest(run: Run) -> ExitRecord:
 
 def test_a_probe_asks_for_its_steps_and_keeps_that_in_the_record(bench: Bench) -> None:
     engine = FakeEngine(guest_of(probing_journal()))
-    (launch,) = bench.run(engine, settings=PROBE).launches
+    (launch,) = bench.run(engine, settings=PROBE, workload="probe").launches
     assert outcome(launch) == ("pass", "device", None)
     assert (launch.plan.steps, launch.plan.fixes) == (STEPS, ())
 
 
 def test_a_fix_is_in_the_cell_the_request_and_the_record(bench: Bench) -> None:
-    (launch,) = bench.run(FakeEngine(probing_guest), settings=PROBE, fixes=FIXES).launches
+    (launch,) = bench.run(FakeEngine(probing_guest), settings=PROBE, workload="probe", fixes=FIXES).launches
     assert launch.plan.cell == "cpu/cpu+lstm-dropout-0+miopen-off+weights-only-off/embedded/sample-30s"
     assert launch.plan.fixes == ("lstm-dropout-0", "miopen-off", "weights-only-off")
     assert launch.plan.environment == {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
@@ -54,7 +54,7 @@ def test_a_fix_is_in_the_cell_the_request_and_the_record(bench: Bench) -> None:
 
 
 def test_each_fix_that_may_mend_a_failed_step_is_tried_on_its_own(bench: Bench) -> None:
-    launches = bench.run(FakeEngine(probing_guest), settings=PROBE, fixes_to_try=FIXES).launches
+    launches = bench.run(FakeEngine(probing_guest), settings=PROBE, workload="probe", fixes_to_try=FIXES).launches
     assert [(launch.plan.variant, launch.verdict.status) for launch in launches] == [
         ("cpu", "fail"),
         ("cpu+lstm-dropout-0", "pass"),
@@ -63,16 +63,19 @@ def test_each_fix_that_may_mend_a_failed_step_is_tried_on_its_own(bench: Bench) 
 
 
 def test_where_nothing_failed_no_fix_is_tried(bench: Bench) -> None:
-    assert len(bench.run(FakeEngine(guest_of(probing_journal())), settings=PROBE, fixes_to_try=FIXES).launches) == 1
+    assert (
+        len(bench.run(FakeEngine(guest_of(probing_journal())), settings=PROBE, workload="probe", fixes_to_try=FIXES).launches)
+        == 1
+    )
 
 
 def test_where_no_fix_bears_on_what_failed_none_is_tried(bench: Bench) -> None:
-    assert len(bench.run(FakeEngine(fails_at_import), settings=PROBE, fixes_to_try=FIXES).launches) == 1
+    assert len(bench.run(FakeEngine(fails_at_import), settings=PROBE, workload="probe", fixes_to_try=FIXES).launches) == 1
 
 
 def test_a_fix_that_is_set_already_is_not_tried_again(bench: Bench) -> None:
     engine = FakeEngine(guest_of(probing_journal({"lstm": SEGFAULT})))
-    launches = bench.run(engine, settings=PROBE, fixes=FIXES[:1], fixes_to_try=FIXES).launches
+    launches = bench.run(engine, settings=PROBE, workload="probe", fixes=FIXES[:1], fixes_to_try=FIXES).launches
     assert [launch.plan.variant for launch in launches] == ["cpu+lstm-dropout-0", "cpu+lstm-dropout-0+miopen-off"]
 
 
@@ -81,9 +84,9 @@ def test_a_probe_for_the_family_runs_no_step(bench: Bench) -> None:
 
     def guest(run: Run) -> ExitRecord:
         request = json.loads((run.exchange / REQUEST).read_text())
-        asked.append(request["steps"])
-        write_journal(run.exchange, probing_journal(asked=request["steps"]))
+        asked.append(request["options"]["steps"])
+        write_journal(run.exchange, probing_journal(asked=request["options"]["steps"]))
         return ExitRecord(started=True, code=0)
 
-    bench.run(FakeEngine(guest), images=[foreign_image("somebody/image:1", family=None)], settings=PROBE)
+    bench.run(FakeEngine(guest), images=[foreign_image("somebody/image:1", family=None)], settings=PROBE, workload="probe")
     assert asked == [[], list(STEPS)]

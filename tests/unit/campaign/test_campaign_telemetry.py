@@ -112,5 +112,5 @@ def test_where_the_first_launch_never_wrote_a_line_the_next_one_has_the_quiet_ti
 
 def test_a_probe_has_no_passes_whose_energy_could_be_of_interest(bench: Bench) -> None:
     sampler = FakeSampler()
-    bench.run(sample=sampler, settings=Settings(last_stage="device", steps=STEPS))
+    bench.run(sample=sampler, settings=Settings(options={"steps": STEPS}), workload="probe")
     assert sampler.quiet_seconds == [0.0]

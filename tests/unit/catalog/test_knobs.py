@@ -13,7 +13,7 @@ from benchmarks.wire import KNOBS
 from harness.catalog.hazards import hazards_of, release
 from harness.catalog.knobs import Family, GuestKnob, Hazard
 from harness.catalog.load import load_catalog
-from harness.catalog.rows import Catalog, Cell, Image, PipelineRow, Variant
+from harness.catalog.rows import Catalog, Cell, Image, Profile, Variant
 from harness.errors import CatalogError
 from tests.unit.command_line import Strixbench, overlay
 
@@ -33,9 +33,8 @@ def found(
     """Names of the hazards, of the shipped ones unless others are given, that a cell has; without an argument a harmless one."""
     image = Image(name="image", family=family, torch=f"2.9.1+rocm{rocm}" if rocm else "2.9.1", native=native)
     variant = Variant(name="variant", environment=dict(environment or {}), guest=guest)
-    pipeline = PipelineRow(
-        name="pipeline", segmentation_batch_size=segmentation_batch_size, embedding_batch_size=embedding_batch_size
-    )
+    numbers = {"segmentation_batch_size": segmentation_batch_size, "embedding_batch_size": embedding_batch_size}
+    pipeline = Profile("diarization", "pipeline", numbers)
     sentences = hazards_of(known or load_catalog(), Cell(image, variant, pipeline, "sample-30s"), family, targets)
     return {sentence.removeprefix("hazard ").partition(":")[0] for sentence in sentences}
 

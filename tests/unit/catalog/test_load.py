@@ -287,7 +287,7 @@ def test_an_unknown_pipeline_is_refused_with_the_nearest() -> None:
 
 def test_a_cell_is_named_image_variant_pipeline_audio() -> None:
     known = load_catalog()
-    cell = Cell(known.images["cpu"], known.variants["cpu"], known.pipelines["3.1"], "sample-30s")
+    cell = Cell(known.images["cpu"], known.variants["cpu"], known.pipelines["3.1"].profile, "sample-30s")
     assert cell.id == "cpu/cpu/3.1/sample-30s"
 
 

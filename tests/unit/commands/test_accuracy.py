@@ -14,10 +14,11 @@ from harness.catalog.select import foreign_image
 from harness.commands.accuracy import going_on
 from harness.engines.base import Run
 from harness.inputs.audio import Audio
-from harness.inputs.corpus_folder import CorpusFile, CorpusFolder
+from harness.inputs.launch_inputs import recording_inputs
 from harness.inputs.models import Models
 from harness.records.outcome import ExitRecord
 from harness.records.plan import Settings
+from harness.workloads.accuracy import WORKLOAD
 from tests.unit.campaigns import CATALOG, CPU, OTHER, Bench
 from tests.unit.command_line import Strixbench
 from tests.unit.corpora import accuracy_journal, an_accuracy_launch, trying
@@ -70,34 +71,40 @@ def test_the_family_of_a_foreign_image_is_found_without_the_task(bench: Bench) -
 
     def guest(run: Run) -> ExitRecord:
         request = json.loads((run.exchange / REQUEST).read_text())
-        asked.append((request["task"], request["last_stage"]))
-        write_journal(run.exchange, accuracy_journal([]) if request["task"] else passing_journal(last_stage="import"))
+        asked.append((request["workload"], request["last_stage"]))
+        is_probe = request["workload"] == "probe"
+        write_journal(run.exchange, passing_journal(last_stage="import") if is_probe else accuracy_journal([]))
         return ExitRecord(started=True, code=0)
 
     settings = Settings(options={"files": []})
-    campaign = bench.run(FakeEngine(guest), images=[foreign_image("softab:x", family=None)], settings=settings)
-    assert asked == [("", "import"), ("accuracy", "device")]
+    campaign = bench.run(
+        FakeEngine(guest), images=[foreign_image("softab:x", family=None)], settings=settings, workload="accuracy"
+    )
+    assert asked == [("probe", "import"), ("accuracy", "accuracy")]
     assert [launch.verdict.status for launch in campaign.launches] == ["pass"]
 
 
 def test_the_launch_behind_a_crash_is_of_the_same_cell_and_begins_behind_it(tmp_path: Path) -> None:
     audio = Audio(name="AMI-3-files", path=tmp_path / "a.wav", seconds=180.0, sha256="a" * 64)
-    files = tuple(CorpusFile(name=f"f{index}", seconds=60.0, limit_seconds=100.0) for index in range(3))
-    laid = CorpusFolder(path=tmp_path, sha256="a" * 64, first=audio, files=files)
     request = BenchRequest(
         images=(CPU, msgspec.structs.replace(OTHER, family=None)),
         gfx=None,
-        pipeline=CATALOG.pipelines["embedded"],
-        recordings=(audio,),
-        models=Models(folder=None, environment=()),
+        profile=CATALOG.pipelines["embedded"].profile,
+        inputs=(recording_inputs(audio, Models(folder=None, environment=())),),
         engine="podman",
         launches=1,
-        settings=Settings(task="accuracy", options={"run": "r", "first": 0}, timeout_seconds=900.0, label="kept"),
+        settings=Settings(options={"run": "r", "first": 0}, time_limit_seconds=900.0, label="kept"),
     )
     ended = an_accuracy_launch(1, [trying(0)], ends=False, image="other", variant="cpu+miopen-off")
-    again = going_on(request, ended, laid, 1)
+    again = going_on(request, ended, 1)
     assert [(image.name, image.family) for image in again.images] == [("other", "cpu")]
     assert again.gfx == "cpu"
     assert again.settings.options == {"run": "r", "first": 1}
-    assert again.settings.timeout_seconds == 600.0 + 200.0
+    assert again.settings.time_limit_seconds == 900.0
     assert again.settings.label == "kept"
+
+
+def test_a_launch_lasts_no_longer_than_its_recordings_may() -> None:
+    files = [{"name": f"f{index}", "seconds": 60.0, "limit_seconds": 100.0} for index in range(3)]
+    limits = WORKLOAD.limits(Settings(options={"files": files, "first": 1}), 180.0, family="cpu", device="cpu")
+    assert (limits.whole_seconds, limits.first_pass_seconds) == (600.0 + 200.0, None)

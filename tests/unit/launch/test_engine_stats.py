@@ -90,7 +90,7 @@ def test_a_calibration_is_stored_with_what_the_engine_told_and_another_launch_wi
 
     engine.guest = waits
     settings = Settings(options={"sizes_bytes": [1 << 29], "hold_seconds": 0.1})
-    (launch,) = bench.run(engine, settings=settings).launches
+    (launch,) = bench.run(engine, settings=settings, workload="calibrate").launches
     (kept,) = bench.store.launches()
     assert kept == launch
     assert launch.engine_stats is not None
@@ -100,8 +100,7 @@ def test_a_calibration_is_stored_with_what_the_engine_told_and_another_launch_wi
 
 
 def test_a_process_of_the_host_is_not_asked(bench: Bench) -> None:
-    settings = Settings()
-    (launch,) = bench.run(FakeEngine(name="local"), preference="podman", settings=settings).launches
+    (launch,) = bench.run(FakeEngine(name="local"), preference="podman", workload="calibrate").launches
     assert launch.engine_stats is None
 
 

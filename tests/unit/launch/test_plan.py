@@ -109,8 +109,8 @@ def test_all_that_a_launch_reads_is_mounted_read_only(tmp_path: Path) -> None:
     assert [target for target, mount in mounts.items() if mount.writable] == ["/exchange", "/caches"]
     assert mounts["/strixbench/benchmarks"].source == str(places.GUEST)
     assert mounts["/input/audio.wav"].source == str(audio.path)
-    assert mounts["/input/reference.rttm"].source == str(audio.reference)
-    assert mounts["/models"].source == str(tmp_path / "models")
+    assert mounts["/input/models"].source == str(tmp_path / "models")
+    assert str(audio.reference) not in {mount.source for mount in mounts.values()}, "the guest never sees what it is scored by"
 
 
 def test_nothing_of_the_caller_s_environment_reaches_a_launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,17 +125,17 @@ def test_nothing_of_the_caller_s_environment_reaches_a_launch(tmp_path: Path, mo
 def test_the_guest_is_told_the_paths_inside_the_container(tmp_path: Path) -> None:
     audio = an_audio(tmp_path, reference=write_rttm(tmp_path / "r.rttm", (0.0, 1.0, "a")))
     request = prepared(tmp_path, audio=audio).request
-    assert (request.audio, request.reference, request.models) == ("/input/audio.wav", "/input/reference.rttm", "/models")
-    assert (request.device, request.pipeline, request.last_stage) == ("cpu", "embedded", "verify")
-    assert (request.segmentation_batch_size, request.embedding_batch_size) == (32, 96)
-    assert prepared(tmp_path).request.reference is None
+    assert request.inputs == {"audio": "/input/audio.wav", "models": "/input/models"}
+    assert (request.device, request.workload, request.last_stage) == ("cpu", "diarization", "verify")
+    assert request.options == {"pipeline": "embedded", "segmentation_batch_size": 32, "embedding_batch_size": 96}
+    assert str(audio.reference) not in request.to_json()
 
 
 def test_a_guest_that_is_a_process_is_told_this_host_s_paths(tmp_path: Path) -> None:
     audio = an_audio(tmp_path)
     cell = a_cell(load_catalog().images["local-cpu"])
     found = prepared(tmp_path, cell, engine=EngineRecord(name="local"), audio=audio)
-    assert (found.request.audio, found.request.models) == (str(audio.path), str(tmp_path / "models"))
+    assert found.request.inputs == {"audio": str(audio.path), "models": str(tmp_path / "models")}
     assert found.run.working_directory == str(places.ROOT)
     assert found.run.argv[-1] == str(found.run.exchange)
     assert found.run.environment["HOME"] == str(found.run.exchange)
@@ -150,7 +150,7 @@ def test_the_variant_s_variables_are_set_and_recorded(tmp_path: Path) -> None:
 
 def test_the_models_variables_point_to_where_they_are_inside(tmp_path: Path) -> None:
     found = prepared(tmp_path, models=Models(folder=tmp_path, environment=("HF_HUB_CACHE", "PYANNOTE_CACHE")))
-    assert found.run.environment["HF_HUB_CACHE"] == found.run.environment["PYANNOTE_CACHE"] == "/models"
+    assert found.run.environment["HF_HUB_CACHE"] == found.run.environment["PYANNOTE_CACHE"] == "/input/models"
 
 
 def test_every_container_can_be_found_by_its_owner_and_one_of_a_pasted_line_by_none(tmp_path: Path) -> None:
@@ -193,19 +193,11 @@ def test_the_reference_s_hash_is_recorded(tmp_path: Path) -> None:
     assert prepared(tmp_path).plan.workload.truth_sha256 is None
 
 
-def test_what_is_right_is_known_of_the_embedded_pipeline_alone(tmp_path: Path) -> None:
-    audio = an_audio(tmp_path, highest_der=0.08)
-    assert prepared(tmp_path, audio=audio).plan.workload.highest_error == 0.08
-    assert prepared(tmp_path, a_cell(pipeline="3.1"), audio=audio).plan.workload.highest_error is None
-
-
-def test_random_weights_get_no_models_and_no_reference(tmp_path: Path) -> None:
-    reference = write_rttm(tmp_path / "r.rttm", (0.0, 1.0, "a"))
-    audio = an_audio(tmp_path, reference=reference, highest_der=0.08)
-    made = prepared(tmp_path, a_cell(pipeline="synthetic"), audio=audio, models=Models(folder=None, environment=()))
+def test_a_pipeline_without_files_gets_no_models(tmp_path: Path) -> None:
+    made = prepared(tmp_path, a_cell(pipeline="synthetic"), models=Models(folder=None, environment=("HF_HUB_CACHE",)))
     assert {mount.target for mount in made.run.mounts} == {"/strixbench/benchmarks", "/exchange", "/caches", "/input/audio.wav"}
-    assert (made.request.reference, made.request.models) == (None, "")
-    assert (made.plan.workload.truth_sha256, made.plan.workload.highest_error) == (None, None)
+    assert "models" not in made.request.inputs
+    assert "HF_HUB_CACHE" not in made.run.environment
 
 
 @pytest.mark.parametrize(
@@ -215,7 +207,7 @@ def test_random_weights_get_no_models_and_no_reference(tmp_path: Path) -> None:
 def test_a_launch_gets_ten_times_its_audio_for_each_pass_and_at_least_ten_minutes(
     tmp_path: Path, seconds: float, passes_: int, timeout: float | None, expected: float
 ) -> None:
-    settings = Settings(warm_passes=passes_, timeout_seconds=timeout)
+    settings = Settings(warm_passes=passes_, time_limit_seconds=timeout)
     assert prepared(tmp_path, audio=an_audio(tmp_path, seconds=seconds), settings=settings).plan.timeout_seconds == expected
 
 
@@ -379,27 +371,28 @@ def test_a_gpu_made_visible_by_a_variable_is_so_in_the_run_and_in_the_printed_li
 
 def test_a_process_of_this_host_has_no_flags(tmp_path: Path) -> None:
     cell = a_cell(load_catalog().images["local-cpu"])
-    plan = prepared(tmp_path, cell, engine=EngineRecord(name="local"), settings=Settings(flags=("ipc=host",))).plan
+    plan = prepared(tmp_path, cell, engine=EngineRecord(name="local"), settings=Settings(flags="ipc=host")).plan
     assert (plan.flags, plan.relaxations) == ("", ())
 
 
 def test_a_task_goes_to_the_guest_and_into_the_record(tmp_path: Path) -> None:
     settings = Settings(options={"batches": [1, 8]}, purpose="reference")
-    ready = prepared(tmp_path, settings=settings)
-    assert (ready.request.task, ready.request.options) == ("ladder", {"batches": [1, 8]})
-    assert (ready.plan.task, ready.plan.options, ready.plan.purpose) == ("ladder", {"batches": [1, 8]}, "reference")
+    ready = prepared(tmp_path, a_cell(workload="ladder"), settings=settings)
+    assert (ready.request.workload, ready.request.options) == ("ladder", {"batches": [1, 8]})
+    assert (ready.plan.workload.name, ready.plan.options, ready.plan.purpose) == ("ladder", {"batches": [1, 8]}, "reference")
+    assert ready.plan.last_stage == ready.request.last_stage == "ladder"
 
 
 def test_a_folder_of_a_task_is_mounted_read_only_and_named_as_the_container_sees_it(tmp_path: Path) -> None:
-    ready = prepared(tmp_path, settings=Settings(task="accuracy", folders={"corpus": tmp_path / "corpus"}))
+    ready = prepared(tmp_path, folders={"corpus": tmp_path / "corpus"})
     (mount,) = [mount for mount in ready.run.mounts if mount.source == str(tmp_path / "corpus")]
     assert not mount.writable
-    assert ready.request.folders == {"corpus": mount.target}
+    assert ready.request.inputs["corpus"] == mount.target
 
 
 def test_a_process_of_this_host_reads_a_folder_where_it_is(tmp_path: Path) -> None:
     cell = a_cell(load_catalog().images["local-cpu"])
     local = EngineRecord(name="local", version="3.11")
-    ready = prepared(tmp_path, cell, engine=local, settings=Settings(task="accuracy", folders={"corpus": tmp_path}))
-    assert ready.request.folders == {"corpus": str(tmp_path)}
+    ready = prepared(tmp_path, cell, engine=local, folders={"corpus": tmp_path})
+    assert ready.request.inputs["corpus"] == str(tmp_path)
     assert ready.run.mounts == ()

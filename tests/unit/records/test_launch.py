@@ -9,6 +9,8 @@ import pytest
 from harness.records.journal import der_of, number
 from harness.records.launch import SCHEMA, Launch, new_id
 from harness.records.outcome import Telemetry, exception_chain
+from harness.records.plan import WorkloadRecord
+from harness.records.upgrade import read_launch
 from tests.unit.samples import a_failed_launch, a_launch, a_link, failing_journal, passing_journal
 
 FIRST_SCHEMA = """{
@@ -38,23 +40,50 @@ def a_sampled_launch() -> Launch:
 
 
 def test_a_record_of_the_first_schema_is_read() -> None:
-    launch = msgspec.json.decode(FIRST_SCHEMA, type=Launch)
-    assert launch.schema == 1
+    launch = read_launch(FIRST_SCHEMA)
+    assert launch.schema == SCHEMA
+    assert launch.plan.workload == WorkloadRecord(
+        name="diarization",
+        profile="embedded",
+        input="sample-30s",
+        amount=30.0,
+        input_sha256="64ed",
+        truth_sha256="d78f",
+        highest_error=0.08,
+        numbers={"segmentation_batch_size": 32, "embedding_batch_size": 96},
+    )
+    assert (launch.plan.warm_passes, launch.plan.last_stage) == (3, "verify")
     assert (launch.id, launch.image, launch.verdict.status) == ("20261121T222219-fe35ec", "local-cpu", "pass")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "last_stage", "options"),
+    [
+        ({"last_stage": "device", "steps": ["lstm"]}, "probe", "device", {"steps": ["lstm"]}),
+        ({"last_stage": "import"}, "probe", "import", {}),
+        ({"last_stage": "device", "task": "ladder", "options": {"batches": [1]}}, "ladder", "ladder", {"batches": [1]}),
+    ],
+)
+def test_another_workload_of_the_first_schema_has_its_name(
+    changes: dict[str, Any], name: str, last_stage: str, options: dict[str, Any]
+) -> None:
+    document = json.loads(FIRST_SCHEMA)
+    plan = read_launch(json.dumps({**document, "plan": {**document["plan"], **changes}})).plan
+    assert (plan.workload.name, plan.last_stage, plan.options) == (name, last_stage, options)
 
 
 def test_what_is_written_is_what_is_read() -> None:
     for launch in (a_launch(), a_sampled_launch(), a_failed_launch(stage="warm", log_tail="the end\n")):
-        assert msgspec.json.decode(msgspec.json.encode(launch), type=Launch) == launch
+        assert read_launch(msgspec.json.encode(launch)) == launch
 
 
 def test_a_record_from_before_there_was_telemetry_has_none_and_one_without_writes_none() -> None:
-    assert msgspec.json.decode(FIRST_SCHEMA, type=Launch).telemetry is None
+    assert read_launch(FIRST_SCHEMA).telemetry is None
     assert "telemetry" not in json.loads(msgspec.json.encode(a_launch()))
 
 
 def test_a_reading_that_failed_is_kept_apart_from_a_zero() -> None:
-    read = msgspec.json.decode(msgspec.json.encode(a_sampled_launch()), type=Launch)
+    read = read_launch(msgspec.json.encode(a_sampled_launch()))
     assert read.telemetry is not None
     assert read.telemetry.series["vram_used_bytes"] == (0.0, None, 4096.0)
 
@@ -66,7 +95,7 @@ def test_a_record_of_this_version_carries_this_schema() -> None:
 def test_a_field_that_a_later_version_added_does_not_stop_an_older_one_of_the_same_schema() -> None:
     document = json.loads(FIRST_SCHEMA)
     document["plan"]["later"] = 1
-    assert msgspec.json.decode(json.dumps(document), type=Launch).image == "local-cpu"
+    assert read_launch(json.dumps(document)).image == "local-cpu"
 
 
 def test_a_record_cannot_be_changed() -> None:

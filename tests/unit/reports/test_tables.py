@@ -202,7 +202,7 @@ def test_workloads_are_kept_apart_by_pipeline_and_by_what_was_heard() -> None:
         a_launch(a_plan(3, workload=longer)),
         a_launch(a_plan(4, workload=other)),
     ]
-    found = [(each.pipeline, each.audio, each.audio_seconds, len(each.rows)) for each in workloads_of(rows_of(launches))]
+    found = [(each.profile, each.input, each.amount, len(each.rows)) for each in workloads_of(rows_of(launches))]
     assert found == [("3.1", "sample-30s", 30.0, 1), ("embedded", "sample-30s", 30.0, 2), ("embedded", "sample-300s", 300.0, 1)]
 
 

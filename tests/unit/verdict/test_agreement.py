@@ -19,6 +19,7 @@ from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell
 from harness.catalog.select import with_fixes
 from harness.engines.base import Run
+from harness.inputs.launch_inputs import recording_inputs
 from harness.launch.plan import prepare_launch
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, ExitRecord
@@ -301,7 +302,7 @@ def test_a_cpu_run_that_is_not_right_itself_is_nothing_to_compare_with() -> None
 def test_the_cpu_run_has_no_override_and_no_knob_but_what_makes_a_checkpoint_load() -> None:
     fixes = [CATALOG.variants[name] for name in ("miopen-off", "weights-only-off", "lstm-dropout-0")]
     variant = with_fixes(CATALOG.variants["gfx1100"], fixes)
-    cell = reference_cell(Cell(CATALOG.images["rocm72"], variant, CATALOG.pipelines["3.1"], "sample-30s"), CATALOG)
+    cell = reference_cell(Cell(CATALOG.images["rocm72"], variant, CATALOG.pipelines["3.1"].profile, "sample-30s"), CATALOG)
     assert cell.id == "rocm72/cpu+weights-only-off/3.1/sample-30s"
     assert cell.variant.environment == {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
     assert cell.variant.guest == ()
@@ -325,8 +326,16 @@ def test_a_cpu_run_is_found_again_only_where_all_that_matters_is_the_same() -> N
         "audio": {"workload": msgspec.structs.replace(wanted.workload, input_sha256="e" * 64)},
         "pipeline": {"workload": msgspec.structs.replace(wanted.workload, profile="3.1")},
         "models": {"workload": msgspec.structs.replace(wanted.workload, models=("a@b",))},
-        "batch": {"workload": msgspec.structs.replace(wanted.workload, segmentation_batch_size=64)},
-        "embedding batch": {"workload": msgspec.structs.replace(wanted.workload, embedding_batch_size=64)},
+        "batch": {
+            "workload": msgspec.structs.replace(
+                wanted.workload, numbers={**wanted.workload.numbers, "segmentation_batch_size": 64}
+            )
+        },
+        "embedding batch": {
+            "workload": msgspec.structs.replace(
+                wanted.workload, numbers={**wanted.workload.numbers, "embedding_batch_size": 64}
+            )
+        },
         "stage": {"last_stage": "warm"},
     }
     for name, changes in others.items():
@@ -432,14 +441,15 @@ def test_a_plain_cpu_cell_is_itself_the_cpu_run(bench: Bench) -> None:
 
 def test_a_run_for_reference_gets_no_gpu_whatever_the_image_was_built_for(tmp_path: Path) -> None:
     image = CATALOG.images["rocm72"]
-    cell = reference_cell(Cell(image, CATALOG.variants["gfx1100"], CATALOG.pipelines["embedded"], "sample-30s"), CATALOG)
+    cell = reference_cell(
+        Cell(image, CATALOG.variants["gfx1100"], CATALOG.pipelines["embedded"].profile, "sample-30s"), CATALOG
+    )
     prepared = prepare_launch(
         cell,
         None,
         EngineRecord(name="podman"),
         campaign="c",
-        audio=an_audio(tmp_path),
-        models=some_models(tmp_path),
+        inputs=recording_inputs(an_audio(tmp_path), some_models(tmp_path)),
         settings=Settings(purpose="reference", warm_passes=0),
         host=HOST,
         family="rocm",

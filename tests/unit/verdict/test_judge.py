@@ -8,6 +8,7 @@ import pytest
 from benchmarks.wire import STAGES
 from harness.records.outcome import CacheRecord, Cause, ExitRecord, Verdict
 from harness.verdict.judge import reached_stage, with_kept_cache
+from harness.workloads.diarization import WORKLOAD
 from harness.workloads.failed import MOST_SUMMARY_CHARACTERS
 from tests.unit.samples import Event, a_link, failing_journal, journal_until, judged, passing_journal
 
@@ -317,12 +318,12 @@ def test_a_summary_is_one_line_of_bearable_length() -> None:
 
 
 def test_the_stage_of_an_empty_journal_is_launch() -> None:
-    assert reached_stage(()) == "launch"
+    assert reached_stage((), WORKLOAD) == "launch"
 
 
 @pytest.mark.parametrize("stage", [None, 3, [], {}, "nonsense"], ids=repr)
 def test_a_stage_that_is_none_is_not_reached(stage: object) -> None:
-    assert reached_stage([{"event": "begin", "stage": "load"}, {"event": "begin", "stage": stage}]) == "load"
+    assert reached_stage([{"event": "begin", "stage": "load"}, {"event": "begin", "stage": stage}], WORKLOAD) == "load"
 
 
 def test_every_cause_but_the_build_s_is_one_that_a_judge_can_give() -> None:

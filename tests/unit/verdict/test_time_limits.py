@@ -11,7 +11,9 @@ from harness.launch.exchange import JournalTail
 from harness.launch.watch import KERNEL_SECONDS, Watch
 from harness.machine.kernel_log import FollowedLog, KernelLine, KernelText
 from harness.records.plan import Plan
-from harness.verdict.time_limits import FIRST_PASS_SECONDS, Limits, Seen, limits_of, why_end
+from harness.verdict.time_limits import Seen, why_end
+from harness.workloads.limits import FIRST_PASS_SECONDS, Limits, limits_of
+from harness.workloads.probe import WORKLOAD as PROBE
 from tests.unit.machine.test_gpu_faults import (
     PAGE_FAULT,
     RESET_THAT_FAILED,
@@ -26,7 +28,7 @@ CUDA = a_plan(family="cuda", timeout_seconds=1200.0)
 
 
 def limits(family: str | None = "rocm", device: str = "cuda", **changes: Any) -> Limits:
-    told: dict[str, Any] = {"audio_seconds": 30.0, "passes": 4, **changes}
+    told: dict[str, Any] = {"usual_seconds": 1200.0, **changes}
     return limits_of(family=family, device=device, **told)
 
 
@@ -45,27 +47,31 @@ def test_where_nothing_is_compiled_the_usual_time_is_all(family: str | None, dev
 
 
 def test_what_a_user_sets_is_the_whole_limit() -> None:
-    found = limits(timeout_seconds=5.0)
+    found = limits(time_limit_seconds=5.0)
     assert (found.whole_seconds, found.first_pass_seconds) == (5.0, None)
 
 
 def test_a_long_recording_gets_no_less_for_its_first_pass_than_for_all_of_them() -> None:
-    assert limits(audio_seconds=3600.0).first_pass_seconds == 144_000.0
+    assert limits(usual_seconds=144_000.0).first_pass_seconds == 144_000.0
 
 
 def test_a_task_gets_what_it_is_reckoned_to_take_and_an_hour_for_the_first_result() -> None:
-    found = limits(reckoned_seconds=900.0)
+    found = limits(usual_seconds=900.0)
     assert (found.whole_seconds, found.first_pass_seconds) == (900.0, 3600.0)
 
 
 def test_a_step_that_compiles_may_take_an_hour_on_rocm_alone() -> None:
-    found = limits(steps=STEPS)
-    assert (found.step_seconds, found.compiling_step_seconds) == (300.0, FIRST_PASS_SECONDS)
-    assert found.whole_seconds >= 600 + len(COMPILING_STEPS) * 3600
-    assert limits("cuda", steps=STEPS).compiling_step_seconds == 300.0
-    chosen = limits(steps=STEPS, step_timeout_seconds=7.0)
-    assert (chosen.step_seconds, chosen.compiling_step_seconds) == (7.0, 7.0)
-    assert chosen.whole_seconds == 600 + len(STEPS) * 17
+    def told(family: str, **options: Any) -> tuple[float, ...]:
+        asked = a_plan(family=family, steps=STEPS, options=options)
+        given = PROBE.guest_options(asked)
+        limits = PROBE.limits(asked, 30.0, family=family, device=asked.device)
+        return given["step_timeout_seconds"], given["compiling_step_timeout_seconds"], limits.whole_seconds
+
+    *each, whole = told("rocm")
+    assert each == [300.0, FIRST_PASS_SECONDS]
+    assert whole >= 600 + len(COMPILING_STEPS) * 3600
+    assert told("cuda")[:2] == (300.0, 300.0)
+    assert told("rocm", step_timeout_seconds=7.0) == (7.0, 7.0, 600 + len(STEPS) * 17)
 
 
 # The rule

@@ -17,7 +17,7 @@ from tests.unit.samples import Event, judged, passing_journal
 GIB = 1 << 30
 
 
-def judged(
+def judged_task(
     task: str,
     results: list[Event],
     *,
@@ -54,7 +54,7 @@ def timed(name: str, *, device: str = "cpu", **changes: Any) -> Event:
 
 
 def of_kernels(*results: Event, only: tuple[str, ...] = ("lstm*",), work: Any = MODELS, **more: Any) -> Verdict:
-    return judged("kernels", list(results), options={"only": list(only)}, work=work, **more)
+    return judged_task("kernels", list(results), options={"only": list(only)}, work=work, **more)
 
 
 LSTM = "lstm batch 32"
@@ -125,7 +125,7 @@ def held(size: Any) -> Event:
 
 
 def of_calibration(*results: Event) -> Verdict:
-    return judged("calibrate", list(results), options={"sizes_bytes": [GIB, 2 * GIB]})
+    return judged_task("calibrate", list(results), options={"sizes_bytes": [GIB, 2 * GIB]})
 
 
 def test_a_calibration_that_held_each_size_passes() -> None:
@@ -150,7 +150,7 @@ def test_a_calibration_without_its_sizes_is_a_lie(results: tuple[Event, ...], sa
 
 
 def of_accuracy(*results: Event, **more: Any) -> Verdict:
-    return judged("accuracy", list(results), options={"files": [{"name": "a"}, {"name": "b"}], "first": 0, **more})
+    return judged_task("accuracy", list(results), options={"files": [{"name": "a"}, {"name": "b"}], "first": 0, **more})
 
 
 def test_an_accuracy_run_tells_of_each_recording_and_takes_no_longer_than_the_run() -> None:
