@@ -1,7 +1,7 @@
 """The workload ``calibrate``: known sizes are allocated on the device, touched, held and freed, so that the host can tell which
 memory meters move by what was allocated.
 
-Its options are ``sizes_bytes`` and ``hold_seconds``. Each size is held for that long, and nothing is held for that long before the
+``options`` are ``sizes_bytes`` and ``hold_seconds``. Each size is held for that long, and nothing is held for that long before the
 first and between two, so that a sampler that looks twice a second looks often. Its ``result`` events, in order: one of the phase
 ``baseline``, then for each size one ``held`` and one ``freed``. Each has ``begin`` and ``end`` (Unix seconds) of a time in which
 nothing was allocated or freed, and ``meters``, read at its end. ``held`` also has ``asked_bytes`` and ``allocated_bytes``; the
