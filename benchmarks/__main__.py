@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import memory, stack
 from benchmarks.wire import JOURNAL, REQUEST, Journal, ProtocolError, Request, StageFailed, processor_seconds
-from benchmarks.workloads.probe import steps
+from benchmarks.workloads import Stage, Workload
 
 
 def main(exchange: Path) -> int:
@@ -38,7 +38,7 @@ def main(exchange: Path) -> int:
         # Spent so far on Python's own start, which no stage sees.
         found["processor_seconds_before"] = processor_seconds()
     try:
-        run_stages(request, journal, exchange)
+        run_stages(request, journal)
     except StageFailed:
         status = 1
     else:
@@ -47,51 +47,21 @@ def main(exchange: Path) -> int:
     return status
 
 
-def run_stages(request: Request, journal: Journal, exchange: Path) -> None:
-    """Run the stages after ``launch``, up to the request's last one, and the probe's steps; raises `StageFailed`."""
-
-    def ends_with(stage: str) -> bool:
-        return request.last_stage == stage
-
-    if ends_with("launch"):
+def run_stages(request: Request, journal: Journal) -> None:
+    """Run the stages after ``launch``, up to the request's last one; raises `StageFailed`."""
+    workload: Workload = importlib.import_module(f"benchmarks.workloads.{request.workload}")
+    stages: tuple[Stage, ...] = (
+        ("import", lambda journal: stack.try_imports(journal, needed=workload.NEEDED)),
+        ("device", lambda journal: stack.use_device(request)),
+        *workload.stages(request),
+    )
+    if request.last_stage == "launch":
         return
-    with journal.stage("import") as found:
-        found.update(stack.try_imports(journal))
-    if ends_with("import"):
-        return
-    with journal.stage("device") as found:
-        found.update(stack.use_device(request))
-    steps.run_steps(request, journal, exchange)
-    if request.task:
-        with journal.stage(request.task) as found:
-            found.update(importlib.import_module(f"benchmarks.workloads.{request.task}").run(request, journal))
-        return
-    if ends_with("device"):
-        return
-
-    from benchmarks.workloads.diarization.diarize import Diarization
-
-    workload = Diarization(request, journal)
-    with journal.stage("load") as found:
-        found.update(workload.load())
-    if ends_with("load"):
-        return
-    with journal.stage("cold") as found:
-        journal.write("pass", stage="cold", index=0, **workload.run())
-        found["peak_resident_bytes"] = memory.peak_resident_bytes()
-        found.update(memory.read_meters(request.device))
-    if ends_with("cold"):
-        return
-    with journal.stage("warm") as found:
-        for index in range(request.warm_passes):
-            journal.write("pass", stage="warm", index=index, **workload.run())
-        found["peak_resident_bytes"] = memory.peak_resident_bytes()
-        found.update(memory.torch_peaks(request.device))
-        found.update(memory.read_meters(request.device))
-    if ends_with("warm"):
-        return
-    with journal.stage("verify") as found:
-        found.update(workload.verify())
+    for name, run in stages:
+        with journal.stage(name) as found:
+            found.update(run(journal))
+        if name == request.last_stage:
+            return
 
 
 if __name__ == "__main__":

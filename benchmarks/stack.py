@@ -9,30 +9,29 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from benchmarks import knobs, torchaudio_names
 from benchmarks.wire import MOST_VALUE_CHARACTERS, MOST_VARIABLES, VARIABLE_PREFIXES, Journal, Request, exception_chain
 
-# (module, attribute or None, distribution, needed). The order makes the true cause of a break show first: `import pyannote.audio`
+# (module, attribute or None, distribution). The order makes the true cause of a break show first: `import pyannote.audio`
 # runs lightning before torchaudio, and lightning would otherwise get the blame for a broken torch package.
-# Only what pyannote.audio cannot do without is needed: audio comes as a waveform, so torchcodec may be broken.
-STACK: tuple[tuple[str, str | None, str, bool], ...] = (
-    ("torch", None, "torch", True),
-    ("torchaudio", None, "torchaudio", False),
-    ("torchcodec", None, "torchcodec", False),
-    ("torchvision", None, "torchvision", False),
-    ("lightning", None, "lightning", False),
-    ("asteroid_filterbanks", None, "asteroid-filterbanks", False),
-    ("huggingface_hub", None, "huggingface-hub", False),
-    ("speechbrain", None, "speechbrain", False),
-    ("pyannote.core", None, "pyannote.core", False),
-    ("pyannote.metrics", None, "pyannote.metrics", False),
-    ("pyannote.pipeline", None, "pyannote.pipeline", False),
-    ("pyannote.database", None, "pyannote.database", False),
-    ("pyannote.audio", None, "pyannote.audio", True),
-    ("pyannote.audio", "Pipeline", "pyannote.audio", True),
+STACK: tuple[tuple[str, str | None, str], ...] = (
+    ("torch", None, "torch"),
+    ("torchaudio", None, "torchaudio"),
+    ("torchcodec", None, "torchcodec"),
+    ("torchvision", None, "torchvision"),
+    ("lightning", None, "lightning"),
+    ("asteroid_filterbanks", None, "asteroid-filterbanks"),
+    ("huggingface_hub", None, "huggingface-hub"),
+    ("speechbrain", None, "speechbrain"),
+    ("pyannote.core", None, "pyannote.core"),
+    ("pyannote.metrics", None, "pyannote.metrics"),
+    ("pyannote.pipeline", None, "pyannote.pipeline"),
+    ("pyannote.database", None, "pyannote.database"),
+    ("pyannote.audio", None, "pyannote.audio"),
+    ("pyannote.audio", "Pipeline", "pyannote.audio"),
 )
 
 SECRET_WORDS = ("TOKEN", "KEY", "SECRET", "PASSWORD")
@@ -62,28 +61,29 @@ def refuse_malicious() -> None:
             raise MaliciousRelease(f"{name} {_version(name)} is malware ({advisory}) and was not imported")
 
 
-def try_imports(journal: Journal) -> dict[str, Any]:
-    """Try and journal each package of `STACK`; returns the ``import`` stage's findings.
+def try_imports(journal: Journal, *, needed: Collection[str]) -> dict[str, Any]:
+    """Try and journal each package of `STACK`, whatever the workload; returns the ``import`` stage's findings.
 
-    Raises the exception of the first *needed* import that failed, once all have been tried.
+    ``needed`` are the names of those without which the workload cannot run, torch among them. Raises the exception of the first of
+    these that failed, once all have been tried.
     """
     refuse_malicious()
     first_failure: Exception | None = None
-    for module, attribute, distribution, needed in STACK:
+    for module, attribute, distribution in STACK:
         name = f"{module}.{attribute}" if attribute else module
-        journal.write("import", name=name, needed=needed, outcome="trying")
+        journal.write("import", name=name, needed=name in needed, outcome="trying")
         begun = time.perf_counter()
         outcome, chain, error = _try_import(module, attribute)
         journal.write(
             "import",
             name=name,
-            needed=needed,
+            needed=name in needed,
             outcome=outcome,
             seconds=time.perf_counter() - begun,
             version=_version(distribution),
             chain=chain,
         )
-        if needed and error is not None and first_failure is None:
+        if name in needed and error is not None and first_failure is None:
             first_failure = error
         if module == "torchaudio" and (lent := torchaudio_names.lend()) is not None:
             journal.write("note", text=lent)

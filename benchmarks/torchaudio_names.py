@@ -7,10 +7,8 @@ None of these names is called on audio that comes as a waveform, as ours does.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import sys
-from types import ModuleType
 
 
 class AudioMetaData:
@@ -36,15 +34,6 @@ def lend() -> str | None:
         f"torchaudio {_version('torchaudio')} lacks names that pyannote.audio {pyannote} asks for while it is imported: "
         f"stand-ins for {', '.join(lacking)} were given, which cannot read audio"
     )
-
-
-def synthetic_networks() -> ModuleType:
-    """The module `synthetic` of `benchmarks.workloads.diarization`, imported once torchaudio has the names that it needs."""
-    # Where torchaudio does not import, pyannote itself says what it misses.
-    with contextlib.suppress(ImportError, OSError):
-        importlib.import_module("torchaudio")
-    lend()
-    return importlib.import_module("benchmarks.workloads.diarization.synthetic")
 
 
 def _list_audio_backends() -> list[str]:

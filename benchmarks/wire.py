@@ -12,16 +12,18 @@ Every line has ``event`` and ``at`` (Unix seconds). The events:
              its ``parts`` and ``processor_parts``, for ``launch`` its ``variables`` (see `benchmarks.stack`)
 ``failed``   it ended in an exception: ``stage``, ``seconds``, ``chain`` (outermost exception first)
 ``import``   one package: ``name``, ``needed``, ``outcome`` (``trying``, ``ok``, ``absent``, ``failed``), ``version``, ``chain``
-``pass``     one call of the pipeline: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``processor_seconds``,
+``pass``     one pass of a measured workload: ``stage`` (``cold`` or ``warm``), ``index``, ``seconds``, ``processor_seconds``,
              ``parts``, ``processor_parts``
 ``step``     one step of the probe: ``name`` (one of `STEPS`), ``outcome`` (one of `OUTCOMES`); see below
-``result``   one finding of a task, such as a file of a corpus; its fields are up to that task
+``result``   one finding of a workload, such as a file of a corpus; its module in `benchmarks.workloads` describes the fields
 ``note``     something worth telling that is not a failure: ``text``
 ``done``     the guest has nothing more to say
 ========== =====================================================================================
 
-Steps run after the ``device`` stage, where the request names any. Each runs in a fresh process, and none fails the stage: a
-crash costs only its own step. Each has a first event with outcome ``trying`` and a last one with another outcome. The last one
+Each launch begins with `COMMON_STAGES`. After them come the workload's own: `MEASURED_STAGES` where its passes are timed, else one
+stage of the workload's name.
+
+Steps run in the stage ``probe``. Each runs in a fresh process, and none fails the stage: a crash costs only its own step. Each has a first event with outcome ``trying`` and a last one with another outcome. The last one
 tells what the computation found: ``first_seconds`` (the first call, which compiles), ``best_seconds`` (of a few further calls),
 ``shape`` and ``difference``: ``max_absolute``, ``max_relative`` (relative to the largest magnitude of the same computation on the
 CPU; ``None`` for what is not finite) and ``tolerance``. ``notes`` are knobs, and warnings that were printed. A step that is not ok
@@ -33,18 +35,27 @@ Only the standard library: this module must import in an image where nothing els
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
+import re
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Incremented whenever a guest of the old protocol could not serve a host of the new one, or the reverse."""
 
-STAGES = ("launch", "import", "device", "load", "cold", "warm", "verify")
+COMMON_STAGES = ("launch", "import", "device")
+"""The stages with which every launch begins"""
+
+MEASURED_STAGES = ("load", "cold", "warm", "verify")
+"""The stages of a workload whose passes are timed: see `benchmarks.measured`"""
+
+STAGES = (*COMMON_STAGES, *MEASURED_STAGES)
 """The stages in order. The compatibility table shows how far a launch came."""
 
 STEPS = (
@@ -68,8 +79,7 @@ OUTCOMES = ("trying", "ok", "wrong", "failed", "crashed", "timeout", "skipped")
 """The outcomes of a step. ``wrong``: its result differs from the CPU's."""
 
 TASKS = ("calibrate", "ladder", "accuracy", "kernels")
-"""What a launch can do in place of diarizing one recording. Each task is a stage of its own after ``device``, run by the module
-of its name in this package."""
+"""Workloads with one stage of their own name, for a host that does not yet ask its own modules"""
 
 KNOBS = ("lstm-dropout-0", "miopen-off", "blas-hipblas", "blas-hipblaslt")
 """The knobs that `benchmarks.knobs` can switch"""
@@ -99,6 +109,9 @@ JOURNAL = "journal.jsonl"
 STEP_JOURNAL = "step.jsonl"
 """The running step's own journal, written by its process for the guest, which repeats its end in the main journal"""
 
+MOST_JOURNAL_BYTES = 16 << 20
+"""The host reads no more of a journal. It holds the hypotheses of a whole corpus: see `benchmarks.workloads.accuracy`."""
+
 MAX_TEXT_CHARACTERS = 16_000
 """Longer texts (a traceback, an exception's message) are cut to their end, which is where the cause stands."""
 
@@ -116,15 +129,25 @@ class Request:
 
     launch: str
     workload: str
+    """One of `workload_names`"""
     device: str
+    """``cpu`` or ``cuda`` (ROCm's torch answers to that name too)"""
     last_stage: str
+    """The stage after which the guest stops: one of `COMMON_STAGES` or of the workload's own"""
     warm_passes: int = 0
+    """For a measured workload"""
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The workload's own: its module describes them"""
     inputs: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Files and folders that the workload reads, by names that it knows"""
     threads: int | None = None
+    """CPU threads for torch; ``None``: as many as this process may use"""
     first_pass_seconds: float | None = None
+    """How long the first pass may take, whatever the limit of a pass is; ``None``: no longer than that limit"""
     knobs: tuple[str, ...] = ()
+    """Those of `KNOBS` to switch in every process"""
     unset: tuple[str, ...] = ()
+    """Environment variables to remove, whoever set them"""
     protocol: int = PROTOCOL
 
     def to_json(self) -> str:
@@ -145,13 +168,28 @@ class Request:
             request = cls(**fields)
         except TypeError as error:
             raise ProtocolError(f"{REQUEST}: {error}") from error
-        if request.last_stage not in STAGES:
-            raise ProtocolError(f"{REQUEST}: no stage {request.last_stage!r}: there are {', '.join(STAGES)}")
-        for kind, asked, known in (("knob", request.knobs, KNOBS),):
-            unknown = [name for name in asked if name not in known]
-            if unknown:
-                raise ProtocolError(f"{REQUEST}: no {kind} {unknown[0]!r}: there are {', '.join(known)}")
+        for name, values in (("options", request.options), ("inputs", request.inputs)):
+            if not isinstance(values, dict):
+                raise ProtocolError(f"{REQUEST}: {name} are not an object but {values!r}")
+        _refuse_unknown("workload", (request.workload,), workload_names())
+        _refuse_unknown("knob", request.knobs, KNOBS)
+        own = importlib.import_module(f"benchmarks.workloads.{request.workload}").stages(request)
+        _refuse_unknown("stage", (request.last_stage,), (*COMMON_STAGES, *(name for name, _ in own)))
         return request
+
+
+def workload_names() -> tuple[str, ...]:
+    """The workloads that this guest can run: the modules of `benchmarks.workloads`, by name."""
+    found = (Path(__file__).parent / "workloads").iterdir()
+    names = (path.stem for path in found if path.suffix == ".py" or (path / "__init__.py").is_file())
+    return tuple(sorted(name for name in names if re.fullmatch("[a-z][a-z0-9_]*", name)))
+
+
+def _refuse_unknown(kind: str, asked: Iterable[str], known: Sequence[str]) -> None:
+    """Raise `ProtocolError` for the first name that is not known."""
+    for name in asked:
+        if name not in known:
+            raise ProtocolError(f"{REQUEST}: no {kind} {name!r}: there are {', '.join(known)}")
 
 
 class StageFailed(Exception):  # noqa: N818 - it tells what happened; the error itself is in the journal
@@ -163,6 +201,8 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         # Truncated, not continued: a pasted `--dry-run` line may be run twice over the same folder.
+        self.folder = Path(path).parent
+        """The exchange folder"""
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         self._cut_short = False
 

@@ -1,21 +1,16 @@
-"""The task ``accuracy``: diarize each recording of a corpus and score it against its reference with pyannote.metrics.
+"""The workload ``accuracy``: diarize each recording of a corpus and hand the hypotheses back. The host scores them.
 
-The folder ``corpus`` holds ``manifest.json``. Each of its ``files`` has ``audio`` (a WAV in that folder), ``name`` (the file id),
-``turns`` of the reference (start and duration in seconds, speaker) and ``regions`` (start and end of what is scored; null: all).
-Three options are read: ``collar_seconds`` (on each side of a reference's boundary), ``first`` (the index to begin with) and
-``files``, whose ``limit_seconds`` say when a pass is given up.
+The folder ``corpus`` of the ``inputs`` holds ``manifest.json``. Each of its ``files`` has ``audio`` (a WAV in that folder) and ``name``
+(the file id). ``options`` are those of `benchmarks.workloads.diarization`, ``first`` (the index to begin with) and ``files``, whose
+``limit_seconds`` say when a pass is given up.
 
 Each ``result`` event has an ``outcome``: first ``loaded`` with its seconds; then for each recording ``trying``, and one of
 
 ``ok``
-    ``audio_seconds``; ``seconds`` and ``processor_seconds`` of the pass alone; ``rttm``, the hypothesis, empty where it would be
-    too long for the journal; ``speakers`` and ``reference_speakers`` inside the scored regions; ``strict`` and ``collar``, each
-    ``missed_seconds``, ``false_alarm_seconds``, ``confusion_seconds``, ``total_seconds``; ``jaccard``: ``error`` (a sum over the
-    reference's speakers) and ``speakers``, without a collar. Overlapped speech is scored.
+    ``audio_seconds``; ``seconds`` and ``processor_seconds`` of the pass alone; ``rttm``, the hypothesis to the millisecond, from which
+    any scorer can compute.
 ``failed``
     ``chain``: the exception. The recordings after it are tried all the same.
-
-The hypothesis is scored as its RTTM gives it, to the millisecond, so that any other scorer can check these numbers.
 
 A pass over its limit ends this process (exit status 1), as a crash does. The host then starts again after that recording.
 """
@@ -26,34 +21,50 @@ import faulthandler
 import json
 import math
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 from benchmarks import memory, meter
 from benchmarks.wire import Journal, Request, exception_chain
-from benchmarks.workloads.diarization.diarize import Diarization
-from benchmarks.workloads.diarization.output import components
+from benchmarks.workloads import Stage, diarization
+from benchmarks.workloads.diarization.diarize import Diarization, read_options
 
-MOST_EVIDENCE_CHARACTERS = 2_000_000
-"""The most characters of all hypotheses and exceptions in one journal: the host reads 4 MiB of it."""
+MOST_HYPOTHESES_BYTES = 12 << 20
+"""The most bytes of all hypotheses in one journal, of which the host reads `benchmarks.wire.MOST_JOURNAL_BYTES`. All of AMI, 100 h,
+are about 8 MiB: 1,000 turns an hour, 80 bytes each."""
 
-MOST_RTTM_CHARACTERS = 200_000
-"""For one hypothesis: an hour of quick turns takes half of it."""
+MOST_HYPOTHESIS_BYTES = 1 << 20
+"""For one: ten hours of quick turns"""
+
+MOST_CHAINS_BYTES = 1 << 20
+"""For the exceptions of the recordings that failed"""
 
 
 class NotFinite(Exception):  # noqa: N818 - the name is what a person reads in the report
     """A speaker turn has no finite start or end."""
 
 
+class TooLong(Exception):  # noqa: N818 - likewise
+    """A hypothesis does not fit in the journal, and without it there is nothing to score."""
+
+
+NEEDED = diarization.NEEDED
+
+
+def stages(request: Request) -> tuple[Stage, ...]:
+    """One: all recordings."""
+    read_options(request.options)
+    return (("accuracy", lambda journal: run(request, journal)),)
+
+
 def run(request: Request, journal: Journal) -> dict[str, Any]:
-    """Diarize and score; returns how many recordings were tried. Raises whatever loading the pipeline raises."""
-    folder = Path(request.folders["corpus"])
+    """Diarize each recording; returns how many were tried. Raises whatever loading the pipeline raises."""
+    folder = Path(request.inputs["corpus"])
     files = json.loads((folder / "manifest.json").read_text())["files"]
     synchronise = meter.synchroniser(request.device)
     begun = time.perf_counter()
     workload = Diarization(request, journal)
-    loaded = workload.load()
+    loaded = workload.load_models()
     journal.write("result", outcome="loaded", **{**loaded, "seconds": time.perf_counter() - begun})
     evidence = _Evidence()
     first = int(request.options["first"])
@@ -65,7 +76,8 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
             limit_seconds = max(limit_seconds, request.first_pass_seconds or 0.0)
         faulthandler.dump_traceback_later(limit_seconds, exit=True)
         try:
-            found = _one(workload, folder, files[index], collar_seconds=float(request.options["collar_seconds"]))
+            found = _one(workload, folder, files[index])
+            found["rttm"] = evidence.text(found["rttm"])
         except Exception as error:
             journal.write("result", outcome="failed", index=index, chain=evidence.chain(error))
             _recover(request.device)
@@ -74,7 +86,6 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
             continue
         finally:
             faulthandler.cancel_dump_traceback_later()
-        found["rttm"] = evidence.text(found["rttm"])
         journal.write("result", outcome="ok", index=index, **found)
     return {
         "tried": len(files) - first,
@@ -83,17 +94,15 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     }
 
 
-def _one(workload: Diarization, folder: Path, file: dict[str, Any], *, collar_seconds: float) -> dict[str, Any]:
+def _one(workload: Diarization, folder: Path, file: dict[str, Any]) -> dict[str, Any]:
     """What the journal gets about one recording."""
     audio_seconds = workload.read(str(folder / file["audio"]), name=file["name"])
     measured = workload.run()
-    rttm = to_rttm(workload.take_output(), name=file["name"])
     return {
         "audio_seconds": audio_seconds,
         "seconds": measured["seconds"],
         "processor_seconds": measured["processor_seconds"],
-        "rttm": rttm,
-        **score(file["turns"], _turns_of(rttm), file["regions"], collar_seconds=collar_seconds),
+        "rttm": to_rttm(workload.take_output(), name=file["name"]),
     }
 
 
@@ -107,51 +116,6 @@ def to_rttm(hypothesis: Any, *, name: str) -> str:
     return "".join(lines)
 
 
-def score(
-    reference: list[list[Any]], hypothesis: list[list[Any]], regions: list[list[float]] | None, *, collar_seconds: float
-) -> dict[str, Any]:
-    """Speakers and errors by pyannote.metrics, from turns (start, duration, speaker).
-
-    ``collar_seconds`` is the collar on each side of a boundary; pyannote.metrics' own ``collar`` is the sum of both sides
-    (https://pyannote.github.io/pyannote-metrics/reference.html#pyannote.metrics.diarization.DiarizationErrorRate).
-    Without regions everything from the first turn of either to the last is scored.
-    """
-    from pyannote.core import Segment, Timeline
-    from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate
-
-    said, found = _annotation(reference), _annotation(hypothesis)
-    scored = None if regions is None else Timeline([Segment(*region) for region in regions]).support()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns that without regions all is scored, which is intended
-        strict = DiarizationErrorRate().compute_components(said, found, uem=scored)
-        collar = DiarizationErrorRate(collar=2 * collar_seconds).compute_components(said, found, uem=scored)
-        jaccard = JaccardErrorRate().compute_components(said, found, uem=scored)
-    if scored is not None:
-        said, found = said.crop(scored, mode="intersection"), found.crop(scored, mode="intersection")
-    return {
-        "speakers": len(found.labels()),
-        "reference_speakers": len(said.labels()),
-        "strict": components(strict),
-        "collar": components(collar),
-        "jaccard": {"error": float(jaccard["speaker error"]), "speakers": int(jaccard["speaker count"])},
-    }
-
-
-def _annotation(turns: list[list[Any]]) -> Any:
-    from pyannote.core import Annotation, Segment
-
-    annotation = Annotation()
-    for number, (start, duration, speaker) in enumerate(turns):
-        annotation[Segment(start, start + duration), number] = speaker
-    return annotation
-
-
-def _turns_of(rttm: str) -> list[list[Any]]:
-    """The turns of an RTTM that `to_rttm` wrote."""
-    fields = (line.split() for line in rttm.splitlines())
-    return [[float(field[3]), float(field[4]), field[7]] for field in fields]
-
-
 def _recover(device: str) -> None:
     """Give back the memory that a failed recording left allocated."""
     if device == "cpu":
@@ -162,25 +126,29 @@ def _recover(device: str) -> None:
 
 
 class _Evidence:
-    """Keeps the journal short enough to be read whole: what no longer fits is left out."""
+    """Keeps the journal short enough to be read whole."""
 
     def __init__(self) -> None:
-        self._left = MOST_EVIDENCE_CHARACTERS
+        self._left_for_hypotheses = MOST_HYPOTHESES_BYTES
+        self._left_for_chains = MOST_CHAINS_BYTES
 
     def text(self, rttm: str) -> str:
-        """The hypothesis, or nothing where it does not fit."""
-        if len(rttm) > min(MOST_RTTM_CHARACTERS, self._left):
-            return ""
-        self._left -= len(rttm)
+        """The hypothesis; raises `TooLong` where it does not fit."""
+        size = len(json.dumps(rttm))
+        if size > min(MOST_HYPOTHESIS_BYTES, self._left_for_hypotheses):
+            raise TooLong(
+                f"{size:,} bytes of turns do not fit in the journal, which has room for {self._left_for_hypotheses:,}"
+            )
+        self._left_for_hypotheses -= size
         return rttm
 
     def chain(self, error: Exception) -> list[dict[str, str]]:
         """The exception chain; only its root, without frames, where it does not fit."""
         chain = exception_chain(error)
         size = len(json.dumps(chain))
-        if size > self._left // 10:
+        if size > self._left_for_chains // 10:
             return [
                 {**link, "message": link["message"][:300], "where": link["where"][:300], "traceback": ""} for link in chain[-1:]
             ]
-        self._left -= size
+        self._left_for_chains -= size
         return chain

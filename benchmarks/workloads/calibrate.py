@@ -1,7 +1,7 @@
-"""The task `calibrate`: known sizes are allocated on the device, touched, held and freed, so that the host can tell which
+"""The workload ``calibrate``: known sizes are allocated on the device, touched, held and freed, so that the host can tell which
 memory meters move by what was allocated.
 
-Its options are ``sizes_bytes`` and ``hold_seconds``. Each size is held for that long, and nothing is held for that long before the
+``options`` are ``sizes_bytes`` and ``hold_seconds``. Each size is held for that long, and nothing is held for that long before the
 first and between two, so that a sampler that looks twice a second looks often. Its ``result`` events, in order: one of the phase
 ``baseline``, then for each size one ``held`` and one ``freed``. Each has ``begin`` and ``end`` (Unix seconds) of a time in which
 nothing was allocated or freed, and ``meters``, read at its end. ``held`` also has ``asked_bytes`` and ``allocated_bytes``; the
@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks import memory, meter
 from benchmarks.memory_meters import Meters, room_bytes
 from benchmarks.wire import Journal, Request
+from benchmarks.workloads import Stage
 
 WARM_UP_BYTES = 16 << 20
 """Allocated, touched and freed before the baseline: the first use starts torch's threads and the device's context."""
@@ -30,6 +31,14 @@ SPARE_BYTES = 256 << 20
 MOST_SIZES = 20
 
 MOST_HOLD_SECONDS = 60.0
+
+
+NEEDED: tuple[str, ...] = ("torch",)
+
+
+def stages(request: Request) -> tuple[Stage, ...]:
+    """One: all sizes."""
+    return (("calibrate", lambda journal: run(request, journal)),)
 
 
 def run(request: Request, journal: Journal) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""The task ``ladder``: both networks of the pipeline at growing batches on the device, each item compared with batch 1 on the CPU.
+"""The workload ``ladder``: both networks of a pipeline at growing batches on the device, each item compared with batch 1 on the CPU.
 
 A stack may be right for one chunk and wrong for many, without a word: MIOpen before ROCm 10 leaves out the bias of an LSTM
 whose batch x frames exceed 65,535 (https://github.com/pytorch/pytorch/issues/177834,
 https://github.com/ROCm/rocm-libraries/issues/10551). pyannote's chunk of 10 s has 589 frames, so there 111 chunks are right
 and 112 are fast and wrong.
 
-There are two ``result`` events for a rung: one when it begins (``outcome`` is ``trying``) and one when it ends. Both have ``model``
+``options`` are ``batches``, ``models`` (``segmentation``, ``embedding`` or both) and those of `benchmarks.workloads.diarization`, as are
+its ``inputs``. There are two ``result`` events for a rung: one when it begins (``outcome`` is ``trying``) and one when it ends. Both have ``model``
 and ``batch``; the second has
-
 
 ======================= ===========================================================================================
 ``outcome``             ``ok``, ``wrong``, or ``failed`` with its ``chain``: a rung that fails does not end the others
@@ -33,8 +33,9 @@ from typing import Any
 
 from benchmarks import knobs, meter
 from benchmarks.wire import Journal, Request, exception_chain
+from benchmarks.workloads import Stage, diarization
 from benchmarks.workloads.diarization.chunk import CHUNK_SAMPLES, SAMPLE_RATE_HERTZ, fixed_mask
-from benchmarks.workloads.diarization.diarize import Diarization
+from benchmarks.workloads.diarization.diarize import Diarization, read_options
 
 BATCHES = (1, 8, 32, 64, 111, 112, 128)
 
@@ -51,8 +52,17 @@ LEAST_COSINE = 0.999
 """For an embedding, as in `harness.verdict.agreement`"""
 
 
+NEEDED = diarization.NEEDED
+
+
+def stages(request: Request) -> tuple[Stage, ...]:
+    """One: all rungs."""
+    read_options(request.options)
+    return (("ladder", lambda journal: run(request, journal)),)
+
+
 def run(request: Request, journal: Journal) -> dict[str, Any]:
-    """Try each batch of each network; returns the settings that were used. ``options``: ``batches`` and ``models``."""
+    """Try each batch of each network; returns the settings that were used."""
     import torch
 
     workload = Diarization(request, journal)
@@ -85,7 +95,7 @@ def chunks_of(samples: array.array[float]) -> list[array.array[float]]:
 
 
 def _climb(name: str, network: Any, chunks: Any, batches: list[int], device: str, journal: Journal) -> None:
-    """Journal one network's rungs. Where the CPU itself fails there is nothing to compare with, and the task ends."""
+    """Journal one network's rungs. Where the CPU itself fails there is nothing to compare with, and the workload ends."""
     import torch
 
     mask = torch.tensor([fixed_mask()])

@@ -22,7 +22,7 @@ from harness.text import counted
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".sph")
 
 MOST_FILES = 2_000
-"""Scored in one run: all results must fit into one journal (`harness.launch.exchange.MOST_JOURNAL_BYTES`)."""
+"""Scored in one run: all results must fit into one journal (`benchmarks.wire.MOST_JOURNAL_BYTES`)."""
 
 MOST_LOOKED_AT = 200_000
 """Files of a folder that are looked at: a folder with more is a disk and no corpus."""

@@ -11,11 +11,10 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wire import JOURNAL, REQUEST, Request, read_journal
+from benchmarks.wire import JOURNAL, MOST_JOURNAL_BYTES, REQUEST, Request, read_journal
 from harness.engines.base import LOG
 from harness.secrets import clean_text
 
-MOST_JOURNAL_BYTES = 4 << 20
 MOST_LOG_BYTES = 64 << 10
 MOST_NESTING = 20
 LARGEST_NUMBER = 1 << 63

@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wire import Request
+from benchmarks.wire import STAGES, Request
 from harness import places
 from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
@@ -29,6 +29,9 @@ AUDIO_SECONDS = 2
 
 Turns = Sequence[tuple[float, float, str]]
 """Start and end in seconds, speaker."""
+
+PIPELINE = {"pipeline": "embedded", "segmentation_batch_size": 1, "embedding_batch_size": 1}
+"""The options of all workloads with a pipeline; the others have no use for them."""
 
 TURNS: Turns = ((0.0, 1.0, "STUB_00"), (1.0, 2.0, "STUB_01"))
 
@@ -93,8 +96,7 @@ class Ended:
 
     exchange: Path
     exit: ExitRecord
-    last_stage: str
-    steps: tuple[str, ...] = ()
+    request: Request
 
     @property
     def journal(self) -> tuple[dict[str, Any], ...]:
@@ -106,15 +108,16 @@ class Ended:
         """What the libraries printed, as the host reads it."""
         return read_log_tail(self.exchange)
 
-    def verdict(self, *, family: str | None = None, highest_der: float | None = None) -> Verdict:
+    def verdict(self, *, family: str | None = None) -> Verdict:
         """The verdict as the host judges it."""
+        last, is_task = self.request.last_stage, self.request.last_stage not in STAGES
         return judge(
             self.journal,
             self.exit,
             family=family,
-            last_stage=self.last_stage,
-            highest_der=highest_der,
-            steps=self.steps,
+            last_stage="device" if is_task else last,
+            task=last if is_task and last != "probe" else "",
+            steps=self.request.options.get("steps", ()),
             log_tail=self.log,
         )
 
@@ -134,8 +137,9 @@ class Ended:
         return chain
 
 
-def make_request(folder: Path, **fields: Any) -> Request:
-    """A request for all stages of the embedded pipeline on the CPU, with its audio and models in ``folder``."""
+def make_request(folder: Path, workload: str = "diarization", *, options: Mapping[str, Any] = {}, **fields: Any) -> Request:
+    """A request for all stages of a workload with the embedded pipeline on the CPU, with its audio and models in ``folder``.
+    ``options`` are added to those."""
     audio = folder / "audio.wav"
     with wave.open(str(audio), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
@@ -143,17 +147,12 @@ def make_request(folder: Path, **fields: Any) -> Request:
     _write(folder / "models" / "camplusplus.py", _CAMPPLUS)
     defaults: dict[str, Any] = {
         "launch": "stub-launch",
-        "pipeline": "embedded",
         "device": "cpu",
-        "last_stage": "verify",
-        "audio": str(audio),
-        "reference": None,
-        "models": str(folder / "models"),
+        "last_stage": "verify" if workload == "diarization" else workload,
         "warm_passes": 2,
-        "segmentation_batch_size": 1,
-        "embedding_batch_size": 1,
+        "inputs": {"audio": str(audio), "models": str(folder / "models")},
     }
-    return Request(**{**defaults, **fields})
+    return Request(workload=workload, options={**PIPELINE, **options}, **{**defaults, **fields})
 
 
 def run_guest(
@@ -168,27 +167,19 @@ def run_guest(
     """Run the guest to its end, as the local engine does it. What the test put into the exchange folder stays there."""
     request = request or make_request(folder)
     make_exchange(exchange_of(folder), request)
-    ended = start_guest(
-        folder,
-        stubs,
-        last_stage=request.last_stage,
-        timeout_seconds=timeout_seconds,
-        memory_bytes=memory_bytes,
-        variables=variables,
-    )
-    return dataclasses.replace(ended, steps=request.steps)
+    return start_guest(folder, stubs, request, timeout_seconds=timeout_seconds, memory_bytes=memory_bytes, variables=variables)
 
 
 def start_guest(
     folder: Path,
     stubs: Stubs,
+    request: Request,
     *,
-    last_stage: str,
     timeout_seconds: float = 60.0,
     memory_bytes: int | None = None,
     variables: Mapping[str, str] = {},
 ) -> Ended:
-    """Run the guest on what is in the exchange folder already."""
+    """Run the guest on what is in the exchange folder already, which may be anything but the ``request`` that was meant."""
     exchange = exchange_of(folder)
     exchange.mkdir(exist_ok=True)
     run = Run(
@@ -210,7 +201,7 @@ def start_guest(
         exchange=exchange,
         memory_bytes=memory_bytes,
     )
-    return Ended(exchange, Local().run(run, timeout_seconds=timeout_seconds), last_stage)
+    return Ended(exchange, Local().run(run, timeout_seconds=timeout_seconds), request)
 
 
 def exchange_of(folder: Path) -> Path:
@@ -356,6 +347,9 @@ at("import pyannote.core")
 class Segment:
     def __init__(self, start, end):
         self.start, self.end = start, end
+    @property
+    def duration(self):
+        return self.end - self.start
     def __bool__(self):
         return self.end - self.start > 1e-6
 class Timeline:
@@ -395,31 +389,6 @@ class Annotation:
                 f"SPEAKER {self.uri or '<NA>'} 1 {segment.start:.3f} {segment.end - segment.start:.3f}"
                 f" <NA> <NA> {label} <NA> <NA>\\n"
             )
-'''
-
-_PYANNOTE_METRICS_DIARIZATION = '''"""A stub of pyannote.metrics: the same definition, the best of all mappings found by trying each."""
-import itertools
-class DiarizationErrorRate:
-    def compute_components(self, reference, hypothesis):
-        turns = [[(s.start, s.end, label) for s, _, label in a.itertracks(yield_label=True)] for a in (reference, hypothesis)]
-        borders = sorted({border for side in turns for start, end, _ in side for border in (start, end)})
-        pieces = [
-            (end - start, *([label for a, b, label in side if a <= start and end <= b] for side in turns))
-            for start, end in zip(borders, borders[1:])
-        ]
-        counts = [(length, len(truth), len(guess)) for length, truth, guess in pieces]
-        names = hypothesis.labels() + [None] * len(reference.labels())
-        correct = max(
-            sum(length * sum(r in truth and h in guess for r, h in zip(reference.labels(), chosen)) for length, truth, guess in pieces)
-            for chosen in itertools.permutations(names, len(reference.labels()))
-        )
-        return {
-            "total": sum(length * truth for length, truth, _ in counts),
-            "correct": correct,
-            "missed detection": sum(length * max(0, truth - guess) for length, truth, guess in counts),
-            "false alarm": sum(length * max(0, guess - truth) for length, truth, guess in counts),
-            "confusion": sum(length * min(truth, guess) for length, truth, guess in counts) - correct,
-        }
 '''
 
 _PYANNOTE_AUDIO = '''"""A stub of pyannote.audio."""
@@ -552,7 +521,6 @@ _FILES = {
     "yaml.py": '"""A stub of PyYAML: JSON is YAML."""\nfrom json import loads as safe_load\n',
     "pyannote/core/__init__.py": _PYANNOTE_CORE,
     "pyannote/metrics/__init__.py": _plain("pyannote.metrics"),
-    "pyannote/metrics/diarization.py": _PYANNOTE_METRICS_DIARIZATION,
     "pyannote/pipeline/__init__.py": _plain("pyannote.pipeline"),
     "pyannote/database/__init__.py": _plain("pyannote.database"),
     "pyannote/audio/__init__.py": _PYANNOTE_AUDIO,
@@ -563,24 +531,3 @@ _FILES = {
     "pyannote/audio/models/segmentation.py": "from torch import Anything\nPyanNet = Anything()\n",
     "pyannote/audio/pipelines/__init__.py": _PYANNOTE_AUDIO_PIPELINES,
 }
-
-_MORE_OF_CORE = """
-Segment.duration = property(lambda self: self.end - self.start)
-"""
-
-_MORE_OF_METRICS = """
-class DiarizationErrorRate(DiarizationErrorRate):
-    def __init__(self, collar=0.0):
-        pass
-    def compute_components(self, reference, hypothesis, uem=None):
-        return super().compute_components(reference, hypothesis)
-class JaccardErrorRate:
-    def compute_components(self, reference, hypothesis, uem=None):
-        return {"speaker error": 0.0, "speaker count": len(reference.labels())}
-"""
-
-SCORING = {
-    "pyannote/core/__init__.py": _PYANNOTE_CORE + _MORE_OF_CORE,
-    "pyannote/metrics/diarization.py": _PYANNOTE_METRICS_DIARIZATION + _MORE_OF_METRICS,
-}
-"""What the task ``accuracy`` asks of them besides: `Stubs.files`."""

@@ -6,6 +6,7 @@ The packages are stubs (see `tests.guest.stubs`): nothing is computed, and no nu
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ ON_A_CPU = [name for name in STEPS if not name.endswith("-miopen-off")]
 HANG = "import time; time.sleep(600)"
 
 
-def stepped(folder: Path, stubs: Stubs | None = None, **fields: Any) -> Ended:
-    """A guest that was asked for steps, by default for all."""
-    return run_guest(folder, stubs or Stubs(), make_request(folder, last_stage="device", **{"steps": STEPS, **fields}))
+def stepped(folder: Path, stubs: Stubs | None = None, steps: Sequence[str] = STEPS, **fields: Any) -> Ended:
+    """A guest that was asked for steps, by default for all; ``fields`` are the request's or options of the probe."""
+    limits = {name: fields.pop(name) for name in [*fields] if name.endswith("_timeout_seconds")}
+    return run_guest(
+        folder, stubs or Stubs(), make_request(folder, "probe", options={"steps": list(steps), **limits}, **fields)
+    )
 
 
 def outcomes(ended: Ended) -> dict[str, str]:
@@ -43,8 +47,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 def test_all_steps_are_run_in_order_after_the_device_stage(sound: Ended) -> None:
     assert sound.verdict().status == "pass", sound.events("step")
     kinds = [(event["event"], event.get("stage") or event.get("name")) for event in sound.journal]
-    behind = kinds[kinds.index(("end", "device")) + 1 :]
-    assert behind == [*(("step", name) for name in STEPS for _ in range(2)), ("done", None)]
+    after = kinds[kinds.index(("end", "device")) + 1 :]
+    steps = [("step", name) for name in STEPS for _ in range(2)]
+    assert after == [("begin", "probe"), *steps, ("end", "probe"), ("done", None)]
 
 
 def test_each_step_is_announced_before_it_is_tried(sound: Ended) -> None:

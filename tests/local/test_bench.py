@@ -3,8 +3,6 @@ is looked at in tests/stubbed."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 import wave
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,11 +13,9 @@ import pytest
 from benchmarks.wire import MEMORY_METERS
 from harness.analysis.waterfall import waterfall_of
 from harness.catalog.load import load_catalog
-from harness.inputs.audio import read_rttm
 from harness.inputs.embedded import embedded_folder
 from harness.records.launch import Launch
-from tests.commands import REPOSITORY, Workplace
-from tests.local.stacks import local_python
+from tests.commands import Workplace
 
 ONE = ("--launches", "1", "--passes", "1", "--json")
 
@@ -88,38 +84,6 @@ def test_the_guest_s_memory_meters_are_read_or_said_to_be_unavailable(sample: Sa
     assert launch.memory["tree_resident_peak_bytes"] >= launch.memory["resident_peak_bytes"]
     # A process of this host has no cgroup of its own.
     assert "cgroup_peak_bytes" in launch.memory_unavailable
-
-
-SCORED = """
-import json, sys
-from benchmarks.workloads.diarization.output import error_components, read_rttm
-hypothesis, *references = sys.argv[1:]
-print(json.dumps([error_components(read_rttm(hypothesis), reference) for reference in references]))
-"""
-
-
-def test_a_reference_with_swapped_names_gives_the_same_der(sample: Sample, tmp_path: Path) -> None:
-    reference = embedded_folder() / "sample.rttm"
-    names = sorted({speaker for _, _, _, speaker in read_rttm(reference)})
-    swapped = dict(zip(names, reversed(names), strict=True))
-    text = "".join(
-        f"SPEAKER {recording} 1 {start} {duration} <NA> <NA> {swapped[speaker]} <NA> <NA>\n"
-        for recording, start, duration, speaker in read_rttm(reference)
-    )
-    (tmp_path / "swapped.rttm").write_text(text)
-    (tmp_path / "hypothesis.rttm").write_text(sample.launch.output["rttm"])
-    done = subprocess.run(
-        (local_python(), "-c", SCORED, tmp_path / "hypothesis.rttm", reference, tmp_path / "swapped.rttm"),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    own, other = json.loads(done.stdout)
-    assert other == pytest.approx(own)
-    # The hypothesis is kept in milliseconds.
-    assert own == pytest.approx(sample.launch.output["der"], abs=0.05)
 
 
 def test_audio_of_another_rate_and_two_channels_is_diarized(workplace: Workplace, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest.stubs import SCORING, Stubs
+from tests.guest.stubs import Stubs
 from tests.stubbed.workplaces import ENDED_SECONDS, PIPELINE, Hang, StubbedWorkplace, guests_of
 
 
@@ -83,7 +83,7 @@ def test_a_memory_limit_ends_in_its_own_verdict(tmp_path: Path) -> None:
 
 def test_a_native_crash_costs_one_recording_of_a_corpus_and_the_page_says_so(tmp_path: Path) -> None:
     crash = {"pass 1": "os.kill(os.getpid(), signal.SIGSEGV)"}  # as a GPU's library dies: in the process, without an exception
-    place = StubbedWorkplace(tmp_path, Stubs(misbehave=crash, files=SCORING))
+    place = StubbedWorkplace(tmp_path, Stubs(misbehave=crash))
     corpus = place.corpus("a", "b", "c")
     done = place.real.run(
         *("accuracy", "local-cpu", "--pipeline", PIPELINE, "--corpus", str(corpus), "--report", str(place.real.page))

@@ -1,12 +1,13 @@
-"""Speaker diarization as a workload: pyannote.audio's pipelines, with the differences between 3.x and 4.x hidden.
+"""Speaker diarization: pyannote.audio's pipelines, with the differences between 3.x and 4.x hidden.
 
-`benchmarks.__main__` drives it: it loads, runs one pass at a time, and tells what came out. Another workload, such as
-transcription, would be a module beside this one with the same three methods.
+`benchmarks.measured` drives it for the workload ``diarization``. ``accuracy`` runs it on many recordings, and ``ladder`` takes its
+networks.
 """
 
 from __future__ import annotations
 
 import array
+import dataclasses
 import importlib.metadata
 import sys
 import wave
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import knobs, meter
-from benchmarks.wire import Journal, Request
+from benchmarks.wire import Journal, ProtocolError, Request
 from benchmarks.workloads.diarization import chunk, fingerprint, output
 from benchmarks.workloads.diarization.chunk import SAMPLE_RATE_HERTZ
 
 HUB_NAMES = {"3.1": "pyannote/speaker-diarization-3.1", "community-1": "pyannote/speaker-diarization-community-1"}
+
+PIPELINES = ("embedded", "synthetic", *HUB_NAMES)
 
 # The pipeline calls its hook with a step's artefact when that step is done, under these names in 3.1 to 4.0
 # (pyannote/audio/pipelines/speaker_diarization.py).
@@ -39,11 +42,34 @@ class ModelsMissing(Exception):  # noqa: N818 - likewise
     """The mounted cache lacks a model of this pipeline, or this pyannote.audio cannot run it."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a request may choose."""
+
+    pipeline: str
+    """One of `PIPELINES`"""
+    segmentation_batch_size: int
+    embedding_batch_size: int
+
+
+def read_options(options: dict[str, Any]) -> Options:
+    """The options of a request, of which another workload may have more; raises `ProtocolError`."""
+    pipeline = options.get("pipeline")
+    if pipeline not in PIPELINES:
+        raise ProtocolError(f"no pipeline {pipeline!r}: there are {', '.join(PIPELINES)}")
+    sizes = {name: options.get(name) for name in ("segmentation_batch_size", "embedding_batch_size")}
+    for name, size in sizes.items():
+        if type(size) is not int or size < 1:
+            raise ProtocolError(f"{name} must be a positive integer, not {size!r}")
+    return Options(pipeline, **sizes)  # type: ignore[arg-type]  # they were looked at just now
+
+
 class Diarization:
     """pyannote.audio's speaker diarization of one file."""
 
     def __init__(self, request: Request, journal: Journal) -> None:
         self._request = request
+        self._options = read_options(request.options)
         self._journal = journal
         self._synchronise = meter.synchroniser(request.device)
         self._pipeline: Any = None
@@ -53,16 +79,30 @@ class Diarization:
         """The recording that is diarized"""
 
     def load(self) -> dict[str, Any]:
-        """Read the input and the models, and move the models to the device; returns what the journal should know, with ``parts``."""
+        """Read the recording and the models, and move the models to the device; returns what the journal should know, with
+        ``parts``."""
+        watch = self._begin()
+        audio = self._request.inputs["audio"]
+        audio_seconds = self.read(audio, name=Path(audio).stem)
+        watch.border("decode")
+        return {**self._load_models(watch), "audio_seconds": audio_seconds}
+
+    def load_models(self) -> dict[str, Any]:
+        """The same without a recording."""
+        return self._load_models(self._begin())
+
+    def _begin(self) -> meter.Stopwatch:
         import torch
 
         torch.set_num_threads(self._request.threads or meter.usable_processors())
-        watch = meter.Stopwatch(self._synchronise)
-        audio_seconds = self.read(self._request.audio, name=Path(self._request.audio).stem)
-        watch.border("decode")
+        return meter.Stopwatch(self._synchronise)
+
+    def _load_models(self, watch: meter.Stopwatch) -> dict[str, Any]:
+        import torch
+
         self._pipeline = self._load_pipeline()
-        self._pipeline.segmentation_batch_size = self._request.segmentation_batch_size
-        self._pipeline.embedding_batch_size = self._request.embedding_batch_size
+        self._pipeline.segmentation_batch_size = self._options.segmentation_batch_size
+        self._pipeline.embedding_batch_size = self._options.embedding_batch_size
         for note in knobs.apply(self._request.knobs, *self.networks):
             self._journal.write("note", text=note)
         watch.border("models")
@@ -72,7 +112,6 @@ class Diarization:
         return {
             "parts": watch.parts,
             "processor_parts": watch.processor_parts,
-            "audio_seconds": audio_seconds,
             "pyannote": importlib.metadata.version("pyannote.audio"),
             "threads": torch.get_num_threads(),
         }
@@ -96,13 +135,13 @@ class Diarization:
         return measured
 
     def verify(self) -> dict[str, Any]:
-        """The output of the passes and how right it is, by the modules `output`, `chunk` and `fingerprint` beside this one."""
-        found = output.describe(self._hypotheses, reference=self._request.reference)
+        """What came out of the passes, described by the modules `output`, `chunk` and `fingerprint` beside this one."""
+        found = output.describe(self._hypotheses)
         request, networks = self._request, self.networks
-        batches = (request.segmentation_batch_size, request.embedding_batch_size)
+        batches = (self._options.segmentation_batch_size, self._options.embedding_batch_size)
         found["chunk"] = chunk.take(*networks, self.samples, device=request.device, batches=batches)
         taken = [found["chunk"]]
-        if request.pipeline == "synthetic":
+        if self._options.pipeline == "synthetic":
             found["fingerprint"] = fingerprint.take(*networks, device=request.device)
             taken.append(found["fingerprint"])
         # The clustering silently leaves out NaN embeddings; here they are an error.
@@ -133,11 +172,11 @@ class Diarization:
         """The instantiated pipeline, still on the CPU."""
         from pyannote.audio import Pipeline
 
-        name = self._request.pipeline
+        name = self._options.pipeline
         if name == "embedded":
             from benchmarks.workloads.diarization import embedded
 
-            return embedded.load_pipeline(Path(self._request.models))
+            return embedded.load_pipeline(Path(self._request.inputs["models"]))
         if name == "synthetic":
             from benchmarks.workloads.diarization import synthetic
 

@@ -86,8 +86,8 @@ def load_pipeline(scratch: Path, *, seed: int = 0) -> SpeakerDiarization:
             save_plda(files / "plda", seed)
             parameters["plda"] = str(files / "plda")
         pipeline = SpeakerDiarization(
-            segmentation=Model.from_pretrained(str(files / "segmentation.bin")),
-            embedding=Model.from_pretrained(str(files / "embedding.bin")),
+            segmentation=load_checkpoint(files / "segmentation.bin"),
+            embedding=load_checkpoint(files / "embedding.bin"),
             clustering="AgglomerativeClustering",
             embedding_exclude_overlap=True,
             **parameters,
@@ -111,6 +111,11 @@ def save_checkpoint(model: Model, path: Path) -> None:
     model.on_save_checkpoint(checkpoint)
     checkpoint["pyannote.audio"]["versions"]["torch"] = torch.__version__
     torch.save(checkpoint, path)
+
+
+def load_checkpoint(path: Path) -> Model:
+    """A model read by pyannote itself, on the CPU and in evaluation mode."""
+    return Model.from_pretrained(str(path)).eval()
 
 
 def save_plda(folder: Path, seed: int = 0) -> None:

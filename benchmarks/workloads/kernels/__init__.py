@@ -1,6 +1,6 @@
-"""The task ``kernels``: the parts of pyannote's networks, one kernel at a time, timed by pytest-benchmark in this process.
+"""The workload ``kernels``: the parts of pyannote's networks, one kernel at a time, timed by pytest-benchmark in this process.
 
-The request's folder ``tools`` holds pytest, pytest-benchmark and what they need, all pure Python, since images have none of it.
+The folder ``tools`` of the ``inputs`` holds pytest, pytest-benchmark and what they need, all pure Python, since images have none of it.
 ``options`` are ``seconds``, how long each kernel is repeated, and ``only``, patterns of names. Each kernel has two ``result``
 events: first ``outcome`` ``trying``, then
 
@@ -22,12 +22,21 @@ from typing import Any
 
 from benchmarks import knobs
 from benchmarks.wire import Journal, Request
+from benchmarks.workloads import Stage, diarization
 from benchmarks.workloads.kernels import work
 
 _SETTINGS = """[pytest]
 python_files = bench_*.py
 python_functions = bench_*
 """
+
+
+NEEDED = diarization.NEEDED
+
+
+def stages(request: Request) -> tuple[Stage, ...]:
+    """One: all kernels."""
+    return (("kernels", lambda journal: run(request, journal)),)
 
 
 class KernelsFailed(Exception):  # noqa: N818 - it tells what happened; each kernel's own error is in the journal
@@ -38,8 +47,8 @@ def run(request: Request, journal: Journal) -> dict[str, Any]:
     """Time each kernel; returns what the end of the stage should tell. Raises `KernelsFailed` after the last of them."""
     knobs.compute_as_pyannote(request)
     notes = knobs.apply(knob for knob in request.knobs if knob in knobs.OF_TORCH)
-    if "tools" in request.folders:
-        sys.path.insert(0, request.folders["tools"])
+    if "tools" in request.inputs:
+        sys.path.insert(0, request.inputs["tools"])
     # Only the plugins named here are loaded: an image's own have no place in a measurement.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):

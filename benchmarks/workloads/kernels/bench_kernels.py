@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import torchaudio_names
 from benchmarks.workloads.kernels import work
 from benchmarks.workloads.kernels.suite import GPU_BATCH, Kernel, batch_on, convolution, gemm
 
@@ -87,7 +86,9 @@ def _sincnet(device: str) -> Callable[[], Any]:
     """pyannote's own SincNet, with its filters, norms and poolings."""
     import torch
 
-    network = torchaudio_names.synthetic_networks().build_segmentation(0).sincnet.eval().to(device)
+    from benchmarks.workloads.diarization import synthetic
+
+    network = synthetic.build_segmentation(0).sincnet.eval().to(device)
     waveforms = (torch.randn(GPU_BATCH, 1, work.SAMPLES) * 0.1).to(device)
     return lambda: network(waveforms)
 

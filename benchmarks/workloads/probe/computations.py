@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import knobs, meter, torchaudio_names
+from benchmarks import knobs, meter
 from benchmarks.wire import Request
 from benchmarks.workloads.kernels.work import MEL_BANDS, MEL_FRAMES, SAMPLES, SINCNET_FRAMES
 
@@ -180,11 +180,12 @@ def _checkpoint(device: str) -> Computation:
     """
     import torch
 
-    synthetic = torchaudio_names.synthetic_networks()
+    from benchmarks.workloads.diarization import synthetic
+
     with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
         path = Path(folder) / "segmentation.bin"
         synthetic.save_checkpoint(synthetic.build_segmentation(0), path)
-        model = synthetic.Model.from_pretrained(str(path)).eval()
+        model = synthetic.load_checkpoint(path)
     waveforms = torch.randn(DISTINCT, 1, SAMPLES) * 0.1
     return Computation(model.sincnet, (waveforms,), 1e-3, batch=DISTINCT, shape=f"{DISTINCT} x 1 x {SAMPLES}")
 
@@ -193,7 +194,9 @@ def _segmentation(device: str) -> Computation:
     """segmentation-3.0's network."""
     import torch
 
-    model, batch = torchaudio_names.synthetic_networks().build_segmentation(0), _batch(device)
+    from benchmarks.workloads.diarization import synthetic
+
+    model, batch = synthetic.build_segmentation(0), _batch(device)
     waveforms = torch.randn(DISTINCT, 1, SAMPLES) * 0.1
     return Computation(model, (waveforms,), 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}")
 
@@ -202,7 +205,9 @@ def _embedding(device: str) -> Computation:
     """WeSpeaker's ResNet34, with its own filter bank, on a mask of speech."""
     import torch
 
-    model, batch = torchaudio_names.synthetic_networks().build_embedding(0), _batch(device)
+    from benchmarks.workloads.diarization import synthetic
+
+    model, batch = synthetic.build_embedding(0), _batch(device)
     inputs = (torch.randn(DISTINCT, 1, SAMPLES) * 0.1, (torch.rand(DISTINCT, SINCNET_FRAMES) > 0.3).float())
     return Computation(model, inputs, 1e-3, batch=batch, shape=f"{batch} x 1 x {SAMPLES}, weighted")
 

@@ -1,15 +1,14 @@
-"""The probe's steps after the device stage, each in a fresh process, so that a crash or a hang costs only one.
+"""The probe's steps, each in a fresh process, so that a crash or a hang costs only one.
 
-``python -m benchmarks.workloads.probe.steps EXCHANGE NAME`` is such a process. It reads the request, journals its one computation into
+``python -m benchmarks.workloads.probe EXCHANGE NAME`` is such a process. It reads the request, journals its one computation into
 `STEP_JOURNAL` and ends. `run_steps` starts it, waits, and writes into the launch's own journal how it ended.
 """
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
+import dataclasses
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.wire import COMPILING_STEPS, REQUEST, STEP_JOURNAL, Journal, Request, StageFailed, read_journal
+from benchmarks.wire import COMPILING_STEPS, STEP_JOURNAL, STEPS, Journal, ProtocolError, read_journal
 
 MOST_TAIL_BYTES = 6_000
 """How much is kept of the output of a step that is not ok"""
@@ -29,21 +28,40 @@ MOST_NOTE_CHARACTERS = 300
 WARNINGS = re.compile(r"hipBLASLt|TensorFloat-32|TF32|MIOpen\(HIP\): (Warning|Error)|degrees of freedom", re.IGNORECASE)
 
 
-def run_steps(request: Request, journal: Journal, exchange: Path) -> None:
-    """Run the request's steps in order; each is journaled before it starts and after it ended.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a request may choose."""
+
+    steps: tuple[str, ...]
+    step_timeout_seconds: float = 300.0
+    compiling_step_timeout_seconds: float | None = None
+
+
+def read_options(options: dict[str, Any]) -> Options:
+    """The options of a request; raises `ProtocolError`."""
+    steps = options.get("steps", [])
+    for name in steps:
+        if name not in STEPS:
+            raise ProtocolError(f"no step {name!r}: there are {', '.join(STEPS)}")
+    limits = {name: options[name] for name in ("step_timeout_seconds", "compiling_step_timeout_seconds") if name in options}
+    return Options(tuple(steps), **limits)
+
+
+def run_steps(options: Options, journal: Journal, *, device: str) -> None:
+    """Run the steps in order; each is journaled before it starts and after it ended.
 
     A step that compiles may take longer, until one exceeds that limit too: it hangs, and so will the next.
     """
-    compiling = request.compiling_step_timeout_seconds or request.step_timeout_seconds
-    for name in request.steps:
+    compiling = options.compiling_step_timeout_seconds or options.step_timeout_seconds
+    for name in options.steps:
         journal.write("step", name=name, outcome="trying")
-        if name.endswith("-miopen-off") and request.device == "cpu":
+        if name.endswith("-miopen-off") and device == "cpu":
             journal.write("step", name=name, outcome="skipped", reason="no MIOpen on a CPU")
             continue
-        limit_seconds = compiling if name in COMPILING_STEPS else request.step_timeout_seconds
-        found = _run_step(name, exchange, limit_seconds=limit_seconds)
+        limit_seconds = compiling if name in COMPILING_STEPS else options.step_timeout_seconds
+        found = _run_step(name, journal.folder, limit_seconds=limit_seconds)
         if name in COMPILING_STEPS and found["outcome"] == "timeout":
-            compiling = request.step_timeout_seconds
+            compiling = options.step_timeout_seconds
         journal.write("step", name=name, **found)
 
 
@@ -52,7 +70,7 @@ def _run_step(name: str, exchange: Path, *, limit_seconds: float) -> dict[str, A
     own_journal = exchange / STEP_JOURNAL
     own_journal.unlink(missing_ok=True)
     process = subprocess.Popen(
-        (sys.executable, "-m", "benchmarks.workloads.probe.steps", str(exchange), name),
+        (sys.executable, "-m", "benchmarks.workloads.probe", str(exchange), name),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -116,23 +134,3 @@ def _keep_tail(stream: IO[bytes], tail: bytearray) -> None:
         while chunk := stream.read1(4096):  # type: ignore[attr-defined]
             tail += chunk
             del tail[:-MOST_TAIL_BYTES]
-
-
-def main(exchange: Path, name: str) -> int:
-    """Run one step in this process; returns the exit status."""
-    faulthandler.enable()  # a segfault then leaves its Python frames
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core of many GiB would fill the host's disk
-    request = Request.from_json((exchange / REQUEST).read_text())
-    journal = Journal(exchange / STEP_JOURNAL)
-    try:
-        with journal.stage(name) as found:
-            from benchmarks.workloads.probe import computations
-
-            found.update(computations.measure(name, request))
-    except StageFailed:
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

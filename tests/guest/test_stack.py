@@ -32,7 +32,7 @@ def outcomes(ended: Ended) -> Mapping[str, dict[str, Any]]:
 
 def test_each_package_is_announced_before_it_is_tried(sound: Ended) -> None:
     events = sound.events("import")
-    names = [f"{module}.{attribute}" if attribute else module for module, attribute, _, _ in stack.STACK]
+    names = [f"{module}.{attribute}" if attribute else module for module, attribute, _ in stack.STACK]
     assert [event["name"] for event in events[::2]] == [event["name"] for event in events[1::2]] == names
     assert {event["outcome"] for event in events[::2]} == {"trying"}
     assert "trying" not in {event["outcome"] for event in events[1::2]}
