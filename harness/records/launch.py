@@ -9,12 +9,13 @@ Schema history (every old version stays readable):
 
 import os
 import time
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from benchmarks.wire import MEMORY_METERS
-from harness.records.journal import der_of, mapping, number
+from harness.records.journal import Journal, der_of, mapping, number, read
 from harness.records.outcome import (
     Agreement,
     CacheRecord,
@@ -30,7 +31,7 @@ from harness.records.plan import Plan
 SCHEMA = 1
 
 
-class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """One start of one cell: the unit of statistics."""
 
     schema: int = SCHEMA
@@ -44,7 +45,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     caches: CacheRecord | None = None
     """``None``: from before there was a choice, or it was never started"""
     journal: tuple[dict[str, Any], ...] = ()
-    """The guest's events as they came."""
+    """The guest's events as they came; `said` has them typed."""
     log_tail: str = ""
     """The end of what the libraries printed."""
     kernel_log: str = ""
@@ -69,6 +70,11 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def image(self) -> str:
         return self.plan.image.name
+
+    @cached_property
+    def said(self) -> Journal:
+        """The guest's events, typed when they are first asked for; no part of the record."""
+        return read(self.journal)
 
     def ends(self, stage: str) -> dict[str, Any]:
         """The ``end`` event of a stage; empty where it did not end well."""
