@@ -172,7 +172,8 @@ class Journal(msgspec.Struct, frozen=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(note.text for note in self.of(Note))
+        """What the guest noted, without notes that say nothing."""
+        return tuple(note.text for note in self.of(Note) if note.text)
 
     @property
     def failure(self) -> Failed | None:
