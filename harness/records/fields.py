@@ -65,6 +65,10 @@ class Fields(msgspec.Struct, frozen=True):
         value = self.raw.get(name)
         return Fields(value) if isinstance(value, Mapping) else Fields()
 
+    def has_fields(self, name: str) -> bool:
+        """Whether there are named values within these, if only none of them."""
+        return isinstance(self.raw.get(name), Mapping)
+
     def list_of_fields(self, name: str) -> tuple[Fields, ...]:
         """The named values in a list, without what is none; empty where there is no list."""
         return tuple(Fields(value) for value in self._list(name) if isinstance(value, Mapping))
