@@ -12,7 +12,7 @@ from benchmarks.wire import STAGES, TASKS
 from harness.failures.recognise import find_match, recognise
 from harness.machine.gpu_faults import gpu_events
 from harness.machine.kernel_log import KernelLine
-from harness.records.journal import der_of, mapping, number
+from harness.records.journal import der_of, mapping, number, read
 from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, exception_chain
 from harness.verdict.failed import cause_of, failed, last_line
 from harness.verdict.steps import judge_steps
@@ -64,7 +64,7 @@ def judge(
             return judge_ladder([event for event in journal if event.get("event") == "result"], options or {})
         if task:
             return Verdict(status="pass", stage=task)
-        of_steps = judge_steps(journal, steps, kernel_log)
+        of_steps = judge_steps(read(journal), steps, kernel_log)
         return of_steps or _judge_output(journal, last_stage, highest_der)
     if exit.interrupted:
         return failed(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
