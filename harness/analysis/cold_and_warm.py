@@ -12,7 +12,6 @@ from typing import Literal
 import msgspec
 
 from harness.analysis.intervals import Estimate, estimate, launch_seconds
-from harness.records.journal import number
 from harness.records.launch import Launch
 
 Phase = Literal["cold", "second", "filled by other work"]
@@ -142,8 +141,8 @@ def _first_pass(launches: Sequence[Launch]) -> Estimate | None:
 
 def _result_seconds(launch: Launch) -> float | None:
     """From the order to start until the end of the first pass."""
-    begun = number(launch.journal[0].get("at")) if launch.journal else None
-    ended = number(launch.ends("cold").get("at"))
+    cold = launch.said.ends("cold")
+    begun, ended = launch.said.first_at, cold.at if cold else None
     if launch.start_seconds is None or begun is None or ended is None or ended < begun:
         return None
     seconds, whole = launch.start_seconds + ended - begun, launch.wall_seconds

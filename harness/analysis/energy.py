@@ -14,7 +14,6 @@ from itertools import pairwise
 
 import msgspec
 
-from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 from harness.records.plan import Plan
@@ -209,7 +208,7 @@ def memory_of(launch: Launch) -> tuple[Memory, ...]:
 
 def _begun(launch: Launch) -> float | None:
     """When the order to start was given, in Unix seconds."""
-    first = number(launch.journal[0].get("at")) if launch.journal else None
+    first = launch.said.first_at
     return first - launch.start_seconds if first is not None and launch.start_seconds is not None else None
 
 

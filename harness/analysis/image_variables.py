@@ -21,10 +21,11 @@ _OF_HARNESS = frozenset(kernel_cache_variables.environment(""))
 
 def variables_of(launch: Launch) -> dict[str, str] | None:
     """The variables that the guest found; ``None`` where it told none, as in old records."""
-    told = launch.ends("launch").get("variables")
-    if not isinstance(told, dict):
+    found = launch.said.found("launch")
+    if not found.has_fields("variables"):
         return None
-    texts = [(name, value) for name, value in told.items() if name.startswith(VARIABLE_PREFIXES) and isinstance(value, str)]
+    told = found.fields("variables")
+    texts = [(name, value) for name in told if name.startswith(VARIABLE_PREFIXES) and (value := told.text(name)) is not None]
     return {name[:MOST_VALUE_CHARACTERS]: value[:MOST_VALUE_CHARACTERS] for name, value in texts[:MOST_VARIABLES]}
 
 

@@ -56,7 +56,7 @@ class Difference(msgspec.Struct, frozen=True):
 def fingerprint_of(launch: Launch) -> Fingerprint | None:
     """The launch's fingerprint; ``None`` where it has none, or where what the image wrote has another shape."""
     try:
-        return msgspec.convert(launch.output.get("fingerprint"), Fingerprint)
+        return msgspec.convert(launch.said.found("verify").fields("fingerprint").raw, Fingerprint)
     except msgspec.ValidationError:
         return None
 

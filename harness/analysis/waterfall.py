@@ -7,13 +7,12 @@ out of the image and may say anything: where its parts cannot be true, the launc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from benchmarks.wire import STAGES, TASKS
-from harness.records.journal import mapping, number
+from harness.records.journal import End, Failed, Journal, Pass
 from harness.records.launch import Launch
 
 TOLERANCE = 0.01
@@ -85,59 +84,52 @@ class _Impossible(Exception):  # noqa: N818 - it says what cannot be
 def waterfall_of(launch: Launch) -> Waterfall | None:
     """A launch's waterfall; ``None`` where there is nothing to divide: it never started, its whole time is not known, or the
     guest did not finish."""
-    whole, start = launch.wall_seconds, launch.start_seconds
-    first = next(iter(launch.journal), {})
-    last = next((event for event in reversed(launch.journal) if event.get("event") == "done"), None)
-    if whole is None or start is None or last is None or not whole > 0:
+    whole, start, said = launch.wall_seconds, launch.start_seconds, launch.said
+    if whole is None or start is None or said.done is None or not whole > 0:
         return None
-    passes = sum(event.get("event") == "pass" and event.get("stage") == "warm" for event in launch.journal)
     try:
         if not -TOLERANCE * whole <= start <= (1 + TOLERANCE) * whole:
             raise _Impossible(f"its first line is not of the {whole:.2f} s that it ran")
-        parts = tuple(_parts(launch.journal, whole, start, _span(first, last, whole)))
+        parts = tuple(_parts(said, whole, start, _span(said.first_at, said.done.at, whole)))
         share = sum(part.share for part in parts)
         if abs(share - 1) > TOLERANCE:
             raise _Impossible(f"its parts sum to {share:.1%} of the {whole:.2f} s that it ran")
     except _Impossible as impossible:
         return Waterfall(wall_seconds=whole, flaw=str(impossible))
-    return Waterfall(wall_seconds=whole, warm_passes=passes, parts=parts)
+    return Waterfall(wall_seconds=whole, warm_passes=len(said.passes("warm")), parts=parts)
 
 
-def _parts(journal: Sequence[Mapping[str, Any]], whole: float, start: float, span: float) -> Iterator[Part]:
+def _parts(said: Journal, whole: float, start: float, span: float) -> Iterator[Part]:
     """The parts in order of time. Raises `_Impossible`."""
     known = (*STAGES, *TASKS)
-    ends = [event for event in journal if event.get("event") in ("end", "failed") and event.get("stage") in known]
-    names = [str(event["stage"]) for event in ends]
-    if len(set(names)) != len(names):
+    ends = [event for event in said.events if isinstance(event, End | Failed) and event.stage in known]
+    if len({event.stage for event in ends}) != len(ends):
         raise _Impossible("a stage ended twice")
-    before = _processor(ends[0].get("processor_seconds_before")) if ends else None
-    yield _part("container start", "", start, before, whole)
+    before = ends[0].found.number("processor_seconds_before") if ends and isinstance(ends[0], End) else None
+    yield _part("container start", "", start, _processor(before), whole)
     claimed = 0.0
     for event in ends:
-        stage = str(event["stage"])
-        seconds = _seconds(event.get("seconds"), f"stage {stage}", whole)
-        claimed += seconds
-        inside = (
-            [event] if stage not in PASSES else [e for e in journal if e.get("event") == "pass" and e.get("stage") == stage]
-        )
-        yield from _stage_parts(stage, event, inside, whole)
+        claimed += _seconds(event.seconds, f"stage {event.stage}", whole)
+        inside = said.passes(event.stage) if event.stage in PASSES else [event] if isinstance(event, End) else []
+        yield from _stage_parts(event, inside, whole)
     yield _part("between stages", "", span - claimed, None, whole)
     yield _part("teardown", "", whole - start - span, None, whole)
 
 
-def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[str, Any]], whole: float) -> Iterator[Part]:
+def _stage_parts(end: End | Failed, inside: Sequence[End | Pass], whole: float) -> Iterator[Part]:
     """A stage's parts, summed over the events in ``inside`` (its passes, or its own end); the remainder is ``rest``."""
-    seconds, processor = _seconds(end.get("seconds"), f"stage {stage}", whole), _processor(end.get("processor_seconds"))
+    stage = end.stage
+    seconds = _seconds(end.seconds, f"stage {stage}", whole)
+    processor = _processor(end.processor_seconds) if isinstance(end, End) else None
     wall: dict[str, float] = {}
     spent: dict[str, float] = {}
     told = True
     for event in inside:
-        parts = mapping(event.get("parts"))
-        of_processor = mapping(event.get("processor_parts"))
-        names = _names(parts)
-        for name, value in parts.items():
-            wall[names[name]] = wall.get(names[name], 0.0) + _seconds(value, f"{names[name]} in {stage}", whole)
-            found = _processor(of_processor.get(name))
+        names = _names(event.parts)
+        for name in event.parts:
+            took = _seconds(event.parts.number(name), f"{names[name]} in {stage}", whole)
+            wall[names[name]] = wall.get(names[name], 0.0) + took
+            found = _processor(event.processor_parts.number(name))
             told = told and found is not None
             spent[names[name]] = spent.get(names[name], 0.0) + (found or 0.0)
     if not wall:
@@ -151,10 +143,10 @@ def _stage_parts(stage: str, end: Mapping[str, Any], inside: Sequence[Mapping[st
     yield _part(stage, "rest", rest, None if processor_rest is None else max(0.0, processor_rest), whole)
 
 
-def _names(parts: Mapping[str, Any]) -> dict[str, str]:
+def _names(parts: Iterable[str]) -> dict[str, str]:
     """What each part of a journal is called here. Old guests did not time reconstruction and counted it as clustering."""
-    lumped = "clustering" in parts and "reconstruction" not in parts
     known = {name: name if name in PART_NAMES else UNKNOWN_PARTS_NAME for name in parts}
+    lumped = "clustering" in known and "reconstruction" not in known
     return known | ({"clustering": "clustering and reconstruction"} if lumped else {})
 
 
@@ -167,9 +159,8 @@ def _part(stage: str, name: str, seconds: float, processor_seconds: float | None
     return Part(stage, name, max(0.0, seconds), processor_seconds, max(0.0, seconds) / whole)
 
 
-def _span(first: Mapping[str, Any], last: Mapping[str, Any], whole: float) -> float:
+def _span(begun: float | None, ended: float | None, whole: float) -> float:
     """Seconds from the guest's first line to its last. Raises `_Impossible`."""
-    begun, ended = number(first.get("at")), number(last.get("at"))
     if begun is None or ended is None:
         raise _Impossible("the journal does not say when it began and ended")
     if ended < begun:
@@ -179,10 +170,9 @@ def _span(first: Mapping[str, Any], last: Mapping[str, Any], whole: float) -> fl
     return ended - begun
 
 
-def _seconds(told: Any, what: str, whole: float) -> float:
+def _seconds(value: float | None, what: str, whole: float) -> float:
     """A time out of the journal. Raises `_Impossible` where it is none, or longer than the launch. The message does not quote
     the value: a container chose it, and it may have any number of digits."""
-    value = number(told)
     if value is None:
         raise _Impossible(f"{what} took no number of s")
     if value < 0:
@@ -192,7 +182,6 @@ def _seconds(told: Any, what: str, whole: float) -> float:
     return value
 
 
-def _processor(value: Any) -> float | None:
+def _processor(seconds: float | None) -> float | None:
     """Processor seconds; ``None`` where they are missing or impossible, which is no flaw: nothing else depends on them."""
-    seconds = number(value)
     return None if seconds is None or seconds < 0 else seconds

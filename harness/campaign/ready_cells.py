@@ -117,8 +117,8 @@ def with_each_fix(cells: Iterable[ReadyCell], launches: Iterable[Launch], fixes:
 
 def _fixes_that_may_mend(launch: Launch, fixes: Iterable[Variant]) -> tuple[Variant, ...]:
     """The fixes that bear on a stage or step in which a launch failed, and that it did not have already."""
-    tried = ((name, event) for name, event in launch.steps.items() if name in launch.plan.steps)
-    failed = {name for name, event in tried if judge_step(name, event).status != "pass"}
+    tried = (step for name, step in launch.said.steps.items() if name in launch.plan.steps)
+    failed = {step.name for step in tried if judge_step(step).status != "pass"}
     if not failed:
         failed = {launch.verdict.stage}
     return tuple(fix for fix in fixes if failed & set(fix.mends) and fix.name not in launch.plan.fixes)
@@ -146,13 +146,12 @@ def _probe_family(ready: ReadyCell, planner: Planner, observer: Observer, *, sam
     except EngineError:
         forget(prepared.plan.id)
         raise
-    torch = launch.ends("import").get("torch")
+    imported = launch.said.found("import")
     if launch.verdict.status != "pass":
         return launch
     forget(launch.id)
-    if not isinstance(torch, dict):
+    if not imported.has_fields("torch"):
         message = "its import stage passed without telling which torch it has"
         return not_launched(launch.plan, stage="import", cause="error", message=message)
-    if torch.get("hip"):
-        return "rocm"
-    return "cuda" if torch.get("cuda") else "cpu"
+    torch = imported.fields("torch")
+    return "rocm" if torch.text("hip") else "cuda" if torch.text("cuda") else "cpu"

@@ -39,7 +39,7 @@ def try_flags(
     (row,) = chosen
     if "local" in (row.engine, preference):
         raise UsageError(f"image {row.name} runs as a process of this host, which has no isolation that could be relaxed")
-    settings = Settings(time_limit_seconds=600, gpu=gpu)
+    settings = Settings(last_stage="device", time_limit_seconds=600, gpu=gpu)
     request = running.make_request(known, (row,), gfx=gfx, engine=preference, settings=settings, workload="probe")
     store, found = opening.open_store(), {}
     for flags in arrangements():

@@ -16,6 +16,7 @@ from harness.analysis.intervals import launch_seconds, realtime_factor
 from harness.analysis.stopping import percent, stop_text
 from harness.launch.exchange import read_events
 from harness.launch.plan import EXCHANGE, Prepared, launches_folder
+from harness.records.journal import Begin, Pass, read
 from harness.records.launch import Launch
 from harness.secrets import clean_text
 from harness.text import one_line
@@ -119,5 +120,5 @@ def progress_text(launch: Launch) -> str:
 
 def _stage(exchange: Path) -> str:
     """The stage that the guest has reached."""
-    stages = [event.get("stage") for event in read_events(exchange) if event.get("event") in ("begin", "pass")]
-    return str(stages[-1]) if stages else "starting"
+    stages = [event.stage for event in read(read_events(exchange)).events if isinstance(event, Begin | Pass)]
+    return stages[-1] if stages else "starting"

@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,6 +13,7 @@ from harness.catalog.rows import Catalog
 from harness.doctor.driver import mes_version
 from harness.doctor.throttle import Counters
 from harness.errors import CatalogError
+from harness.records.fields import Fields
 from harness.records.host import HostRecord
 from harness.records.launch import Launch
 from harness.text import counted
@@ -141,39 +141,37 @@ def _cold(known: Known) -> str:
     )
 
 
-def _of_image(name: str, tell: Callable[[dict[str, Any]], str]) -> Callable[[Known], str]:
+def _of_image(name: str, tell: Callable[[Fields], str]) -> Callable[[Known], str]:
     """What the last launch of an image that got through its imports tells."""
 
     def find(known: Known) -> str:
-        ends = [launch.ends("import") for launch in _on_gpu(known) if launch.image == name]
-        return tell(next((end for end in reversed(ends) if end), {}))
+        ends = [launch.said.ends("import") for launch in _on_gpu(known) if launch.image == name]
+        return tell(next((end.found for end in reversed(ends) if end), Fields()))
 
     return find
 
 
-def _torch(told: dict[str, Any]) -> dict[str, Any]:
-    found = told.get("torch")
-    return found if isinstance(found, dict) else {}
+def _torch(told: Fields) -> str:
+    return told.fields("torch").text("version") or "of no known version"
 
 
-def _python(told: dict[str, Any]) -> str:
-    return f"the built image runs Python {told['python']}" if told.get("python") else ""
+def _python(told: Fields) -> str:
+    version = told.text("python")
+    return f"the built image runs Python {version}" if version else ""
 
 
-def _numpy(told: dict[str, Any]) -> str:
-    packages = told.get("packages")
-    versions = [str(each) for each in packages if str(each).startswith("numpy==")] if isinstance(packages, list) else []
-    return f"torch {_torch(told).get('version')} is imported beside {versions[0]}" if versions else ""
+def _numpy(told: Fields) -> str:
+    versions = [each for each in told.texts("packages") if each.startswith("numpy==")]
+    return f"torch {_torch(told)} is imported beside {versions[0]}" if versions else ""
 
 
-def _architectures(told: dict[str, Any]) -> str:
-    names = _torch(told).get("architectures")
-    listed = " ".join(map(str, names)) if isinstance(names, list) else ""
-    return f"torch {_torch(told).get('version')} has kernels for {listed}" if listed else ""
+def _architectures(told: Fields) -> str:
+    listed = " ".join(told.fields("torch").texts("architectures"))
+    return f"torch {_torch(told)} has kernels for {listed}" if listed else ""
 
 
-def _version(told: dict[str, Any]) -> str:
-    version = _torch(told).get("version")
+def _version(told: Fields) -> str:
+    version = told.fields("torch").text("version")
     return f"torch {version} was built into the image" if version else ""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.wire import JOURNAL, MOST_JOURNAL_BYTES, REQUEST, Request, read_journal
 from harness.engines.base import LOG
+from harness.records.journal import Event, read
 from harness.secrets import clean_text
 
 MOST_LOG_BYTES = 64 << 10
@@ -56,7 +57,7 @@ def read_events(folder: Path) -> tuple[dict[str, Any], ...]:
 
 
 class JournalTail:
-    """The journal's events as they come, for a reader who looks every second and must not disturb the machine that is measured:
+    """The journal's events as they come, typed, for a reader who looks every second and must not disturb the machine that is measured:
     while the file does not grow, a look costs one `stat`."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +65,7 @@ class JournalTail:
         self._read = 0
         self._rest = b""
 
-    def new_events(self) -> tuple[dict[str, Any], ...] | None:
+    def new_events(self) -> tuple[Event, ...] | None:
         """The events since the last look; ``None``: the journal has not grown. Anything else in its place never grows."""
         try:
             status = os.stat(self._path, follow_symlinks=False)
@@ -77,7 +78,7 @@ class JournalTail:
         data = _read_plain_bytes(self._path, min(status.st_size, MOST_JOURNAL_BYTES) - self._read, offset=self._read)
         self._read += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        return tuple(read_journal(b"\n".join(lines).decode(errors="replace")))
+        return read(read_journal(b"\n".join(lines).decode(errors="replace"))).events
 
 
 def read_log_tail(folder: Path) -> str:

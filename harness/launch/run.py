@@ -16,7 +16,7 @@ from harness.launch.exchange import make_exchange, read_events, read_log_tail, t
 from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, Prepared, caches_folder, launches_folder
 from harness.launch.watch import Watch
 from harness.machine.kernel_log import KernelText
-from harness.records.journal import number
+from harness.records.journal import read
 from harness.records.launch import Launch
 from harness.records.outcome import Cause, ExitRecord, Verdict
 from harness.records.plan import Plan
@@ -60,7 +60,11 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
         said = kernel_log.read()
     launch = conclude(plan, exit_record, begun=begun, kernel_log=said)
     caches_record = kernel_cache.finish(
-        plan, cache_folder, cache_record, came_through=bool(launch.ends("cold")), ended_because=exit_record.ended_because
+        plan,
+        cache_folder,
+        cache_record,
+        came_through=launch.said.ends("cold") is not None,
+        ended_because=exit_record.ended_because,
     )
     return msgspec.structs.replace(
         launch,
@@ -81,16 +85,16 @@ def conclude(
     exchange = launches_folder() / plan.id / EXCHANGE
     journal, log_tail = read_events(exchange), read_log_tail(exchange)
     trim_exchange(exchange)
-    first = number(journal[0].get("at")) if journal else None
+    said = read(journal)
     return Launch(
         plan=plan,
         exit=exit_record,
         verdict=judge(
             plan,
             exit_record,
-            Evidence(journal=journal, log_tail=log_tail, kernel_log=with_firmware(kernel_log.text, plan.host)),
+            Evidence(journal=said, log_tail=log_tail, kernel_log=with_firmware(kernel_log.text, plan.host)),
         ),
-        start_seconds=first - begun if first is not None and begun is not None else None,
+        start_seconds=said.first_at - begun if said.first_at is not None and begun is not None else None,
         journal=journal,
         log_tail=log_tail,
         kernel_log=clean_text(kernel_log.text),

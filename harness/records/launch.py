@@ -12,12 +12,14 @@ Schema history (every old version stays readable: `harness.records.upgrade`):
 
 import os
 import time
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from benchmarks.wire import MEMORY_METERS
-from harness.records.journal import der_of, mapping, number
+from harness.records.fields import Fields
+from harness.records.journal import Journal, der_of, read
 from harness.records.outcome import (
     Agreement,
     CacheRecord,
@@ -26,14 +28,13 @@ from harness.records.outcome import (
     ExitRecord,
     Telemetry,
     Verdict,
-    exception_chain,
 )
 from harness.records.plan import Plan
 
 SCHEMA = 2
 
 
-class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """One start of one cell: the unit of statistics."""
 
     schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # unlike a default it is always written
@@ -47,7 +48,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     caches: CacheRecord | None = None
     """``None``: from before there was a choice, or it was never started"""
     journal: tuple[dict[str, Any], ...] = ()
-    """The guest's events as they came."""
+    """The guest's events as they came; `said` has them typed."""
     log_tail: str = ""
     """The end of what the libraries printed."""
     kernel_log: str = ""
@@ -73,21 +74,86 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def image(self) -> str:
         return self.plan.image.name
 
-    def ends(self, stage: str) -> dict[str, Any]:
-        """The ``end`` event of a stage; empty where it did not end well."""
-        return next((e for e in self.journal if e.get("event") == "end" and e.get("stage") == stage), {})
+    @cached_property
+    def said(self) -> Journal:
+        """The guest's events, typed when they are first asked for; no part of the record."""
+        return read(self.journal)
 
     @property
     def torch_version(self) -> str | None:
         """The version that torch reports; where the imports failed, that of its package."""
-        torch = self.ends("import").get("torch")
-        version = torch.get("version") if isinstance(torch, dict) else self.imports.get("torch", {}).get("version")
-        return str(version) if version else None
+        package = self.said.imports.get("torch")
+        return self.said.found("import").fields("torch").text("version") or (package.version if package else None) or None
 
     @property
     def chain(self) -> tuple[ExceptionRecord, ...]:
         """The exception that ended the launch, outermost first; empty where none did."""
-        return exception_chain(next((e.get("chain") for e in self.journal if e.get("event") == "failed"), None))
+        failure = self.said.failure
+        return failure.chain if failure else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Known hazards, how the image's own variables change the launch, and the guest's first notes."""
+        return (*self.plan.hazards, *self.remarks, *self.said.notes[:20])
+
+    def pass_seconds(self, stage: str) -> tuple[float, ...]:
+        """Seconds of each ``cold`` or ``warm`` pass."""
+        return tuple(each.seconds for each in self.said.passes(stage) if each.seconds is not None)
+
+    @property
+    def load_seconds(self) -> float | None:
+        return self._stage_seconds("load")
+
+    @property
+    def import_seconds(self) -> float | None:
+        return self._stage_seconds("import")
+
+    @property
+    def peak_resident_bytes(self) -> int | None:
+        """The most that the guest's process held, read after its last pass."""
+        return self.said.found("warm").count("peak_resident_bytes")
+
+    @property
+    def peak_reserved_bytes(self) -> int | None:
+        """The most that torch's allocator reserved on the GPU; ``None`` on a CPU."""
+        return self.said.found("warm").count("peak_reserved_bytes")
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes by meter, of `benchmarks.wire.MEMORY_METERS`, as the guest read them after its last pass."""
+        found = self._after_passes.fields("memory")
+        return {name: value for name in MEMORY_METERS if (value := found.count(name)) is not None}
+
+    @property
+    def memory_unavailable(self) -> dict[str, str]:
+        """The meters that could not be read, and why: such a meter is not 0."""
+        reasons, known = self._after_passes.fields("memory_unavailable"), self.memory
+        return {name: why for name in MEMORY_METERS if name not in known and (why := reasons.text(name)) is not None}
+
+    @property
+    def _after_passes(self) -> Fields:
+        """What the guest found when its last pass had ended."""
+        end = self.said.ends("warm") or self.said.ends("cold")
+        return end.found if end else Fields()
+
+    def _stage_seconds(self, stage: str) -> float | None:
+        end = self.said.ends(stage)
+        return end.seconds if end else None
+
+    @property
+    def der(self) -> float | None:
+        """Diarization error rate against the reference, 0.05 is 5%; ``None`` without one, or where weights are random.
+
+        (missed + false alarm + confusion) / total, no collar, overlap scored
+        (https://pyannote.github.io/pyannote-metrics/reference.html#diarization).
+        """
+        return der_of(self.output) if self.plan.workload.has_accuracy else None
+
+    # Only `reports/` reads the journal untyped, until its sections read `said`.
+
+    def ends(self, stage: str) -> dict[str, Any]:
+        """The ``end`` event of a stage; empty where it did not end well."""
+        return next((e for e in self.journal if e.get("event") == "end" and e.get("stage") == stage), {})
 
     @property
     def imports(self) -> dict[str, dict[str, Any]]:
@@ -105,64 +171,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return tuple(e for e in self.journal if e.get("event") == "result")
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """Known hazards, how the image's own variables change the launch, and the guest's first notes."""
-        return (*self.plan.hazards, *self.remarks, *[str(e.get("text")) for e in self.journal if e.get("event") == "note"][:20])
-
-    def pass_seconds(self, stage: str) -> tuple[float, ...]:
-        """Seconds of each ``cold`` or ``warm`` pass."""
-        values = [e.get("seconds") for e in self.journal if e.get("event") == "pass" and e.get("stage") == stage]
-        return tuple(seconds for value in values if (seconds := number(value)) is not None)
-
-    @property
-    def load_seconds(self) -> float | None:
-        return number(self.ends("load").get("seconds"))
-
-    @property
-    def import_seconds(self) -> float | None:
-        return number(self.ends("import").get("seconds"))
-
-    @property
-    def peak_resident_bytes(self) -> int | None:
-        """The most that the guest's process held, read after its last pass."""
-        value = number(self.ends("warm").get("peak_resident_bytes"))
-        return None if value is None else int(value)
-
-    @property
-    def peak_reserved_bytes(self) -> int | None:
-        """The most that torch's allocator reserved on the GPU; ``None`` on a CPU."""
-        value = number(self.ends("warm").get("peak_reserved_bytes"))
-        return None if value is None else int(value)
-
-    @property
-    def memory(self) -> dict[str, int]:
-        """Bytes by meter, of `benchmarks.wire.MEMORY_METERS`, as the guest read them after its last pass."""
-        found = {name: number(value) for name, value in mapping(self._last_pass_stage.get("memory")).items()}
-        return {name: int(value) for name in MEMORY_METERS if (value := found.get(name)) is not None and value >= 0}
-
-    @property
-    def memory_unavailable(self) -> dict[str, str]:
-        """The meters that could not be read, and why: such a meter is not 0."""
-        reasons = mapping(self._last_pass_stage.get("memory_unavailable"))
-        return {name: str(reasons[name]) for name in MEMORY_METERS if name in reasons and name not in self.memory}
-
-    @property
-    def _last_pass_stage(self) -> dict[str, Any]:
-        return self.ends("warm") or self.ends("cold")
-
-    @property
     def output(self) -> dict[str, Any]:
         """The findings of ``verify``: ``rttm``, ``speakers``, ``speech_seconds``, ``der`` ..."""
         return self.ends("verify")
-
-    @property
-    def der(self) -> float | None:
-        """Diarization error rate against the reference, 0.05 is 5%; ``None`` without one, or where weights are random.
-
-        (missed + false alarm + confusion) / total, no collar, overlap scored
-        (https://pyannote.github.io/pyannote-metrics/reference.html#diarization).
-        """
-        return der_of(self.output) if self.plan.workload.has_accuracy else None
 
 
 def new_id() -> str:

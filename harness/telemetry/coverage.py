@@ -12,7 +12,6 @@ from statistics import median
 
 import msgspec
 
-from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 
@@ -36,12 +35,8 @@ class Window(msgspec.Struct, frozen=True):
 
 def windows_of(launch: Launch, stage: str) -> tuple[Window, ...]:
     """When each pass of a stage ran, by the journal."""
-    found = []
-    for event in launch.journal:
-        end, seconds = number(event.get("at")), number(event.get("seconds"))
-        if event.get("event") == "pass" and event.get("stage") == stage and end is not None and seconds is not None:
-            found.append(Window(end - seconds, end))
-    return tuple(found)
+    ended = ((each.at, each.seconds) for each in launch.said.passes(stage))
+    return tuple(Window(at - seconds, at) for at, seconds in ended if at is not None and seconds is not None)
 
 
 def points_of(telemetry: Telemetry, meter: str) -> list[tuple[float, float]]:
@@ -90,5 +85,5 @@ def worked_of(launch: Launch) -> Window | None:
     """The time of a launch's passes, cold ones too; where there is none, the moment of its last word."""
     if windows := (*windows_of(launch, "cold"), *windows_of(launch, "warm")):
         return whole_of(windows)
-    times = [at for event in launch.journal if (at := number(event.get("at"))) is not None]
-    return Window(max(times), max(times)) if times else None
+    last = launch.said.last_at
+    return None if last is None else Window(last, last)

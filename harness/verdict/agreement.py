@@ -18,6 +18,7 @@ import msgspec
 
 from harness.catalog.rows import Catalog, Cell, Variant
 from harness.catalog.select import with_fixes
+from harness.records.fields import Fields
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, Verdict
 from harness.records.plan import Plan
@@ -111,10 +112,10 @@ def agree(launch: Launch, reference: Launch) -> Agreement:
     """
     reasons: list[str] = []
     found: dict[str, Any] = {"reference": reference.id}
-    if launch.output.get("finite") is not True:
+    if launch.said.found("verify").flag("finite") is not True:
         reasons.append("something that is not finite (NaN or infinite) was put out")
     if launch.plan.workload.has_accuracy:
-        found |= _compare_turns(launch.output, reference.output, reasons)
+        found |= _compare_turns(launch.said.found("verify"), reference.said.found("verify"), reasons)
     found |= _compare_chunks(chunk_of(launch), chunk_of(reference), reasons)
     return Agreement(**found, reasons=tuple(reasons))
 
@@ -122,7 +123,7 @@ def agree(launch: Launch, reference: Launch) -> Agreement:
 def chunk_of(launch: Launch) -> Chunk | None:
     """The launch's fixed chunk; ``None`` where it has none, or where what the image wrote has another shape."""
     try:
-        chunk = msgspec.convert(launch.output.get("chunk"), Chunk)
+        chunk = msgspec.convert(launch.said.found("verify").fields("chunk").raw, Chunk)
     except msgspec.ValidationError:
         return None
     return None if chunk.segmentation.floats is None or chunk.embedding.floats is None else chunk
@@ -169,7 +170,7 @@ def _key(plan: Plan) -> tuple[object, ...]:
     )
 
 
-def _compare_turns(output: dict[str, Any], reference: dict[str, Any], reasons: list[str]) -> dict[str, Any]:
+def _compare_turns(output: Fields, reference: Fields, reasons: list[str]) -> dict[str, Any]:
     """DER between the two hypotheses and their numbers of speakers; what is wrong goes to ``reasons``."""
     ours, theirs = _turns(output), _turns(reference)
     if ours is None or theirs is None:
@@ -245,7 +246,7 @@ def _pair(ours: Values, theirs: Values) -> tuple[tuple[float, ...], tuple[float,
     return (a, b) if comparable else ((), ())
 
 
-def _turns(output: dict[str, Any]) -> Turns | None:
+def _turns(output: Fields) -> Turns | None:
     """The turns of an output; ``None`` where its RTTM cannot be read."""
-    text = output.get("rttm")
-    return read_turns(text) if isinstance(text, str) else None
+    text = output.text("rttm")
+    return read_turns(text) if text is not None else None

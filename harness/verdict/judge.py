@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -12,8 +11,8 @@ from benchmarks.wire import STAGES
 from harness.failures.recognise import find_match, recognise
 from harness.machine.gpu_faults import gpu_events
 from harness.machine.kernel_log import KernelLine
-from harness.records.journal import number
-from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, exception_chain
+from harness.records.journal import Import, Journal, Pass, Step
+from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict
 from harness.records.plan import Plan
 from harness.verdict.time_limits import FAULT_SECONDS
 from harness.workloads.failed import cause_of, failed, last_line
@@ -27,15 +26,14 @@ def judge(plan: Plan, exit: ExitRecord, evidence: Evidence) -> Verdict:  # noqa:
     if not exit.started:
         said = exit.message or "the engine did not start it"
         return failed(stage, "engine", said, signature=recognise((), exit.message))
-    exception = next((event for event in journal if event.get("event") == "failed"), None)
     wrong_torch = _wrong_torch(journal, plan.image.family)
     if wrong_torch is not None:
         return failed("import", "wrong torch", wrong_torch, signature=recognise((), wrong_torch))
     if exit.timed_out or exit.ended_because is not None:
         where = stage if stage in STAGES or stage in plan.steps else under_way(journal, workload)
         return _judge_ended(stage, where, exit, evidence.kernel_log)
-    if exception is not None:
-        return _judge_exception(stage, exception_chain(exception.get("chain")), evidence.log_tail)
+    if journal.failure is not None:
+        return _judge_exception(stage, journal.failure.chain, evidence.log_tail)
     if _said_done(journal, plan.last_stage) and exit.code in (0, None):
         lie = _impossible(plan, workload, journal, exit.run_seconds)
         if lie is not None:
@@ -75,37 +73,33 @@ def with_kept_cache(verdict: Verdict, exit: ExitRecord, record: CacheRecord | No
     )
 
 
-def reached_stage(journal: Sequence[dict[str, Any]], workload: Workload, steps: Sequence[str] = ()) -> str:
+def reached_stage(journal: Journal, workload: Workload, steps: Sequence[str] = ()) -> str:
     """The last stage that began, or the step among ``steps`` that did not end; ``launch`` where the guest never wrote a word."""
-    begun = [event.get("stage") for event in journal if event.get("event") == "begin"]
-    known = [stage for stage in begun if stage in STAGES or stage in workload.stages]
-    tried = [event for event in journal if event.get("event") == "step" and event.get("name") in steps]
-    if tried and tried[-1].get("outcome") == "trying":
-        return str(tried[-1]["name"])
-    return str(known[-1]) if known else STAGES[0]
+    tried = [step for step in journal.of(Step) if step.name in steps]
+    if tried and tried[-1].outcome == "trying":
+        return tried[-1].name
+    known = [begin.stage for begin in journal.begun if begin.stage in STAGES or begin.stage in workload.stages]
+    return known[-1] if known else STAGES[0]
 
 
-def under_way(journal: Sequence[dict[str, Any]], workload: Workload) -> str:
+def under_way(journal: Journal, workload: Workload) -> str:
     """What the guest was doing where its journal ends: ``import, importing torchcodec``, ``ladder, segmentation at batch 128``."""
     stage = reached_stage(journal, workload)
-    doing = workload.under_way(journal) if stage in workload.stages else ""
-    if doing:
+    if stage in workload.stages and (doing := workload.under_way(journal)):
         return f"{stage}, {doing}"
-    trying = [event for event in journal if event.get("event") == "import"]
-    return f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
+    trying = journal.of(Import)[-1:]
+    return f"{stage}, importing {trying[0].name}" if trying and trying[0].outcome == "trying" else stage
 
 
-def _said_done(journal: Sequence[dict[str, Any]], last_stage: str) -> bool:
+def _said_done(journal: Journal, last_stage: str) -> bool:
     """Whether the guest said that it ended the stage it was asked to reach, and then that it was done."""
-    ended = any(event.get("event") == "end" and event.get("stage") == last_stage for event in journal)
-    return ended and any(event.get("event") == "done" for event in journal)
+    return journal.is_done and journal.ends(last_stage) is not None
 
 
-def _impossible(plan: Plan, workload: Workload, journal: Sequence[dict[str, Any]], run_seconds: float | None) -> str | None:
+def _impossible(plan: Plan, workload: Workload, journal: Journal, run_seconds: float | None) -> str | None:
     """What in a finished journal cannot have happened; ``None``: nothing. The image wrote it and may write anything."""
-    ended = [event.get("stage") for event in journal if event.get("event") == "end"]
     stages = workload.all_stages
-    missing = [stage for stage in stages[: stages.index(plan.last_stage) + 1] if stage not in ended]
+    missing = [stage for stage in stages[: stages.index(plan.last_stage) + 1] if journal.ends(stage) is None]
     if missing:
         return f"it ends without the stage {missing[0]}"
     if plan.last_stage != workload.last_stage:
@@ -114,23 +108,23 @@ def _impossible(plan: Plan, workload: Workload, journal: Sequence[dict[str, Any]
     return lie or workload.lie(plan, journal, run_seconds)
 
 
-def _impossible_passes(plan: Plan, journal: Sequence[dict[str, Any]], run_seconds: float | None) -> str | None:
+def _impossible_passes(plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
     """What cannot be true of the passes of a measured workload; ``None``: nothing."""
-    passes = [event for event in journal if event.get("event") == "pass"]
-    seconds = [number(event.get("seconds")) for event in passes]
-    counts = [sum(event.get("stage") == stage for event in passes) for stage in ("cold", "warm")]
+    passes = journal.of(Pass)
+    counts = [len(journal.passes(stage)) for stage in ("cold", "warm")]
     if counts != [1, plan.warm_passes]:
         return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {plan.warm_passes} were asked for"
-    if any(value is None or value < SHORTEST_PASS_SECONDS for value in seconds):
+    if any(each.seconds is None or each.seconds < SHORTEST_PASS_SECONDS for each in passes):
         return "a pass took no time"
-    return overlong("passes", sum(value or 0.0 for value in seconds), run_seconds)
+    return overlong("passes", sum(each.seconds or 0.0 for each in passes), run_seconds)
 
 
-def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str | None:
+def _wrong_torch(journal: Journal, family: str | None) -> str | None:
     """What is wrong with the torch that a GPU family's image has; ``None``: nothing, or it is not known."""
-    found = next((e.get("torch") for e in journal if e.get("event") == "end" and e.get("stage") == "import"), None)
-    if not isinstance(found, dict) or family not in ("rocm", "therock", "cuda"):
+    told = journal.found("import")
+    if not told.has_fields("torch") or family not in ("rocm", "therock", "cuda"):
         return None
+    found = told.fields("torch").raw
     if found.get("cuda" if family == "cuda" else "hip"):
         return None
     return (
@@ -165,9 +159,9 @@ def _judge_death(stage: str, where: str, exit: ExitRecord, evidence: Evidence) -
     if code is not None and code > 128 and (name := _signal_name(code - 128)):
         cause: Cause = signature.cause if signature and signature.cause == "gpu fault" else "crash"
         return failed(stage, cause, f"died of {name} in {where}", signature=signature)
-    if code in (126, 127) and not journal:
+    if code in (126, 127) and not journal.events:
         return failed("launch", "engine", f"the image could not run its Python (exit {code}): {last_line(log_tail)}")
-    if code == 2 and not journal:
+    if code == 2 and not journal.events:
         return failed("launch", "error", last_line(log_tail))
     return failed(
         stage,

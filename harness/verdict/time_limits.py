@@ -7,10 +7,9 @@ A first pass on ROCm compiles kernels and tries them out. This takes a minute as
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from harness.records.journal import End, Event, Result
 from harness.records.outcome import Ending
 from harness.records.plan import Plan
 
@@ -34,16 +33,16 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """When the kernel's log first showed a fault that concerns this launch"""
 
 
-def first_pass_has_ended(event: dict[str, Any]) -> bool:
+def first_pass_has_ended(event: Event) -> bool:
     """Whether an event of the journal shows that kernels have been compiled: the end of the cold pass, or a task's first result."""
-    if event.get("event") == "end":
-        return event.get("stage") == "cold"
-    return event.get("event") == "result" and event.get("outcome") not in ("trying", "loaded")
+    if isinstance(event, End):
+        return event.stage == "cold"
+    return isinstance(event, Result) and event.found.text("outcome") not in ("trying", "loaded")
 
 
-def device_has_ended(event: dict[str, Any]) -> bool:
+def device_has_ended(event: Event) -> bool:
     """Whether an event is the end of the device stage. What comes next may compile."""
-    return event.get("event") == "end" and event.get("stage") == "device"
+    return isinstance(event, End) and event.stage == "device"
 
 
 def why_end(plan: Plan, seen: Seen) -> Ending | None:

@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.records.journal import mapping, number
+from harness.records.journal import Journal, mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
 from harness.records.plan import Plan, Settings
 from harness.workloads.error_rates import Scores, Total, total_of
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
-from harness.workloads.workload import SHORTEST_PASS_SECONDS, Event, Workload, overlong
+from harness.workloads.workload import SHORTEST_PASS_SECONDS, Workload, overlong
 
 TASK = "accuracy"
 
@@ -288,7 +288,7 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _accuracy_lie(results: Sequence[Event], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
+def _accuracy_lie(results: Sequence[Mapping[str, Any]], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
     """That a recording has no end, or that the passes took too long; ``None``: neither. Scores are judged by
     `harness.workloads.accuracy`."""
     last = [event.get("index") for event in results if event.get("outcome") in ("ok", "failed")]
@@ -322,9 +322,9 @@ class AccuracyWorkload(Workload):
         """Those of diarization, and the recordings."""
         return {"pipeline": plan.workload.profile, **plan.workload.numbers, **plan.options}
 
-    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
+    def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A recording without an end, or passes that took too long."""
-        return _accuracy_lie([event for event in journal if event.get("event") == "result"], plan.options, run_seconds)
+        return _accuracy_lie([each.raw for each in journal.results], plan.options, run_seconds)
 
 
 WORKLOAD = AccuracyWorkload()

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.records.journal import number
+from harness.records.journal import Journal, number
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 from harness.records.plan import Plan, Settings
@@ -24,7 +24,7 @@ from harness.telemetry.meters import of_kind
 from harness.text import counted
 from harness.workloads.calibrated_meters import LABELS, METERS, VRAM_AND_GTT, Meter, label_of, series_values, summed_meters
 from harness.workloads.limits import START_SECONDS, Limits
-from harness.workloads.workload import Event, Workload
+from harness.workloads.workload import Workload
 
 TASK = "calibrate"
 
@@ -270,7 +270,7 @@ GRAIN_BYTES = 2 << 20
 """The guest rounds each size up to a multiple of this (`benchmarks.workloads.calibrate`)."""
 
 
-def _calibration_lie(results: Sequence[Event], sizes: Any) -> str | None:
+def _calibration_lie(results: Sequence[Mapping[str, Any]], sizes: Any) -> str | None:
     """That a size that was asked for was not held; ``None``: each was."""
     if not any(event.get("phase") == "baseline" for event in results):
         return "it ends without a baseline"
@@ -299,9 +299,9 @@ class CalibrateWorkload(Workload):
         whole = START_SECONDS + holds * settings.options.get("hold_seconds", 0.0)
         return Limits(whole_seconds=settings.time_limit_seconds or whole)
 
-    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
+    def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A size that was not held."""
-        return _calibration_lie([event for event in journal if event.get("event") == "result"], plan.options.get("sizes_bytes"))
+        return _calibration_lie([each.raw for each in journal.results], plan.options.get("sizes_bytes"))
 
 
 WORKLOAD = CalibrateWorkload()

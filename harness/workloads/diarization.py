@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.inputs.decoding import SAMPLE_RATE_HERTZ
-from harness.records.journal import der_of, mapping, number
+from harness.records.journal import Journal, der_of, mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import Verdict
 from harness.records.plan import Plan
-from harness.workloads.workload import MEASURED_STAGES, Event, Evidence, Figure, Unit, Workload
+from harness.workloads.workload import MEASURED_STAGES, Evidence, Figure, Unit, Workload
 
 Turn = tuple[float, float, str]
 Turns = tuple[Turn, ...]
@@ -124,9 +124,9 @@ class DiarizationWorkload(Workload):
         """The pipeline and its batch sizes."""
         return {"pipeline": plan.workload.profile, **plan.workload.numbers}
 
-    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
+    def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """Counts below zero."""
-        output = next(event for event in journal if event.get("event") == "end" and event.get("stage") == "verify")
+        output = journal.found("verify").raw
         speakers, parts = output.get("speakers"), mapping(output.get("der"))
         if type(speakers) is not int or speakers < 0 or any((number(value) or 0.0) < 0 for value in parts.values()):
             return "speakers or errors below zero"
@@ -134,7 +134,7 @@ class DiarizationWorkload(Workload):
 
     def judge(self, plan: Plan, evidence: Evidence) -> Verdict | None:
         """Wrong where something is not finite, the passes differ, or the error is too large."""
-        output = next(e for e in evidence.journal if e.get("event") == "end" and e.get("stage") == "verify")
+        output = evidence.journal.found("verify").raw
         wrong = _wrong(output, plan.workload.highest_error)
         return Verdict(status="wrong output", stage=plan.last_stage, summary=wrong) if wrong is not None else None
 

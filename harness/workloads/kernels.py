@@ -13,13 +13,13 @@ from typing import Any
 
 from harness import places
 from harness.errors import HostError, UsageError
-from harness.records.journal import mapping, number
+from harness.records.journal import Journal, mapping, number
 from harness.records.plan import Plan, Settings
 from harness.text import Say, nearest
 from harness.tools import run_process, tail_of
 from harness.workloads.kernel_work import MODELS, work_on
 from harness.workloads.limits import Limits, limits_of
-from harness.workloads.workload import Event, Workload, overlong
+from harness.workloads.workload import Workload, overlong
 
 COMPLETE = "strixbench-complete"
 """Written last: a folder without it was never finished."""
@@ -101,7 +101,7 @@ MOST_BYTES_A_SECOND = 1e15
 """1 PB/s: no memory or cache moves so much."""
 
 
-def kernel_lie(event: Event, device: str) -> str | None:
+def kernel_lie(event: Mapping[str, Any], device: str) -> str | None:
     """What cannot be true of a kernel that is said to be timed; ``None``: nothing."""
     name, flop, moved = str(event.get("kernel"))[:100], number(event.get("flop")), number(event.get("bytes"))
     tables = [work_on(each) for each in ([device] if device else ["cpu", "cuda"])]
@@ -113,7 +113,7 @@ def kernel_lie(event: Event, device: str) -> str | None:
     return rate_lie(event)
 
 
-def rate_lie(event: Event) -> str | None:
+def rate_lie(event: Mapping[str, Any]) -> str | None:
     """What cannot be true of a kernel's times, or of the rates that follow from them; ``None``: nothing."""
     name = str(event.get("kernel"))[:100]
     calls = event.get("seconds")
@@ -128,12 +128,14 @@ def rate_lie(event: Event) -> str | None:
     return None
 
 
-def call_seconds(events: Iterable[Event]) -> float:
+def call_seconds(events: Iterable[Mapping[str, Any]]) -> float:
     """The time of all calls of some kernels."""
     return sum(number(value) or 0.0 for event in events for value in _list(event.get("seconds")))
 
 
-def _kernels_lie(results: Sequence[Event], options: Mapping[str, Any], device: str, run_seconds: float | None) -> str | None:
+def _kernels_lie(
+    results: Sequence[Mapping[str, Any]], options: Mapping[str, Any], device: str, run_seconds: float | None
+) -> str | None:
     timed = [event for event in results if event.get("outcome") == "ok"]
     lie = next((lie for event in timed if (lie := kernel_lie(event, device))), None)
     if lie := lie or overlong("calls", call_seconds(timed), run_seconds):
@@ -172,10 +174,10 @@ class KernelsWorkload(Workload):
             usual_seconds=TIMEOUT_SECONDS, family=family, device=device, time_limit_seconds=settings.time_limit_seconds
         )
 
-    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
+    def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A kernel that was not asked for, was not timed, or is faster than anything."""
-        results = [event for event in journal if event.get("event") == "result"]
-        end = next((event for event in journal if event.get("event") == "end" and event.get("stage") == self.name), {})
+        results = [each.raw for each in journal.results]
+        end = journal.found(self.name).raw
         return _kernels_lie(results, plan.options, plan.device, run_seconds) or _models_lie(end.get("work"))
 
 

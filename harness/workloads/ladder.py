@@ -12,12 +12,12 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.failures.recognise import recognise
-from harness.records.journal import number
+from harness.records.journal import Journal, number
 from harness.records.outcome import Verdict, exception_chain
 from harness.records.plan import Plan, Settings
 from harness.text import nearest
 from harness.workloads.limits import Limits, limits_of
-from harness.workloads.workload import Event, Evidence, Workload
+from harness.workloads.workload import Evidence, Workload
 
 MODELS = ("segmentation", "embedding")
 BATCHES = (1, 8, 32, 64, 111, 112, 128)
@@ -199,15 +199,15 @@ class LadderWorkload(Workload):
             time_limit_seconds=settings.time_limit_seconds,
         )
 
-    def under_way(self, journal: Sequence[Event]) -> str:
+    def under_way(self, journal: Journal) -> str:
         """The rung that began and did not end."""
-        rungs = [event for event in journal if event.get("event") == "result"]
+        rungs = [each.raw for each in journal.results]
         is_trying = bool(rungs) and rungs[-1].get("outcome") == "trying"
         return f"{rungs[-1].get('model')} at batch {rungs[-1].get('batch')}" if is_trying else ""
 
     def judge(self, plan: Plan, evidence: Evidence) -> Verdict | None:
         """Wrong from the first rung that is wrong."""
-        return judge_ladder([event for event in evidence.journal if event.get("event") == "result"], plan.options)
+        return judge_ladder([each.raw for each in evidence.journal.results], plan.options)
 
 
 WORKLOAD = LadderWorkload()

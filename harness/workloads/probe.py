@@ -23,9 +23,10 @@ from harness.workloads.workload import Evidence, Workload
 
 
 class ProbeWorkload(Workload):
-    """Stops after the device stage, and then tries the steps of its options. Without steps it only looks at the image."""
+    """After the device stage, one small computation after another, each in a process of its own."""
 
     name = "probe"
+    stages = ("probe",)
 
     def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
         """As long as its steps may take one after the other. ``step_timeout_seconds`` of the options holds for each step."""

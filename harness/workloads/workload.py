@@ -7,7 +7,7 @@ Each workload is one module in this folder, whose ``WORKLOAD`` is the one value 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.errors import UsageError
+from harness.records.journal import Journal
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, Verdict
 from harness.records.plan import Plan, Settings
@@ -27,8 +28,6 @@ COMMON_STAGES = ("launch", "import", "device")
 SHORTEST_PASS_SECONDS = 1e-6
 """Nothing that is measured takes less."""
 
-Event = Mapping[str, Any]
-
 MEASURED_STAGES = ("load", "cold", "warm", "verify")
 """The stages of a workload that is timed in passes."""
 
@@ -36,8 +35,8 @@ MEASURED_STAGES = ("load", "cold", "warm", "verify")
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a launch left."""
 
-    journal: Sequence[dict[str, Any]] = ()
-    """The guest's events"""
+    journal: Journal = Journal()
+    """What the guest told"""
     log_tail: str = ""
     """The end of what the libraries printed"""
     kernel_log: str = ""
@@ -105,15 +104,15 @@ class Workload:
         """What the guest's module is told beside the request's common fields."""
         return plan.options
 
-    def under_way(self, journal: Sequence[Event]) -> str:
+    def under_way(self, journal: Journal) -> str:
         """What the guest was doing within the workload's own stage where the journal ends; empty: it does not say."""
         return ""
 
-    def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
+    def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """What in the journal of a launch that ended well cannot be true; ``None``: nothing."""
         return None
 
-    def examine(self, plan: Plan, journal: Sequence[Event], truth: Path | None) -> Mapping[str, Any]:
+    def examine(self, plan: Plan, journal: Journal, truth: Path | None) -> Mapping[str, Any]:
         """What the host finds out about the output by itself, such as its errors against the truth. Kept with the launch."""
         return {}
 

@@ -21,6 +21,7 @@ from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.machine.kernel_log import KernelLog
 from harness.records.host import HostRecord
+from harness.records.journal import read
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Verdict
 from harness.records.plan import EngineRecord, ImageRecord, Plan, WorkloadRecord
@@ -95,7 +96,7 @@ def a_plan(
         engine=EngineRecord(name=engine, version="5.7.0"),
         host=HOST,
         device="cpu" if family in ("cpu", None) else "cuda",
-        last_stage=(task and last_stage in ("", "device") and task) or last_stage or STAGES[-1],
+        last_stage=last_stage if last_stage not in ("", "device") else task or ("probe" if steps else last_stage or STAGES[-1]),
         timeout_seconds=1200.0,
     )
     return msgspec.structs.replace(plan, **changes)
@@ -116,7 +117,7 @@ def a_launch(
     return Launch(
         plan=plan,
         exit=ended,
-        verdict=verdict or judge(as_told(plan, events), ended, Evidence(journal=events, log_tail=log_tail)),
+        verdict=verdict or judge(as_told(plan, events), ended, Evidence(journal=read(events), log_tail=log_tail)),
         start_seconds=0.4,
         journal=events,
         log_tail=log_tail,
@@ -148,7 +149,7 @@ def judged(
     if warm_passes is not None:
         made = msgspec.structs.replace(made, warm_passes=warm_passes)
     return judge(
-        made, exit or ExitRecord(started=True, code=0), Evidence(journal=events, log_tail=log_tail, kernel_log=kernel_log)
+        made, exit or ExitRecord(started=True, code=0), Evidence(journal=read(events), log_tail=log_tail, kernel_log=kernel_log)
     )
 
 
@@ -218,8 +219,8 @@ def probing_journal(
     steps: Mapping[str, Event] | None = None, *, asked: Sequence[str] = STEPS, **passing: Any
 ) -> tuple[Event, ...]:
     """What a guest writes that was asked for steps; ``steps`` are the last words on those that are not ok."""
-    events = list(passing_journal(last_stage="device", **passing))
-    done = events.pop()
+    events = [*passing_journal(last_stage="device", **passing), {"event": "begin", "stage": "probe"}]
+    done = events.pop(-2)
     for name in asked:
         events.append({"event": "step", "name": name, "outcome": "trying"})
         near = {"max_absolute": 1e-6, "max_relative": 1e-6, "tolerance": 1e-4}
@@ -233,7 +234,7 @@ def probing_journal(
         }
         if last["outcome"] != "trying":
             events.append({"event": "step", "name": name, **last})
-    return _timed([*events, done])
+    return _timed([*events, {"event": "end", "stage": "probe", "seconds": 1.0}, done])
 
 
 def a_probe_launch(number: int = 1, steps: Mapping[str, Event] | None = None, **plan: Any) -> Launch:

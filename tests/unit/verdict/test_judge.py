@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from benchmarks.wire import STAGES
+from harness.records.journal import Journal, read
 from harness.records.outcome import CacheRecord, Cause, ExitRecord, Verdict
 from harness.verdict.judge import reached_stage, with_kept_cache
 from harness.workloads.diarization import WORKLOAD
@@ -318,12 +319,12 @@ def test_a_summary_is_one_line_of_bearable_length() -> None:
 
 
 def test_the_stage_of_an_empty_journal_is_launch() -> None:
-    assert reached_stage((), WORKLOAD) == "launch"
+    assert reached_stage(Journal(), WORKLOAD) == "launch"
 
 
 @pytest.mark.parametrize("stage", [None, 3, [], {}, "nonsense"], ids=repr)
 def test_a_stage_that_is_none_is_not_reached(stage: object) -> None:
-    assert reached_stage([{"event": "begin", "stage": "load"}, {"event": "begin", "stage": stage}], WORKLOAD) == "load"
+    assert reached_stage(read([{"event": "begin", "stage": "load"}, {"event": "begin", "stage": stage}]), WORKLOAD) == "load"
 
 
 def test_every_cause_but_the_build_s_is_one_that_a_judge_can_give() -> None:

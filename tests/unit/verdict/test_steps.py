@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.wire import STEPS
+from harness.records.journal import Step, read
 from harness.records.outcome import ExitRecord
 from harness.workloads.steps import judge_step
 from tests.unit.probe_steps import FAR, NAN, SEGFAULT, SKIPPED, TIMEOUT
@@ -50,8 +51,18 @@ def test_a_failure_speaks_before_wrong_numbers_and_the_first_before_the_later() 
 
 
 def test_what_a_step_printed_can_make_its_failure_known() -> None:
-    event = {"outcome": "failed", "chain": [a_link("builtins.RuntimeError", "x")], "tail": "HIP out of memory. Tried"}
-    assert judge_step("lstm", event).signature == "gpu-out-of-memory"
+    (told,) = read(
+        [
+            {
+                "event": "step",
+                "name": "lstm",
+                "outcome": "failed",
+                "chain": [a_link("builtins.RuntimeError", "x")],
+                "tail": "HIP out of memory. Tried",
+            }
+        ]
+    ).of(Step)
+    assert judge_step(told).signature == "gpu-out-of-memory"
 
 
 def test_a_journal_without_a_step_that_was_asked_for_is_no_pass() -> None:

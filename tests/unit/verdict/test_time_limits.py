@@ -10,6 +10,7 @@ from benchmarks.wire import COMPILING_STEPS, JOURNAL, STEPS
 from harness.launch.exchange import JournalTail
 from harness.launch.watch import KERNEL_SECONDS, Watch
 from harness.machine.kernel_log import FollowedLog, KernelLine, KernelText
+from harness.records.journal import Begin, Done, End
 from harness.records.plan import Plan
 from harness.verdict.time_limits import Seen, why_end
 from harness.workloads.limits import FIRST_PASS_SECONDS, Limits, limits_of
@@ -228,7 +229,7 @@ def test_a_journal_that_does_not_grow_is_not_read_again(tmp_path: Path) -> None:
     write_journal(tmp_path, passing_journal())
     events = tail.new_events()
     assert events is not None
-    assert events[-1]["event"] == "done"
+    assert isinstance(events[-1], Done)
     (tmp_path / JOURNAL).chmod(0)
     assert tail.new_events() is None
 
@@ -239,7 +240,7 @@ def test_a_line_that_is_half_there_is_read_when_it_is_whole(tmp_path: Path) -> N
     (tmp_path / JOURNAL).write_bytes(line[:20])
     assert tail.new_events() == ()
     (tmp_path / JOURNAL).write_bytes(line)
-    assert [event["stage"] for event in tail.new_events() or ()] == ["cold"]
+    assert tail.new_events() == (End(at=1.0, stage="cold"),)
 
 
 def test_a_journal_that_is_written_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
@@ -247,7 +248,9 @@ def test_a_journal_that_is_written_anew_is_read_from_its_beginning(tmp_path: Pat
     write_journal(tmp_path, passing_journal())
     tail.new_events()
     write_journal(tmp_path, journal_until("import"))
-    assert [event["event"] for event in tail.new_events() or ()][:1] == ["begin"]
+    events = tail.new_events()
+    assert events
+    assert isinstance(events[0], Begin)
 
 
 @pytest.mark.parametrize("kind", ["a link", "a pipe", "a folder"])
