@@ -17,13 +17,18 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.wire import STAGES, Request
+import msgspec
+
+from benchmarks.wire import Request
 from harness import places
 from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
 from harness.launch.exchange import make_exchange, read_events, read_log_tail
+from harness.records.journal import read
 from harness.records.outcome import ExitRecord, Verdict
 from harness.verdict.judge import judge
+from harness.workloads.workload import Evidence
+from tests.unit.samples import a_plan
 
 AUDIO_SECONDS = 2
 
@@ -110,16 +115,11 @@ class Ended:
 
     def verdict(self, *, family: str | None = None) -> Verdict:
         """The verdict as the host judges it."""
-        last, is_task = self.request.last_stage, self.request.last_stage not in STAGES
-        return judge(
-            self.journal,
-            self.exit,
-            family=family,
-            last_stage="device" if is_task else last,
-            task=last if is_task and last != "probe" else "",
-            steps=self.request.options.get("steps", ()),
-            log_tail=self.log,
-        )
+        request = self.request
+        plan = a_plan(family=family, warm_passes=request.warm_passes, options=request.options)
+        workload = msgspec.structs.replace(plan.workload, name=request.workload, highest_error=None)
+        plan = msgspec.structs.replace(plan, workload=workload, last_stage=request.last_stage, device=request.device)
+        return judge(plan, self.exit, Evidence(journal=read(self.journal), log_tail=self.log))
 
     def events(self, event: str, **fields: Any) -> list[dict[str, Any]]:
         """The events of a kind, with these fields."""

@@ -19,6 +19,7 @@ from harness.engines.container import ContainerEngine
 from harness.engines.discovery import find_engine
 from harness.errors import EngineError
 from harness.images.build import recipe_of
+from harness.inputs.launch_inputs import Inputs
 from harness.launch.plan import Prepared, make_folders, prepare_launch
 from harness.launch.run import execute, forget
 from harness.machine.host import describe_host
@@ -56,7 +57,7 @@ def prepare(engine: ContainerEngine, tmp_path: Path, code: str) -> Prepared:
         engine.find_built(recipe_of(image)),
         engine.record,
         campaign="perf",
-        models=Models(folder=tmp_path / "models", environment=()),
+        inputs=Inputs(name="none-0s", amount=1.0, sha256="0", files={"audio": recording, "models": tmp_path / "models"}),
         settings=Settings(),
         host=describe_host(),
         family="cpu",

@@ -41,7 +41,7 @@ def probing_guest(run: Run) -> ExitRecord:
 def test_a_probe_asks_for_its_steps_and_keeps_that_in_the_record(bench: Bench) -> None:
     engine = FakeEngine(guest_of(probing_journal()))
     (launch,) = bench.run(engine, settings=PROBE, workload="probe").launches
-    assert outcome(launch) == ("pass", "device", None)
+    assert outcome(launch) == ("pass", "probe", None)
     assert (launch.plan.steps, launch.plan.fixes) == (STEPS, ())
 
 

@@ -16,7 +16,7 @@ from tests.unit.samples import Event, a_launch, a_link, a_plan, a_probe_launch, 
 
 def test_all_steps_ok_or_skipped_is_a_pass() -> None:
     launch = a_probe_launch(steps={"lstm-miopen-off": SKIPPED})
-    assert (launch.verdict.status, launch.verdict.stage) == ("pass", "device")
+    assert (launch.verdict.status, launch.verdict.stage) == ("pass", "probe")
 
 
 @pytest.mark.parametrize(
