@@ -20,14 +20,14 @@ Every line has ``event`` and ``at`` (Unix seconds). The events:
 ``done``     the guest has nothing more to say
 ========== =====================================================================================
 
-Each launch begins with `COMMON_STAGES`. After them come the workload's own: `MEASURED_STAGES` where its passes are timed, else one
-stage of the workload's name.
+After `COMMON_STAGES` come the workload's own: `MEASURED_STAGES` where its passes are timed, else one stage of the workload's name.
 
-Steps run in the stage ``probe``. Each runs in a fresh process, and none fails the stage: a crash costs only its own step. Each has a first event with outcome ``trying`` and a last one with another outcome. The last one
-tells what the computation found: ``first_seconds`` (the first call, which compiles), ``best_seconds`` (of a few further calls),
-``shape`` and ``difference``: ``max_absolute``, ``max_relative`` (relative to the largest magnitude of the same computation on the
-CPU; ``None`` for what is not finite) and ``tolerance``. ``notes`` are knobs, and warnings that were printed. A step that is not ok
-has ``chain`` (``failed``), ``exit_code``, ``signal`` (a name) and ``tail``, the end of its output; a skipped step has its ``reason``.
+Steps run in the stage ``probe``. Each runs in a fresh process, and none fails the stage: a crash costs only its own step. Each has
+a first event with outcome ``trying`` and a last one with another outcome. The last one tells what the computation found:
+``first_seconds`` (the first call, which compiles), ``best_seconds`` (of a few further calls), ``shape`` and ``difference``:
+``max_absolute``, ``max_relative`` (relative to the largest magnitude of the same computation on the CPU; ``None`` for what is not
+finite) and ``tolerance``. ``notes`` are knobs, and warnings that were printed. A step that is not ok has ``chain`` (``failed``),
+``exit_code``, ``signal`` (a name) and ``tail``, the end of its output; a skipped step has its ``reason``.
 
 Only the standard library: this module must import in an image where nothing else does.
 """
@@ -50,10 +50,8 @@ PROTOCOL = 2
 """Incremented whenever a guest of the old protocol could not serve a host of the new one, or the reverse."""
 
 COMMON_STAGES = ("launch", "import", "device")
-"""The stages with which every launch begins"""
 
 MEASURED_STAGES = ("load", "cold", "warm", "verify")
-"""The stages of a workload whose passes are timed: see `benchmarks.measured`"""
 
 STAGES = (*COMMON_STAGES, *MEASURED_STAGES)
 """The stages in order. The compatibility table shows how far a launch came."""
@@ -165,12 +163,10 @@ class Request:
             raise ProtocolError(f"{REQUEST} is not of protocol {PROTOCOL}")
         try:
             fields |= {name: tuple(fields[name]) for name in ("knobs", "unset") if name in fields}
+            fields |= {name: {**fields[name]} for name in ("options", "inputs") if name in fields}
             request = cls(**fields)
         except TypeError as error:
             raise ProtocolError(f"{REQUEST}: {error}") from error
-        for name, values in (("options", request.options), ("inputs", request.inputs)):
-            if not isinstance(values, dict):
-                raise ProtocolError(f"{REQUEST}: {name} are not an object but {values!r}")
         _refuse_unknown("workload", (request.workload,), workload_names())
         _refuse_unknown("knob", request.knobs, KNOBS)
         own = importlib.import_module(f"benchmarks.workloads.{request.workload}").stages(request)
@@ -200,9 +196,9 @@ class Journal:
     """Appends events to ``journal.jsonl``; each is on disk when the call returns."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # Truncated, not continued: a pasted `--dry-run` line may be run twice over the same folder.
         self.folder = Path(path).parent
         """The exchange folder"""
+        # Truncated, not continued: a pasted `--dry-run` line may be run twice over the same folder.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
         self._cut_short = False
 

@@ -1,7 +1,7 @@
 """How much work each kernel of `strixbench kernels` does: the host's own table, against which the guest's counts are checked.
 
-The guest counts the same from the shapes (`work` of `benchmarks.workloads.kernels`), and a test compares both. An image may write any count,
-and a ceiling computed from it would be the image's own invention.
+The guest counts the same from the shapes (`work` of `benchmarks.workloads.kernels`), and a test compares both. An image may write any
+count, and a ceiling computed from it would be the image's own invention.
 """
 
 from __future__ import annotations
