@@ -85,12 +85,12 @@ def conclude(
     exchange = launches_folder() / plan.id / EXCHANGE
     journal, log_tail = read_events(exchange), read_log_tail(exchange)
     trim_exchange(exchange)
-    first = read(journal).first_at
+    said = read(journal)
     return Launch(
         plan=plan,
         exit=exit_record,
         verdict=judge(
-            journal,
+            said,
             exit_record,
             family=plan.image.family,
             last_stage=plan.last_stage,
@@ -103,7 +103,7 @@ def conclude(
             log_tail=log_tail,
             kernel_log=with_firmware(kernel_log.text, plan.host),
         ),
-        start_seconds=first - begun if first is not None and begun is not None else None,
+        start_seconds=said.first_at - begun if said.first_at is not None and begun is not None else None,
         journal=journal,
         log_tail=log_tail,
         kernel_log=clean_text(kernel_log.text),

@@ -91,7 +91,7 @@ def explain_launch(launch: Launch) -> Explanation:
             # An engine that refuses says so itself: there is no output then.
             launch.log_tail if launch.exit.started else f"{launch.exit.message}\n{launch.log_tail}",
             exit_code=code,
-            during=under_way(launch.journal),
+            during=under_way(launch.said),
             kernel_log=with_firmware(launch.kernel_log, launch.plan.host),
         )
     if match is None and (known := signatures().get(launch.verdict.signature or "")) is not None:

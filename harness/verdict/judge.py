@@ -1,4 +1,4 @@
-"""What became of a launch: ``judge(journal, exit)`` -> verdict. Pure: it touches nothing."""
+"""What became of a launch: ``judge(said, exit)`` -> verdict. Pure: it touches nothing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from benchmarks.wire import STAGES, TASKS
 from harness.failures.recognise import find_match, recognise
 from harness.machine.gpu_faults import gpu_events
 from harness.machine.kernel_log import KernelLine
-from harness.records.journal import der_of, mapping, number, read
-from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, exception_chain
+from harness.records.journal import End, Import, Journal, Pass, Step, der_of
+from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict
 from harness.verdict.failed import cause_of, failed, last_line
 from harness.verdict.steps import judge_steps
 from harness.verdict.time_limits import FAULT_SECONDS
@@ -22,7 +22,7 @@ from harness.workloads.ladder import judge_ladder
 
 
 def judge(
-    journal: Sequence[dict[str, Any]],
+    said: Journal,
     exit: ExitRecord,  # noqa: A002 - the design's word for it
     *,
     family: str | None,
@@ -36,39 +36,38 @@ def judge(
     log_tail: str = "",
     kernel_log: str = "",
 ) -> Verdict:
-    """The verdict on one launch.
+    """The verdict on one launch, from what its guest said and how it ended.
 
     ``family`` is what the image claims to be, and ``warm_passes`` how many were asked for; where one is ``None``, it is not known
     and not checked. ``steps`` are the probe's steps that were asked for: each must have ended. A ``task`` is the stage after
     ``last_stage``, ``options`` are what was asked of it, and ``device`` is the device that it ran on.
     """
-    stage = reached_stage(journal, steps)
+    stage = reached_stage(said, steps)
     if not exit.started:
-        said = exit.message or "the engine did not start it"
-        return failed(stage, "engine", said, signature=recognise((), exit.message))
-    exception = next((event for event in journal if event.get("event") == "failed"), None)
-    wrong_torch = _wrong_torch(journal, family)
+        why = exit.message or "the engine did not start it"
+        return failed(stage, "engine", why, signature=recognise((), exit.message))
+    wrong_torch = _wrong_torch(said, family)
     if wrong_torch is not None:
         return failed("import", "wrong torch", wrong_torch, signature=recognise((), wrong_torch))
     if exit.timed_out or exit.ended_because is not None:
-        where = under_way(journal) if stage in TASKS else stage
+        where = under_way(said) if stage in TASKS else stage
         return _judge_ended(stage, where, exit, kernel_log)
-    if exception is not None:
-        return _judge_exception(stage, exception_chain(exception.get("chain")), log_tail)
-    if _said_done(journal, task or last_stage) and exit.code in (0, None):
-        lie = _impossible(journal, last_stage, warm_passes, exit.run_seconds)
-        lie = lie or task_lie(task, journal, options or {}, device, exit.run_seconds)
+    if said.failure is not None:
+        return _judge_exception(stage, said.failure.chain, log_tail)
+    if _said_done(said, task or last_stage) and exit.code in (0, None):
+        lie = _impossible(said, last_stage, warm_passes, exit.run_seconds)
+        lie = lie or task_lie(task, said, options or {}, device, exit.run_seconds)
         if lie is not None:
             return failed(stage, "error", f"the journal cannot be true: {lie}")
         if task == "ladder":
-            return judge_ladder([event for event in journal if event.get("event") == "result"], options or {})
+            return judge_ladder(said.results, options or {})
         if task:
             return Verdict(status="pass", stage=task)
-        of_steps = judge_steps(read(journal), steps, kernel_log)
-        return of_steps or _judge_output(journal, last_stage, highest_der)
+        of_steps = judge_steps(said, steps, kernel_log)
+        return of_steps or _judge_output(said, last_stage, highest_der)
     if exit.interrupted:
         return failed(stage, "interrupted", f"strixbench was ended while this launch was in {stage}")
-    return _judge_death(journal, stage, exit, log_tail, kernel_log)
+    return _judge_death(said, stage, exit, log_tail, kernel_log)
 
 
 def _judge_ended(stage: str, where: str, exit: ExitRecord, kernel_log: str) -> Verdict:  # noqa: A002
@@ -98,67 +97,64 @@ def with_kept_cache(verdict: Verdict, exit: ExitRecord, record: CacheRecord | No
     )
 
 
-def reached_stage(journal: Sequence[dict[str, Any]], steps: Sequence[str] = ()) -> str:
+def reached_stage(said: Journal, steps: Sequence[str] = ()) -> str:
     """The last stage that began, or the step among ``steps`` that did not end; ``launch`` where the guest never wrote a word."""
-    begun = [event.get("stage") for event in journal if event.get("event") == "begin"]
-    known = [stage for stage in begun if stage in STAGES or stage in TASKS]
-    tried = [event for event in journal if event.get("event") == "step" and event.get("name") in steps]
-    if tried and tried[-1].get("outcome") == "trying":
-        return str(tried[-1]["name"])
-    return str(known[-1]) if known else STAGES[0]
+    known = [begin.stage for begin in said.begun if begin.stage in STAGES or begin.stage in TASKS]
+    tried = [step for step in said.of(Step) if step.name in steps]
+    if tried and tried[-1].outcome == "trying":
+        return tried[-1].name
+    return known[-1] if known else STAGES[0]
 
 
-def under_way(journal: Sequence[dict[str, Any]]) -> str:
+def under_way(said: Journal) -> str:
     """What the guest was doing where its journal ends: ``import, importing torchcodec``, ``ladder, segmentation at batch 128``."""
-    stage = reached_stage(journal)
-    rungs = [event for event in journal if event.get("event") == "result"] if stage == "ladder" else []
-    if rungs and rungs[-1].get("outcome") == "trying":
-        return f"{stage}, {rungs[-1].get('model')} at batch {rungs[-1].get('batch')}"
-    trying = [event for event in journal if event.get("event") == "import"]
-    return f"{stage}, importing {trying[-1].get('name')}" if trying and trying[-1].get("outcome") == "trying" else stage
+    stage = reached_stage(said)
+    rungs = said.results if stage == "ladder" else ()
+    if rungs and rungs[-1].text("outcome") == "trying":
+        return f"{stage}, {rungs[-1].text('model')} at batch {rungs[-1].count('batch')}"
+    imports = said.of(Import)
+    is_importing = bool(imports and imports[-1].name) and imports[-1].outcome == "trying"
+    return f"{stage}, importing {imports[-1].name}" if is_importing else stage
 
 
-def _said_done(journal: Sequence[dict[str, Any]], last_stage: str) -> bool:
+def _said_done(said: Journal, last_stage: str) -> bool:
     """Whether the guest said that it ended the stage it was asked to reach, and then that it was done."""
-    ended = any(event.get("event") == "end" and event.get("stage") == last_stage for event in journal)
-    return ended and any(event.get("event") == "done" for event in journal)
+    return said.ends(last_stage) is not None and said.is_done
 
 
-def _impossible(
-    journal: Sequence[dict[str, Any]], last_stage: str, warm_passes: int | None, run_seconds: float | None
-) -> str | None:
+def _impossible(said: Journal, last_stage: str, warm_passes: int | None, run_seconds: float | None) -> str | None:
     """What in a finished journal cannot have happened; ``None``: nothing. The image wrote it and may write anything."""
-    ended = [event.get("stage") for event in journal if event.get("event") == "end"]
+    ended = [end.stage for end in said.of(End)]
     missing = [stage for stage in STAGES[: STAGES.index(last_stage) + 1] if stage not in ended]
     if missing:
         return f"it ends without the stage {missing[0]}"
     if last_stage != STAGES[-1]:
         return None
-    passes = [event for event in journal if event.get("event") == "pass"]
-    seconds = [number(event.get("seconds")) for event in passes]
-    counts = [sum(event.get("stage") == stage for event in passes) for stage in ("cold", "warm")]
+    seconds = [each.seconds for each in said.of(Pass)]
+    counts = [len(said.passes(stage)) for stage in ("cold", "warm")]
     if warm_passes is not None and counts != [1, warm_passes]:
         return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {warm_passes} were asked for"
     if any(value is None or value < SHORTEST_PASS_SECONDS for value in seconds):
         return "a pass took no time"
     if lie := overlong("passes", sum(value or 0.0 for value in seconds), run_seconds):
         return lie
-    output = next(event for event in journal if event.get("event") == "end" and event.get("stage") == "verify")
-    speakers, parts = output.get("speakers"), mapping(output.get("der"))
-    if type(speakers) is not int or speakers < 0 or any((number(value) or 0.0) < 0 for value in parts.values()):
+    output = said.found("verify")
+    parts = output.fields("der")
+    if output.count("speakers") is None or any((parts.number(name) or 0.0) < 0 for name in parts):
         return "speakers or errors below zero"
     return None
 
 
-def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str | None:
+def _wrong_torch(said: Journal, family: str | None) -> str | None:
     """What is wrong with the torch that a GPU family's image has; ``None``: nothing, or it is not known."""
-    found = next((e.get("torch") for e in journal if e.get("event") == "end" and e.get("stage") == "import"), None)
-    if not isinstance(found, dict) or family not in ("rocm", "therock", "cuda"):
+    found = said.found("import")
+    if not found.has_fields("torch") or family not in ("rocm", "therock", "cuda"):
         return None
-    if found.get("cuda" if family == "cuda" else "hip"):
+    torch = found.fields("torch")
+    if torch.text("cuda" if family == "cuda" else "hip"):
         return None
     return (
-        f"torch {found.get('version')} (hip {found.get('hip')}, cuda {found.get('cuda')}) in a {family} image: "
+        f"torch {torch.text('version')} (hip {torch.text('hip')}, cuda {torch.text('cuda')}) in a {family} image: "
         "something replaced the torch that the image was built with"
     )
 
@@ -176,18 +172,19 @@ def _judge_exception(stage: str, chain: tuple[ExceptionRecord, ...], log_tail: s
     return failed(stage, cause, f"{root.type}: {root.message}", signature=signature)
 
 
-def _judge_output(journal: Sequence[dict[str, Any]], last_stage: str, highest_der: float | None) -> Verdict:
+def _judge_output(said: Journal, last_stage: str, highest_der: float | None) -> Verdict:
     """The verdict on a guest that finished: pass, or wrong output."""
     if last_stage != "verify":
         return Verdict(status="pass", stage=last_stage)
-    output = next(e for e in journal if e.get("event") == "end" and e.get("stage") == "verify")
-    der = der_of(output)
+    output = said.found("verify")
+    der, outputs = der_of(output), output.count("distinct_outputs")
     wrong: str | None = None
-    if output.get("finite") is not True:
-        turns = output.get("speech_seconds") is None  # not summed where a turn is not finite
+    if output.flag("finite") is not True:
+        turns = output.number("speech_seconds") is None  # not summed where a turn is not finite
         wrong = "a speaker turn has no finite start or end" if turns else "a network put out values that are not finite"
-    elif output.get("distinct_outputs") != 1:
-        wrong = f"the passes of one launch gave {output.get('distinct_outputs')} different outputs for the same audio"
+    elif outputs != 1:
+        told = "an unknown number of" if outputs is None else outputs
+        wrong = f"the passes of one launch gave {told} different outputs for the same audio"
     elif highest_der is not None and (der is None or der > highest_der):
         shown = "unknown" if der is None else f"{der:.1%}"
         wrong = f"DER {shown} against the reference; what computes right stays under {highest_der:.1%}"
@@ -197,7 +194,7 @@ def _judge_output(journal: Sequence[dict[str, Any]], last_stage: str, highest_de
 
 
 def _judge_death(
-    journal: Sequence[dict[str, Any]],
+    said: Journal,
     stage: str,
     exit: ExitRecord,  # noqa: A002
     log_tail: str,
@@ -207,17 +204,17 @@ def _judge_death(
     code = exit.code
     if exit.out_of_memory:
         return failed(stage, "out of memory", f"killed by the kernel in {stage}: the memory limit was reached")
-    where = under_way(journal)
+    where = under_way(said)
     signature = recognise((), log_tail, exit_code=code, during=where, kernel_log=kernel_log)
     if code == 128 + signal.SIGKILL and (signature is None or signature.cause == "out of memory"):
-        said = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
-        return failed(stage, "out of memory", said, signature=signature)
+        summary = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
+        return failed(stage, "out of memory", summary, signature=signature)
     if code is not None and code > 128 and (name := _signal_name(code - 128)):
         cause: Cause = signature.cause if signature and signature.cause == "gpu fault" else "crash"
         return failed(stage, cause, f"died of {name} in {where}", signature=signature)
-    if code in (126, 127) and not journal:
+    if code in (126, 127) and not said.events:
         return failed("launch", "engine", f"the image could not run its Python (exit {code}): {last_line(log_tail)}")
-    if code == 2 and not journal:
+    if code == 2 and not said.events:
         return failed("launch", "error", last_line(log_tail))
     return failed(
         stage,

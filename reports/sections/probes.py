@@ -102,7 +102,11 @@ def _step_cell(launch: Launch, name: str, event: Mapping[str, Any] | None, other
     if event is None:
         return Cell(step=name, text="not reached" if name in launch.plan.steps else "not asked")
     # The guest itself ended in it, which the verdict on the launch tells.
-    verdict = launch.verdict if event.get("outcome") == "trying" else judge_step(launch.said.steps[name], kernel_log=launch.kernel_log)
+    verdict = (
+        launch.verdict
+        if event.get("outcome") == "trying"
+        else judge_step(launch.said.steps[name], kernel_log=launch.kernel_log)
+    )
     if verdict.status == "pass":
         # A portable build's times are nobody's result.
         text = "ok" if launch.plan.image.portable_of and event.get("outcome") == "ok" else _passed(event)

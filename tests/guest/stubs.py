@@ -22,6 +22,7 @@ from harness import places
 from harness.engines.base import Run
 from harness.engines.local import Local, clean_environment
 from harness.launch.exchange import make_exchange, read_events, read_log_tail
+from harness.records.journal import read
 from harness.records.outcome import ExitRecord, Verdict
 from harness.verdict.judge import judge
 
@@ -109,7 +110,7 @@ class Ended:
     def verdict(self, *, family: str | None = None, highest_der: float | None = None) -> Verdict:
         """The verdict as the host judges it."""
         return judge(
-            self.journal,
+            read(self.journal),
             self.exit,
             family=family,
             last_stage=self.last_stage,

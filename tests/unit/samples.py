@@ -21,6 +21,7 @@ from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.machine.kernel_log import KernelLog
 from harness.records.host import HostRecord
+from harness.records.journal import read
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Verdict
 from harness.records.plan import EngineRecord, ImageRecord, Plan, WorkloadRecord
@@ -111,7 +112,7 @@ def a_launch(
         exit=ended,
         verdict=verdict
         or judge(
-            events,
+            read(events),
             ended,
             family=plan.image.family,
             last_stage=plan.last_stage,

@@ -17,6 +17,7 @@ import pytest
 from benchmarks.wire import JOURNAL, REQUEST, Request
 from harness.engines.base import LOG
 from harness.launch.exchange import MOST_LOG_BYTES, make_exchange, read_events, read_log_tail
+from harness.records.journal import read
 from harness.records.outcome import ExitRecord
 from harness.records.store import Store
 from harness.secrets import clean_text
@@ -312,7 +313,7 @@ def test_no_value_in_any_place_of_a_journal_keeps_a_launch_from_being_read_judge
         events = read_events(exchange)
         plan = a_plan(number, image=f"image-{number}", family="rocm" if number % 2 else "cpu")
         ended = ExitRecord(started=True, code=number % 3)
-        verdict = judge(events, ended, family=plan.image.family, last_stage="verify", highest_der=0.08, log_tail="")
+        verdict = judge(read(events), ended, family=plan.image.family, last_stage="verify", highest_der=0.08, log_tail="")
         launch = msgspec.structs.replace(base, plan=plan, exit=ended, verdict=verdict, journal=events)
         read_all_properties(launch)
         launches.append(launch)

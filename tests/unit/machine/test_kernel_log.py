@@ -20,6 +20,7 @@ from harness.machine.kernel_log import (
     parse_record,
     read_records,
 )
+from harness.records.journal import read
 from harness.records.outcome import ExitRecord
 from harness.verdict.judge import judge
 from tests.unit.samples import is_root, journal_until
@@ -174,9 +175,9 @@ def test_while_a_launch_runs_a_journal_is_asked_seldom_and_never_waited_for() ->
 
 def test_the_kernel_speaks_where_the_guest_died_without_a_word() -> None:
     journal, ended = journal_until("cold", hip="7.2.26015"), ExitRecord(started=True, code=134)
-    silent = judge(journal, ended, family="rocm", last_stage="verify")
+    silent = judge(read(journal), ended, family="rocm", last_stage="verify")
     told = judge(
-        journal,
+        read(journal),
         ended,
         family="rocm",
         last_stage="verify",

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from benchmarks.wire import STAGES
+from harness.records.journal import read
 from harness.records.outcome import CacheRecord, Cause, ExitRecord, Verdict
 from harness.verdict.failed import MOST_SUMMARY_CHARACTERS
 from harness.verdict.judge import judge, reached_stage, with_kept_cache
@@ -23,7 +24,7 @@ def judged(
     last_stage: str = "verify",
     **more: Any,
 ) -> Verdict:
-    return judge(journal, exit, family=family, last_stage=last_stage, **more)
+    return judge(read(journal), exit, family=family, last_stage=last_stage, **more)
 
 
 def judged_exception(kind: str, message: str = "", *, stage: str = "warm", **more: Any) -> Verdict:
@@ -328,12 +329,12 @@ def test_a_summary_is_one_line_of_bearable_length() -> None:
 
 
 def test_the_stage_of_an_empty_journal_is_launch() -> None:
-    assert reached_stage(()) == "launch"
+    assert reached_stage(read(())) == "launch"
 
 
 @pytest.mark.parametrize("stage", [None, 3, [], {}, "nonsense"], ids=repr)
 def test_a_stage_that_is_none_is_not_reached(stage: object) -> None:
-    assert reached_stage([{"event": "begin", "stage": "load"}, {"event": "begin", "stage": stage}]) == "load"
+    assert reached_stage(read([{"event": "begin", "stage": "load"}, {"event": "begin", "stage": stage}])) == "load"
 
 
 def test_every_cause_but_the_build_s_is_one_that_a_judge_can_give() -> None:
@@ -355,7 +356,7 @@ def test_every_cause_but_the_build_s_is_one_that_a_judge_can_give() -> None:
 
 
 def _told(journal: tuple[Event, ...], **known: Any) -> Verdict:
-    return judge(journal, ExitRecord(started=True, code=0, **known), family="cpu", last_stage="verify", warm_passes=3)
+    return judge(read(journal), ExitRecord(started=True, code=0, **known), family="cpu", last_stage="verify", warm_passes=3)
 
 
 def _with_passes(*seconds: float) -> tuple[Event, ...]:

@@ -75,12 +75,14 @@ def test_a_journal_without_a_step_that_was_asked_for_is_no_pass() -> None:
 @pytest.mark.parametrize("outcome", [None, "trying", "fine", ["ok"], {}], ids=str)
 def test_an_outcome_that_there_is_not_is_no_pass(outcome: Any) -> None:
     journal = probing_journal({"gemm": {"outcome": outcome}})
-    assert judge(journal, ExitRecord(started=True, code=0), family="cpu", last_stage="device", steps=STEPS).status == "fail"
+    assert (
+        judge(read(journal), ExitRecord(started=True, code=0), family="cpu", last_stage="device", steps=STEPS).status == "fail"
+    )
 
 
 def test_a_step_that_nobody_asked_for_is_no_stage_that_was_reached() -> None:
     journal = (*journal_until("warm"), {"event": "step", "name": "lstm", "outcome": "trying"})
-    verdict = judge(journal, ExitRecord(started=True, timed_out=True), family="cpu", last_stage="verify")
+    verdict = judge(read(journal), ExitRecord(started=True, timed_out=True), family="cpu", last_stage="verify")
     assert verdict.stage == "warm"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.kernels import bench_kernels, model_work
+from harness.records.journal import read
 from harness.records.outcome import ExitRecord, Verdict
 from harness.verdict.judge import judge
 from harness.workloads.checks import GRAIN_BYTES
@@ -32,7 +33,7 @@ def judged(
     told = [{"event": "result", **each} for each in results]
     journal = [*begun, {"event": "begin", **stage}, *told, {"event": "end", "seconds": 1.0, **stage, **end}, done]
     ended = ExitRecord(started=True, code=0, run_seconds=run_seconds)
-    return judge(journal, ended, family="cpu", last_stage="device", task=task, options=options, device=device)
+    return judge(read(journal), ended, family="cpu", last_stage="device", task=task, options=options, device=device)
 
 
 def assert_a_lie(verdict: Verdict, said: str) -> None:
