@@ -1,4 +1,4 @@
-"""Named values out of a journal, each read as the type that a reader expects: `Fields`. Pure.
+"""Named values out of JSON that others wrote, each read as the type that a reader expects: `Fields`. Pure.
 
 A journal comes out of a container and may hold anything: numbers that are not finite or have a thousand digits, lists where a text
 belongs, mappings where a number does. What is not of its type becomes ``None`` or empty, and nothing raises.
@@ -19,7 +19,7 @@ LARGEST_COUNT = 1 << 63
 
 
 class Fields(msgspec.Struct, frozen=True):
-    """Named values out of a journal, each read as the type that the reader expects."""
+    """Named values, as out of a journal, each read as the type that the reader expects."""
 
     raw: Mapping[str, Any] = {}
     """What was written, of whatever type. Only for `msgspec.convert`, which checks the types itself"""

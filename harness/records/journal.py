@@ -262,13 +262,11 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def der_of(output: Mapping[str, Any]) -> float | None:
+def der_of(output: Fields) -> float | None:
     """DER of the ``verify`` stage's findings; ``None`` where there is no reference, or none of its speech."""
-    parts = output.get("der")
-    if not isinstance(parts, dict):
-        return None
+    parts = output.fields("der")
     names = ("missed_seconds", "false_alarm_seconds", "confusion_seconds", "total_seconds")
-    missed, false_alarm, confusion, total = (number(parts.get(name)) for name in names)
+    missed, false_alarm, confusion, total = (parts.number(name) for name in names)
     if missed is None or false_alarm is None or confusion is None or not total:
         return None
     return (missed + false_alarm + confusion) / total

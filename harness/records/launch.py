@@ -147,7 +147,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
         (missed + false alarm + confusion) / total, no collar, overlap scored
         (https://pyannote.github.io/pyannote-metrics/reference.html#diarization).
         """
-        return der_of(self.output) if self.plan.workload.has_accuracy else None
+        return der_of(self.said.found("verify")) if self.plan.workload.has_accuracy else None
 
     # Only `reports/` reads the journal untyped, until its sections read `said`.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from harness.records.journal import number
+from harness.records.fields import Fields
 from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import period_of
 
@@ -26,14 +26,14 @@ def read_telemetry(path: Path) -> Telemetry | None:
     sources: dict[str, str] = {}
     unavailable: dict[str, str] = {}
     for line in read_lines(path):
-        hertz = hertz or number(line.get("hertz"))
-        cost = number(line.get("cost_seconds")) or cost
-        sources |= _texts(line.get("sources"))
-        unavailable |= _texts(line.get("unavailable"))
-        at, values = number(line.get("at")), line.get("values")
-        if at is not None and isinstance(values, dict):
+        hertz = hertz or line.number("hertz")
+        cost = line.number("cost_seconds") or cost
+        sources |= _texts(line.fields("sources"))
+        unavailable |= _texts(line.fields("unavailable"))
+        at, values = line.number("at"), line.fields("values")
+        if at is not None and line.has_fields("values"):
             times.append(at)
-            samples.append({str(name): found for name, value in values.items() if (found := number(value)) is not None})
+            samples.append({name: found for name in values if (found := values.number(name)) is not None})
     if hertz is None:
         return None
     meters = sorted({name for sample in samples for name in sample})[:MOST_METERS]
@@ -47,20 +47,20 @@ def read_telemetry(path: Path) -> Telemetry | None:
     )
 
 
-def why_short(lines: list[dict[str, Any]], *, hertz: float, begun: float, ended: float, status: int | None) -> str:
+def why_short(lines: Sequence[Fields], *, hertz: float, begun: float, ended: float, status: int | None) -> str:
     """Why the samples do not reach to the launch's end, in words; empty where they do. ``begun`` and ``ended`` are when the sampler
     started and when it was to be told to stop, in Unix seconds; ``status`` is with which it had ended by then, ``None``: it ran."""
-    times = [at for line in lines if (at := number(line.get("at"))) is not None]
+    times = [at for line in lines if (at := line.number("at")) is not None]
     late = max(0.0, ended - times[-1]) if times else ended - begun
     if status is None and late <= LATE_PERIODS * period_of(times, hertz, ended):
         return ""
-    told = next((text for line in reversed(lines) if (text := _texts(line.get("unavailable")).get("sampler"))), "")
+    told = next((text for line in reversed(lines) if (text := line.fields("unavailable").text("sampler"))), "")
     how = f"it was killed by signal {-status}" if status is not None and status < 0 else "it ended by itself"
     what = told or ("it hung" if status is None else how)
     return f"{what}, its last sample {late:.1f} s before the launch's end" if times else f"{what}, before its first sample"
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[Fields]:
     """The objects in a file of JSON lines; none where there is no file."""
     try:
         with path.open("rb") as stream:
@@ -74,9 +74,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(value, dict):
-            found.append(value)
+            found.append(Fields(value))
     return found
 
 
-def _texts(value: Any) -> dict[str, str]:
-    return {str(key): str(text) for key, text in value.items()} if isinstance(value, dict) else {}
+def _texts(told: Fields) -> dict[str, str]:
+    return {name: text for name in told if (text := told.text(name)) is not None}

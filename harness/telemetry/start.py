@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from harness import places
-from harness.records.journal import number
 from harness.secrets import without_tokens
 from harness.telemetry.samples import read_lines, why_short
 
@@ -108,10 +107,10 @@ def rest(
     while clock() - begun < FIRST_SAMPLE_SECONDS:
         lines = read_lines(into)
         if len(lines) > 1:
-            values = lines[1].get("values")
-            if isinstance(values, dict) and any(
-                name.rstrip("_0123456789").endswith(("_watts", "_joules")) and number(value) is not None
-                for name, value in values.items()
+            values = lines[1].fields("values")
+            if any(
+                name.rstrip("_0123456789").endswith(("_watts", "_joules")) and values.number(name) is not None
+                for name in values
             ):
                 wait(max(0.0, begun + seconds - clock()))
             return

@@ -1,4 +1,4 @@
-"""What became of a launch: ``judge(journal, exit)`` -> verdict. Pure: it touches nothing."""
+"""What became of a launch: ``judge(said, exit)`` -> verdict. Pure: it touches nothing."""
 
 from __future__ import annotations
 
@@ -87,8 +87,9 @@ def under_way(journal: Journal, workload: Workload) -> str:
     stage = reached_stage(journal, workload)
     if stage in workload.stages and (doing := workload.under_way(journal)):
         return f"{stage}, {doing}"
-    trying = journal.of(Import)[-1:]
-    return f"{stage}, importing {trying[0].name}" if trying and trying[0].outcome == "trying" else stage
+    imports = journal.of(Import)
+    is_importing = bool(imports and imports[-1].name) and imports[-1].outcome == "trying"
+    return f"{stage}, importing {imports[-1].name}" if is_importing else stage
 
 
 def _said_done(journal: Journal, last_stage: str) -> bool:
@@ -124,11 +125,11 @@ def _wrong_torch(journal: Journal, family: str | None) -> str | None:
     told = journal.found("import")
     if not told.has_fields("torch") or family not in ("rocm", "therock", "cuda"):
         return None
-    found = told.fields("torch").raw
-    if found.get("cuda" if family == "cuda" else "hip"):
+    torch = told.fields("torch")
+    if torch.text("cuda" if family == "cuda" else "hip"):
         return None
     return (
-        f"torch {found.get('version')} (hip {found.get('hip')}, cuda {found.get('cuda')}) in a {family} image: "
+        f"torch {torch.text('version')} (hip {torch.text('hip')}, cuda {torch.text('cuda')}) in a {family} image: "
         "something replaced the torch that the image was built with"
     )
 
@@ -154,8 +155,8 @@ def _judge_death(stage: str, where: str, exit: ExitRecord, evidence: Evidence) -
         return failed(stage, "out of memory", f"killed by the kernel in {stage}: the memory limit was reached")
     signature = recognise((), log_tail, exit_code=code, during=where, kernel_log=evidence.kernel_log)
     if code == 128 + signal.SIGKILL and (signature is None or signature.cause == "out of memory"):
-        said = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
-        return failed(stage, "out of memory", said, signature=signature)
+        summary = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
+        return failed(stage, "out of memory", summary, signature=signature)
     if code is not None and code > 128 and (name := _signal_name(code - 128)):
         cause: Cause = signature.cause if signature and signature.cause == "gpu fault" else "crash"
         return failed(stage, cause, f"died of {name} in {where}", signature=signature)

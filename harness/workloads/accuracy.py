@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.records.journal import Journal, mapping, number
+from harness.records.fields import Fields
+from harness.records.journal import Journal
 from harness.records.launch import Launch
-from harness.records.outcome import exception_chain
 from harness.records.plan import Plan, Settings
 from harness.workloads.error_rates import Scores, Total, total_of
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
@@ -97,18 +97,17 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def corpus(self) -> str:
         """Its name, or the beginning of its hash."""
-        return str(self.launch.plan.options.get("name") or f"corpus-{self.launch.plan.workload.input_sha256[:8]}")
+        return str(_options(self.launch).text("name") or f"corpus-{self.launch.plan.workload.input_sha256[:8]}")
 
     @property
     def collar_seconds(self) -> float:
         """The collar on each side of a boundary."""
-        return number(self.launch.plan.options.get("collar_seconds")) or 0.0
+        return _options(self.launch).number("collar_seconds") or 0.0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks on what was odd about the corpus."""
-        notes = self.launch.plan.options.get("notes")
-        return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
+        return _options(self.launch).texts("notes")
 
 
 def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
@@ -124,7 +123,7 @@ def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
 
 def accuracy_of(launches: Sequence[Launch]) -> Accuracy:
     """The result of one run in one cell, from its launches."""
-    files = (*_files_of(launches), *_left_out(launches[0].plan.options))
+    files = (*_files_of(launches), *_left_out(launches[0]))
     scored = [file for file in files if file.outcome == "ok"]
     jaccard_speakers = sum(file.jaccard_speakers or 0 for file in scored)
     off = [abs((file.speakers or 0) - (file.reference_speakers or 0)) for file in scored]
@@ -151,7 +150,7 @@ def next_index(launch: Launch) -> int | None:
     if launch.verdict.status == "pass" or launch.verdict.cause in ("interrupted", "engine") or not tried:
         return None
     following = tried[-1] + 1
-    return following if following < len(_planned(launch.plan.options)) else None
+    return following if following < len(_planned(launch)) else None
 
 
 def run_to_the_end(
@@ -178,15 +177,15 @@ def run_to_the_end(
 
 def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
     """The result for each planned recording, from the last event about it."""
-    planned = _planned(launches[0].plan.options)
-    said: dict[int, tuple[Launch, Mapping[str, Any]]] = {}
+    planned = _planned(launches[0])
+    said: dict[int, tuple[Launch, Fields]] = {}
     for launch in launches:
         for index, event in _events(launch):
             said[index] = launch, event
     doubt = next((doubt for launch in launches if (doubt := _doubt(launch))), None)
     results = []
     for index, file in enumerate(planned):
-        name, seconds = str(file.get("name")), number(file.get("seconds"))
+        name, seconds = file.text("name") or "", file.number("seconds")
         if index not in said:
             why = f"the run ended before: {launches[-1].verdict.summary or launches[-1].verdict.status}"
             results.append(FileResult(name=name, outcome="not reached", audio_seconds=seconds, why=why))
@@ -195,20 +194,18 @@ def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
     return tuple(results)
 
 
-def _file_result(
-    name: str, audio_seconds: float | None, launch: Launch, event: Mapping[str, Any], *, doubt: str | None
-) -> FileResult:
+def _file_result(name: str, audio_seconds: float | None, launch: Launch, event: Fields, *, doubt: str | None) -> FileResult:
     """One recording's result, from the last event about it."""
-    if event.get("outcome") == "trying":
+    if event.text("outcome") == "trying":
         return FileResult(name=name, outcome="died", audio_seconds=audio_seconds, why=_death(launch))
-    if event.get("outcome") == "failed":
-        chain = exception_chain(event.get("chain"))
+    if event.text("outcome") == "failed":
+        chain = event.chain("chain")
         why = f"{chain[-1].type}: {chain[-1].message}" if chain else "an exception that the journal does not name"
         return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=" ".join(why.split())[:300])
-    jaccard = mapping(event.get("jaccard"))
-    counts = [_count(value) for value in (event.get("speakers"), event.get("reference_speakers"), jaccard.get("speakers"))]
-    strict, collar = _scores(event.get("strict")), _scores(event.get("collar"))
-    seconds, error = number(event.get("seconds")), number(jaccard.get("error"))
+    jaccard = event.fields("jaccard")
+    counts = [event.count("speakers"), event.count("reference_speakers"), jaccard.count("speakers")]
+    strict, collar = _scores(event.fields("strict")), _scores(event.fields("collar"))
+    seconds, error = event.number("seconds"), jaccard.number("error")
     if strict is None or collar is None or error is None or error < 0 or seconds is None or None in counts:
         doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
     elif strict.total_seconds == 0:
@@ -237,7 +234,7 @@ def _doubt(launch: Launch) -> str | None:
     """Why a launch's scores do not count; ``None``: they do."""
     if launch.verdict.cause == "wrong torch":  # what diarized was not what this image claims to be
         return launch.verdict.summary
-    passes = sum(number(event.get("seconds")) or 0.0 for _, event in _events(launch))
+    passes = sum(event.number("seconds") or 0.0 for _, event in _events(launch))
     lie = overlong("passes", passes, launch.exit.run_seconds)
     return f"the journal cannot be true: {lie}" if lie else None
 
@@ -249,37 +246,41 @@ def _death(launch: Launch) -> str:
     return f"the process ended in it: {launch.verdict.summary or launch.verdict.cause}"
 
 
-def _events(launch: Launch) -> list[tuple[int, dict[str, Any]]]:
+def _events(launch: Launch) -> list[tuple[int, Fields]]:
     """The events about each recording, by its index; those with an index that was not planned are ignored."""
-    planned = len(_planned(launch.plan.options))
+    planned = len(_planned(launch))
     found = []
-    for event in launch.results:
-        index = event.get("index")
-        if event.get("outcome") in ("trying", "ok", "failed") and type(index) is int and 0 <= index < planned:
+    for event in launch.said.results:
+        index = event.count("index")
+        if event.text("outcome") in ("trying", "ok", "failed") and index is not None and index < planned:
             found.append((index, event))
     return found
 
 
-def _planned(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [file for file in options.get("files", ()) if isinstance(file, dict)]
+def _options(launch: Launch) -> Fields:
+    """What was asked of the task."""
+    return Fields(launch.plan.options)
 
 
-def _left_out(options: Mapping[str, Any]) -> tuple[FileResult, ...]:
+def _planned(launch: Launch) -> tuple[Fields, ...]:
+    return _options(launch).list_of_fields("files")
+
+
+def _left_out(launch: Launch) -> tuple[FileResult, ...]:
     """The recordings that the host had to leave out."""
     return tuple(
         FileResult(
-            name=str(each.get("name")),
-            outcome="left out" if each.get("is_failure", True) else "unscored",
-            why=str(each.get("why")),
+            name=each.text("name") or "",
+            outcome="unscored" if each.flag("is_failure") is False else "left out",
+            why=each.text("why") or "",
         )
-        for each in options.get("left_out", ())
-        if isinstance(each, dict)
+        for each in _options(launch).list_of_fields("left_out")
     )
 
 
-def _scores(value: Any) -> Scores | None:
+def _scores(told: Fields) -> Scores | None:
     """Scores out of a journal; ``None`` where a part is missing or below zero."""
-    seconds = {name: number(mapping(value).get(name)) for name in Scores.__struct_fields__}
+    seconds = {name: told.number(name) for name in Scores.__struct_fields__}
     known = {name: each for name, each in seconds.items() if each is not None and each >= 0}
     return Scores(**known) if len(known) == len(seconds) else None
 
@@ -288,16 +289,15 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _accuracy_lie(results: Sequence[Mapping[str, Any]], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
+def _accuracy_lie(results: Sequence[Fields], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
     """That a recording has no end, or that the passes took too long; ``None``: neither. Scores are judged by
     `harness.workloads.accuracy`."""
-    last = [event.get("index") for event in results if event.get("outcome") in ("ok", "failed")]
-    ended = {index for index in last if type(index) is int}
+    ended = {event.count("index") for event in results if event.text("outcome") in ("ok", "failed")}
     files, first = _list(options.get("files")), options.get("first")
     missing = [index for index in range(first if type(first) is int else 0, len(files)) if index not in ended]
     if missing:
         return f"it ends without recording {missing[0] + 1} of {len(files)}"
-    spent = sum(number(event.get("seconds")) or 0.0 for event in results if event.get("outcome") == "ok")
+    spent = sum(event.number("seconds") or 0.0 for event in results if event.text("outcome") == "ok")
     return overlong("passes", spent, run_seconds)
 
 
@@ -324,7 +324,7 @@ class AccuracyWorkload(Workload):
 
     def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A recording without an end, or passes that took too long."""
-        return _accuracy_lie([each.raw for each in journal.results], plan.options, run_seconds)
+        return _accuracy_lie(journal.results, plan.options, run_seconds)
 
 
 WORKLOAD = AccuracyWorkload()

@@ -10,13 +10,14 @@ the median of its samples, however many there are), and a factor of a hundred (i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any, Literal
 
 import msgspec
 
-from harness.records.journal import Journal, number
+from harness.records.fields import Fields
+from harness.records.journal import Journal
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 from harness.records.plan import Plan, Settings
@@ -93,7 +94,7 @@ class _Window(msgspec.Struct, frozen=True):
 
     begin: float
     end: float
-    meters: Mapping[str, Any]
+    meters: Fields
 
 
 class _Hold(msgspec.Struct, frozen=True):
@@ -108,7 +109,7 @@ def calibration_of(launch: Launch) -> Calibration | None:
     """What a launch of the task found; ``None`` for any other launch, and for one that did not finish."""
     if launch.plan.task != TASK or launch.verdict.status != "pass":
         return None
-    holds = _holds(launch.results)
+    holds = _holds(launch.said.results)
     findings = tuple(_finding(meter, holds, launch) for meter in METERS)
     return Calibration(launch=launch, sizes_bytes=tuple(hold.allocated_bytes for hold in holds), findings=findings)
 
@@ -188,7 +189,7 @@ def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
     """
     asked = hold.allocated_bytes
     names = ((meter.name, hold.before), (level, hold.before), (meter.name, hold.held))
-    values = [number(window.meters.get(name)) for name, window in names]
+    values = [window.meters.number(name) for name, window in names]
     peak_before, level_before, peak_held = values
     if peak_before is None or level_before is None or peak_held is None:
         missing = next(name for (name, _), value in zip(names, values, strict=True) if value is None)
@@ -202,7 +203,7 @@ def _peak_movement(meter: Meter, level: str, hold: _Hold) -> Movement:
 def _level(meter: Meter, window: _Window, series: Telemetry | None) -> tuple[float | None, str]:
     """A meter's level in a window, or why there is none: what the guest read at its end, or the median of the samples within it."""
     if meter.side == "guest":
-        value = number(window.meters.get(meter.name))
+        value = window.meters.number(meter.name)
         return value, "" if value is not None else "it was not read"
     if series is None:
         return None, "nothing was sampled"
@@ -217,10 +218,9 @@ def _level(meter: Meter, window: _Window, series: Telemetry | None) -> tuple[flo
 def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
     """A meter's source, and why it could not be read at all. Each is empty where there is nothing to tell."""
     if meter.side == "guest":
-        told = next((event for event in launch.results if event.get("phase") == "baseline"), {})
-        sources, reasons, have = told.get("sources"), told.get("unavailable"), told.get("meters")
-        present = isinstance(have, dict) and meter.name in have
-        return _text(sources, meter.name), "" if present else _text(reasons, meter.name) or "the guest does not read it"
+        told = next((event for event in launch.said.results if event.text("phase") == "baseline"), Fields())
+        source, why = (_text(told.fields(each), meter.name) for each in ("sources", "unavailable"))
+        return source, "" if meter.name in told.fields("meters") else why or "the guest does not read it"
     series = launch.engine_stats if meter.side == "engine" else launch.telemetry
     if series is None:
         if meter.side == "engine":
@@ -230,18 +230,17 @@ def _where(meter: Meter, launch: Launch) -> tuple[str, str]:
         why = "" if series_values(meter.name, series) else "it needs both VRAM and GTT"
         return "the sum of the two", why
     parts = summed_meters(meter.name, series)
-    reasons = [_text(series.unavailable, name) for name in (meter.name, *of_kind(series.unavailable, meter.name))]
+    reasons = [_text(Fields(series.unavailable), name) for name in (meter.name, *of_kind(series.unavailable, meter.name))]
     why = "" if parts else next(filter(None, reasons), "not sampled")
-    return " + ".join(filter(None, (_text(series.sources, name) for name in parts))), why
+    return " + ".join(filter(None, (_text(Fields(series.sources), name) for name in parts))), why
 
 
-def _text(value: Any, name: str) -> str:
-    """A text from a mapping in a journal or a record; empty where it is no text."""
-    found = value.get(name) if isinstance(value, Mapping) else None
-    return found[:MOST_REASON_CHARACTERS] if isinstance(found, str) else ""
+def _text(told: Fields, name: str) -> str:
+    """A text from a journal or a record, cut; empty where there is none."""
+    return (told.text(name) or "")[:MOST_REASON_CHARACTERS]
 
 
-def _holds(results: Iterable[Mapping[str, Any]]) -> tuple[_Hold, ...]:
+def _holds(results: Iterable[Fields]) -> tuple[_Hold, ...]:
     """The sizes that were held, each with the window before. Other events, and a hold without a window before it, are left out."""
     found: list[_Hold] = []
     before: _Window | None = None
@@ -249,34 +248,34 @@ def _holds(results: Iterable[Mapping[str, Any]]) -> tuple[_Hold, ...]:
         window = _window(event)
         if window is None:
             continue
-        if event.get("phase") in ("baseline", "freed"):
+        if event.text("phase") in ("baseline", "freed"):
             before = window
-        elif event.get("phase") == "held":
-            allocated = event.get("allocated_bytes")
-            if before is not None and type(allocated) is int and allocated > 0 and before.end <= window.begin:
+        elif event.text("phase") == "held":
+            allocated = event.count("allocated_bytes")
+            if before is not None and allocated and before.end <= window.begin:
                 found.append(_Hold(allocated, before, window))
             before = None
     return tuple(found[:MOST_SIZES])
 
 
-def _window(event: Mapping[str, Any]) -> _Window | None:
-    begin, end, meters = number(event.get("begin")), number(event.get("end")), event.get("meters")
-    if begin is None or end is None or not begin < end or not isinstance(meters, dict):
+def _window(event: Fields) -> _Window | None:
+    begin, end = event.number("begin"), event.number("end")
+    if begin is None or end is None or not begin < end or not event.has_fields("meters"):
         return None
-    return _Window(begin, end, meters)
+    return _Window(begin, end, event.fields("meters"))
 
 
 GRAIN_BYTES = 2 << 20
 """The guest rounds each size up to a multiple of this (`benchmarks.workloads.calibrate`)."""
 
 
-def _calibration_lie(results: Sequence[Mapping[str, Any]], sizes: Any) -> str | None:
+def _calibration_lie(results: Sequence[Fields], sizes: Any) -> str | None:
     """That a size that was asked for was not held; ``None``: each was."""
-    if not any(event.get("phase") == "baseline" for event in results):
+    if not any(event.text("phase") == "baseline" for event in results):
         return "it ends without a baseline"
-    held = [event.get("allocated_bytes") for event in results if event.get("phase") == "held"]
+    held = [event.count("allocated_bytes") for event in results if event.text("phase") == "held"]
     for size in _list(sizes):
-        if not any(type(each) is int and 0 <= each - size < GRAIN_BYTES for each in held):
+        if not any(each is not None and 0 <= each - size < GRAIN_BYTES for each in held):
             return f"it ends without having held {size} bytes"
     return None if held else "it ends without having held anything"
 
@@ -301,7 +300,7 @@ class CalibrateWorkload(Workload):
 
     def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A size that was not held."""
-        return _calibration_lie([each.raw for each in journal.results], plan.options.get("sizes_bytes"))
+        return _calibration_lie(journal.results, plan.options.get("sizes_bytes"))
 
 
 WORKLOAD = CalibrateWorkload()

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.inputs.decoding import SAMPLE_RATE_HERTZ
-from harness.records.journal import Journal, der_of, mapping, number
+from harness.records.fields import Fields
+from harness.records.journal import Journal, der_of
 from harness.records.launch import Launch
 from harness.records.outcome import Verdict
 from harness.records.plan import Plan
@@ -126,36 +127,36 @@ class DiarizationWorkload(Workload):
 
     def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """Counts below zero."""
-        output = journal.found("verify").raw
-        speakers, parts = output.get("speakers"), mapping(output.get("der"))
-        if type(speakers) is not int or speakers < 0 or any((number(value) or 0.0) < 0 for value in parts.values()):
+        output = journal.found("verify")
+        parts = output.fields("der")
+        if output.count("speakers") is None or any((parts.number(name) or 0.0) < 0 for name in parts):
             return "speakers or errors below zero"
         return None
 
     def judge(self, plan: Plan, evidence: Evidence) -> Verdict | None:
         """Wrong where something is not finite, the passes differ, or the error is too large."""
-        output = evidence.journal.found("verify").raw
-        wrong = _wrong(output, plan.workload.highest_error)
+        wrong = _wrong(evidence.journal.found("verify"), plan.workload.highest_error)
         return Verdict(status="wrong output", stage=plan.last_stage, summary=wrong) if wrong is not None else None
 
     def figures_of(self, launch: Launch) -> tuple[Figure, ...]:
         """The number of speakers and the error rate, where they mean something."""
         has_accuracy = launch.plan.workload.has_accuracy
-        speakers = launch.output.get("speakers") if has_accuracy else None
+        speakers = launch.said.found("verify").count("speakers") if has_accuracy else None
         return (
-            Figure(name="Speakers", value=speakers if type(speakers) is int else None, kind="count"),
+            Figure(name="Speakers", value=speakers, kind="count"),
             Figure(name="DER", value=launch.der, kind="share"),
         )
 
 
-def _wrong(output: Mapping[str, Any], highest_error: float | None) -> str | None:
+def _wrong(output: Fields, highest_error: float | None) -> str | None:
     """What is wrong with an output; ``None``: nothing that is known."""
-    if output.get("finite") is not True:
-        turns = output.get("speech_seconds") is None  # not summed where a turn is not finite
+    if output.flag("finite") is not True:
+        turns = output.number("speech_seconds") is None  # not summed where a turn is not finite
         return "a speaker turn has no finite start or end" if turns else "a network put out values that are not finite"
-    if output.get("distinct_outputs") != 1:
-        return f"the passes of one launch gave {output.get('distinct_outputs')} different outputs for the same audio"
-    der = der_of(dict(output))
+    outputs, der = output.count("distinct_outputs"), der_of(output)
+    if outputs != 1:
+        told = "an unknown number of" if outputs is None else outputs
+        return f"the passes of one launch gave {told} different outputs for the same audio"
     if highest_error is not None and (der is None or der > highest_error):
         shown = "unknown" if der is None else f"{der:.1%}"
         return f"DER {shown} against the reference; what computes right stays under {highest_error:.1%}"

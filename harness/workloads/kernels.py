@@ -13,7 +13,8 @@ from typing import Any
 
 from harness import places
 from harness.errors import HostError, UsageError
-from harness.records.journal import Journal, mapping, number
+from harness.records.fields import Fields
+from harness.records.journal import Journal
 from harness.records.plan import Plan, Settings
 from harness.text import Say, nearest
 from harness.tools import run_process, tail_of
@@ -101,46 +102,47 @@ MOST_BYTES_A_SECOND = 1e15
 """1 PB/s: no memory or cache moves so much."""
 
 
-def kernel_lie(event: Mapping[str, Any], device: str) -> str | None:
+def _name(event: Fields) -> str:
+    return (event.text("kernel") or "a kernel without a name")[:100]
+
+
+def kernel_lie(event: Fields, device: str) -> str | None:
     """What cannot be true of a kernel that is said to be timed; ``None``: nothing."""
-    name, flop, moved = str(event.get("kernel"))[:100], number(event.get("flop")), number(event.get("bytes"))
+    name, flop, moved = _name(event), event.count("flop"), event.count("bytes")
     tables = [work_on(each) for each in ([device] if device else ["cpu", "cuda"])]
     allowed = [work[name] for work in tables if name in work]
     if not allowed:
         return f"{name} is no kernel that was asked for"
     if (flop, moved) not in allowed:
-        return f"{name} is told as {event.get('flop')} FLOP and {event.get('bytes')} bytes; it is {allowed[0][0]} and {allowed[0][1]}"
+        return f"{name} is told as {flop} FLOP and {moved} bytes; it is {allowed[0][0]} and {allowed[0][1]}"
     return rate_lie(event)
 
 
-def rate_lie(event: Mapping[str, Any]) -> str | None:
+def rate_lie(event: Fields) -> str | None:
     """What cannot be true of a kernel's times, or of the rates that follow from them; ``None``: nothing."""
-    name = str(event.get("kernel"))[:100]
-    calls = event.get("seconds")
-    values = [number(value) for value in (*(calls if isinstance(calls, list) else []), event.get("first_seconds"))]
+    name, values = _name(event), (*event.numbers("seconds"), event.number("first_seconds"))
     if len(values) < 2 or any(value is None or value < SHORTEST_CALL_SECONDS for value in values):
         return f"a call of {name} took no time"
     shortest = min(value for value in values if value is not None)
     for kind, most in (("flop", MOST_FLOP_A_SECOND), ("bytes", MOST_BYTES_A_SECOND)):
-        if (number(event.get(kind)) or 0.0) / shortest > most:
+        rate = (event.number(kind) or 0.0) / shortest
+        if rate > most:
             unit = "FLOP" if kind == "flop" else "bytes"
-            return f"{name} at {(number(event.get(kind)) or 0.0) / shortest:.1e} {unit} a second; nothing does over {most:.0e}"
+            return f"{name} at {rate:.1e} {unit} a second; nothing does over {most:.0e}"
     return None
 
 
-def call_seconds(events: Iterable[Mapping[str, Any]]) -> float:
+def call_seconds(events: Iterable[Fields]) -> float:
     """The time of all calls of some kernels."""
-    return sum(number(value) or 0.0 for event in events for value in _list(event.get("seconds")))
+    return sum(value or 0.0 for event in events for value in event.numbers("seconds"))
 
 
-def _kernels_lie(
-    results: Sequence[Mapping[str, Any]], options: Mapping[str, Any], device: str, run_seconds: float | None
-) -> str | None:
-    timed = [event for event in results if event.get("outcome") == "ok"]
+def _kernels_lie(results: Sequence[Fields], options: Mapping[str, Any], device: str, run_seconds: float | None) -> str | None:
+    timed = [event for event in results if event.text("outcome") == "ok"]
     lie = next((lie for event in timed if (lie := kernel_lie(event, device))), None)
     if lie := lie or overlong("calls", call_seconds(timed), run_seconds):
         return lie
-    names = {str(event.get("kernel")) for event in timed}
+    names = {event.text("kernel") for event in timed}
     only = [str(pattern) for pattern in _list(options.get("only"))]
     asked = [name for name in work_on(device) if not only or any(fnmatch.fnmatchcase(name, pattern) for pattern in only)]
     missing = [name for name in asked if name not in names]
@@ -149,13 +151,10 @@ def _kernels_lie(
     return None
 
 
-def _models_lie(work: Any) -> str | None:
+def _models_lie(work: Fields) -> str | None:
     """That the networks' work, by which a pass is counted, is not what it is known to be; ``None``: it is."""
-    told = mapping(work)
-    wrong = [name for name, flop in MODELS.items() if number(told.get(name)) != flop]
-    return (
-        f"the networks' work is told as {str(told.get(wrong[0]))[:40]} {wrong[0]}; it is {MODELS[wrong[0]]}" if wrong else None
-    )
+    wrong = next((name for name, flop in MODELS.items() if work.count(name) != flop), None)
+    return None if wrong is None else f"the networks' work is told as {work.count(wrong)} {wrong}; it is {MODELS[wrong]}"
 
 
 def _list(value: Any) -> Sequence[Any]:
@@ -176,9 +175,10 @@ class KernelsWorkload(Workload):
 
     def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A kernel that was not asked for, was not timed, or is faster than anything."""
-        results = [each.raw for each in journal.results]
-        end = journal.found(self.name).raw
-        return _kernels_lie(results, plan.options, plan.device, run_seconds) or _models_lie(end.get("work"))
+        results = journal.results
+        return _kernels_lie(results, plan.options, plan.device, run_seconds) or _models_lie(
+            journal.found(self.name).fields("work")
+        )
 
 
 WORKLOAD = KernelsWorkload()

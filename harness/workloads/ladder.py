@@ -12,8 +12,9 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.failures.recognise import recognise
-from harness.records.journal import Journal, number
-from harness.records.outcome import Verdict, exception_chain
+from harness.records.fields import Fields
+from harness.records.journal import Journal
+from harness.records.outcome import Verdict
 from harness.records.plan import Plan, Settings
 from harness.text import nearest
 from harness.workloads.limits import Limits, limits_of
@@ -83,13 +84,13 @@ def parse_models(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in MODELS if name in names)
 
 
-def rungs_of(results: Sequence[Mapping[str, Any]]) -> tuple[Rung, ...]:
+def rungs_of(results: Sequence[Fields]) -> tuple[Rung, ...]:
     """The rung for each network and batch, from its last event, in the order in which they began; other events are left out."""
-    last: dict[tuple[str, int], Mapping[str, Any]] = {}
+    last: dict[tuple[str, int], Fields] = {}
     for event in results:
-        model, batch = event.get("model"), event.get("batch")
-        if model in MODELS and type(batch) is int and 1 <= batch <= MOST_BATCH:
-            last[str(model), batch] = event
+        model, batch = event.text("model"), event.count("batch")
+        if model in MODELS and batch is not None and 1 <= batch <= MOST_BATCH:
+            last[model, batch] = event
     return tuple(_rung(model, batch, event) for (model, batch), event in last.items())
 
 
@@ -117,7 +118,7 @@ def rule_met(rungs: Sequence[Rung], wrong: Rung) -> str:
     )
 
 
-def judge_ladder(results: Sequence[Mapping[str, Any]], asked: Mapping[str, Any]) -> Verdict:
+def judge_ladder(results: Sequence[Fields], asked: Mapping[str, Any]) -> Verdict:
     """The verdict on a ladder that finished: by the first wrong rung of a network, or else the first rung that failed."""
     rungs = rungs_of(results)
     for model in MODELS:
@@ -135,10 +136,10 @@ def judge_ladder(results: Sequence[Mapping[str, Any]], asked: Mapping[str, Any])
     if missing or not rungs:
         said = f"the journal cannot be true: it ends without {missing[0] if missing else 'any rung'}"
         return Verdict(status="fail", stage="ladder", cause="error", summary=said)
-    failed = next((event for event in results if event.get("outcome") == "failed"), None)
+    failed = next((event for event in results if event.text("outcome") == "failed"), None)
     if failed is None:
         return Verdict(status="pass", stage="ladder")
-    chain = exception_chain(failed.get("chain"))
+    chain = failed.chain("chain")
     signature = recognise(chain, "")
     rung = next(rung for rung in rungs if rung.outcome == "failed")
     out_of_memory = bool(chain) and chain[-1].type.rsplit(".", 1)[-1] in ("MemoryError", "OutOfMemoryError")
@@ -158,28 +159,28 @@ def describe(rung: Rung) -> str:
     )
 
 
-def _rung(model: str, batch: int, event: Mapping[str, Any]) -> Rung:
+def _rung(model: str, batch: int, event: Fields) -> Rung:
     """One rung from its last event. A rung that claims to be right without the numbers to show it is wrong."""
-    outcome = event.get("outcome")
-    frames, items = number(event.get("frames")), number(event.get("wrong_items"))
+    outcome = event.text("outcome")
+    frames, items = event.count("frames"), event.count("wrong_items")
     if outcome not in ("ok", "wrong"):
-        chain = exception_chain(event.get("chain"))
+        chain = event.chain("chain")
         said = " ".join(f"{chain[-1].type}: {chain[-1].message}".split())[:300] if chain else "it does not say how"
         if outcome != "failed":
             return Rung(model=model, batch=batch, outcome="unfinished")
         return Rung(model=model, batch=batch, outcome="failed", said=said)
-    relative, cosine = number(event.get("relative_difference")), number(event.get("cosine"))
+    relative, cosine = event.number("relative_difference"), event.number("cosine")
     is_near = relative is not None and 0 <= relative <= MOST_DIFFERENCE[model] and cosine is not None and cosine >= LEAST_COSINE
     return Rung(
         model=model,
         batch=batch,
-        outcome="ok" if outcome == "ok" and is_near and event.get("finite") is True else "wrong",
-        seconds=number(event.get("seconds")),
-        frames=int(frames) if frames is not None and 0 < frames < 1_000_000 else None,
-        difference=number(event.get("max_difference")),
+        outcome="ok" if outcome == "ok" and is_near and event.flag("finite") else "wrong",
+        seconds=event.number("seconds"),
+        frames=frames if frames is not None and 0 < frames < 1_000_000 else None,
+        difference=event.number("max_difference"),
         relative_difference=relative,
         cosine=cosine,
-        wrong_items=int(items) if items is not None and 0 <= items <= batch else 0,
+        wrong_items=items if items is not None and items <= batch else 0,
     )
 
 
@@ -201,13 +202,13 @@ class LadderWorkload(Workload):
 
     def under_way(self, journal: Journal) -> str:
         """The rung that began and did not end."""
-        rungs = [each.raw for each in journal.results]
-        is_trying = bool(rungs) and rungs[-1].get("outcome") == "trying"
-        return f"{rungs[-1].get('model')} at batch {rungs[-1].get('batch')}" if is_trying else ""
+        last = journal.results[-1] if journal.results else None
+        is_trying = last is not None and last.text("outcome") == "trying"
+        return f"{last.text('model')} at batch {last.count('batch')}" if last is not None and is_trying else ""
 
     def judge(self, plan: Plan, evidence: Evidence) -> Verdict | None:
         """Wrong from the first rung that is wrong."""
-        return judge_ladder([each.raw for each in evidence.journal.results], plan.options)
+        return judge_ladder(evidence.journal.results, plan.options)
 
 
 WORKLOAD = LadderWorkload()

@@ -13,6 +13,7 @@ import msgspec
 
 from harness.analysis.host_differences import differences
 from harness.analysis.intervals import Estimate, estimate
+from harness.records.fields import Fields
 from harness.records.journal import mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
@@ -192,7 +193,7 @@ def _image(launches: Sequence[Launch], store: Sequence[Launch]) -> KernelImage:
     bad: dict[str, str] = {}
     for launch in launches:
         last = _last_words(launch)
-        spent = call_seconds(event for event in last.values() if event.get("outcome") == "ok")
+        spent = call_seconds(Fields(event) for event in last.values() if event.get("outcome") == "ok")
         too_long = overlong("calls", spent, launch.exit.run_seconds)
         for name, event in last.items():
             seconds = _seconds(event)
@@ -223,7 +224,8 @@ def _seconds(event: dict[str, Any]) -> tuple[float, ...]:
 
 def _lie(event: dict[str, Any], launch: Launch) -> str | None:
     """What cannot be true of a timed kernel. A launch that passed had its counts checked against the table; others did not yet."""
-    return rate_lie(event) if launch.verdict.status == "pass" else kernel_lie(event, launch.plan.device)
+    told = Fields(event)
+    return rate_lie(told) if launch.verdict.status == "pass" else kernel_lie(told, launch.plan.device)
 
 
 def _why(event: dict[str, Any], launch: Launch) -> str:

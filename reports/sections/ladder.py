@@ -22,7 +22,7 @@ def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
 
 def ladder_rows(launch: Launch) -> tuple[tuple[str, ...], ...]:
     """A row of `COLUMNS` for each rung of a ladder."""
-    return tuple(map(_cells, rungs_of(launch.results)))
+    return tuple(map(_cells, rungs_of(launch.said.results)))
 
 
 def _cells(rung: Rung) -> tuple[str, ...]:

@@ -19,5 +19,5 @@ def test_kernels_are_timed_in_a_container_with_tools_from_outside(
     assert launch.plan.image.id == cpu_image.id
     assert launch.verdict.status == "pass"
     assert "--network=none" in launch.plan.command
-    timed = [event["kernel"] for event in launch.results if event["outcome"] == "ok"]
+    timed = [each.text("kernel") for each in launch.said.results if each.text("outcome") == "ok"]
     assert timed == ["campplus dense 2 in 12", "campplus dense 2 local", "fbank"]

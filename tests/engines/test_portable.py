@@ -37,7 +37,7 @@ def test_a_portable_build_computes_and_diarizes_and_is_no_result_of_its_image(
     probed = workplace.run("probe", "--portable", image, "--engine", "podman", "--json")
     (probe,) = probed.launches
     assert probed.code == 0, probe.verdict
-    outcomes = {name: event["outcome"] for name, event in probe.steps.items()}
+    outcomes = {name: step.outcome for name, step in probe.said.steps.items()}
     assert outcomes.keys() == set(STEPS)
     assert set(outcomes.values()) == {"ok", "skipped"}
     assert {name for name, outcome in outcomes.items() if outcome == "skipped"} == {"lstm-miopen-off", "conv2d-miopen-off"}
@@ -46,11 +46,11 @@ def test_a_portable_build_computes_and_diarizes_and_is_no_result_of_its_image(
     (launch,) = benched.launches
     assert benched.code == 0, launch.verdict
     assert right(launch)
-    assert launch.imports["pyannote.audio"]["version"] == pyannote
+    assert launch.said.imports["pyannote.audio"].version == pyannote
     assert (launch.image, launch.plan.image.portable_of, launch.plan.image.family) == (f"{image}-portable", image, "cpu")
     assert f"| {image} | podman" in workplace.page.read_text().split("## Portable builds")[1]
 
 
 def right(launch: Launch) -> bool:
     """Two speakers, and no worse than the recording is known to give."""
-    return launch.output["speakers"] == 2 and launch.der is not None and launch.der <= 0.08
+    return launch.said.found("verify").count("speakers") == 2 and launch.der is not None and launch.der <= 0.08

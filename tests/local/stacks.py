@@ -15,7 +15,8 @@ from harness.catalog.load import load_catalog
 from harness.engines.local import Local, environment_python
 from harness.images.build import ensure_built, recipe_of
 from harness.images.disk_space import Room
-from harness.records.outcome import ExceptionRecord, exception_chain
+from harness.records.fields import Fields
+from harness.records.outcome import ExceptionRecord
 from tests.commands import REPOSITORY
 
 INSTALL_TIMEOUT_SECONDS = 300
@@ -80,4 +81,4 @@ def produce(python: Path, names: Sequence[str], *, over: Sequence[Path] = (), ba
     )
     assert done.returncode == 0, done.stderr[-2000:]
     told: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
-    return {each["id"]: Failed(each["id"], exception_chain(each["chain"]), each["printed"] + each["text"]) for each in told}
+    return {each["id"]: Failed(each["id"], Fields(each).chain("chain"), each["printed"] + each["text"]) for each in told}

@@ -106,7 +106,7 @@ def test_a_corpus_is_scored_as_by_hand_and_a_broken_recording_costs_its_row(work
     assert (launch.verdict.status, launch.verdict.stage) == ("pass", "accuracy")
     assert launch.plan.cell == "local-cpu/cpu/embedded/made-3-files"
 
-    said = {event["index"]: event["rttm"] for event in launch.results if event["outcome"] == "ok"}
+    said = {each.count("index"): each.text("rttm") for each in launch.said.results if each.text("outcome") == "ok"}
     names = [file["name"] for file in launch.plan.options["files"]]
     assert names == ["cut", "joined", "repeated"]
     uems = {"joined": regions}
@@ -131,5 +131,5 @@ def test_a_corpus_is_scored_as_by_hand_and_a_broken_recording_costs_its_row(work
     assert (files["broken"]["outcome"], files["unheard"]["outcome"]) == ("left out", "unscored")
     assert "broken.wav is not audio that libsndfile reads" in files["broken"]["why"]
     assert (told["scored"], told["failed"]) == (3, 1)
-    seconds = sum(event["seconds"] for event in launch.results if event["outcome"] == "ok")
+    seconds = sum(each.number("seconds") or 0.0 for each in launch.said.results if each.text("outcome") == "ok")
     assert told["hours_an_hour"] == pytest.approx((9 + 10 + 8) / seconds)

@@ -14,6 +14,7 @@ from benchmarks.wire import MEMORY_METERS
 from harness.analysis.waterfall import waterfall_of
 from harness.catalog.load import load_catalog
 from harness.inputs.embedded import embedded_folder
+from harness.records.journal import Pass
 from harness.records.launch import Launch
 from tests.commands import Workplace
 
@@ -47,7 +48,7 @@ def test_the_sample_is_diarized_right_and_both_tables_say_so(sample: Sample) -> 
     assert launch.verdict.status == "pass"
     assert launch.plan.workload.amount == 30.0
     assert launch.plan.workload.highest_error == load_catalog().audio["sample"].highest_der
-    assert launch.output["speakers"] == 2
+    assert launch.said.found("verify").count("speakers") == 2
     assert launch.der is not None
     assert launch.der <= 0.08
     assert launch.peak_resident_bytes is not None
@@ -57,12 +58,12 @@ def test_the_sample_is_diarized_right_and_both_tables_say_so(sample: Sample) -> 
 
 
 def test_the_parts_of_a_pass_sum_to_the_whole(sample: Sample) -> None:
-    passes = [event for event in sample.launch.journal if event["event"] == "pass"]
+    passes = sample.launch.said.of(Pass)
     assert len(passes) == 3
-    for event in passes:
-        assert set(event["parts"]) == {"segmentation", "speaker counting", "embeddings", "clustering", "reconstruction", "rest"}
-        assert set(event["processor_parts"]) == set(event["parts"])
-        assert sum(event["parts"].values()) == pytest.approx(event["seconds"], rel=0.01)
+    for each in passes:
+        assert set(each.parts) == {"segmentation", "speaker counting", "embeddings", "clustering", "reconstruction", "rest"}
+        assert set(each.processor_parts) == set(each.parts)
+        assert sum(each.parts.number(name) or 0.0 for name in each.parts) == pytest.approx(each.seconds, rel=0.01)
 
 
 def test_the_parts_of_a_launch_sum_to_its_whole_time(sample: Sample) -> None:
@@ -72,7 +73,7 @@ def test_the_parts_of_a_launch_sum_to_its_whole_time(sample: Sample) -> None:
     assert found.share == pytest.approx(1.0, abs=0.01)
     assert 0 < found.seconds("load", "decode") < found.seconds("load", "models")
     assert found.processor_seconds("warm", "embeddings") == pytest.approx(
-        sum(e["processor_parts"]["embeddings"] for e in sample.launch.journal if e["event"] == "pass" and e["stage"] == "warm")
+        sum(each.processor_parts.number("embeddings") or 0.0 for each in sample.launch.said.passes("warm"))
     )
     assert "Where the time goes" in sample.page
 

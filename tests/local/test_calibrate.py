@@ -32,5 +32,5 @@ def test_a_size_that_does_not_fit_is_refused_and_nothing_is_killed(workplace: Wo
     assert (launch.verdict.stage, launch.verdict.cause) == ("calibrate", "out of memory")
     assert "1000.00 GiB, with 0.25 GiB to spare, do not fit" in launch.verdict.summary
     assert launch.exit.code == 1
-    assert not launch.results
+    assert not launch.said.results
     assert "do not fit" in done.stdout

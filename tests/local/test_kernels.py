@@ -14,16 +14,16 @@ def test_kernels_are_timed_counted_and_stored_and_both_tables_show_them(workplac
     assert "Best compute rate: " in done.stdout
     (launch,) = workplace.stored()
     assert (launch.plan.task, launch.verdict.status, launch.verdict.stage) == ("kernels", "pass", "kernels")
-    timed = {event["kernel"]: event for event in launch.results if event["outcome"] == "ok"}
+    timed = {each.text("kernel"): each for each in launch.said.results if each.text("outcome") == "ok"}
     assert list(timed) == ["copy", "campplus dense 2 in 12", "campplus dense 2 local", "fbank"]
-    for event in timed.values():
-        assert event["first_seconds"] > 0
-        assert len(event["seconds"]) >= 3
-        assert min(event["seconds"]) > 0
-    assert timed["campplus dense 2 in 12"]["flop"] == 2 * 2 * (256 + 12 * 32) * 128 * 500
-    found = launch.ends("kernels")
-    assert found["kernels"] == 4
-    assert found["work"]["resnet34_item_flop"] == 45_228_472_320 + 54_900_978
+    for each in timed.values():
+        assert (each.number("first_seconds") or 0.0) > 0
+        assert len(each.numbers("seconds")) >= 3
+        assert min(value or 0.0 for value in each.numbers("seconds")) > 0
+    assert timed["campplus dense 2 in 12"].count("flop") == 2 * 2 * (256 + 12 * 32) * 128 * 500
+    found = launch.said.found("kernels")
+    assert found.count("kernels") == 4
+    assert found.fields("work").count("resnet34_item_flop") == 45_228_472_320 + 54_900_978
     assert workplace.run("report", "--output", str(workplace.page)).code == 0
     page = workplace.page.read_text()
     assert "## Kernels and ceilings" in page

@@ -12,6 +12,7 @@ from harness.analysis.numeric_fingerprints import compare, fingerprint_of
 from harness.catalog.load import load_catalog
 from harness.engines.local import environment_python
 from harness.images.build import recipe_of
+from harness.records.journal import Pass
 from tests.commands import REPOSITORY, Workplace
 
 # pyannote's networks in the shapes of 3.1 with the weights of seed 0. Who changes them changes what every stored
@@ -44,11 +45,12 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory, cache: Mapping[str, str]
 def test_it_computes_real_and_finite_output(synthetic: Workplace) -> None:
     for launch in synthetic.stored():
         assert launch.verdict.status == "pass"
-        assert launch.output["finite"] is True
-        assert launch.output["speech_seconds"] > 1
-        parts = [event["parts"] for event in launch.journal if event["event"] == "pass"]
+        output = launch.said.found("verify")
+        assert output.flag("finite")
+        assert (output.number("speech_seconds") or 0.0) > 1
+        parts = [[each.parts.number(name) or 0.0 for name in ("embeddings", "clustering")] for each in launch.said.of(Pass)]
         assert len(parts) == 2
-        assert all(each["embeddings"] > each["clustering"] > 0 for each in parts)
+        assert all(embeddings > clustering > 0 for embeddings, clustering in parts)
 
 
 def test_two_launches_compute_the_same_bits(synthetic: Workplace) -> None:
@@ -66,7 +68,7 @@ def test_it_is_never_scored(synthetic: Workplace) -> None:
     for launch in synthetic.stored():
         assert launch.der is None
         assert launch.plan.workload.truth_sha256 is None
-        assert launch.output["der"] is None
+        assert not launch.said.found("verify").has_fields("der")
     page = synthetic.page.read_text()
     assert "### synthetic on sample-fitted-10s: 10.0 s of audio; random weights, no accuracy" in page
     assert "that is right" not in page

@@ -23,8 +23,8 @@ def test_the_ladder_names_112_as_the_first_batch_at_which_an_lstm_without_bias_l
     done = workplace.run(*SEGMENTATION, "--batches", "1,111,112", "--gfx", "planted", "--catalog", str(overlay))
     assert done.code == 1, done.stderr
     (launch,) = workplace.stored()
-    assert {rung.batch: rung.outcome for rung in rungs_of(launch.results)} == {1: "ok", 111: "ok", 112: "wrong"}
-    assert {rung.frames for rung in rungs_of(launch.results)} == {589}
+    assert {rung.batch: rung.outcome for rung in rungs_of(launch.said.results)} == {1: "ok", 111: "ok", 112: "wrong"}
+    assert {rung.frames for rung in rungs_of(launch.said.results)} == {589}
     assert launch.verdict.status == "wrong output"
     assert launch.verdict.summary.startswith("segmentation is wrong from batch 112 on; 111 is right: 112 of 112 items off")
     for word in ("589 frames x 112 = 65,968 rows, over 65,535", "pytorch#177834", "rocm-libraries#10551", "at 111 or less"):
@@ -38,7 +38,7 @@ def test_without_a_fault_both_networks_are_right_at_every_rung(workplace: Workpl
     done = workplace.run("verify", "local-cpu", "--ladder", "--batches", "1,5")
     assert done.code == 0, done.stdout + done.stderr
     (launch,) = workplace.stored()
-    rungs = rungs_of(launch.results)
+    rungs = rungs_of(launch.said.results)
     assert [(rung.model, rung.batch, rung.outcome) for rung in rungs] == [
         *(("segmentation", batch, "ok") for batch in (1, 5)),
         *(("embedding", batch, "ok") for batch in (1, 5)),
@@ -54,7 +54,7 @@ def test_a_rung_that_fails_does_not_end_the_others(workplace: Workplace, tmp_pat
     done = workplace.run(*SEGMENTATION, *options)
     assert done.code == 1
     (launch,) = workplace.stored()
-    assert {rung.batch: rung.outcome for rung in rungs_of(launch.results)} == {1: "ok", 8: "failed", 9: "ok"}
+    assert {rung.batch: rung.outcome for rung in rungs_of(launch.said.results)} == {1: "ok", 8: "failed", 9: "ok"}
     assert (launch.verdict.status, launch.verdict.cause) == ("fail", "error")
     assert launch.verdict.summary == "segmentation failed at batch 8: RuntimeError: planted: no batch of 8"
 

@@ -92,7 +92,7 @@ def test_a_native_crash_costs_one_recording_of_a_corpus_and_the_page_says_so(tmp
     assert "going on after it" in done.stderr
     first, second = place.real.stored()
     assert (first.verdict.cause, second.verdict.status) == ("crash", "pass")
-    assert [event["index"] for event in second.results if event["outcome"] == "ok"] == [2]
+    assert [each.count("index") for each in second.said.results if each.text("outcome") == "ok"] == [2]
     rows = {line.split("|")[1].strip(): line for line in done.stdout.splitlines() if line.startswith("| ")}
     assert [rows[name].split("|")[-2].strip() for name in "abc"] == ["ok", "died", "ok"]
     assert "b: died: the process ended in it: died of SIGSEGV in accuracy" in done.stdout

@@ -176,6 +176,13 @@ def test_only_the_store_knows_the_database(repository: Path) -> None:
     assert importers(repository / "reports", "sqlalchemy") == set()
 
 
+def test_nobody_but_the_records_reads_an_untyped_event(repository: Path) -> None:
+    """A journal may hold anything: `harness.records.journal` types it, once."""
+    for path in sources(repository / "harness"):
+        if path.parent.name != "records":
+            assert not any(isinstance(node, ast.Constant) and node.value == "event" for node in ast.walk(tree_of(path))), path
+
+
 def test_our_errors_are_caught_where_they_are_shown_and_nowhere_else(repository: Path) -> None:
     """`StrixbenchError` as a whole: an engine's or a build's own error may well be a result to record."""
     catchers = set()

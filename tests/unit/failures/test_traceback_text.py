@@ -10,7 +10,8 @@ import pytest
 from benchmarks.wire import MOST_EXCEPTIONS
 from benchmarks.wire import exception_chain as journaled
 from harness.failures.traceback_text import read_chain
-from harness.records.outcome import ExceptionRecord, exception_chain
+from harness.records.fields import Fields
+from harness.records.outcome import ExceptionRecord
 
 
 def _fails_alone() -> None:
@@ -81,7 +82,7 @@ def raised(fails: Callable[[], None]) -> tuple[str, tuple[ExceptionRecord, ...]]
     try:
         fails()
     except BaseException as error:
-        return traceback.format_exc(), exception_chain(journaled(error))
+        return traceback.format_exc(), Fields({"chain": journaled(error)}).chain("chain")
     raise AssertionError("it did not fail")
 
 

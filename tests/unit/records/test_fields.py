@@ -72,3 +72,8 @@ def test_the_names_come_in_their_order_and_without_those_that_are_not_wanted() -
     assert list(found.without("a", "d")) == ["b", "c"]
     assert not found.without("a", "b", "c")
     assert not Fields()
+
+
+def test_fields_that_are_there_are_told_from_those_that_are_not() -> None:
+    assert [name for name in ODD if Fields(ODD).has_fields(name)] == ["mapping"]
+    assert Fields({"variables": {}}).has_fields("variables")

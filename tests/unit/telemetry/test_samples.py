@@ -7,6 +7,7 @@ import pytest
 
 from harness.launch.plan import TELEMETRY, launches_folder
 from harness.launch.run import conclude
+from harness.records.fields import Fields
 from harness.records.outcome import ExitRecord, Telemetry
 from harness.telemetry.samples import read_telemetry, why_short
 from tests.unit.samples import a_plan
@@ -92,8 +93,8 @@ def lines_until(last: float, *, step: float = 0.5, **told: Any) -> list[dict[str
 def test_samples_that_do_not_reach_to_the_launch_s_end_are_said_to_and_why(
     lines: list[dict[str, Any]], status: int | None, why: str
 ) -> None:
-    assert why_short(lines, hertz=2.0, begun=9.5, ended=30.4, status=status) == why
+    assert why_short([*map(Fields, lines)], hertz=2.0, begun=9.5, ended=30.4, status=status) == why
 
 
 def test_a_launch_that_is_over_before_the_first_sample_misses_none() -> None:
-    assert why_short([{"hertz": 2.0}], hertz=2.0, begun=10.0, ended=10.2, status=None) == ""
+    assert why_short([Fields({"hertz": 2.0})], hertz=2.0, begun=10.0, ended=10.2, status=None) == ""

@@ -11,6 +11,8 @@ import msgspec
 import pytest
 
 from harness.errors import UsageError
+from harness.records.fields import Fields
+from harness.records.journal import read
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.workloads.ladder import BATCHES, first_wrong, judge_ladder, parse_batches, parse_models, rule_met, rungs_of
@@ -38,18 +40,23 @@ def climb(outcomes: Sequence[str], batches: Sequence[int] = BATCHES) -> list[Eve
     return [event for batch, outcome in zip(batches, outcomes, strict=True) for event in rung(batch, outcome)]
 
 
+def told(events: Sequence[Event]) -> tuple[Fields, ...]:
+    """The results of a journal of these events."""
+    return read(events).results
+
+
 ALL_RIGHT = ["ok"] * len(BATCHES)
 LOST_BIAS = [*["ok"] * 5, "wrong", "wrong"]
 ASKED = {"models": ["segmentation"], "batches": list(BATCHES)}
 
 
 def test_a_ladder_that_is_right_all_the_way_passes() -> None:
-    verdict = judge_ladder(climb(ALL_RIGHT), ASKED)
+    verdict = judge_ladder(told(climb(ALL_RIGHT)), ASKED)
     assert (verdict.status, verdict.stage) == ("pass", "ladder")
 
 
 def test_the_lost_bias_is_named_with_its_rule_and_its_sources() -> None:
-    verdict = judge_ladder(climb(LOST_BIAS), ASKED)
+    verdict = judge_ladder(told(climb(LOST_BIAS)), ASKED)
     assert (verdict.status, verdict.cause) == ("wrong output", None)
     assert verdict.summary == (
         "segmentation is wrong from batch 112 on; 111 is right: 112 of 112 items off, by up to 5 (0.3 of the CPU's largest value, "
@@ -59,7 +66,7 @@ def test_the_lost_bias_is_named_with_its_rule_and_its_sources() -> None:
 
 
 def test_a_first_wrong_batch_far_above_the_limit_says_what_was_not_tried() -> None:
-    rungs = rungs_of(climb(["ok", "ok", "wrong"], [1, 64, 128]))
+    rungs = rungs_of(told(climb(["ok", "ok", "wrong"], [1, 64, 128])))
     (wrong,) = (each for each in rungs if each.outcome == "wrong")
     assert "; 111 would be the last right one, and was not tried" in rule_met(rungs, wrong)
 
@@ -73,7 +80,7 @@ def test_a_first_wrong_batch_far_above_the_limit_says_what_was_not_tried() -> No
     ],
 )
 def test_what_lies_elsewhere_is_another_fault(outcomes: list[str], said: str) -> None:
-    rungs = rungs_of(climb(outcomes))
+    rungs = rungs_of(told(climb(outcomes)))
     wrong = first_wrong(rungs, "segmentation")
     assert wrong is not None
     assert rule_met(rungs, wrong) == said
@@ -81,27 +88,29 @@ def test_what_lies_elsewhere_is_another_fault(outcomes: list[str], said: str) ->
 
 def test_for_an_embedding_no_rule_is_known() -> None:
     events = [event for batch in (1, 8) for event in rung(batch, "wrong" if batch == 8 else "ok", model="embedding")]
-    verdict = judge_ladder(events, {"models": ["embedding"], "batches": [1, 8]})
+    verdict = judge_ladder(told(events), {"models": ["embedding"], "batches": [1, 8]})
     assert verdict.summary.startswith("embedding is wrong from batch 8 on; 1 is right")
     assert verdict.summary.endswith("no rule is known for it")
 
 
 def test_a_batch_that_cannot_be_run_is_a_failure_and_the_others_stand() -> None:
     events = climb(["ok", "failed", "ok"], [1, 8, 32])
-    verdict = judge_ladder(events, {"models": ["segmentation"], "batches": [1, 8, 32]})
+    verdict = judge_ladder(told(events), {"models": ["segmentation"], "batches": [1, 8, 32]})
     assert (verdict.status, verdict.cause) == ("fail", "error")
     assert verdict.summary == "segmentation failed at batch 8: builtins.RuntimeError: no room"
-    assert [each.outcome for each in rungs_of(events)] == ["ok", "failed", "ok"]
+    assert [each.outcome for each in rungs_of(told(events))] == ["ok", "failed", "ok"]
 
 
 def test_a_batch_too_large_for_the_memory_is_out_of_memory() -> None:
     chain = [a_link("torch.OutOfMemoryError", "HIP out of memory.")]
-    verdict = judge_ladder(rung(1) + rung(128, "failed", chain=chain), {"models": ["segmentation"], "batches": [1, 128]})
+    verdict = judge_ladder(told(rung(1) + rung(128, "failed", chain=chain)), {"models": ["segmentation"], "batches": [1, 128]})
     assert (verdict.status, verdict.cause) == ("fail", "out of memory")
 
 
 def test_a_lie_outweighs_a_failure() -> None:
-    verdict = judge_ladder(climb(["ok", "failed", "wrong"], [1, 8, 32]), {"models": ["segmentation"], "batches": [1, 8, 32]})
+    verdict = judge_ladder(
+        told(climb(["ok", "failed", "wrong"], [1, 8, 32])), {"models": ["segmentation"], "batches": [1, 8, 32]}
+    )
     assert verdict.status == "wrong output"
 
 
@@ -119,13 +128,13 @@ def test_a_lie_outweighs_a_failure() -> None:
     ids=str,
 )
 def test_what_calls_itself_right_is_held_to_the_same_bounds(numbers: dict[str, Any]) -> None:
-    (found,) = rungs_of(rung(8, "ok", **numbers))
+    (found,) = rungs_of(told(rung(8, "ok", **numbers)))
     assert found.outcome == "wrong"
 
 
 @pytest.mark.parametrize("events", [[], climb(["ok"], [1]), climb(["ok", "unfinished"], [1, 8])], ids=len)
 def test_a_journal_that_ends_without_a_rung_that_was_asked_for_cannot_be_true(events: list[Event]) -> None:
-    verdict = judge_ladder(events, {"models": ["segmentation"], "batches": [1, 8]})
+    verdict = judge_ladder(told(events), {"models": ["segmentation"], "batches": [1, 8]})
     assert (verdict.status, verdict.cause) == ("fail", "error")
     assert "the journal cannot be true" in verdict.summary
 
@@ -143,12 +152,12 @@ def test_a_journal_that_ends_without_a_rung_that_was_asked_for_cannot_be_true(ev
     ids=str,
 )
 def test_what_is_no_rung_is_left_out(odd: Event) -> None:
-    assert rungs_of([{"event": "result", "outcome": "ok", **odd}]) == ()
+    assert rungs_of(told([{"event": "result", "outcome": "ok", **odd}])) == ()
 
 
 @pytest.mark.parametrize("frames", [None, "589", -1, 1e12, [589]])
 def test_frames_that_cannot_be_are_unknown(frames: Any) -> None:
-    (found,) = rungs_of(rung(112, "wrong", frames=frames))
+    (found,) = rungs_of(told(rung(112, "wrong", frames=frames)))
     assert found.rows is None
     assert rule_met([found], found) == "no rule is known for it"
 
