@@ -5,7 +5,7 @@ Schema history (every old version stays readable: `harness.records.upgrade`):
 1. The first. Added since, each with a default for older records: probe steps, fixes, flags, GPU, portable builds,
    commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
    engine stats, remarks of engines, limits of a first pass and why a launch was ended.
-2. A workload has a name, a profile, an input and an amount, where schema 1 had a pipeline, a recording and its seconds; the batch
+2. The host scores an output, and ``findings`` has what it found. A workload has a name, a profile, an input and an amount, where schema 1 had a pipeline, a recording and its seconds; the batch
    sizes are its numbers. The plan has the number of passes, and no ``task`` or ``steps`` any more: the workload's name and its options
    say these.
 """
@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.wire import MEMORY_METERS
-from harness.records.journal import der_of, mapping, number
+from harness.records.journal import mapping, number
 from harness.records.outcome import (
     Agreement,
     CacheRecord,
@@ -48,6 +48,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``None``: from before there was a choice, or it was never started"""
     journal: tuple[dict[str, Any], ...] = ()
     """The guest's events as they came."""
+    findings: dict[str, Any] = {}
+    """What the host found out about the output by itself: see `harness.workloads.workload.Workload.examine`. Empty: nothing, or it is
+    from before the host looked, and what the guest said stands in the journal"""
     log_tail: str = ""
     """The end of what the libraries printed."""
     kernel_log: str = ""
@@ -106,8 +109,11 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Known hazards, how the image's own variables change the launch, and the guest's first notes."""
-        return (*self.plan.hazards, *self.remarks, *[str(e.get("text")) for e in self.journal if e.get("event") == "note"][:20])
+        """Known hazards, how the image's own variables change the launch, what the host remarked on its output, and the guest's first
+        notes."""
+        found = self.findings.get("remarks", ())
+        said = [str(e.get("text")) for e in self.journal if e.get("event") == "note"][:20]
+        return (*self.plan.hazards, *self.remarks, *map(str, found), *said)
 
     def pass_seconds(self, stage: str) -> tuple[float, ...]:
         """Seconds of each ``cold`` or ``warm`` pass."""
@@ -152,17 +158,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def output(self) -> dict[str, Any]:
-        """The findings of ``verify``: ``rttm``, ``speakers``, ``speech_seconds``, ``der`` ..."""
+        """The findings of ``verify``: the output itself, and what the guest says about it"""
         return self.ends("verify")
-
-    @property
-    def der(self) -> float | None:
-        """Diarization error rate against the reference, 0.05 is 5%; ``None`` without one, or where weights are random.
-
-        (missed + false alarm + confusion) / total, no collar, overlap scored
-        (https://pyannote.github.io/pyannote-metrics/reference.html#diarization).
-        """
-        return der_of(self.output) if self.plan.workload.has_accuracy else None
 
 
 def new_id() -> str:

@@ -15,7 +15,7 @@ from harness.records.journal import mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
 from harness.records.plan import Plan, Settings
-from harness.workloads.error_rates import Scores, Total, total_of
+from harness.workloads.error_rates import Scores, Total, scores_of, total_of
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 from harness.workloads.workload import SHORTEST_PASS_SECONDS, Event, Workload, overlong
 
@@ -207,7 +207,7 @@ def _file_result(
         return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=" ".join(why.split())[:300])
     jaccard = mapping(event.get("jaccard"))
     counts = [_count(value) for value in (event.get("speakers"), event.get("reference_speakers"), jaccard.get("speakers"))]
-    strict, collar = _scores(event.get("strict")), _scores(event.get("collar"))
+    strict, collar = scores_of(event.get("strict")), scores_of(event.get("collar"))
     seconds, error = number(event.get("seconds")), number(jaccard.get("error"))
     if strict is None or collar is None or error is None or error < 0 or seconds is None or None in counts:
         doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
@@ -275,13 +275,6 @@ def _left_out(options: Mapping[str, Any]) -> tuple[FileResult, ...]:
         for each in options.get("left_out", ())
         if isinstance(each, dict)
     )
-
-
-def _scores(value: Any) -> Scores | None:
-    """Scores out of a journal; ``None`` where a part is missing or below zero."""
-    seconds = {name: number(mapping(value).get(name)) for name in Scores.__struct_fields__}
-    known = {name: each for name, each in seconds.items() if each is not None and each >= 0}
-    return Scores(**known) if len(known) == len(seconds) else None
 
 
 def _count(value: Any) -> int | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
+
+from harness.records.journal import mapping, number
 
 FEWEST_FOR_INTERVAL = 10
 """Recordings that an interval needs: with fewer, the bootstrap's intervals are too narrow to be believed."""
@@ -35,6 +38,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         https://pyannote.github.io/pyannote-metrics/reference.html#diarization
         """
         return self.error_seconds / self.total_seconds if self.total_seconds > 0 else None
+
+
+def scores_of(value: Any) -> Scores | None:
+    """The seconds in a stored or journaled value; ``None`` where a part is missing, below zero, or no finite number."""
+    seconds = {name: number(mapping(value).get(name)) for name in Scores.__struct_fields__}
+    known = {name: each for name, each in seconds.items() if each is not None and each >= 0}
+    return Scores(**known) if len(known) == len(seconds) else None
 
 
 class Interval(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.records.journal import der_of, number
+from harness.records.journal import number
 from harness.records.launch import SCHEMA, Launch, new_id
 from harness.records.outcome import Telemetry, exception_chain
 from tests.unit.samples import a_failed_launch, a_launch, a_link, failing_journal, passing_journal
@@ -86,7 +86,7 @@ def test_what_no_meter_gave_is_not_zero() -> None:
     launch = a_launch()
     assert launch.peak_reserved_bytes is None
     never_ran = a_failed_launch(stage="import")
-    assert (never_ran.load_seconds, never_ran.peak_resident_bytes, never_ran.der, never_ran.torch_version) == (None,) * 4
+    assert (never_ran.load_seconds, never_ran.peak_resident_bytes, never_ran.torch_version) == (None,) * 3
     assert never_ran.pass_seconds("warm") == ()
     assert never_ran.output == {}
 
@@ -101,31 +101,6 @@ def test_the_chain_is_that_of_the_stage_that_failed_outermost_first() -> None:
 
 def test_the_last_word_on_an_import_counts() -> None:
     assert a_launch().imports["torch"]["outcome"] == "ok"
-
-
-def test_der_is_all_errors_over_all_speech() -> None:
-    parts = {"missed_seconds": 1.0, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0}
-    assert der_of({"der": parts}) == pytest.approx(0.1)
-
-
-@pytest.mark.parametrize(
-    "der",
-    [
-        None,
-        0.05,
-        "5%",
-        [],
-        {},
-        {"missed_seconds": 1.0, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 0.0},
-        {"missed_seconds": "1", "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
-        {"missed_seconds": float("nan"), "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
-        {"missed_seconds": 10**400, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
-    ],
-    ids=["none", "number", "text", "list", "empty", "no speech", "text in it", "NaN in it", "huge in it"],
-)
-def test_der_is_unknown_where_it_cannot_be_computed(der: object) -> None:
-    assert der_of({"der": der}) is None
-    assert der_of({}) is None
 
 
 @pytest.mark.parametrize("value", [1, 1.5, 0, -2])
