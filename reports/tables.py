@@ -14,6 +14,7 @@ from harness.failures.recognise import Signature, signatures
 from harness.records.launch import Launch
 from harness.records.plan import WITHOUT_ACCURACY, Purpose
 from harness.workloads.calibrate import Calibration, latest_calibrations
+from harness.workloads.workload import figure_of
 from reports.memory import Reading, memory_of
 
 
@@ -205,7 +206,7 @@ def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Ca
     cold = [launch.pass_seconds("cold")[0] for launch in timed if phase_of(launch) == "cold"]
     loads = [launch.load_seconds for launch in timed if launch.load_seconds is not None]
     last = timed[-1] if timed else None
-    speakers = last.output.get("speakers") if last and last.plan.workload.has_accuracy else None
+    speakers = figure_of(last, "Speakers") if last else None
     return Row(
         launches=launches,
         status=speaking.verdict.status,
@@ -214,8 +215,8 @@ def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Ca
         realtime=estimate([factor for launch in timed if (factor := realtime_factor(launch)) is not None]),
         cold_seconds=median(cold) if cold else None,
         load_seconds=median(loads) if loads else None,
-        der=last.der if last else None,
-        speakers=speakers if type(speakers) is int else None,
+        der=figure_of(last, "DER") if last else None,
+        speakers=int(speakers) if speakers is not None else None,
         memory=memory_of(timed, calibrations),
     )
 

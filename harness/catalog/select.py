@@ -124,3 +124,9 @@ def select_pipeline(catalog: Catalog, name: str) -> Profile:
     if name not in catalog.pipelines:
         raise UsageError(f"no pipeline {name!r}{nearest(name, catalog.pipelines)}: there are {', '.join(catalog.pipelines)}")
     return catalog.pipelines[name].profile
+
+
+def catalogued(catalog: Catalog, profile: Profile) -> Profile:
+    """The profile with the catalog's own numbers, whatever knobs made of them; one that is no row of it comes back as it is."""
+    row = catalog.pipelines.get(profile.name)
+    return profile if row is None else msgspec.structs.replace(profile, numbers=row.profile.numbers)

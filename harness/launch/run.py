@@ -13,9 +13,10 @@ from harness.launch import kernel_cache
 from harness.launch.cache_folder import remove_folder
 from harness.launch.engine_stats import StatsWatch
 from harness.launch.exchange import make_exchange, read_events, read_log_tail, trim_exchange
-from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, Prepared, caches_folder, launches_folder
+from harness.launch.plan import EXCHANGE, PLAN, TELEMETRY, TRUTH, Prepared, caches_folder, launches_folder
 from harness.launch.watch import Watch
 from harness.machine.kernel_log import KernelText
+from harness.records.fields import Fields
 from harness.records.journal import read
 from harness.records.launch import Launch
 from harness.records.outcome import Cause, ExitRecord, Verdict
@@ -38,6 +39,8 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
     plan, workload = prepared.plan, workload_of(prepared.plan)
     folder = launches_folder() / plan.id
     make_exchange(folder / EXCHANGE, prepared.request)
+    if prepared.truth is not None:  # where no container sees it, and for the next harness if this one is killed
+        write_whole(folder / TRUTH, prepared.truth.read_bytes())
     # Written whole, before the launch starts: if this harness is killed, the next one can say from it what was going on.
     write_whole(folder / PLAN, msgspec.json.encode(plan))
     cache_folder = caches_folder(plan.id, plan.cache_key)
@@ -82,24 +85,32 @@ def conclude(
     plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: KernelText = NO_KERNEL_LOG
 ) -> Launch:
     """The record of a launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: not known."""
-    exchange = launches_folder() / plan.id / EXCHANGE
+    folder = launches_folder() / plan.id
+    exchange, truth = folder / EXCHANGE, folder / TRUTH
     journal, log_tail = read_events(exchange), read_log_tail(exchange)
     trim_exchange(exchange)
     said = read(journal)
+    findings = dict(workload_of(plan).examine(plan, said, truth if truth.is_file() else None))
     return Launch(
         plan=plan,
         exit=exit_record,
         verdict=judge(
             plan,
             exit_record,
-            Evidence(journal=said, log_tail=log_tail, kernel_log=with_firmware(kernel_log.text, plan.host)),
+            Evidence(
+                journal=said,
+                log_tail=log_tail,
+                kernel_log=with_firmware(kernel_log.text, plan.host),
+                findings=Fields(findings),
+            ),
         ),
         start_seconds=said.first_at - begun if said.first_at is not None and begun is not None else None,
         journal=journal,
+        findings=findings,
         log_tail=log_tail,
         kernel_log=clean_text(kernel_log.text),
         kernel_log_refused=clean_text(kernel_log.refused),
-        telemetry=read_telemetry(launches_folder() / plan.id / TELEMETRY),
+        telemetry=read_telemetry(folder / TELEMETRY),
     )
 
 

@@ -260,13 +260,3 @@ _READERS: Mapping[str, Callable[[Fields, str], Any]] = {
 def mapping(value: Any) -> dict[str, Any]:
     """A journal's value as a mapping; empty where it is none."""
     return value if isinstance(value, dict) else {}
-
-
-def der_of(output: Fields) -> float | None:
-    """DER of the ``verify`` stage's findings; ``None`` where there is no reference, or none of its speech."""
-    parts = output.fields("der")
-    names = ("missed_seconds", "false_alarm_seconds", "confusion_seconds", "total_seconds")
-    missed, false_alarm, confusion, total = (parts.number(name) for name in names)
-    if missed is None or false_alarm is None or confusion is None or not total:
-        return None
-    return (missed + false_alarm + confusion) / total

@@ -5,7 +5,7 @@ Schema history (every old version stays readable: `harness.records.upgrade`):
 1. The first. Added since, each with a default for older records: probe steps, fixes, flags, GPU, portable builds,
    commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
    engine stats, remarks of engines, limits of a first pass and why a launch was ended.
-2. A workload has a name, a profile, an input and an amount, where schema 1 had a pipeline, a recording and its seconds; the batch
+2. The host scores an output, and ``findings`` has what it found. A workload has a name, a profile, an input and an amount, where schema 1 had a pipeline, a recording and its seconds; the batch
    sizes are its numbers. The plan has the number of passes, and no ``task`` or ``steps`` any more: the workload's name and its options
    say these.
 """
@@ -19,7 +19,7 @@ import msgspec
 
 from benchmarks.wire import MEMORY_METERS
 from harness.records.fields import Fields
-from harness.records.journal import Journal, der_of, read
+from harness.records.journal import Journal, read
 from harness.records.outcome import (
     Agreement,
     CacheRecord,
@@ -49,6 +49,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
     """``None``: from before there was a choice, or it was never started"""
     journal: tuple[dict[str, Any], ...] = ()
     """The guest's events as they came; `said` has them typed."""
+    findings: dict[str, Any] = {}
+    """What the host found out about the output by itself: see `harness.workloads.workload.Workload.examine`. Empty: nothing, or it is
+    from before the host looked, and what the guest said stands in the journal"""
     log_tail: str = ""
     """The end of what the libraries printed."""
     kernel_log: str = ""
@@ -93,8 +96,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Known hazards, how the image's own variables change the launch, and the guest's first notes."""
-        return (*self.plan.hazards, *self.remarks, *self.said.notes[:20])
+        """Known hazards, how the image's own variables change the launch, what the host remarked on its output, and the guest's first
+        notes."""
+        return (*self.plan.hazards, *self.remarks, *Fields(self.findings).texts("remarks"), *self.said.notes[:20])
 
     def pass_seconds(self, stage: str) -> tuple[float, ...]:
         """Seconds of each ``cold`` or ``warm`` pass."""
@@ -140,20 +144,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
         end = self.said.ends(stage)
         return end.seconds if end else None
 
-    @property
-    def der(self) -> float | None:
-        """Diarization error rate against the reference, 0.05 is 5%; ``None`` without one, or where weights are random.
-
-        (missed + false alarm + confusion) / total, no collar, overlap scored
-        (https://pyannote.github.io/pyannote-metrics/reference.html#diarization).
-        """
-        return der_of(self.said.found("verify")) if self.plan.workload.has_accuracy else None
-
-    # Only `reports/` reads the journal untyped, until its sections read `said`.
-
     def ends(self, stage: str) -> dict[str, Any]:
         """The ``end`` event of a stage; empty where it did not end well."""
-        return next((e for e in self.journal if e.get("event") == "end" and e.get("stage") == stage), {})
+        return next((dict(e) for e in self.journal if e.get("event") == "end" and e.get("stage") == stage), {})
 
     @property
     def imports(self) -> dict[str, dict[str, Any]]:
@@ -172,7 +165,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
 
     @property
     def output(self) -> dict[str, Any]:
-        """The findings of ``verify``: ``rttm``, ``speakers``, ``speech_seconds``, ``der`` ..."""
+        """The findings of ``verify``: the output itself, and what the guest says about it"""
         return self.ends("verify")
 
 

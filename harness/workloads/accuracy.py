@@ -15,7 +15,7 @@ from harness.records.fields import Fields
 from harness.records.journal import Journal
 from harness.records.launch import Launch
 from harness.records.plan import Plan, Settings
-from harness.workloads.error_rates import Scores, Total, total_of
+from harness.workloads.error_rates import Scores, Total, scores_of, total_of
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 from harness.workloads.workload import SHORTEST_PASS_SECONDS, Workload, overlong
 
@@ -204,7 +204,7 @@ def _file_result(name: str, audio_seconds: float | None, launch: Launch, event: 
         return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=" ".join(why.split())[:300])
     jaccard = event.fields("jaccard")
     counts = [event.count("speakers"), event.count("reference_speakers"), jaccard.count("speakers")]
-    strict, collar = _scores(event.fields("strict")), _scores(event.fields("collar"))
+    strict, collar = scores_of(event.fields("strict")), scores_of(event.fields("collar"))
     seconds, error = event.number("seconds"), jaccard.number("error")
     if strict is None or collar is None or error is None or error < 0 or seconds is None or None in counts:
         doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
@@ -276,13 +276,6 @@ def _left_out(launch: Launch) -> tuple[FileResult, ...]:
         )
         for each in _options(launch).list_of_fields("left_out")
     )
-
-
-def _scores(told: Fields) -> Scores | None:
-    """Scores out of a journal; ``None`` where a part is missing or below zero."""
-    seconds = {name: told.number(name) for name in Scores.__struct_fields__}
-    known = {name: each for name, each in seconds.items() if each is not None and each >= 0}
-    return Scores(**known) if len(known) == len(seconds) else None
 
 
 def _count(value: Any) -> int | None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from harness.records.fields import Fields
+
 FEWEST_FOR_INTERVAL = 10
 """Recordings that an interval needs: with fewer, the bootstrap's intervals are too narrow to be believed."""
 
@@ -35,6 +37,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         https://pyannote.github.io/pyannote-metrics/reference.html#diarization
         """
         return self.error_seconds / self.total_seconds if self.total_seconds > 0 else None
+
+
+def scores_of(told: Fields) -> Scores | None:
+    """The seconds in a stored or journaled value; ``None`` where a part is missing, below zero, or no finite number."""
+    seconds = {name: told.number(name) for name in Scores.__struct_fields__}
+    known = {name: each for name, each in seconds.items() if each is not None and each >= 0}
+    return Scores(**known) if len(known) == len(seconds) else None
 
 
 class Interval(msgspec.Struct, frozen=True):

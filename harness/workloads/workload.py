@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.errors import UsageError
+from harness.records.fields import Fields
 from harness.records.journal import Journal
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, Verdict
@@ -41,7 +42,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The end of what the libraries printed"""
     kernel_log: str = ""
     """What the kernel said meanwhile"""
-    findings: Mapping[str, Any] = {}
+    findings: Fields = Fields()
     """What the host found out about the output: see `harness.workloads.workload.Workload.examine`"""
 
 
@@ -132,6 +133,15 @@ class Workload:
         """How far the output agrees with that of the CPU run; ``None``: this workload is not compared."""
         return None
 
+    def reference_key(self, plan: Plan) -> tuple[object, ...]:
+        """What two CPU runs of this workload must have in common, beside image, device and variant, to stand for each other."""
+        workload = plan.workload
+        return (workload.profile, workload.input_sha256, workload.models, tuple(sorted(workload.numbers.items())))
+
+    def why_no_reference(self, launch: Launch) -> str:
+        """Why a CPU run that passed cannot be compared with, as the end of a sentence: ``kept nothing of ...``; empty: it can."""
+        return ""
+
 
 def overlong(what: str, seconds: float, run_seconds: float | None) -> str | None:
     """That a launch's calls or passes took longer than the launch ran; ``None``: they did not, or it is not known."""
@@ -162,6 +172,11 @@ def workload_of_name(name: str) -> Workload:
 def workload_of(plan: Plan) -> Workload:
     """The workload of a plan."""
     return workload_of_name(plan.workload.name)
+
+
+def figure_of(launch: Launch, name: str) -> float | None:
+    """One figure of a launch by its heading; ``None``: its workload has no such figure, or it is not known."""
+    return next((figure.value for figure in workload_of(launch.plan).figures_of(launch) if figure.name == name), None)
 
 
 @cache

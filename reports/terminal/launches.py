@@ -13,6 +13,7 @@ from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.records.plan import Purpose
 from harness.text import counted, spelled_out
+from harness.workloads.workload import figure_of
 from reports import tables
 from reports.markdown.render import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
@@ -112,7 +113,7 @@ def print_launch(launch: Launch) -> None:
         "load": format_seconds(launch.load_seconds),
         "cold": ", ".join(map(format_seconds, launch.pass_seconds("cold"))) or "-",
         "warm": ", ".join(map(format_seconds, launch.pass_seconds("warm"))) or "-",
-        "DER": format_percent(launch.der) if plan.workload.has_accuracy else tables.NO_ACCURACY,
+        "DER": format_percent(figure_of(launch, "DER")) if plan.workload.has_accuracy else tables.NO_ACCURACY,
         "command": shlex.join(plan.command) or "-",
     }
     others = not_of_plan(launch)

@@ -13,6 +13,7 @@ from harness.catalog.load import load_catalog
 from harness.engines.local import environment_python
 from harness.images.build import recipe_of
 from harness.records.journal import Pass
+from harness.workloads.diarization import der_of
 from tests.commands import REPOSITORY, Workplace
 
 # pyannote's networks in the shapes of 3.1 with the weights of seed 0. Who changes them changes what every stored
@@ -66,9 +67,9 @@ def test_two_launches_compute_the_same_bits(synthetic: Workplace) -> None:
 
 def test_it_is_never_scored(synthetic: Workplace) -> None:
     for launch in synthetic.stored():
-        assert launch.der is None
+        assert der_of(launch) is None
         assert launch.plan.workload.truth_sha256 is None
-        assert not launch.said.found("verify").has_fields("der")
+        assert launch.findings == {}
     page = synthetic.page.read_text()
     assert "### synthetic on sample-fitted-10s: 10.0 s of audio; random weights, no accuracy" in page
     assert "that is right" not in page

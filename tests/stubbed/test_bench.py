@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.wire import read_journal
 from harness.analysis.cold_and_warm import phase_of
+from harness.workloads.diarization import der_of
 from tests.guest.stubs import TURNS, Stubs
 from tests.stubbed.workplaces import StubbedWorkplace
 
@@ -37,7 +38,7 @@ def test_audio_seconds_repeats_audio_and_reference_and_says_so(tmp_path: Path) -
     assert launch.plan.cell.startswith("local-cpu/cpu/3.1/tone")
     assert launch.plan.cell.endswith("-5s")
     assert launch.verdict.status == "pass"
-    assert launch.der == pytest.approx(0.0), "of the reference without its repetition it would be 1.5"
+    assert der_of(launch) == pytest.approx(0.0), "of the reference without its repetition it would be 1.5"
 
 
 def test_output_that_is_wrong_is_not_ranked(tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from harness.engines.base import Engine
 from harness.errors import EngineError
 from harness.inputs.audio import Audio
 from harness.inputs.launch_inputs import recording_inputs
-from harness.launch.plan import EXCHANGE, PLAN, Prepared, launches_folder
+from harness.launch.plan import EXCHANGE, PLAN, TRUTH, Prepared, launches_folder
 from harness.records.launch import Launch
 from harness.records.plan import Plan, Settings
 from harness.records.store import Store
 from harness.telemetry.start import Sampling
 from harness.tools import owner
 from tests.unit.samples import (
+    RTTM,
     FakeEngine,
     a_plan,
     an_audio,
@@ -121,11 +122,12 @@ class Bench:
         campaign.run()
         return campaign
 
-    def unstored(self, plan: Plan, *, journal: Iterable[dict[str, Any]] = ()) -> Path:
-        """The folder of a launch that is not in the store."""
+    def unstored(self, plan: Plan, *, journal: Iterable[dict[str, Any]] = (), truth: str = RTTM) -> Path:
+        """The folder of a launch that is not in the store. Its output is right by ``truth``."""
         folder = launches_folder() / plan.id
         (folder / EXCHANGE).mkdir(parents=True)
         (folder / PLAN).write_bytes(msgspec.json.encode(plan))
+        (folder / TRUTH).write_text(truth)
         write_journal(folder / EXCHANGE, journal)
         return folder
 

@@ -117,11 +117,19 @@ def a_launch(
     return Launch(
         plan=plan,
         exit=ended,
-        verdict=verdict or judge(as_told(plan, events), ended, Evidence(journal=read(events), log_tail=log_tail)),
+        verdict=verdict
+        or judge(as_told(plan, events), ended, Evidence(journal=read(events), log_tail=log_tail, findings=found_in(events))),
         start_seconds=0.4,
         journal=events,
+        findings=found_in(events),
         log_tail=log_tail,
     )
+
+
+def found_in(journal: Sequence[Event]) -> dict[str, Any]:
+    """What the host is to have found out about a made-up output: the errors and speakers that `passing_journal` was told."""
+    output = next((event for event in journal if event.get("event") == "end" and event.get("stage") == "verify"), {})
+    return {name: output[name] for name in ("speakers", "der") if output.get(name) is not None}
 
 
 def as_told(plan: Plan, journal: Sequence[Event]) -> Plan:
@@ -148,9 +156,8 @@ def judged(
     made = as_told(a_plan(family=family, workload=workload, **plan), events)
     if warm_passes is not None:
         made = msgspec.structs.replace(made, warm_passes=warm_passes)
-    return judge(
-        made, exit or ExitRecord(started=True, code=0), Evidence(journal=read(events), log_tail=log_tail, kernel_log=kernel_log)
-    )
+    evidence = Evidence(journal=read(events), log_tail=log_tail, kernel_log=kernel_log, findings=found_in(events))
+    return judge(made, exit or ExitRecord(started=True, code=0), evidence)
 
 
 def a_failed_launch(

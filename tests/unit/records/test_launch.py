@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.records.fields import Fields
-from harness.records.journal import der_of
+from harness.records.journal import number
 from harness.records.launch import SCHEMA, Launch, new_id
 from harness.records.outcome import Telemetry
 from harness.records.plan import WorkloadRecord
@@ -116,7 +115,7 @@ def test_what_no_meter_gave_is_not_zero() -> None:
     launch = a_launch()
     assert launch.peak_reserved_bytes is None
     never_ran = a_failed_launch(stage="import")
-    assert (never_ran.load_seconds, never_ran.peak_resident_bytes, never_ran.der, never_ran.torch_version) == (None,) * 4
+    assert (never_ran.load_seconds, never_ran.peak_resident_bytes, never_ran.torch_version) == (None,) * 3
     assert never_ran.pass_seconds("warm") == ()
     assert not never_ran.said.found("verify")
 
@@ -133,29 +132,16 @@ def test_the_last_word_on_an_import_counts() -> None:
     assert a_launch().said.imports["torch"].outcome == "ok"
 
 
-def test_der_is_all_errors_over_all_speech() -> None:
-    parts = {"missed_seconds": 1.0, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0}
-    assert der_of(Fields({"der": parts})) == pytest.approx(0.1)
+@pytest.mark.parametrize("value", [1, 1.5, 0, -2])
+def test_a_finite_number_is_a_number(value: float) -> None:
+    assert number(value) == float(value)
 
 
 @pytest.mark.parametrize(
-    "der",
-    [
-        None,
-        0.05,
-        "5%",
-        [],
-        {},
-        {"missed_seconds": 1.0, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 0.0},
-        {"missed_seconds": "1", "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
-        {"missed_seconds": float("nan"), "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
-        {"missed_seconds": 10**400, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0},
-    ],
-    ids=["none", "number", "text", "list", "empty", "no speech", "text in it", "NaN in it", "huge in it"],
+    "value", [None, "1", [], {}, True, float("nan"), float("inf"), -float("inf"), 10**400], ids=lambda each: repr(each)[:9]
 )
-def test_der_is_unknown_where_it_cannot_be_computed(der: object) -> None:
-    assert der_of(Fields({"der": der})) is None
-    assert der_of(Fields()) is None
+def test_anything_else_is_no_number(value: object) -> None:
+    assert number(value) is None
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,6 @@ def _with_passes(*seconds: float) -> tuple[Event, ...]:
         (passing_journal(warm=(2.0,)), "1 cold and 1 warm passes; 1 and 3 were asked for"),
         (passing_journal(warm=()), "1 cold and 0 warm passes"),
         (passing_journal(speakers=-7), "below zero"),
-        (passing_journal(der=-0.5), "below zero"),
         (tuple(e for e in passing_journal() if e.get("stage") != "device"), "without the stage device"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -1,0 +1,132 @@
+"""Diarization: pyannote.audio's pipelines tell who speaks when in one recording, and the host tells how well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.inputs.decoding import SAMPLE_RATE_HERTZ
+from harness.records.fields import Fields
+from harness.records.journal import Journal
+from harness.records.launch import Launch
+from harness.records.outcome import Agreement, Verdict
+from harness.records.plan import Plan
+from harness.workloads.diarization.agreement import agree, chunk_of, turns_of
+from harness.workloads.diarization.scoring import score
+from harness.workloads.diarization.turns import own_overlaps, read_turns
+from harness.workloads.error_rates import scores_of
+from harness.workloads.workload import MEASURED_STAGES, Evidence, Figure, Unit, Workload
+
+# How pyannote cuts a recording: its segmentation models take 10 s, and SpeakerDiarization has `segmentation_step=0.1`.
+CHUNK_SECONDS = 10
+STEP_SECONDS = 1
+FREE_SECONDS = CHUNK_SECONDS - STEP_SECONDS
+"""Audio that adds no chunk: T seconds have T - 9 chunks."""
+
+
+def chunks_of(audio_seconds: float) -> int:
+    """The number of chunks; a remainder at the end is one more."""
+    step = STEP_SECONDS * SAMPLE_RATE_HERTZ
+    left = round(audio_seconds * SAMPLE_RATE_HERTZ) - CHUNK_SECONDS * SAMPLE_RATE_HERTZ
+    return 1 if left <= 0 else left // step + 1 + (left % step > 0)
+
+
+class DiarizationWorkload(Workload):
+    """Who speaks when in one recording: pyannote.audio's pipelines."""
+
+    name = "diarization"
+    stages = MEASURED_STAGES
+    unit = Unit(amount="audio seconds", rate_title="Realtime", rate_suffix="x")
+    figures = ("Speakers", "DER")
+
+    def guest_options(self, plan: Plan) -> Mapping[str, Any]:
+        """The pipeline and its batch sizes."""
+        return {"pipeline": plan.workload.profile, **plan.workload.numbers}
+
+    def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
+        """A count below zero."""
+        return "speakers below zero" if journal.found("verify").count("speakers") is None else None
+
+    def examine(self, plan: Plan, journal: Journal, truth: Path | None) -> Mapping[str, Any]:
+        """The number of speakers and, where there is a reference, the errors; or why the turns cannot be scored.
+
+        Where weights are random the turns mean nothing, and nothing is found out about them.
+        """
+        output = journal.found("verify")
+        if not output or not plan.workload.has_accuracy:
+            return {}
+        turns = turns_of(output)
+        if isinstance(turns, str):
+            return {"unreadable": turns}
+        found: dict[str, Any] = {"speakers": len({speaker for _, _, speaker in turns})}
+        if truth is None:
+            return found
+        reference = read_turns(truth.read_text(encoding="utf-8-sig", errors="replace"))
+        if isinstance(reference, str):
+            return {**found, "remarks": [f"no DER: the reference cannot be scored by: {reference}"]}
+        found["der"] = msgspec.to_builtins(score(reference=reference, hypothesis=turns))
+        overlaps = own_overlaps(reference)
+        if overlaps:
+            found["remarks"] = [f"{overlaps} turn(s) of the reference overlap another of the same speaker; they were merged"]
+        return found
+
+    def judge(self, plan: Plan, evidence: Evidence) -> Verdict | None:
+        """Wrong where something is not finite, the passes differ, or the error is too large."""
+        wrong = _wrong(evidence.journal.found("verify"), evidence.findings, plan.workload.highest_error)
+        return Verdict(status="wrong output", stage=plan.last_stage, summary=wrong) if wrong is not None else None
+
+    def figures_of(self, launch: Launch) -> tuple[Figure, ...]:
+        """The number of speakers and the error rate, where they mean something."""
+        speakers = _found(launch).count("speakers") if launch.plan.workload.has_accuracy else None
+        return (
+            Figure(name="Speakers", value=speakers, kind="count"),
+            Figure(name="DER", value=der_of(launch), kind="share"),
+        )
+
+    def agree(self, launch: Launch, reference: Launch) -> Agreement | None:
+        """The turns and what the networks make of one fixed chunk."""
+        return agree(launch, reference)
+
+    def why_no_reference(self, launch: Launch) -> str:
+        """That it has no fixed chunk."""
+        return "" if chunk_of(launch) is not None else "kept nothing of the fixed chunk"
+
+
+def der_of(launch: Launch) -> float | None:
+    """Diarization error rate against the reference, 0.05 is 5%; ``None`` without one, or where weights are random.
+
+    (missed + false alarm + confusion) / total, no collar, overlap scored
+    (https://pyannote.github.io/pyannote-metrics/reference.html#diarization). In records from before the host scored, the guest did.
+    """
+    scores = scores_of(_found(launch).fields("der")) if launch.plan.workload.has_accuracy else None
+    return scores.der if scores is not None else None
+
+
+def _found(launch: Launch) -> Fields:
+    """What the host found out about an output; in records from before it looked, what the guest said."""
+    return Fields(launch.findings) if launch.findings else launch.said.found("verify")
+
+
+def _wrong(output: Fields, findings: Fields, highest_error: float | None) -> str | None:
+    """What is wrong with an output; ``None``: nothing that is known."""
+    if output.flag("finite") is not True:
+        turns = output.number("speech_seconds") is None  # not summed where a turn is not finite
+        return "a speaker turn has no finite start or end" if turns else "a network put out values that are not finite"
+    outputs, unreadable = output.count("distinct_outputs"), findings.text("unreadable")
+    if outputs != 1:
+        told = "an unknown number of" if outputs is None else outputs
+        return f"the passes of one launch gave {told} different outputs for the same audio"
+    if unreadable:
+        return f"its turns cannot be scored: {unreadable}"
+    scores = scores_of(findings.fields("der"))
+    der = scores.der if scores is not None else None
+    if highest_error is not None and (der is None or der > highest_error):
+        shown = "unknown" if der is None else f"{der:.1%}"
+        return f"DER {shown} against the reference; what computes right stays under {highest_error:.1%}"
+    return None
+
+
+WORKLOAD = DiarizationWorkload()
