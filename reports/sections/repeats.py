@@ -8,11 +8,11 @@ from statistics import median
 import msgspec
 
 from harness.analysis.outliers import heaps, outliers
+from harness.analysis.rows import Row, rows_of, workloads_of
 from harness.analysis.stopping import budget_is_spent, budget_text, percent, relative_half_width, rule_text, stop_text, value_of
 from harness.records.launch import Launch
 from harness.records.plan import CoolDown, StoppingRule
 from harness.text import counted
-from reports import tables
 
 REPEAT_COLUMNS = ("Image", "Engine", "GFX", "Audio", "n", "95% half-width", "Asked for", "Ended since", "Odd", "Cool-down")
 
@@ -20,7 +20,7 @@ REPEAT_COLUMNS = ("Image", "Engine", "GFX", "Audio", "n", "95% half-width", "Ask
 class RepeatRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the results, seen as a sample."""
 
-    row: tables.Row
+    row: Row
     rule: StoppingRule
     ended: str
     """Why there are no more launches"""
@@ -57,7 +57,7 @@ def repeat_rows(launches: Sequence[Launch]) -> tuple[RepeatRow, ...]:
             campaign = launch.plan.campaign
             latest[campaign] = max(latest.get(campaign, 0.0), launch.decision.elapsed_seconds)
     found = []
-    for workload in tables.workloads_of(row for row in tables.rows_of(launches) if not row.is_portable):
+    for workload in workloads_of(row for row in rows_of(launches) if not row.is_portable):
         for row in workload.rows:
             rule = row.launches[-1].plan.stopping
             if rule is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.kernel_rows import kernel_images
 from harness.records.journal import mapping
 from harness.records.launch import Launch
 from harness.text import printable
@@ -84,7 +85,7 @@ def print_ladders(launches: Sequence[Launch]) -> None:
 def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> None:
     """The times of some launches' kernels, to stdout; ``beside`` are launches of `bench` whose shares are shown."""
     passes = [launch for launch in beside if not launch.plan.task]
-    for image in kernels.kernel_images([*launches, *passes]):
+    for image in kernel_images([*launches, *passes]):
         rows = [
             (
                 row.name,

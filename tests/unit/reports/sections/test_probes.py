@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from benchmarks.wire import STEPS
+from harness.analysis.rows import rows_of
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import ImageRecord
 from reports.markdown.render import render_benchmarks
 from reports.sections.probes import COLUMNS, Probe, format_step_seconds, notes_of, probes_of
-from reports.tables import rows_of
 from reports.terminal.tasks import print_probes
 from tests.unit.probe_steps import MIOPEN, NAN, SEGFAULT, SKIPPED, TIMEOUT
 from tests.unit.samples import (
