@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.analysis.agreement_rows import agreement_rows
+from harness.analysis.costs import cost_rows
 from harness.analysis.effects import effects_of, nulls_of
 from harness.analysis.image_variables import not_of_plan, text_of
 from harness.analysis.numeric_fingerprints import fingerprint_of
+from harness.analysis.repeats import repeat_rows
 from harness.analysis.rows import Row, rows_of, workloads_of
 from harness.analysis.stopping import rule_text, stop_text
 from harness.analysis.throttling import signs_of_throttling
@@ -21,8 +23,8 @@ from reports.markdown.render import format_factor, format_percent, format_second
 from reports.memory import memory_text
 from reports.sections.agreement import format_cosine, format_difference
 from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, null_lines
-from reports.sections.cost import COST_COLUMNS, cost_rows
-from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_rows
+from reports.sections.cost import COST_COLUMNS, cost_cells
+from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_cells
 from reports.sections.results import chain_text
 from reports.terminal.table import print_table
 
@@ -42,11 +44,11 @@ def print_results(launches: Sequence[Launch], *, stored: Sequence[Launch] = ()) 
     costs = cost_rows(launches)
     if costs:
         print()
-        print_table("fixed and marginal cost", COST_COLUMNS, [row.cells for row in costs])
+        print_table("fixed and marginal cost", COST_COLUMNS, [cost_cells(row) for row in costs])
     repeats = [row for row in repeat_rows(launches) if row.is_worth_saying]
     if repeats:
         print()
-        print_table("how many launches, and why no more", REPEAT_COLUMNS, [row.cells for row in repeats])
+        print_table("how many launches, and why no more", REPEAT_COLUMNS, [repeat_cells(row) for row in repeats])
 
 
 def print_comparisons(launches: Sequence[Launch]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.analysis.kernel_rows import kernel_images
+from harness.analysis.probe_rows import COLUMNS as PROBE_COLUMNS
+from harness.analysis.probe_rows import Probe, probes_of
 from harness.records.journal import mapping
 from harness.records.launch import Launch
 from harness.text import printable
@@ -15,8 +17,7 @@ from reports.sections import accuracy, kernels
 from reports.sections.calibrations import calibration_columns, calibration_rows
 from reports.sections.ladder import COLUMNS as LADDER_COLUMNS
 from reports.sections.ladder import ladder_rows
-from reports.sections.probes import COLUMNS as PROBE_COLUMNS
-from reports.sections.probes import Probe, probes_of
+from reports.sections.probes import cell_text
 from reports.terminal.table import print_table
 
 
@@ -27,7 +28,7 @@ def print_probes(launches: Sequence[Launch]) -> None:
     probes = probes_of(launches)
     if not probes:
         return
-    rows = [(step, *(probe.cells[number].text for probe in probes)) for number, step in enumerate(PROBE_COLUMNS)]
+    rows = [(step, *(cell_text(probe.cells[number]) for probe in probes)) for number, step in enumerate(PROBE_COLUMNS)]
     print()
     print_table("probe: steps, each in a process of its own", ("Step", *(_name(probe) for probe in probes)), rows)
     for probe in probes:
