@@ -12,6 +12,7 @@ from harness.records.launch import Launch
 from harness.text import printable
 from harness.workloads.accuracy import Accuracy, FileResult
 from harness.workloads.calibrate import calibration_of
+from harness.workloads.corpus_results import corpora_of
 from reports.markdown.render import format_percent, format_seconds
 from reports.sections import accuracy, kernels
 from reports.sections.calibrations import calibration_columns, calibration_rows
@@ -131,9 +132,9 @@ def print_accuracies(findings: Sequence[Accuracy]) -> None:
             if file.why:
                 print(f"{printable(file.name)}: {file.outcome}: {printable(file.why)}")
         print()
-    for corpus in accuracy.corpora_of([launch for found in findings for launch in found.launches]):
+    for corpus in corpora_of([launch for found in findings for launch in found.launches]):
         columns = (*_ACCURACY[:4], f"DER, {corpus.collar_seconds:g} s collar", *_ACCURACY[4:])
-        print_table(corpus.title, columns, [_in_all(row) for row in corpus.rows])
+        print_table(accuracy.corpus_title(corpus), columns, [_in_all(row) for row in corpus.rows])
         print(f"\nBeside it: {corpus.expected}.\n" if corpus.expected is not None else "")
     print(accuracy.EXPLANATION)
 
