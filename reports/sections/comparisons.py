@@ -19,7 +19,7 @@ EFFECT_COLUMNS = (
 def effect_cells(effect: Effect) -> tuple[str, ...]:
     """One effect as texts, under `EFFECT_COLUMNS`."""
     subject, found = effect.subject, effect.comparison
-    place = (subject.image, subject.engine, subject.variant, f"{subject.pipeline} on {subject.audio}")
+    place = (subject.image, subject.engine, subject.variant, f"{subject.profile} on {subject.input}")
     arms = (effect.arm, effect.against, _pairs_text(found.n if found else 0, effect.left_out, effect.reasons))
     said = "; ".join(filter(None, (says(found), effect.remark)))
     if found is None:
@@ -37,7 +37,7 @@ def null_lines(null: Null) -> tuple[tuple[str, str], ...]:
         ("Image", subject.image),
         ("Engine", subject.engine),
         ("GFX", subject.variant),
-        ("Workload", f"{subject.pipeline} on {subject.audio}"),
+        ("Workload", f"{subject.profile} on {subject.input}"),
         ("Pairs", _pairs_text(found.n if found else 0, null.left_out, null.reasons)),
         ("B against A", f"{signed(found.ratio - 1)}{interval}, p = {p_text(found.p)}" if found else "-"),
         ("Spread of a pair", ranged(test.spread) if test else "-"),

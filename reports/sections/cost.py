@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 from harness.analysis.cost_model import NoFit
-from harness.analysis.costs import CostRow, recording_of
+from harness.analysis.costs import CostRow, series_of
 from harness.analysis.costs import cost_rows as cost_rows
 from harness.analysis.intervals import Interval
 from harness.analysis.stopping import value_of
@@ -25,7 +25,7 @@ def cost_cells(row: CostRow) -> tuple[str, ...]:
         plan.image.name,
         plan.engine.title,
         plan.variant,
-        f"{plan.workload.profile} on {recording_of(plan.workload)}",
+        f"{plan.workload.profile} on {series_of(row.launches[-1])}",
         lengths_text(row),
     )
     if isinstance(row.model, NoFit):

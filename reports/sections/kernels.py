@@ -23,7 +23,7 @@ def ceiling_lines(image: KernelImage) -> list[str]:
         copy = image.copy
         lines.append(f"Copy: {format_rate(copy.byte_rate)} GB/s read and written, n = {copy.seconds.n}")
     lines += [
-        f"{share.pipeline} on {share.audio}: {share.stage} reaches {share.share:.1%} of the best compute rate: {share.flop / 1e9:.4g} GFLOP counted"
+        f"{share.profile} on {share.input}: {share.stage} reaches {share.share:.1%} of the best compute rate: {share.flop / 1e9:.4g} GFLOP counted"
         f" in {format_time(share.seconds)}, n = {share.seconds.n} of bench"
         for share in image.shares
     ]
