@@ -87,12 +87,6 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
         return self.launches[-1]
 
     @property
-    def title(self) -> str:
-        plan = self.speaking.plan
-        portable = ", portable build: nobody's result" if plan.image.portable_of else ""
-        return f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})"
-
-    @property
     def best_compute(self) -> KernelRow | None:
         """The kernel with the most FLOP a second."""
         return max((row for row in self.rows if row.flop), key=lambda row: row.flop_rate, default=None)

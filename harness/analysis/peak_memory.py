@@ -10,9 +10,9 @@ from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import why_uncovered, worked_of
-from harness.telemetry.meters import SLOW_METERS, every_of
+from harness.telemetry.meters import every_of
 from harness.workloads.calibrate import Calibration, subject
-from harness.workloads.calibrated_meters import LABELS, VRAM_AND_GTT, label_of, series_values
+from harness.workloads.calibrated_meters import VRAM_AND_GTT, label_of, series_values
 
 _OF_A_PROCESSOR = ("vm_hwm_bytes",)
 
@@ -38,11 +38,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Why it may be wrong; empty: it was calibrated"""
     gap: str = ""
     """Why it may have been more, in words: the readings miss part of the passes; empty: they do not"""
-
-    @property
-    def label(self) -> str:
-        """The meter's label, with its sampling rate where that is slower than the others': a peak between two samples is missed."""
-        return (self.summed or LABELS[self.meter]) + (", every 2 s" if self.meter in SLOW_METERS else "")
 
 
 def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...], Calibration]) -> tuple[Reading, ...]:

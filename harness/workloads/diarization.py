@@ -137,6 +137,8 @@ class DiarizationWorkload(Workload):
         portion_title="an hour of audio",
     )
     figures = ("Speakers", "DER")
+    free_amount = FREE_SECONDS
+    why_free = f"{FREE_SECONDS} s of every recording add no chunk ({CHUNK_SECONDS} s long, one each {STEP_SECONDS} s)"
     pass_parts = ("segmentation", "speaker counting", "embeddings", "clustering", "reconstruction")
 
     def guest_options(self, plan: Plan) -> Mapping[str, Any]:

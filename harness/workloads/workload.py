@@ -92,6 +92,10 @@ class Workload:
     """``None``: it has no passes, and so no row among the results"""
     figures: tuple[str, ...] = ()
     """The headings of the figures that `figures_of` gives"""
+    free_amount: float = 0.0
+    """The amount of every input that costs no work"""
+    why_free: str = ""
+    """Why it costs none; empty: there is none such"""
     pass_parts: tuple[str, ...] = ()
     """The parts of a pass that its journal times, in order; what is left of a pass is ``rest``"""
     speaks_for: str = ""

@@ -6,6 +6,13 @@ from harness.analysis.agreement_rows import AgreementRow
 from harness.analysis.agreement_rows import agreement_rows as agreement_rows
 
 
+def speakers_text(each: AgreementRow) -> str:
+    """``2 of 2``: ours, and the CPU run's."""
+    if not each.speakers:
+        return "-"
+    return f"{' or '.join(map(str, each.speakers[:-1]))} of {each.speakers[-1]}"
+
+
 def format_difference(each: AgreementRow) -> str:
     """``3.1e-06 (2.4e-07 of the largest)``"""
     if each.difference is None or each.relative_difference is None:

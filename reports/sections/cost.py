@@ -11,6 +11,7 @@ from harness.analysis.costs import cost_rows as cost_rows
 from harness.analysis.intervals import Interval
 from harness.analysis.stopping import value_of
 from harness.text import counted
+from harness.workloads.workload import workload_of
 
 COST_COLUMNS = (
     *("Image", "Engine", "GFX", "Pipeline", "Lengths x launches"),
@@ -30,16 +31,17 @@ def cost_cells(row: CostRow) -> tuple[str, ...]:
     )
     if isinstance(row.model, NoFit):
         return (*head, *["-"] * 5, "; ".join([f"no fit: {row.model.reason}", *_wrong(row)]))
-    realtime, longest = row.model.marginal_realtime, row.model.lengths[-1]
-    reach = [f"an hour is {3600 / longest:.0f} times the longest length"] if longest < 1800 else []
+    rate, longest, unit = row.model.marginal_rate, row.model.lengths[-1], workload_of(plan).unit
+    times = unit.portion / longest if unit else 0.0
+    reach = [f"an hour is {times:.0f} times the longest length"] if times > 2 else []
     later = [f"a later campaign makes no line: {row.later}"] if row.later else []
     return (
         *head,
         interval_text(row.model.fixed_seconds, " s", digits=2),
-        "-" if realtime is None else interval_text(realtime, "x", digits=1),
+        "-" if rate is None else interval_text(rate, unit.rate_suffix if unit else "", digits=1),
         r_squared_text(row.model.correlation_squared),
         r_squared_text(row.model.r_squared),
-        interval_text(row.model.hour_seconds, " s", digits=0),
+        interval_text(row.model.portion_seconds, " s", digits=0),
         "; ".join([*row.model.remarks, *reach, *_wrong(row), *later]) or "-",
     )
 

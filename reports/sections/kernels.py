@@ -13,8 +13,15 @@ from reports import tables
 COLUMNS = ("Kernel", "Shape", "Time", "First call", "GFLOP/s", "GB/s", "n", "Calls")
 
 
+def image_title(image: KernelImage) -> str:
+    """``cpu (podman rootless, cpu, cpu)``"""
+    plan = image.speaking.plan
+    portable = ", portable build: nobody's result" if plan.image.portable_of else ""
+    return f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})"
+
+
 def ceiling_lines(image: KernelImage) -> list[str]:
-    """The best rates, and how much of them diarization reaches."""
+    """The best rates, and how much of them other workloads reach."""
     lines = []
     if image.best_compute is not None:
         best = image.best_compute

@@ -22,7 +22,7 @@ from harness.workloads.workload import workload_of
 from reports import tables
 from reports.markdown.render import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
-from reports.sections.agreement import format_cosine, format_difference
+from reports.sections.agreement import format_cosine, format_difference, speakers_text
 from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, null_lines
 from reports.sections.cost import COST_COLUMNS, cost_cells
 from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_cells
@@ -83,7 +83,7 @@ def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result")
             each.row.engine,
             each.row.speaking.plan.variant,
             format_percent(each.der),
-            each.speakers_text,
+            speakers_text(each),
             format_cosine(each.cosine),
             format_difference(each),
             str(each.n),

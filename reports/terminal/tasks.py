@@ -101,7 +101,7 @@ def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> No
             )
             for row in image.rows
         ]
-        print_table(f"kernels of {printable(image.title)}", kernels.COLUMNS, rows)
+        print_table(f"kernels of {printable(kernels.image_title(image))}", kernels.COLUMNS, rows)
         bad = [f"not timed: {name}: {why}" for name, why in image.bad]
         print("", *map(printable, [*kernels.ceiling_lines(image), *bad]), "", sep="\n")
     for launch in launches:

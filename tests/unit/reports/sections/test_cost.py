@@ -62,8 +62,8 @@ def test_a_campaign_on_several_lengths_is_one_line() -> None:
     row = only(on_lengths())
     assert isinstance(row.model, CostModel)
     assert row.model.fixed_seconds.value == pytest.approx(1.005, rel=0.01)
-    assert row.model.marginal_realtime is not None
-    assert row.model.marginal_realtime.value == pytest.approx(19.9, rel=0.01)
+    assert row.model.marginal_rate is not None
+    assert row.model.marginal_rate.value == pytest.approx(19.9, rel=0.01)
     assert lengths_text(row) == "11 s x2, 30 s x2, 120 s x2"
     assert len(cost_cells(row)) == len(COST_COLUMNS)
 
