@@ -1,8 +1,4 @@
-"""Launches of a cell -> how much memory they took, by a meter that is known to show it.
-
-A meter is trusted where a calibration of the same image, engine, device and kernel saw it move by what was allocated.
-Without a calibration the meters are those that every launch has, and they are called not calibrated.
-"""
+"""How much memory a row took, as a text."""
 
 from __future__ import annotations
 

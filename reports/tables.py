@@ -1,12 +1,11 @@
-"""Launches -> the rows that pages show. The only place that decides which launches speak for a cell."""
+"""Rows of the results -> their texts and marks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
-from benchmarks.wire import STAGES
 from harness.analysis.intervals import Estimate
-from harness.analysis.rows import Row, WorkloadRows
+from harness.analysis.rows import Row, StageState, WorkloadRows
 from harness.analysis.rows import workloads_of as workloads_of
 
 
@@ -22,12 +21,17 @@ def amount_text(workload: WorkloadRows) -> str:
     return unit.text(workload.amount) if unit else f"{workload.amount:g}"
 
 
-def stage_marks(row: Row) -> tuple[str, ...]:
-    """How the row did in each stage: ✅ passed, ❌ failed here, ⚠️ ran to its end with wrong output, · not reached."""
-    verdict = row.speaking.verdict
-    reached = STAGES.index(verdict.stage) if verdict.stage in STAGES else 0
-    mark = {"pass": "✅", "wrong output": "⚠️"}.get(verdict.status, "❌")
-    return (*["✅"] * reached, mark, *["·"] * (len(STAGES) - reached - 1))
+def stages_of(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The stages of all rows, in order."""
+    return tuple(dict.fromkeys(stage for row in rows for stage in row.stages))
+
+
+def stage_marks(row: Row, stages: Iterable[str]) -> tuple[str, ...]:
+    """How the row did in each of these stages."""
+    return tuple(_MARKS[row.stages.get(stage, "not reached")] for stage in stages)
+
+
+_MARKS: Mapping[StageState, str] = {"passed": "✅", "failed": "❌", "wrong output": "⚠️", "not reached": "·"}
 
 
 def struck(text: str, is_struck: bool) -> str:

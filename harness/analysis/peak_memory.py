@@ -1,4 +1,8 @@
-"""Launches of a cell -> how much memory they took, by a meter that is known to show it."""
+"""Launches of a cell -> how much memory they took, by a meter that is known to show it. Pure.
+
+A meter is trusted where a calibration of the same image, engine, device and kernel saw it move by what was allocated.
+Without a calibration the meters are those that every launch has, and they are called not calibrated.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,9 @@ from harness.workloads.calibrated_meters import VRAM_AND_GTT, label_of, series_v
 
 _OF_A_PROCESSOR = ("vm_hwm_bytes",)
 
-
 _OF_A_GPU = ("fdinfo_gpu_bytes", VRAM_AND_GTT, "torch_peak_reserved_bytes")
 """In order of preference: the process alone, the whole GPU, torch's allocator, which misses what libraries take beside it. The
 first that was seen to follow is used."""
-
 
 _OF_THE_HOST = ("fdinfo_gpu_bytes", VRAM_AND_GTT)
 """Meters that are sampled from outside"""

@@ -1,4 +1,4 @@
-"""Launches of the task ``accuracy`` -> a table for each corpus, with what other people reached on it."""
+"""What each corpus was scored with, as texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows -> how far each agrees with the CPU run of the same image."""
+"""How far each row agrees with the CPU run of the same image, as texts."""
 
 from __future__ import annotations
 

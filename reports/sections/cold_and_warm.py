@@ -1,4 +1,4 @@
-"""Launches -> the table of the three times."""
+"""The three times of each row, as texts."""
 
 from __future__ import annotations
 

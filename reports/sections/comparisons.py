@@ -1,4 +1,4 @@
-"""Launches -> what knobs change, and what a cell against itself says about a machine. It decides which launches are a pair."""
+"""What knobs change, and what a cell against itself says about a machine, as texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Launches of one cell on several lengths -> the fixed cost of a recording, and the cost of each second of it."""
+"""The fixed cost of an input and the cost of each further part of it, as texts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Launches of the task ``kernels`` -> each image's measured ceilings, and the share of them that diarization reaches.
-
-The guest may have written anything. A kernel without a name, a count or a time is left out.
-"""
+"""What each image's kernels reach, and which share of it other workloads do, as texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Launches of the ladder -> the latest of each image, its rungs as cells of a table."""
+"""A ladder's rungs as cells of a table."""
 
 from __future__ import annotations
 

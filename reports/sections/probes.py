@@ -1,4 +1,4 @@
-"""Launches -> the matrix of images and the probe's steps, with the evidence for what failed."""
+"""The matrix of images and the probe's steps, as texts."""
 
 from __future__ import annotations
 

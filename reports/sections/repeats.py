@@ -1,4 +1,4 @@
-"""Launches -> how many a row has and why no more, which of them are odd, and how warm the machine was when they began."""
+"""How many launches a row has and why no more, which of them are odd, and how warm the machine was, as texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows -> what the host saw of them: power, energy, cost, throttling and memory, each with the name of its meter."""
+"""What the host saw of each row, as texts."""
 
 from __future__ import annotations
 

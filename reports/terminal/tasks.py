@@ -13,6 +13,7 @@ from harness.text import printable
 from harness.workloads.accuracy import Accuracy, FileResult
 from harness.workloads.calibrate import calibration_of
 from harness.workloads.corpus_results import corpora_of
+from harness.workloads.workload import workload_of
 from reports.markdown.render import format_percent, format_seconds
 from reports.sections import accuracy, kernels
 from reports.sections.calibrations import calibration_columns, calibration_rows
@@ -86,7 +87,7 @@ def print_ladders(launches: Sequence[Launch]) -> None:
 
 def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> None:
     """The times of some launches' kernels, to stdout; ``beside`` are launches of `bench` whose shares are shown."""
-    passes = [launch for launch in beside if not launch.plan.task]
+    passes = [launch for launch in beside if workload_of(launch.plan).is_measured]
     for image in kernel_images([*launches, *passes]):
         rows = [
             (

@@ -234,3 +234,55 @@ def test_a_failed_build_that_never_saw_the_recording_is_overtaken_by_a_later_run
 @pytest.mark.parametrize("changes", [{"task": "ladder", "last_stage": "device"}, {"purpose": "reference"}])
 def test_tasks_and_runs_for_reference_are_no_rows(changes: dict[str, Any]) -> None:
     assert rows_of([a_launch(a_plan(**changes))]) == ()
+
+
+def test_the_figures_are_those_of_the_workload_by_the_last_launch_that_has_a_time() -> None:
+    row = only_row(
+        a_launch(a_plan(1), journal=passing_journal(speakers=3)),
+        a_launch(a_plan(2), journal=passing_journal(speakers=2)),
+        a_failed_launch(a_plan(3)),
+    )
+    assert tuple(figure.name for figure in row.figures) == row.workload.figures
+    assert [figure.value for figure in row.figures if figure.kind == "count"] == [2]
+
+
+def test_a_row_without_a_time_has_its_figures_without_values() -> None:
+    row = only_row(a_failed_launch(stage="warm"))
+    assert tuple(figure.name for figure in row.figures) == row.workload.figures
+    assert {figure.value for figure in row.figures} == {None}
+
+
+def test_a_failed_probe_stands_among_the_rows_of_the_workload_that_it_speaks_for() -> None:
+    (workload,) = workloads_of(rows_of([a_probe(1, passes=False), a_launch(a_plan(2, image="other"))]))
+    assert len(workload.rows) == 2
+    assert workload.workload.name == WORKLOAD.name
+    assert {row.workload.name for row in workload.rows} == {WORKLOAD.name}
+
+
+def test_a_launch_that_was_to_stop_early_is_a_row_only_where_it_failed() -> None:
+    early = msgspec.structs.replace(a_plan(), last_stage="import")
+    assert rows_of([a_launch(early, journal=passing_journal(last_stage="import"))]) == ()
+    assert only_row(a_failed_launch(early)).status == "fail"
+
+
+def test_a_workload_of_a_later_version_has_no_rows() -> None:
+    later = msgspec.structs.replace(a_plan(), workload=msgspec.structs.replace(WORKLOAD, name="later"))
+    assert rows_of([a_launch(later, verdict=Verdict(status="pass", stage="verify"))]) == ()
+
+
+def test_a_profile_whose_output_means_nothing_is_remarked_on() -> None:
+    random = msgspec.structs.replace(WORKLOAD, profile="synthetic")
+    plain, remarked = workloads_of(rows_of([a_launch(a_plan(1)), a_launch(a_plan(2, workload=random))]))
+    assert (plain.remark, remarked.remark) == ("", "random weights, no accuracy")
+
+
+@pytest.mark.parametrize(
+    ("stage", "states"),
+    [("import", ["passed", "failed", *["not reached"] * 5]), ("gone", ["failed", *["not reached"] * 6])],
+)
+def test_the_stages_of_a_row_are_those_of_its_workload(stage: str, states: list[str]) -> None:
+    launch = a_failed_launch()
+    odd = msgspec.structs.replace(launch, verdict=msgspec.structs.replace(launch.verdict, stage=stage))
+    row = only_row(odd)
+    assert tuple(row.stages) == row.workload.all_stages
+    assert list(row.stages.values()) == states

@@ -22,7 +22,7 @@ from tests.unit.samples import (
 
 def marks(row: Row) -> str:
     signs = {"✅": "P", "❌": "F", "⚠️": "W", "·": "."}
-    return "".join(signs[mark] for mark in stage_marks(row))
+    return "".join(signs[mark] for mark in stage_marks(row, STAGES))
 
 
 def test_what_all_launches_share_is_said_without_a_count() -> None:
