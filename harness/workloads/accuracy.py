@@ -14,6 +14,7 @@ import msgspec
 from harness.records.fields import Fields
 from harness.records.journal import Journal
 from harness.records.launch import Launch
+from harness.records.likeness import key_of
 from harness.records.plan import Plan, Settings
 from harness.workloads.error_rates import Scores, Total, scores_of, total_of
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
@@ -116,8 +117,7 @@ def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
         if plan.task == TASK and plan.options.get("run"):
-            key = (str(plan.options["run"]), plan.cell, plan.engine.name, plan.flags, plan.gpu or "")
-            runs.setdefault(key, []).append(launch)
+            runs.setdefault((str(plan.options["run"]), *key_of(plan)), []).append(launch)
     return tuple(accuracy_of(run) for run in runs.values())
 
 

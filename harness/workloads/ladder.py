@@ -5,7 +5,7 @@ The rungs come out of a container: see `benchmarks.workloads.ladder` for what th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -14,6 +14,8 @@ from harness.errors import UsageError
 from harness.failures.recognise import recognise
 from harness.records.fields import Fields
 from harness.records.journal import Journal
+from harness.records.launch import Launch
+from harness.records.likeness import HASHES, key_of
 from harness.records.outcome import Verdict
 from harness.records.plan import Plan, Settings
 from harness.text import nearest
@@ -212,3 +214,12 @@ class LadderWorkload(Workload):
 
 
 WORKLOAD = LadderWorkload()
+
+
+def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
+    """The latest ladder of each image, variant, pipeline and engine that was not interrupted."""
+    latest: dict[tuple[str, ...], Launch] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        if launch.plan.workload.name == WORKLOAD.name and launch.verdict.cause != "interrupted":
+            latest[key_of(launch.plan, without=(*HASHES, "flags", "gpu"))] = launch
+    return tuple(launch for _, launch in sorted(latest.items()))

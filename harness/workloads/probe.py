@@ -27,6 +27,7 @@ class ProbeWorkload(Workload):
 
     name = "probe"
     stages = ("probe",)
+    speaks_for = "diarization"
 
     def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
         """As long as its steps may take one after the other. ``step_timeout_seconds`` of the options holds for each step."""

@@ -6,21 +6,26 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness.analysis.agreement_rows import agreement_rows
+from harness.analysis.costs import cost_rows
+from harness.analysis.effects import effects_of, nulls_of
 from harness.analysis.image_variables import not_of_plan, text_of
 from harness.analysis.numeric_fingerprints import fingerprint_of
+from harness.analysis.repeats import repeat_rows
+from harness.analysis.rows import Row, rows_of, workloads_of
 from harness.analysis.stopping import rule_text, stop_text
 from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.records.plan import Purpose
 from harness.text import counted, spelled_out
-from harness.workloads.workload import figure_of
+from harness.workloads.workload import figure_of, workload_of
 from reports import tables
 from reports.markdown.render import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
-from reports.sections.agreement import agreement_rows, format_cosine, format_difference
-from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
-from reports.sections.cost import COST_COLUMNS, cost_rows
-from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_rows
+from reports.sections.agreement import format_cosine, format_difference, speakers_text
+from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, null_lines
+from reports.sections.cost import COST_COLUMNS, cost_cells
+from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_cells
 from reports.sections.results import chain_text
 from reports.terminal.table import print_table
 
@@ -33,18 +38,18 @@ _RESULTS = ("Image", "Engine", "PyTorch", "GFX", "Time", "Realtime", "n", "Cold"
 
 def print_results(launches: Sequence[Launch], *, stored: Sequence[Launch] = ()) -> None:
     """The results table of some launches, to stdout; ``stored`` may hold calibrations of their images."""
-    for number, workload in enumerate(tables.workloads_of(tables.rows_of(launches, stored=stored))):
+    for number, workload in enumerate(workloads_of(rows_of(launches, stored=stored))):
         if number:
             print()
-        print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
+        print_table(tables.workload_title(workload), _RESULTS, [_cells(row) for row in workload.rows])
     costs = cost_rows(launches)
     if costs:
         print()
-        print_table("fixed and marginal cost", COST_COLUMNS, [row.cells for row in costs])
+        print_table("fixed and marginal cost", COST_COLUMNS, [cost_cells(row) for row in costs])
     repeats = [row for row in repeat_rows(launches) if row.is_worth_saying]
     if repeats:
         print()
-        print_table("how many launches, and why no more", REPEAT_COLUMNS, [row.cells for row in repeats])
+        print_table("how many launches, and why no more", REPEAT_COLUMNS, [repeat_cells(row) for row in repeats])
 
 
 def print_comparisons(launches: Sequence[Launch]) -> None:
@@ -71,14 +76,14 @@ def print_built(rows: Sequence[tuple[str, ...]]) -> None:
 
 def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result") -> None:
     """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless `verify` made them."""
-    of_rows = tables.rows_of(launches, purpose=purpose)
+    of_rows = rows_of(launches, purpose=purpose)
     rows = [
         (
             each.row.image,
             each.row.engine,
             each.row.speaking.plan.variant,
             format_percent(each.der),
-            each.speakers_text,
+            speakers_text(each),
             format_cosine(each.cosine),
             format_difference(each),
             str(each.n),
@@ -113,7 +118,7 @@ def print_launch(launch: Launch) -> None:
         "load": format_seconds(launch.load_seconds),
         "cold": ", ".join(map(format_seconds, launch.pass_seconds("cold"))) or "-",
         "warm": ", ".join(map(format_seconds, launch.pass_seconds("warm"))) or "-",
-        "DER": format_percent(figure_of(launch, "DER")) if plan.workload.has_accuracy else tables.NO_ACCURACY,
+        "DER": workload_of(plan).remark(plan.workload) or format_percent(figure_of(launch, "DER")),
         "command": shlex.join(plan.command) or "-",
     }
     others = not_of_plan(launch)
@@ -151,14 +156,14 @@ def print_launch(launch: Launch) -> None:
         print(chain_text(launch))
 
 
-def _cells(row: tables.Row) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     """One row's cells. A portable build's times are nobody's result, so they are not shown."""
     times = (
         ("-",) * 5
         if row.is_portable
         else (
             tables.struck(format_spread(row.seconds), row.is_struck),
-            tables.struck(format_factor(row.realtime), row.is_struck),
+            tables.struck(format_factor(row.rate), row.is_struck),
             str(len(row.launches)),
             tables.struck(format_seconds(row.cold_seconds), row.is_struck),
             tables.struck(format_seconds(row.load_seconds), row.is_struck),
