@@ -155,7 +155,7 @@ def _why(event: Fields, launch: Launch) -> str:
         return f"did not come to its end: {launch.verdict.cause or launch.verdict.status}"
     chain = event.chain("chain")
     root = f"{chain[-1].type}: {chain[-1].message}" if chain else "no exception was kept"
-    return f"{str(event.get('outcome'))[:20]}: {root[:MOST_TEXT_CHARACTERS]}"
+    return f"{(event.text('outcome') or 'no outcome')[:20]}: {root[:MOST_TEXT_CHARACTERS]}"
 
 
 def _row(name: str, events: Sequence[tuple[Fields, tuple[float, ...]]]) -> KernelRow:
