@@ -93,7 +93,7 @@ def cpu_run_of(ready: ReadyCell, settings: Settings, catalog: Catalog) -> ReadyC
         return None
     cell = reference_cell(ready.cell, catalog)
     device = "cpu" if ready.family in (None, "cpu") else "cuda"
-    return msgspec.structs.replace(ready, cell=cell) if needs_reference(device, ready.cell.variant, cell.variant) else None
+    return msgspec.structs.replace(ready, cell=cell) if needs_reference(device, ready.cell, cell) else None
 
 
 def settings_of_cpu_run(settings: Settings) -> Settings:

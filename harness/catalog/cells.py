@@ -41,9 +41,10 @@ def cells_of(
         of_variant = []
         for arm in arms or (Arm(""),):
             set_up, row = _with_knobs(known, image, with_fixes(variant, fixes), profile, arm.knobs, fixes)
-            of_variant.append(Cell(image, set_up, row, given, arm=arm.name, knobs=arm.knobs))
+            options = _options_of(known, arm.knobs)
+            of_variant.append(Cell(image, set_up, row, given, arm=arm.name, knobs=arm.knobs, options=options))
         what = tuple(
-            (cell.variant.guest, cell.variant.unset, tuple(sorted(cell.variant.environment.items())))
+            (cell.variant.guest, cell.variant.unset, tuple(sorted(cell.variant.environment.items())), cell.options)
             for cell in of_variant
             if cell.knobs
         )
@@ -68,6 +69,10 @@ def _with_knobs(
             raise UsageError(
                 f"knob {name} bears on {', '.join(knob.families)}, and image {image.name} is {image.family}: it would change nothing"
             )
+        if knob.workloads and profile.workload not in knob.workloads:
+            raise UsageError(
+                f"knob {name} bears on the workload {', '.join(knob.workloads)}, and this is {profile.workload}: it would change nothing"
+            )
         for fix in fixes:
             if set(fix.guest) & knob.guest or set(fix.environment) & knob.variables:
                 raise UsageError(f"fix {fix.name} sets what knob {name} does: leave one of them out")
@@ -90,3 +95,9 @@ def _with_knob(knob: Knob, value: str, variant: Variant, profile: Profile) -> tu
     )
     batches = {name: number for name, number in numbers.items() if name != "threads"}
     return variant, msgspec.structs.replace(profile, numbers={**profile.numbers, **batches})
+
+
+def _options_of(known: Catalog, settings: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What these settings of knobs tell the workload."""
+    values = (known.knobs[name].values.get(value) for name, value in settings)
+    return tuple(option for value in values if value is not None for option in value.options.items())

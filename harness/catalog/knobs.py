@@ -26,6 +26,8 @@ class KnobValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """See `benchmarks.knobs`."""
     unset: tuple[VariableName, ...] = ()
     """Variables that the guest removes, even where the image itself sets them."""
+    options: dict[str, str] = {}
+    """What the workload itself is told, such as ``precision``"""
 
 
 class Knob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +39,8 @@ class Knob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where the names and values are documented, or where their effect was seen."""
     families: tuple[Family, ...] = ()
     """The families that it affects; empty: all."""
+    workloads: tuple[str, ...] = ()
+    """The workloads that it affects; empty: all."""
     values: dict[str, KnobValue] = {}
     """The values by name; empty where it takes a whole number."""
     number: Number | None = None

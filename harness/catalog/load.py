@@ -17,7 +17,7 @@ import msgspec
 from benchmarks.wire import STAGES, STEPS
 from harness import places
 from harness.catalog.knobs import Hazard, Knob, KnobValue, fault_of_knob, fault_of_variables
-from harness.catalog.rows import PIPELINES, AudioRow, Catalog, Image, PipelineRow, Variant
+from harness.catalog.rows import PIPELINES, AudioRow, Catalog, Image, PipelineRow, Variant, WorkloadRow
 from harness.catalog.select import is_portable, portable
 from harness.errors import CatalogError
 from harness.text import nearest
@@ -30,6 +30,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "variants": Variant,
     "pipelines": PipelineRow,
     "audio": AudioRow,
+    "workloads": WorkloadRow,
     "knobs": Knob,
     "hazards": Hazard,
 }

@@ -150,6 +150,27 @@ class PipelineRow(_Row, frozen=True, kw_only=True):
         return Profile(DIARIZATION, self.name, numbers)
 
 
+class InputRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One input of a workload that reads no files."""
+
+    amount: Annotated[float, msgspec.Meta(gt=0)]
+    """What one pass goes through, in the workload's unit"""
+    numbers: dict[str, Annotated[int, msgspec.Meta(ge=1)]] = {}
+    """What the guest is told of it, such as ``batch_size``"""
+
+
+class WorkloadRow(_Row, frozen=True, kw_only=True):
+    """A workload whose inputs are numbers: ``bench --workload NAME`` runs it."""
+
+    inputs: dict[str, InputRow]
+    """By name, the fourth part of a cell's id"""
+
+    @property
+    def profile(self) -> Profile:
+        """The only profile of such a workload, which has its name."""
+        return Profile(self.name, self.name)
+
+
 class AudioRow(_Row, frozen=True, kw_only=True):
     """One recording."""
 
@@ -169,6 +190,7 @@ class Catalog(msgspec.Struct, frozen=True):
     variants: dict[str, Variant]
     pipelines: dict[str, PipelineRow]
     audio: dict[str, AudioRow]
+    workloads: dict[str, WorkloadRow] = {}
     knobs: dict[str, Knob] = {}
     hazards: dict[str, Hazard] = {}
 
@@ -185,6 +207,8 @@ class Cell(msgspec.Struct, frozen=True):
     """Its arm of a comparison: see `harness.campaign.arms`."""
     knobs: tuple[tuple[str, str], ...] = ()
     """Those that were set, with their values."""
+    options: tuple[tuple[str, str], ...] = ()
+    """What knobs tell the workload, by name: ``precision``"""
 
     @property
     def id(self) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 import msgspec
 
 from harness.catalog.knobs import Family
-from harness.catalog.rows import REFERENCE, Catalog, Image, Profile, Variant
+from harness.catalog.rows import REFERENCE, Catalog, Image, Profile, Variant, WorkloadRow
 from harness.errors import UsageError
+from harness.records.plan import DIARIZATION
 from harness.text import nearest
 
 
@@ -117,6 +118,14 @@ def with_fixes(variant: Variant, fixes: Iterable[Variant]) -> Variant:
             threads=fix.threads or variant.threads,
         )
     return variant
+
+
+def select_workload(catalog: Catalog, name: str) -> WorkloadRow | None:
+    """One workload by name; ``None``: diarization, whose inputs are recordings. Raises `UsageError` with the nearest."""
+    known = (DIARIZATION, *catalog.workloads)
+    if name not in known:
+        raise UsageError(f"no workload {name!r}{nearest(name, known)}: there are {', '.join(known)}")
+    return catalog.workloads.get(name)
 
 
 def select_pipeline(catalog: Catalog, name: str) -> Profile:

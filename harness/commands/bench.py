@@ -12,6 +12,7 @@ from harness import places
 from harness.commands import opening, options, output, running
 from harness.commands.app import GroupedCommand, app
 from harness.errors import UsageError
+from harness.records.plan import DIARIZATION
 
 if TYPE_CHECKING:
     from harness.campaign.request import BenchRequest, OpenEngine
@@ -23,7 +24,7 @@ class BenchCommand(GroupedCommand):
     """`bench`, whose most used options come first in its help."""
 
     groups: ClassVar = {
-        "What to run": ("--engine", "--gfx", "--pipeline", "--audio", "--reference"),
+        "What to run": ("--engine", "--gfx", "--pipeline", "--audio", "--reference", "--workload", "--input"),
         "How often": ("--launches", "--until", "--budget"),
         "Output": ("--dry-run", "--report", "--label", "--json"),
         "Comparisons": ("--vary", "--set", "--null"),
@@ -41,6 +42,14 @@ def bench(
     audio: options.AudioOption = "sample",
     reference: Annotated[
         Path | None, typer.Option("--reference", help="The recording's RTTM, to score the output.", metavar="FILE")
+    ] = None,
+    workload: Annotated[
+        str,
+        typer.Option("--workload", help="diarization, or another workload of `list`, such as vit.", metavar="NAME"),
+    ] = DIARIZATION,
+    inputs: Annotated[
+        str | None,
+        typer.Option("--input", help="Only the other workload's inputs that match, such as batch-8.", metavar="INPUT"),
     ] = None,
     launches: Annotated[
         int | None,
@@ -119,10 +128,11 @@ def bench(
     from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
     from harness.catalog.load import load_catalog
-    from harness.catalog.select import select_fixes, select_pipeline
+    from harness.catalog.select import select_fixes, select_pipeline, select_workload
     from harness.commands import arguments
     from harness.engines.relaxations import flags_text, parse_flags
     from harness.inputs.gather import fetch_inputs, locate_inputs
+    from harness.inputs.launch_inputs import row_inputs
     from harness.launch.kernel_cache import parse_mode
     from harness.records.plan import Settings
 
@@ -146,7 +156,8 @@ def bench(
     longest_wait = arguments.parse_number("--cool-down", cool_down, 0, MOST_COOL_DOWN_SECONDS, " seconds")
     lengths = arguments.parse_durations(durations, audio_seconds)
     known = load_catalog(catalogs or ())
-    row = select_pipeline(known, pipeline)
+    chosen_workload = select_workload(known, workload)
+    profile = chosen_workload.profile if chosen_workload is not None else select_pipeline(known, pipeline)
     arms = arms_of(read_factors(known, vary or ()), read_settings(known, set_knobs or ()), null=null)
     if kind != "bench" and launches is not None:
         from harness.analysis.compare import FEWEST_PAIRS
@@ -156,17 +167,23 @@ def bench(
     chosen = running.choose_images(known, images, gfx=gfx, family=family, portable=portable, dry_run=dry_run)
     chosen_fixes = select_fixes(known, fixes or ())
     for image in chosen:  # a knob that has no bearing on an image is refused before anything is fetched
-        cells_of(known, image, gfx, fixes=chosen_fixes, profile=row, given="", arms=arms)
+        cells_of(known, image, gfx, fixes=chosen_fixes, profile=profile, given="", arms=arms)
     page = report_to or places.ROOT / "BENCHMARKS.md"
     if not dry_run:
         output.refuse_page(page)
-    take = partial(locate_inputs) if dry_run else partial(fetch_inputs, say=output.talk)
-    inputs = tuple(take(known, row.name, audio, reference, seconds) for seconds in lengths)
+    if chosen_workload is not None:
+        _refuse_recordings(context, workload)
+        given = row_inputs(chosen_workload, inputs or "*")
+    else:
+        if inputs is not None:
+            raise UsageError("--input names an input of another workload: a recording is named by --audio")
+        take = partial(locate_inputs) if dry_run else partial(fetch_inputs, say=output.talk)
+        given = tuple(take(known, profile.name, audio, reference, seconds) for seconds in lengths)
     request = BenchRequest(
         images=chosen,
         gfx=gfx,
-        profile=row,
-        inputs=inputs,
+        profile=profile,
+        inputs=given,
         engine=preference,
         launches=rule.launches,
         stopping=rule,
@@ -182,6 +199,14 @@ def bench(
             typer.echo(line)
     else:
         _run_and_report(known, request, page, open_engine=context.obj, as_json=as_json, price=price)
+
+
+def _refuse_recordings(context: typer.Context, workload: str) -> None:
+    """Raise `UsageError` where an option about recordings was given to a workload that reads none."""
+    for name in ("pipeline", "audio", "reference", "audio_seconds", "durations"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            raise UsageError(f"--{name.replace('_', '-')} is of diarization: the workload {workload} reads no recording")
 
 
 def _run_and_report(

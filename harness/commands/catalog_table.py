@@ -62,7 +62,7 @@ def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
     obstacles = obstacles_to(images)
     return [
         {
-            "cell": f"{image.name}/{variant.name}/{pipeline}/{audio.name}{f'-{audio.seconds:.0f}s' if audio.seconds else ''}",
+            "cell": f"{image.name}/{variant.name}/{work}",
             "image": image.name,
             "family": image.family,
             "engine": image.engine,
@@ -74,8 +74,16 @@ def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
         }
         for image in images
         for variant in select_variants(catalog, image, None)
-        for pipeline in catalog.pipelines
-        for audio in catalog.audio.values()
+        for work in _works(catalog)
+    ]
+
+
+def _works(catalog: Catalog) -> list[str]:
+    """``embedded/sample-30s``, ``vit/batch-8``: each profile with each of its inputs."""
+    recordings = [f"{audio.name}{f'-{audio.seconds:.0f}s' if audio.seconds else ''}" for audio in catalog.audio.values()]
+    return [
+        *(f"{pipeline}/{recording}" for pipeline in catalog.pipelines for recording in recordings),
+        *(f"{row.name}/{name}" for row in catalog.workloads.values() for name in row.inputs),
     ]
 
 
@@ -86,8 +94,9 @@ def knob_rows(catalog: Catalog) -> list[dict[str, Any]]:
             "knob": knob.name,
             "takes": knob.takes,
             "families": knob.families,
+            "workloads": knob.workloads,
             "values": {
-                name: {"environment": each.environment, "guest": each.guest, "unset": each.unset}
+                name: {"environment": each.environment, "guest": each.guest, "unset": each.unset, "options": each.options}
                 for name, each in knob.values.items()
             },
             "number": knob.number,
@@ -101,7 +110,10 @@ def knob_rows(catalog: Catalog) -> list[dict[str, Any]]:
 def write_knobs(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The knob rows as an aligned table."""
     table = [("KNOB", "VALUES", "BEARS ON", "WHAT")]
-    table += [(row["knob"], row["takes"], " ".join(row["families"]) or "all", row["description"]) for row in rows]
+    table += [
+        (row["knob"], row["takes"], " ".join((*row["families"], *row["workloads"])) or "all", row["description"])
+        for row in rows
+    ]
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]) - 1)]
     return ["  ".join([*map(str.ljust, line, widths), line[-1]]) for line in table]
 

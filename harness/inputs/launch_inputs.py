@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fnmatch
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from harness.catalog.rows import InputRow, WorkloadRow
+from harness.errors import UsageError
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
+from harness.text import nearest
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +30,8 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """Environment variables that are set to where the guest finds a file: variable -> name of the file"""
     models: tuple[str, ...] = ()
     """``repository@commit`` of what was fetched from a hub"""
+    numbers: Mapping[str, int] = {}
+    """What the guest is told of it, such as ``batch_size``"""
     truth: Path | None = None
     """What the host scores the output by. The guest never sees it; ``None``: there is nothing to score by"""
     highest_error: float | None = None
@@ -44,3 +51,21 @@ def recording_inputs(audio: Audio, models: Models, folders: Mapping[str, Path] |
         truth=audio.reference,
         highest_error=audio.highest_der,
     )
+
+
+def row_inputs(row: WorkloadRow, pattern: str = "*") -> tuple[Inputs, ...]:
+    """The inputs of a workload that reads no files, those whose names match a pattern. Raises `UsageError` where none does."""
+    chosen = {name: given for name, given in row.inputs.items() if fnmatch.fnmatchcase(name, pattern)}
+    if not chosen:
+        raise UsageError(
+            f"no input of {row.name} matches {pattern!r}{nearest(pattern, row.inputs)}: there are {', '.join(row.inputs)}"
+        )
+    return tuple(
+        Inputs(name=name, amount=given.amount, numbers=given.numbers, sha256=_hash_of(row.name, name, given))
+        for name, given in chosen.items()
+    )
+
+
+def _hash_of(workload: str, name: str, given: InputRow) -> str:
+    """What stands for the content of an input that is no file."""
+    return hashlib.sha256(msgspec.json.encode((workload, name, given), order="sorted")).hexdigest()

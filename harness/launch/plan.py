@@ -81,6 +81,7 @@ def prepare_launch(
     limits = workload.limits(settings, inputs.amount, family=handed, device=devices.device)
     given = {
         **msgspec.structs.asdict(settings),
+        "options": {**settings.options, **dict(cell.options)},
         "last_stage": settings.last_stage or workload.last_stage,
         "flags": "" if local else flags_text(flags),
         "gpu": devices.gpu,
@@ -191,6 +192,6 @@ def _workload_record(cell: Cell, inputs: Inputs) -> WorkloadRecord:
         input_sha256=inputs.sha256,
         truth_sha256=truth,
         highest_error=inputs.highest_error,
-        numbers=cell.profile.numbers,
+        numbers={**inputs.numbers, **cell.profile.numbers},
         models=inputs.models,
     )

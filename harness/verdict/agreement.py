@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness.catalog.rows import Catalog, Cell, Variant
+from harness.catalog.rows import Catalog, Cell
 from harness.catalog.select import catalogued, with_fixes
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, Verdict
@@ -65,15 +65,16 @@ def reference_cell(cell: Cell, catalog: Catalog) -> Cell:
     """
     fixes = (catalog.variants[name] for name in cell.variant.fixes if name in catalog.variants)
     plain = with_fixes(catalog.variants["cpu"], (fix for fix in fixes if "load" in fix.mends))
-    return msgspec.structs.replace(cell, variant=plain, profile=catalogued(catalog, cell.profile), knobs=(), arm="")
+    return msgspec.structs.replace(cell, variant=plain, profile=catalogued(catalog, cell.profile), knobs=(), options=(), arm="")
 
 
-def needs_reference(device: str, variant: Variant, reference: Variant) -> bool:
-    """Whether the output has to be compared: always on a GPU, and on a CPU where a variant may change what is computed.
+def needs_reference(device: str, cell: Cell, reference: Cell) -> bool:
+    """Whether the output has to be compared: always on a GPU, and on a CPU where a variant or an option may change what is computed.
 
     Otherwise the launch is itself the CPU run.
     """
-    return device != "cpu" or (variant.environment, variant.guest) != (reference.environment, reference.guest)
+    ours, theirs = ((each.variant.environment, each.variant.guest, each.options) for each in (cell, reference))
+    return device != "cpu" or ours != theirs
 
 
 def find_reference(launches: Iterable[Launch], wanted: Plan) -> Launch | None:

@@ -20,6 +20,7 @@ from harness.errors import BuildFailed, EngineError
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.machine.kernel_log import KernelLog
+from harness.records.fields import Fields
 from harness.records.host import HostRecord
 from harness.records.journal import read
 from harness.records.launch import Launch
@@ -118,7 +119,9 @@ def a_launch(
         plan=plan,
         exit=ended,
         verdict=verdict
-        or judge(as_told(plan, events), ended, Evidence(journal=read(events), log_tail=log_tail, findings=found_in(events))),
+        or judge(
+            as_told(plan, events), ended, Evidence(journal=read(events), log_tail=log_tail, findings=Fields(found_in(events)))
+        ),
         start_seconds=0.4,
         journal=events,
         findings=found_in(events),
@@ -156,7 +159,7 @@ def judged(
     made = as_told(a_plan(family=family, workload=workload, **plan), events)
     if warm_passes is not None:
         made = msgspec.structs.replace(made, warm_passes=warm_passes)
-    evidence = Evidence(journal=read(events), log_tail=log_tail, kernel_log=kernel_log, findings=found_in(events))
+    evidence = Evidence(journal=read(events), log_tail=log_tail, kernel_log=kernel_log, findings=Fields(found_in(events)))
     return judge(made, exit or ExitRecord(started=True, code=0), evidence)
 
 

@@ -205,7 +205,7 @@ def test_the_help_of_bench_shows_each_option_once_and_the_most_used_ones_first(
     assert max(map(len, text.splitlines())) < 80
     shown = sections(text)
     assert list(shown) == ["Arguments", "What to run", "How often", "Output", "Comparisons", "Advanced"]
-    assert shown["What to run"] == ["--engine", "--gfx", "--pipeline", "--audio", "--reference"]
+    assert shown["What to run"] == ["--engine", "--gfx", "--pipeline", "--audio", "--reference", "--workload", "--input"]
     options = [name.rstrip(",") for names in list(shown.values())[1:] for name in names]
     words = inspect.signature(bench).parameters.keys() - {"context", "images"}
     assert len(options) == len(set(options)) == len(words) + 1, "--help is the one more"

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from harness.analysis.kernel_rows import kernel_images
+from harness.records.fields import Fields
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Verdict
 from harness.workloads.diarization import WORKLOAD as DIARIZATION
@@ -110,7 +111,7 @@ def test_a_guest_that_counted_nothing_gives_no_share(work: Any) -> None:
     bench = a_bench_launch(11, segmentation=42.0, embeddings=63.0)
     (image,) = kernel_images([bench, a_kernels_launch(1, a_kernel("gemm", 0.01), work=work)])
     assert image.shares == ()
-    assert DIARIZATION.flop_of_parts(bench.plan.workload, {}) == {}
+    assert DIARIZATION.flop_of_parts(bench.plan.workload, Fields()) == {}
 
 
 def test_a_kernel_that_failed_or_took_the_process_with_it_is_told_and_the_others_stay() -> None:

@@ -110,7 +110,7 @@ def ended_after(*, seconds: int) -> Iterator[None]:
 
 
 def test_the_request_can_be_read_by_any_user_of_the_container(exchange: Path) -> None:
-    request = Request("id", "ladder", "cpu", "ladder", 3, {"batches": [1]}, {"audio": "/a.wav"})
+    request = Request("id", "calibrate", "cpu", "calibrate", 3, {"sizes_bytes": [1]}, {"audio": "/a.wav"})
     make_exchange(exchange, request)
     assert Request.from_json((exchange / REQUEST).read_text()) == request
     assert stat.S_IMODE((exchange / REQUEST).stat().st_mode) == 0o644

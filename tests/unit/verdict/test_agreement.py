@@ -304,10 +304,19 @@ def test_the_cpu_run_has_no_override_and_no_knob_but_what_makes_a_checkpoint_loa
 
 
 def test_a_gpu_is_always_compared_and_a_cpu_where_something_was_switched() -> None:
-    cpu, native = CATALOG.variants["cpu"], CATALOG.variants["native"]
+    profile = CATALOG.pipelines["embedded"].profile
+    cpu, native, fixed = (
+        Cell(CATALOG.images["cpu"], variant, profile, "sample-30s")
+        for variant in (
+            CATALOG.variants["cpu"],
+            CATALOG.variants["native"],
+            with_fixes(CATALOG.variants["cpu"], [CATALOG.variants["lstm-dropout-0"]]),
+        )
+    )
     assert needs_reference("cuda", native, cpu)
     assert not needs_reference("cpu", cpu, cpu)
-    assert needs_reference("cpu", with_fixes(cpu, [CATALOG.variants["lstm-dropout-0"]]), cpu)
+    assert needs_reference("cpu", fixed, cpu)
+    assert needs_reference("cpu", msgspec.structs.replace(cpu, options=(("precision", "float16"),)), cpu)
 
 
 def test_a_cpu_run_is_found_again_only_where_all_that_matters_is_the_same() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.records.journal import read
 from harness.workloads.diarization import WORKLOAD as DIARIZATION
 from harness.workloads.diarization import der_of
 from harness.workloads.diarization.scoring import rate as rate_of
@@ -152,7 +153,7 @@ def test_a_collar_and_regions_leave_out_what_they_should() -> None:
 def examined(*, rttm: Any = RTTM, truth: Path | None = None, profile: str = "embedded") -> dict[str, Any]:
     """What the host finds out about an output."""
     plan = a_plan(workload=msgspec.structs.replace(WORKLOAD, profile=profile))
-    return dict(DIARIZATION.examine(plan, passing_journal(rttm=rttm), truth))
+    return dict(DIARIZATION.examine(plan, read(passing_journal(rttm=rttm)), truth))
 
 
 def a_truth(folder: Path, text: str) -> Path:
@@ -200,7 +201,7 @@ def test_a_reference_that_cannot_be_scored_by_is_told(tmp_path: Path) -> None:
 
 
 def test_a_launch_that_did_not_come_to_its_output_is_not_examined() -> None:
-    assert DIARIZATION.examine(a_plan(), passing_journal(last_stage="warm"), None) == {}
+    assert DIARIZATION.examine(a_plan(), read(passing_journal(last_stage="warm")), None) == {}
 
 
 PARTS = {"missed_seconds": 1.0, "false_alarm_seconds": 0.5, "confusion_seconds": 0.5, "total_seconds": 20.0}
