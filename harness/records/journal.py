@@ -258,7 +258,7 @@ _READERS: Mapping[str, Callable[[Fields, str], Any]] = {
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A journal's value as a mapping; empty where it is none."""
+    """A journal's value as a mapping; empty where it is none. Only for `reports/`, until its sections read `Fields`."""
     return value if isinstance(value, dict) else {}
 
 
