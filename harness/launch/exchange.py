@@ -57,8 +57,8 @@ def read_events(folder: Path) -> tuple[dict[str, Any], ...]:
 
 
 class JournalTail:
-    """The journal's events as they come, typed, for a reader who looks every second and must not disturb the machine that is measured:
-    while the file does not grow, a look costs one `stat`."""
+    """The journal's events as they come, typed, for a reader who looks every second and must not disturb the machine that is
+    measured: while the file does not grow, a look costs one `stat`."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL

@@ -75,9 +75,9 @@ class Fields(msgspec.Struct, frozen=True):
 
     def chain(self, name: str) -> tuple[ExceptionRecord, ...]:
         """An exception with its causes, outermost first; empty where there is none."""
-        links = self.list_of_fields(name)
         return tuple(
-            ExceptionRecord(**{each: link.text(each) or "" for each in ExceptionRecord.__struct_fields__}) for link in links
+            ExceptionRecord(**{each: link.text(each) or "" for each in ExceptionRecord.__struct_fields__})
+            for link in self.list_of_fields(name)
         )
 
     def without(self, *names: str) -> Fields:
@@ -91,7 +91,7 @@ class Fields(msgspec.Struct, frozen=True):
 
 def number(value: Any) -> float | None:
     """A value as a float; ``None`` where it is not a finite number."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if type(value) not in (int, float):  # True is an int by isinstance
         return None
     try:
         return float(value) if math.isfinite(value) else None

@@ -208,9 +208,9 @@ def read(events: Sequence[Mapping[str, Any]]) -> Journal:
 
 
 def _typed(kind: type[Event], said: Fields) -> Event:
-    """One event of a kind, each field by its own reader; ``found`` has what no other field takes."""
+    """One event of a kind, each field that it says by its own reader; ``found`` has what no other field takes."""
     names = kind.__struct_fields__
-    values: dict[str, Any] = {name: _READERS[name](said, name) for name in names if name != "found"}
+    values: dict[str, Any] = {name: _READERS[name](said, name) for name in names if name in said.raw and name != "found"}
     if "found" in names:
         values["found"] = said.without("event", *names)
     return kind(**values)
@@ -258,5 +258,5 @@ _READERS: Mapping[str, Callable[[Fields, str], Any]] = {
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A journal's value as a mapping; empty where it is none."""
+    """A journal's value as a mapping; empty where it is none. Only for `reports/`, until its sections read `Fields`."""
     return value if isinstance(value, dict) else {}
