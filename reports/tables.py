@@ -7,6 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from harness.analysis.intervals import Estimate
 from harness.analysis.rows import Row, StageState, WorkloadRows
 from harness.analysis.rows import workloads_of as workloads_of
+from harness.workloads.workload import Figure
+
+
+def figure_text(figure: Figure) -> str:
+    """``2``, or ``5.0%`` for a share; a dash where it is not known."""
+    if figure.value is None:
+        return "-"
+    return f"{figure.value:.1%}" if figure.kind == "share" else f"{figure.value:g}"
 
 
 def workload_title(workload: WorkloadRows) -> str:

@@ -21,7 +21,6 @@ COLUMNS = ("import", "device", *STEPS)
 
 MOST_EVIDENCE_CHARACTERS = 1_500
 
-
 State = Literal["ok", "skipped", "failed", "crashed", "wrong numbers", "timeout", "not reached", "not asked"]
 
 

@@ -59,18 +59,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.workload.remark(self.speaking.plan.workload)
 
     @property
-    def der(self) -> float | None:
-        return self._value("DER")
-
-    @property
-    def speakers(self) -> int | None:
-        value = self._value("Speakers")
-        return None if value is None else int(value)
-
-    def _value(self, name: str) -> float | None:
-        return next((figure.value for figure in self.figures if figure.name == name), None)
-
-    @property
     def stages(self) -> dict[str, StageState]:
         """What became of each stage of its workload, in order. Where the one that was reached is not known any more, it is the first."""
         names, verdict = self.workload.all_stages, self.speaking.verdict
@@ -127,10 +115,6 @@ class WorkloadRows(msgspec.Struct, frozen=True):
     def remark(self) -> str:
         """What is to be said of all rows; empty: nothing."""
         return self.rows[0].remark
-
-    @property
-    def has_accuracy(self) -> bool:
-        return not self.remark
 
     @property
     def as_fast(self) -> tuple[Row, ...]:

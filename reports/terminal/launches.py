@@ -175,8 +175,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.speaking.torch_version or "-",
         row.speaking.plan.variant,
         *times,
-        "-" if row.speakers is None else str(row.speakers),
-        format_percent(row.der),
+        *map(tables.figure_text, row.figures),
         memory_text(row.memory),
         f"{tables.status_text(row)}{' (portable)' if row.is_portable else ''}",
     )
