@@ -188,11 +188,11 @@ def _run_and_report(
     known: Catalog, request: BenchRequest, page: Path, *, open_engine: OpenEngine, as_json: bool, price: Price
 ) -> None:
     """Run it, print what it found, write the page, and end with the exit code."""
+    from harness.analysis.cold_and_warm_rows import alarms
+    from harness.analysis.effects import compared_data
+    from harness.analysis.rows import rows_of
     from harness.analysis.stopping import rule_text
     from reports.markdown.render import render_benchmarks, write_page
-    from reports.sections.cold_and_warm import alarms
-    from reports.sections.comparisons import compared_data
-    from reports.tables import rows_of
     from reports.terminal.launches import print_agreements, print_comparisons, print_results
 
     if request.rule.until is not None or request.rule.budget_seconds is not None:

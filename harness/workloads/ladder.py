@@ -5,7 +5,7 @@ The rungs come out of a container: see `benchmarks.workloads.ladder` for what th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.failures.recognise import recognise
 from harness.records.journal import number
+from harness.records.launch import Launch
 from harness.records.outcome import Verdict, exception_chain
 from harness.records.plan import Plan, Settings
 from harness.text import nearest
@@ -211,3 +212,12 @@ class LadderWorkload(Workload):
 
 
 WORKLOAD = LadderWorkload()
+
+
+def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
+    """The latest ladder of each image, variant, pipeline and engine that was not interrupted."""
+    latest: dict[tuple[str, ...], Launch] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        if launch.plan.task == "ladder" and launch.verdict.cause != "interrupted":
+            latest[launch.plan.cell, launch.plan.engine.name, str(launch.plan.engine.rootless)] = launch
+    return tuple(launch for _, launch in sorted(latest.items()))

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 
 from harness.analysis.intervals import Estimate
+from harness.analysis.rows import by_name, rows_of
 from harness.records.launch import Launch
 from harness.records.price import NO_PRICE, Price
 from harness.text import without_controls
@@ -55,15 +56,15 @@ _ENTITY_OF = {
 
 def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> str:
     """The whole page. Text that came out of a container is escaped. Costs are shown where a price is given."""
-    every_row = tables.rows_of(launches)
+    every_row = rows_of(launches)
     rows = [row for row in every_row if not row.is_portable]
     return _template().render(
         launches=launches,
         price=price,
         every_row=every_row,
         rows=rows,
-        rows_by_name=sorted(rows, key=tables.by_name),
-        portable_rows=sorted((row for row in every_row if row.is_portable), key=tables.by_name),
+        rows_by_name=sorted(rows, key=by_name),
+        portable_rows=sorted((row for row in every_row if row.is_portable), key=by_name),
     )
 
 

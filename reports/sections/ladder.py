@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from harness.records.launch import Launch
 from harness.workloads.ladder import Rung, rungs_of
+from harness.workloads.ladder import ladders_of as ladders_of
 from reports.sections.agreement import format_cosine
 
 COLUMNS = ("Network", "Batch", "Batch x frames", "Items off", "Largest difference", "Of the largest value", "Cosine", "Result")
-
-
-def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
-    """The latest ladder of each image, variant, pipeline and engine that was not interrupted."""
-    latest: dict[tuple[str, ...], Launch] = {}
-    for launch in sorted(launches, key=lambda each: each.id):
-        if launch.plan.task == "ladder" and launch.verdict.cause != "interrupted":
-            latest[launch.plan.cell, launch.plan.engine.name, str(launch.plan.engine.rootless)] = launch
-    return tuple(launch for _, launch in sorted(latest.items()))
 
 
 def ladder_rows(launch: Launch) -> tuple[tuple[str, ...], ...]:

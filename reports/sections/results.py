@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 
+from harness.analysis.rows import Row
 from harness.records.launch import Launch
 from harness.records.plan import DEFAULT_WARM_PASSES
 from harness.text import spelled_out
-from reports import tables
 
 
-def reproduction(row: tables.Row) -> str:
+def reproduction(row: Row) -> str:
     """The command that runs a row again; a user's own recording is named by its hash."""
     plan, workload = row.speaking.plan, row.speaking.plan.workload
     options: list[str] = []

@@ -6,8 +6,13 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness.analysis.agreement_rows import agreement_rows
+from harness.analysis.costs import cost_rows
+from harness.analysis.effects import effects_of, nulls_of
 from harness.analysis.image_variables import not_of_plan, text_of
 from harness.analysis.numeric_fingerprints import fingerprint_of
+from harness.analysis.repeats import repeat_rows
+from harness.analysis.rows import Row, rows_of, workloads_of
 from harness.analysis.stopping import rule_text, stop_text
 from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
@@ -16,10 +21,10 @@ from harness.text import counted, spelled_out
 from reports import tables
 from reports.markdown.render import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
-from reports.sections.agreement import agreement_rows, format_cosine, format_difference
-from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, effects_of, null_lines, nulls_of
-from reports.sections.cost import COST_COLUMNS, cost_rows
-from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_rows
+from reports.sections.agreement import format_cosine, format_difference
+from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, null_lines
+from reports.sections.cost import COST_COLUMNS, cost_cells
+from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_cells
 from reports.sections.results import chain_text
 from reports.terminal.table import print_table
 
@@ -32,18 +37,18 @@ _RESULTS = ("Image", "Engine", "PyTorch", "GFX", "Time", "Realtime", "n", "Cold"
 
 def print_results(launches: Sequence[Launch], *, stored: Sequence[Launch] = ()) -> None:
     """The results table of some launches, to stdout; ``stored`` may hold calibrations of their images."""
-    for number, workload in enumerate(tables.workloads_of(tables.rows_of(launches, stored=stored))):
+    for number, workload in enumerate(workloads_of(rows_of(launches, stored=stored))):
         if number:
             print()
-        print_table(workload.title, _RESULTS, [_cells(row) for row in workload.rows])
+        print_table(tables.workload_title(workload), _RESULTS, [_cells(row) for row in workload.rows])
     costs = cost_rows(launches)
     if costs:
         print()
-        print_table("fixed and marginal cost", COST_COLUMNS, [row.cells for row in costs])
+        print_table("fixed and marginal cost", COST_COLUMNS, [cost_cells(row) for row in costs])
     repeats = [row for row in repeat_rows(launches) if row.is_worth_saying]
     if repeats:
         print()
-        print_table("how many launches, and why no more", REPEAT_COLUMNS, [row.cells for row in repeats])
+        print_table("how many launches, and why no more", REPEAT_COLUMNS, [repeat_cells(row) for row in repeats])
 
 
 def print_comparisons(launches: Sequence[Launch]) -> None:
@@ -70,7 +75,7 @@ def print_built(rows: Sequence[tuple[str, ...]]) -> None:
 
 def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result") -> None:
     """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless `verify` made them."""
-    of_rows = tables.rows_of(launches, purpose=purpose)
+    of_rows = rows_of(launches, purpose=purpose)
     rows = [
         (
             each.row.image,
@@ -150,7 +155,7 @@ def print_launch(launch: Launch) -> None:
         print(chain_text(launch))
 
 
-def _cells(row: tables.Row) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     """One row's cells. A portable build's times are nobody's result, so they are not shown."""
     times = (
         ("-",) * 5

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.kernel_rows import kernel_images
+from harness.analysis.probe_rows import COLUMNS as PROBE_COLUMNS
+from harness.analysis.probe_rows import Probe, probes_of
 from harness.records.journal import mapping
 from harness.records.launch import Launch
 from harness.text import printable
 from harness.workloads.accuracy import Accuracy, FileResult
 from harness.workloads.calibrate import calibration_of
+from harness.workloads.corpus_results import corpora_of
 from reports.markdown.render import format_percent, format_seconds
 from reports.sections import accuracy, kernels
 from reports.sections.calibrations import calibration_columns, calibration_rows
 from reports.sections.ladder import COLUMNS as LADDER_COLUMNS
 from reports.sections.ladder import ladder_rows
-from reports.sections.probes import COLUMNS as PROBE_COLUMNS
-from reports.sections.probes import Probe, probes_of
+from reports.sections.probes import cell_text
 from reports.terminal.table import print_table
 
 
@@ -26,7 +29,7 @@ def print_probes(launches: Sequence[Launch]) -> None:
     probes = probes_of(launches)
     if not probes:
         return
-    rows = [(step, *(probe.cells[number].text for probe in probes)) for number, step in enumerate(PROBE_COLUMNS)]
+    rows = [(step, *(cell_text(probe.cells[number]) for probe in probes)) for number, step in enumerate(PROBE_COLUMNS)]
     print()
     print_table("probe: steps, each in a process of its own", ("Step", *(_name(probe) for probe in probes)), rows)
     for probe in probes:
@@ -84,7 +87,7 @@ def print_ladders(launches: Sequence[Launch]) -> None:
 def print_kernels(launches: Sequence[Launch], *, beside: Sequence[Launch]) -> None:
     """The times of some launches' kernels, to stdout; ``beside`` are launches of `bench` whose shares are shown."""
     passes = [launch for launch in beside if not launch.plan.task]
-    for image in kernels.kernel_images([*launches, *passes]):
+    for image in kernel_images([*launches, *passes]):
         rows = [
             (
                 row.name,
@@ -129,9 +132,9 @@ def print_accuracies(findings: Sequence[Accuracy]) -> None:
             if file.why:
                 print(f"{printable(file.name)}: {file.outcome}: {printable(file.why)}")
         print()
-    for corpus in accuracy.corpora_of([launch for found in findings for launch in found.launches]):
+    for corpus in corpora_of([launch for found in findings for launch in found.launches]):
         columns = (*_ACCURACY[:4], f"DER, {corpus.collar_seconds:g} s collar", *_ACCURACY[4:])
-        print_table(corpus.title, columns, [_in_all(row) for row in corpus.rows])
+        print_table(accuracy.corpus_title(corpus), columns, [_in_all(row) for row in corpus.rows])
         print(f"\nBeside it: {corpus.expected}.\n" if corpus.expected is not None else "")
     print(accuracy.EXPLANATION)
 

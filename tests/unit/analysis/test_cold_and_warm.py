@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from harness.analysis.cold_and_warm import cold_and_warm_of, phase_of
+from harness.analysis.cold_and_warm_rows import alarms, cold_and_warm_rows
+from harness.analysis.rows import rows_of
 from harness.records.launch import Launch
 from harness.records.outcome import CacheRecord, Verdict
 from reports.markdown.render import render_benchmarks
-from reports.sections.cold_and_warm import alarms, cold_and_warm_rows
-from reports.tables import rows_of
 from tests.unit.samples import a_launch, a_plan, a_wrong_launch, passing_journal
 
 GPU = {"family": "rocm", "image": "rocm", "variant": "native"}

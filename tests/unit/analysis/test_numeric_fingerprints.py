@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.analysis.fingerprint_rows import fingerprint_rows
 from harness.analysis.numeric_fingerprints import Fingerprint, compare, describe, fingerprint_of
+from harness.analysis.rows import rows_of
 from harness.records.launch import Launch
 from reports.markdown.render import render_benchmarks
-from reports.sections.numeric_fingerprint import fingerprint_rows
-from reports.tables import rows_of
 from tests.unit.samples import WORKLOAD, a_launch, a_plan, passing_journal
 
 SYNTHETIC = msgspec.structs.replace(WORKLOAD, profile="synthetic", truth_sha256=None, highest_error=None)

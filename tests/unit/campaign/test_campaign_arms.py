@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.wire import REQUEST, Request
+from harness.analysis.effects import effects_of, nulls_of
+from harness.analysis.rows import rows_of
 from harness.campaign.arms import arms_of, read_factors
 from harness.catalog.cells import Arm
 from harness.catalog.load import load_catalog
 from harness.errors import EngineError, UsageError
 from harness.records.launch import Launch
 from harness.records.plan import Settings
-from reports.sections.comparisons import effects_of, nulls_of
-from reports.tables import rows_of
 from tests.unit.campaigns import CATALOG, CPU, OTHER, Bench
 from tests.unit.command_line import overlay
 from tests.unit.samples import FakeEngine, guest_of, in_turn, passing_journal

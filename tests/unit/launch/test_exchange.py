@@ -15,13 +15,13 @@ import msgspec
 import pytest
 
 from benchmarks.wire import JOURNAL, REQUEST, Request
+from harness.analysis.rows import rows_of
 from harness.engines.base import LOG
 from harness.launch.exchange import MOST_LOG_BYTES, make_exchange, read_events, read_log_tail
 from harness.records.outcome import ExitRecord
 from harness.records.store import Store
 from harness.secrets import clean_text
 from reports.markdown.render import render_benchmarks
-from reports.tables import rows_of
 from tests.unit.samples import Event, a_launch, a_link, a_plan, failing_journal, is_root, judged, passing_journal
 
 SECRET = "root:x:0:0:this line is a secret of the host\n"

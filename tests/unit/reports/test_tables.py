@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from benchmarks.wire import STAGES
+from harness.analysis.rows import Row, by_name, rows_of, workloads_of
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Verdict
 from harness.records.plan import EngineRecord
 from reports.markdown.render import render_benchmarks
-from reports.tables import Row, by_name, rows_of, stage_marks, status_text, workloads_of
+from reports.tables import stage_marks, status_text
 from reports.terminal.launches import print_results
 from tests.unit.samples import (
     WORKLOAD,

@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.analysis.agreement_rows import agreement_rows
+from harness.analysis.rows import rows_of, workloads_of
 from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell
 from harness.catalog.select import with_fixes
@@ -34,8 +36,8 @@ from harness.verdict.agreement import (
     reference_cell,
 )
 from reports.markdown.render import render_benchmarks
-from reports.sections.agreement import agreement_rows, format_cosine
-from reports.tables import rows_of, status_text, workloads_of
+from reports.sections.agreement import format_cosine
+from reports.tables import status_text
 from tests.unit.campaigns import Bench
 from tests.unit.samples import (
     HOST,

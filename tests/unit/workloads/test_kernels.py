@@ -10,13 +10,14 @@ import pytest
 
 from harness import places
 from harness.analysis.intervals import estimate
+from harness.analysis.kernel_rows import diarized_flop, kernel_images
 from harness.errors import HostError
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Verdict
 from harness.workloads import kernels
 from harness.workloads.diarization import chunks_of
 from reports.markdown.render import render_benchmarks
-from reports.sections.kernels import diarized_flop, format_call, format_rate, format_time, kernel_images
+from reports.sections.kernels import format_call, format_rate, format_time
 from reports.terminal.tasks import print_kernels
 from tests.unit.samples import HOST, WORKLOAD, a_launch, a_plan, passing_journal
 

@@ -13,9 +13,17 @@ import pytest
 from harness.errors import UsageError
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
-from harness.workloads.ladder import BATCHES, first_wrong, judge_ladder, parse_batches, parse_models, rule_met, rungs_of
+from harness.workloads.ladder import (
+    BATCHES,
+    first_wrong,
+    judge_ladder,
+    ladders_of,
+    parse_batches,
+    parse_models,
+    rule_met,
+    rungs_of,
+)
 from reports.markdown.render import render_benchmarks
-from reports.sections.ladder import ladders_of
 from reports.terminal.tasks import print_ladders
 from tests.unit.command_line import Strixbench
 from tests.unit.samples import a_launch, a_link, a_plan, judged, passing_journal

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from harness.analysis.intervals import Estimate
+from harness.analysis.rows import rows_of
 from harness.records.launch import Launch
 from harness.records.outcome import CacheRecord, ExitRecord
 from harness.records.plan import EngineRecord, WorkloadRecord
-from reports import tables
 from reports.markdown.render import (
     code_block,
     code_span,
@@ -443,7 +443,7 @@ def test_a_store_of_portable_builds_alone_has_no_results() -> None:
 
 
 def test_a_row_is_reproduced_with_its_flags_and_gpu() -> None:
-    (row,) = tables.rows_of([a_launch(a_plan(flags="compat", gpu="0000:c5:00.0"))])
+    (row,) = rows_of([a_launch(a_plan(flags="compat", gpu="0000:c5:00.0"))])
     assert "--flags compat --gpu 0000:c5:00.0" in reproduction(row)
 
 
@@ -467,7 +467,7 @@ def test_no_altered_name_ends_the_line_or_the_fence_of_how_to_reproduce(field: s
         "flags": {"flags": text},
     }[field]  # type: ignore[assignment]
     launch = a_launch(msgspec.structs.replace(plan, **changes))
-    (row,) = tables.rows_of([launch])
+    (row,) = rows_of([launch])
     command = reproduction(row)
     assert command.isprintable()
     assert command.startswith("make bench IMAGE=cpu ")
@@ -476,7 +476,7 @@ def test_no_altered_name_ends_the_line_or_the_fence_of_how_to_reproduce(field: s
 
 
 def test_a_row_is_reproduced_with_the_caches_that_it_kept() -> None:
-    kept, empty = (tables.rows_of([a_launch(a_plan(caches=mode))])[0] for mode in ("keep", "empty"))
+    kept, empty = (rows_of([a_launch(a_plan(caches=mode))])[0] for mode in ("keep", "empty"))
     assert "--caches keep" in reproduction(kept)
     assert "--caches" not in reproduction(empty)
 

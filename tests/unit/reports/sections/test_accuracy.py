@@ -7,8 +7,8 @@ import pytest
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.workloads.accuracy import accuracies_of
+from harness.workloads.corpus_results import as_builtins, corpora_of
 from reports.markdown.render import render_benchmarks
-from reports.sections.accuracy import as_builtins, corpora_of
 from reports.terminal.tasks import print_accuracies
 from tests.unit.corpora import a_result, an_accuracy_launch, failing, trying
 from tests.unit.samples import a_launch

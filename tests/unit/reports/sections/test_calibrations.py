@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.analysis.peak_memory import Reading, memory_of, peak_bytes
+from harness.analysis.rows import rows_of
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 from harness.workloads.calibrate import latest_calibrations
 from harness.workloads.calibrated_meters import VRAM_AND_GTT
 from reports.markdown.render import render_benchmarks
-from reports.memory import Reading, memory_of, memory_text, peak_bytes
-from reports.tables import rows_of
+from reports.memory import memory_text
 from reports.terminal.launches import print_results
 from reports.terminal.tasks import print_calibrations
 from tests.unit.calibrations import GIB, a_calibration_launch, made_up_results

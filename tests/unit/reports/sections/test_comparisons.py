@@ -8,21 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.analysis.effects import Effect, compared_data, effects_of, nulls_of, percent, says
+from harness.analysis.rows import rows_of
 from harness.records.host import HostRecord
 from harness.records.launch import Launch
 from reports.markdown.render import render_benchmarks
-from reports.sections.comparisons import (
-    EFFECT_COLUMNS,
-    Effect,
-    compared_data,
-    effect_cells,
-    effects_of,
-    null_lines,
-    nulls_of,
-    percent,
-    says,
-)
-from reports.tables import rows_of
+from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, null_lines
 from reports.terminal.launches import print_comparisons
 from tests.unit.samples import HOST, WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, passing_journal
 

@@ -10,12 +10,13 @@ import msgspec
 import pytest
 
 from harness.analysis.cost_model import CostModel, NoFit
+from harness.analysis.costs import CostRow, cost_rows
 from harness.analysis.intervals import Interval
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import WorkloadRecord
 from reports.markdown.render import render_benchmarks
-from reports.sections.cost import COST_COLUMNS, CostRow, cost_rows, interval_text, r_squared_text
+from reports.sections.cost import COST_COLUMNS, cost_cells, interval_text, lengths_text, r_squared_text
 from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, journal_until, passing_journal
 
 LENGTHS = (11.0, 30.0, 120.0)
@@ -63,8 +64,8 @@ def test_a_campaign_on_several_lengths_is_one_line() -> None:
     assert row.model.fixed_seconds.value == pytest.approx(1.005, rel=0.01)
     assert row.model.marginal_realtime is not None
     assert row.model.marginal_realtime.value == pytest.approx(19.9, rel=0.01)
-    assert row.lengths == "11 s x2, 30 s x2, 120 s x2"
-    assert len(row.cells) == len(COST_COLUMNS)
+    assert lengths_text(row) == "11 s x2, 30 s x2, 120 s x2"
+    assert len(cost_cells(row)) == len(COST_COLUMNS)
 
 
 def test_campaigns_of_one_length_are_no_line_together() -> None:
@@ -75,21 +76,21 @@ def test_campaigns_of_one_length_are_no_line_together() -> None:
 def test_two_lengths_are_refused_with_the_reason() -> None:
     row = only(on_lengths((11.0, 30.0)))
     assert isinstance(row.model, NoFit)
-    assert row.cells[5:] == (*["-"] * 5, "no fit: 2 lengths with a time; a line needs 3 or more")
+    assert cost_cells(row)[5:] == (*["-"] * 5, "no fit: 2 lengths with a time; a line needs 3 or more")
 
 
 def test_a_length_that_fails_is_counted_and_missed() -> None:
     launches = on_lengths((11.0, 30.0))
     failed = [a_failed_launch(a_plan(8 + number, workload=workload_of(600.0)), stage="warm") for number in range(2)]
     row = only([*launches, *failed])
-    assert row.lengths == "11 s x2, 30 s x2, 600 s x0 of 2"
+    assert lengths_text(row) == "11 s x2, 30 s x2, 600 s x0 of 2"
     assert isinstance(row.model, NoFit)
 
 
 def test_wrong_output_is_told_beside_its_speed() -> None:
     wrong = a_wrong_launch(a_plan(9, workload=workload_of(120.0, highest_der=0.08)))
     row = only([*on_lengths(), wrong])
-    assert "wrong output in 1 of 7 launches: a speed of nothing" in row.cells[-1]
+    assert "wrong output in 1 of 7 launches: a speed of nothing" in cost_cells(row)[-1]
 
 
 def test_the_latest_campaign_on_several_lengths_speaks() -> None:
@@ -101,18 +102,18 @@ def test_the_latest_campaign_on_several_lengths_speaks() -> None:
 
 def test_two_recordings_are_two_lines_that_name_them() -> None:
     rows = cost_rows([*on_lengths(campaign=1), *on_lengths(campaign=2, stem="call")])
-    assert [row.cells[3] for row in rows] == ["embedded on call", "embedded on sample"]
+    assert [cost_cells(row)[3] for row in rows] == ["embedded on call", "embedded on sample"]
 
 
 def test_a_length_that_is_the_recording_s_own_is_a_length_of_it() -> None:
     own = a_plan(9, workload=msgspec.structs.replace(workload_of(60.0), input="sample-60s"))
-    assert only([*on_lengths(), a_launch(own)]).lengths == "11 s x2, 30 s x2, 60 s x1, 120 s x2"
+    assert lengths_text(only([*on_lengths(), a_launch(own)])) == "11 s x2, 30 s x2, 60 s x1, 120 s x2"
 
 
 def test_a_later_campaign_that_makes_no_line_takes_no_place_and_is_told() -> None:
     row = only([*on_lengths(campaign=1), *on_lengths((11.0, 30.0), campaign=2)])
     assert {launch.plan.campaign for launch in row.launches} == {"campaign-1"}
-    assert "a later campaign makes no line: 2 lengths with a time; a line needs 3 or more" in row.cells[-1]
+    assert "a later campaign makes no line: 2 lengths with a time; a line needs 3 or more" in cost_cells(row)[-1]
 
 
 def test_interrupted_launches_are_left_out() -> None:
@@ -124,12 +125,16 @@ def test_interrupted_launches_are_left_out() -> None:
     assert cost_rows(interrupted) == ()
     row = only([*on_lengths(campaign=1), *interrupted])
     assert row == only(on_lengths(campaign=1))
-    assert only([*on_lengths(campaign=2), *interrupted]).lengths == "11 s x2, 30 s x2, 120 s x2"
+    assert lengths_text(only([*on_lengths(campaign=2), *interrupted])) == "11 s x2, 30 s x2, 120 s x2"
 
 
 def test_images_and_engines_are_lines_of_their_own() -> None:
     rows = cost_rows([*on_lengths(), *on_lengths(image="other"), *on_lengths(engine="docker")])
-    assert [(row.cells[0], row.cells[1]) for row in rows] == [("cpu", "docker"), ("cpu", "podman"), ("other", "podman")]
+    assert [(cost_cells(row)[0], cost_cells(row)[1]) for row in rows] == [
+        ("cpu", "docker"),
+        ("cpu", "podman"),
+        ("other", "podman"),
+    ]
 
 
 @pytest.mark.parametrize("changes", [{"task": "ladder"}, {"purpose": "reference"}, {"last_stage": "import"}])
@@ -138,8 +143,8 @@ def test_what_is_no_result_is_no_line(changes: dict[str, Any]) -> None:
 
 
 def test_how_far_an_hour_is_from_the_longest_length_is_said() -> None:
-    assert "an hour is 30 times the longest length" in only(on_lengths()).cells[-1]
-    assert "times the longest length" not in only(on_lengths((11.0, 120.0, 1800.0))).cells[-1]
+    assert "an hour is 30 times the longest length" in cost_cells(only(on_lengths()))[-1]
+    assert "times the longest length" not in cost_cells(only(on_lengths((11.0, 120.0, 1800.0))))[-1]
 
 
 def test_an_interval_is_written_with_its_unit() -> None:

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from benchmarks.wire import STEPS
+from harness.analysis.probe_rows import COLUMNS, Probe, probes_of
+from harness.analysis.rows import rows_of
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import ImageRecord
 from reports.markdown.render import render_benchmarks
-from reports.sections.probes import COLUMNS, Probe, format_step_seconds, notes_of, probes_of
-from reports.tables import rows_of
+from reports.sections.probes import cell_text, format_step_seconds, notes_of
 from reports.terminal.tasks import print_probes
 from tests.unit.probe_steps import MIOPEN, NAN, SEGFAULT, SKIPPED, TIMEOUT
 from tests.unit.samples import (
@@ -36,7 +37,7 @@ def only_probe(*launches: Launch) -> Probe:
 
 
 def texts(probe: Probe) -> dict[str, str]:
-    return {cell.step: cell.text for cell in probe.cells}
+    return {cell.step: cell_text(cell) for cell in probe.cells}
 
 
 def test_a_cell_says_in_a_word_how_its_step_went() -> None:

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from harness.analysis.intervals import estimate
+from harness.analysis.repeats import RepeatRow, odd_text, repeat_rows
 from harness.analysis.stopping import decide, value_of
 from harness.records.launch import Launch
 from harness.records.outcome import Decision
 from harness.records.plan import CoolDown, Plan, StoppingRule
 from reports.markdown.render import format_spread, render_benchmarks
-from reports.sections.repeats import REPEAT_COLUMNS, RepeatRow, cool_down_text, odd_text, repeat_rows
+from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_cells
 from reports.terminal.launches import print_launch, print_results
 from tests.unit.samples import a_failed_launch, a_launch, a_plan, passing_journal
 
@@ -45,7 +46,7 @@ def only(launches: Sequence[Launch]) -> RepeatRow:
 
 
 def test_a_row_says_how_precise_it_is_what_was_asked_for_and_why_it_ended() -> None:
-    cells = only(launches_of(STEADY)).cells
+    cells = repeat_cells(only(launches_of(STEADY)))
     assert cells[4:6] == ("6 of 6", "±0.125%")
     assert cells[6].startswith(
         "6 to 50 launches of each configuration, until the 95% interval's half-width is 2% of the median or less"
@@ -56,7 +57,7 @@ def test_a_row_says_how_precise_it_is_what_was_asked_for_and_why_it_ended() -> N
 
 def test_a_cell_that_failed_throughout_says_so() -> None:
     row = only(launches_of([None] * 3))
-    assert row.cells[4:6] == ("0 of 3", "-")
+    assert repeat_cells(row)[4:6] == ("0 of 3", "-")
     assert row.ended == "3 launches in a row without a time"
 
 

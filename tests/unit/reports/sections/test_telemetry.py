@@ -3,12 +3,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from harness.analysis.rows import rows_of
+from harness.analysis.telemetry_rows import TelemetryRow, telemetry_rows
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry, Verdict
 from harness.records.price import NO_PRICE, Price
 from reports.markdown.render import render_benchmarks
-from reports.sections.telemetry import TelemetryRow, telemetry_rows
-from reports.tables import rows_of
 from tests.unit.samples import a_launch, a_plan, passing_journal
 
 BEGUN = 5000.0

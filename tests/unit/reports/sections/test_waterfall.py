@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from harness.analysis.rows import rows_of
+from harness.analysis.waterfall_rows import LAUNCH_COLUMNS, WaterfallRow, waterfall_rows
 from harness.records.launch import Launch
 from reports.markdown.render import render_benchmarks
-from reports.sections.waterfall import LAUNCH_COLUMNS, WaterfallRow, waterfall_rows
-from reports.tables import rows_of
 from tests.unit.analysis.test_waterfall import events
 from tests.unit.samples import a_failed_launch, a_launch, a_plan
 

@@ -1,0 +1,232 @@
+"""Launches of the kernels -> each image's measured ceilings, and the share of them that other workloads reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from harness.analysis.host_differences import differences
+from harness.analysis.intervals import Estimate, estimate
+from harness.analysis.rows import latest_campaign, rows_of
+from harness.records.journal import mapping, number
+from harness.records.launch import Launch
+from harness.records.outcome import exception_chain
+from harness.workloads.diarization import chunks_of
+from harness.workloads.kernels import call_seconds, kernel_lie, rate_lie
+from harness.workloads.workload import overlong
+
+SPEAKERS_OF_A_CHUNK = 3
+
+
+WITH_RESNET34 = ("3.1", "community-1", "synthetic")
+"""Pipelines that send each chunk through WeSpeaker's ResNet34 once for each speaker. How much ``embedded``'s CAM++ computes depends
+on who speaks how long, which no launch records, so its embeddings have no share."""
+
+
+MOST_TEXT_CHARACTERS = 200
+
+
+MOST_KERNELS = 100
+
+
+class KernelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One kernel in one image."""
+
+    name: str
+    shape: str
+    seconds: Estimate
+    """Over launches, from each launch's median call"""
+    first_seconds: float | None
+    """The first call, as a median over launches"""
+    calls: int
+    """Timed calls of all launches together"""
+    flop: float
+    bytes: float
+
+    @property
+    def flop_rate(self) -> float:
+        """FLOP a second; 0: this kernel computes nothing."""
+        return self.flop / self.seconds.median
+
+    @property
+    def byte_rate(self) -> float:
+        """Bytes a second that must be moved at least."""
+        return self.bytes / self.seconds.median
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of diarization against the image's best rate."""
+
+    pipeline: str
+    audio: str
+    stage: str
+    flop: float
+    """Counted, for one pass"""
+    seconds: Estimate
+    """The stage's time in warm passes, over launches of `bench`"""
+    best: KernelRow
+
+    @property
+    def flop_rate(self) -> float:
+        return self.flop / self.seconds.median
+
+    @property
+    def share(self) -> float:
+        """The stage's rate as a share of the best kernel's: 1 is that rate."""
+        return self.flop_rate / self.best.flop_rate
+
+
+class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest ``kernels`` of an image, a variant and an engine."""
+
+    launches: tuple[Launch, ...]
+    """Launches that timed anything, or failed"""
+    rows: tuple[KernelRow, ...]
+    bad: tuple[tuple[str, str], ...]
+    """Kernels that failed, were wrong or crashed the process, and why"""
+    shares: tuple[Share, ...] = ()
+
+    @property
+    def speaking(self) -> Launch:
+        return self.launches[-1]
+
+    @property
+    def title(self) -> str:
+        plan = self.speaking.plan
+        portable = ", portable build: nobody's result" if plan.image.portable_of else ""
+        return f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})"
+
+    @property
+    def best_compute(self) -> KernelRow | None:
+        """The kernel with the most FLOP a second."""
+        return max((row for row in self.rows if row.flop), key=lambda row: row.flop_rate, default=None)
+
+    @property
+    def copy(self) -> KernelRow | None:
+        """The copy that no cache holds."""
+        return next((row for row in self.rows if row.name == "copy"), None)
+
+
+def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
+    """One for each image, variant, engine and GPU, from its latest campaign, with the shares of the passes in the same launches."""
+    groups: dict[tuple[Any, ...], list[Launch]] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        if launch.plan.task == "kernels" and launch.plan.purpose == "result":
+            groups.setdefault(_key(launch), []).append(launch)
+    found = (_image(latest_campaign(group), launches) for _, group in sorted(groups.items()))
+    return tuple(image for image in found if image.rows or image.bad)
+
+
+def diarized_flop(launch: Launch, work: dict[str, Any]) -> dict[str, float]:
+    """FLOP of one pass by stage, from the recording's length and the guest's counts of the networks' work."""
+    chunks = chunks_of(launch.plan.workload.amount)
+    segmentation, resnet34 = number(work.get("segmentation_chunk_flop")), number(work.get("resnet34_item_flop"))
+    counted = {"segmentation": chunks * segmentation} if segmentation and segmentation > 0 else {}
+    if resnet34 and resnet34 > 0 and launch.plan.workload.profile in WITH_RESNET34:
+        counted["embeddings"] = chunks * SPEAKERS_OF_A_CHUNK * resnet34
+    return counted
+
+
+def _key(launch: Launch) -> tuple[Any, ...]:
+    """What two launches must share to be the same image used in the same way."""
+    plan = launch.plan
+    flags = plan.flags if plan.flags != "least" else ""
+    return (
+        plan.image.name,
+        plan.variant,
+        plan.fixes,
+        plan.engine.name,
+        plan.engine.rootless,
+        flags,
+        plan.gpu or "",
+        plan.device,
+    )
+
+
+def _image(launches: Sequence[Launch], store: Sequence[Launch]) -> KernelImage:
+    ended: dict[str, list[tuple[dict[str, Any], tuple[float, ...]]]] = {}
+    bad: dict[str, str] = {}
+    for launch in launches:
+        last = _last_words(launch)
+        spent = call_seconds(event for event in last.values() if event.get("outcome") == "ok")
+        too_long = overlong("calls", spent, launch.exit.run_seconds)
+        for name, event in last.items():
+            seconds = _seconds(event)
+            if event.get("outcome") == "ok" and (lie := too_long or _lie(event, launch)):
+                bad[name] = f"the journal cannot be true: {lie}"
+            elif event.get("outcome") == "ok" and seconds:
+                ended.setdefault(name, []).append((event, seconds))
+            elif event.get("outcome") != "ok":
+                bad[name] = _why(event, launch)
+    rows = tuple(_row(name, events) for name, events in list(ended.items())[:MOST_KERNELS])
+    image = KernelImage(launches=tuple(launches), rows=rows, bad=tuple(bad.items())[:MOST_KERNELS])
+    best = image.best_compute
+    shares = tuple(_shares(image.speaking, best, store)) if best is not None else ()
+    return msgspec.structs.replace(image, shares=shares)
+
+
+def _last_words(launch: Launch) -> dict[str, dict[str, Any]]:
+    """The last event of each kernel, in the order in which they began."""
+    return {str(event["kernel"])[:MOST_TEXT_CHARACTERS]: event for event in launch.results if "kernel" in event}
+
+
+def _seconds(event: dict[str, Any]) -> tuple[float, ...]:
+    """The calls' times, without values that cannot be times."""
+    values = event.get("seconds")
+    found = (number(value) for value in (values if isinstance(values, list) else []))
+    return tuple(value for value in found if value is not None and value > 0)
+
+
+def _lie(event: dict[str, Any], launch: Launch) -> str | None:
+    """What cannot be true of a timed kernel. A launch that passed had its counts checked against the table; others did not yet."""
+    return rate_lie(event) if launch.verdict.status == "pass" else kernel_lie(event, launch.plan.device)
+
+
+def _why(event: dict[str, Any], launch: Launch) -> str:
+    if event.get("outcome") == "trying":
+        return f"did not come to its end: {launch.verdict.cause or launch.verdict.status}"
+    chain = exception_chain(event.get("chain"))
+    root = f"{chain[-1].type}: {chain[-1].message}" if chain else "no exception was kept"
+    return f"{str(event.get('outcome'))[:20]}: {root[:MOST_TEXT_CHARACTERS]}"
+
+
+def _row(name: str, events: Sequence[tuple[dict[str, Any], tuple[float, ...]]]) -> KernelRow:
+    last = events[-1][0]
+    of_launches = estimate([median(seconds) for _, seconds in events])
+    first = [value for event, _ in events if (value := number(event.get("first_seconds"))) is not None]
+    assert of_launches is not None  # there is an event, and it has seconds
+    return KernelRow(
+        name=name,
+        shape=str(last.get("shape", ""))[:MOST_TEXT_CHARACTERS],
+        seconds=of_launches,
+        first_seconds=median(first) if first else None,
+        calls=sum(len(seconds) for _, seconds in events),
+        flop=max(0.0, number(last.get("flop")) or 0.0),
+        bytes=max(0.0, number(last.get("bytes")) or 0.0),
+    )
+
+
+def _shares(kernels: Launch, best: KernelRow, store: Sequence[Launch]) -> Iterable[Share]:
+    """The shares, from rows of the results that ran the same image in the same way on the same machine and were right."""
+    work = mapping(kernels.ends("kernels").get("work")) if kernels.verdict.status == "pass" else {}
+    for row in rows_of(store):
+        if row.status != "pass" or _key(row.speaking) != _key(kernels) or row.speaking.plan.image.id != kernels.plan.image.id:
+            continue
+        if differences(kernels.plan.host, row.speaking.plan.host):
+            continue
+        for stage, flop in diarized_flop(row.speaking, work).items():
+            seconds = estimate([value for launch in row.launches if (value := _stage_seconds(launch, stage)) is not None])
+            if seconds is not None:
+                workload = row.speaking.plan.workload
+                yield Share(pipeline=workload.profile, audio=workload.input, stage=stage, flop=flop, seconds=seconds, best=best)
+
+
+def _stage_seconds(launch: Launch, stage: str) -> float | None:
+    """One stage's time, as a median over a launch's warm passes."""
+    passes = [event for event in launch.journal if event.get("event") == "pass" and event.get("stage") == "warm"]
+    parts = [event["parts"] for event in passes if isinstance(event.get("parts"), dict)]
+    seconds = [value for part in parts if (value := number(part.get(stage))) is not None and value > 0]
+    return median(seconds) if seconds else None
