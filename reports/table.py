@@ -11,8 +11,8 @@ from typing import Literal
 import msgspec
 
 Style = Literal["text", "number", "code", "strong", "prose", "source"]
-"""``text``: anybody's words. ``number``: made from numbers by `reports.values`. ``code``: anybody's words, as code. ``strong``: our own
-words. ``prose``: our own sentences, in which backticks are code and two stars are strong. ``source``: from our own files; an address
+"""``text``: anybody's words. ``number``: made from numbers by `reports.values`. ``code``, ``strong``: anybody's words, so drawn. ``prose``: our own
+sentences, in which backticks are code and two stars are strong. ``source``: from our own files; an address
 may be a link."""
 
 
@@ -97,13 +97,25 @@ def tables_of(section: Section) -> tuple[Table, ...]:
     return tuple(found)
 
 
+def turned(table: Table, first: str, *, subject: int = 3) -> Table:
+    """A table with a row for each column after the ``subject`` ones, which head the new columns; ``first`` heads the names."""
+    heads = (Column(" ".join(span.text for cell in row[:subject] for span in spans_of(cell))) for row in table.rows)
+    return Table(
+        title=table.title,
+        answers=table.answers,
+        columns=(Column(first), *heads),
+        rows=tuple((column.title, *(row[number] for row in table.rows)) for number, column in enumerate(table.columns) if number >= subject),
+        notes=table.notes,
+    )
+
+
 def code(text: object) -> Span:
     """Anybody's words, as code."""
     return Span(str(text), "code")
 
 
 def strong(text: str) -> Span:
-    """Our own words, strong."""
+    """Anybody's words, strong."""
     return Span(text, "strong")
 
 

@@ -40,7 +40,7 @@ def gib(value: float | None) -> Span:
 
 def count(value: float | None) -> Span:
     """``3``"""
-    return number("-" if value is None else f"{value:g}")
+    return number("-" if value is None else f"{value:.0f}")
 
 
 def format_seconds(value: float | None) -> str:
@@ -74,3 +74,8 @@ def with_spread(value: Estimate, show: Callable[[float], str], unit: str = "") -
     if value.n == 1:
         return middle
     return f"{middle} [{inner}]" if value.is_interval else f"{middle} ({inner})"
+
+
+def format_cosine(value: float | None) -> str:
+    """``0.999998``: cut, not rounded, so that only 1 is shown as 1 (up to the last bits of its arithmetic)."""
+    return "-" if value is None else f"{int(value * 1_000_000 + 1e-6) / 1_000_000:.6f}"

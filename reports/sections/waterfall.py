@@ -1,7 +1,69 @@
-"""Rows -> where the time of their launches went, as a page shows it."""
+"""Where the time of a launch, and of a pass, goes."""
 
 from __future__ import annotations
 
-from harness.analysis.waterfall_rows import LAUNCH_COLUMNS as LAUNCH_COLUMNS
-from harness.analysis.waterfall_rows import PASS_COLUMNS as PASS_COLUMNS
-from harness.analysis.waterfall_rows import waterfall_rows as waterfall_rows
+from collections.abc import Sequence
+
+from harness.analysis.waterfall_rows import LAUNCH_COLUMNS, PASS_COLUMNS, Share, WaterfallRow, waterfall_rows
+from reports.page import Page
+from reports.subjects import SUBJECT, subject_cells, work_cells, work_columns
+from reports.table import Column, Inline, Section, Table, paragraph, prose
+from reports.values import count, number, seconds
+
+_WHAT = (
+    "A launch from the order to start until its container is gone, and one warm pass; the device is waited for at each border. Each "
+    "cell is the median over launches with its share of the whole; the parts of one launch sum to its whole, medians need not. CPU is "
+    "processor time over all threads. Reconstruction includes making turns of it. The whole is struck through where output was wrong."
+)
+
+
+def section(page: Page) -> Section | None:
+    rows = waterfall_rows(page.rows_by_name)
+    if not rows:
+        return None
+    return Section("Where the time goes", (paragraph(prose(_WHAT)), _launch_table(rows), _pass_table(rows)))
+
+
+def _launch_table(rows: Sequence[WaterfallRow]) -> Table:
+    return Table(
+        title="Where the time of a launch goes",
+        answers="How much of a launch is start, import and load, and how much is work?",
+        columns=(*_columns(rows, "Whole"), *(Column(title) for title, _ in LAUNCH_COLUMNS), Column("Sum", "right")),
+        rows=tuple(
+            (*_whole(each, each.wall_seconds), *map(_part, each.of_launch), number(each.sum_text)) for each in rows if each.n
+        ),
+    )
+
+
+def _pass_table(rows: Sequence[WaterfallRow]) -> Table:
+    flaws = ((each.row, flaw) for each in rows for flaw in each.flaws)
+    return Table(
+        title="Where the time of a pass goes",
+        answers="Which part of the work takes the time of a warm pass?",
+        columns=(*_columns(rows, "Warm pass"), *(Column(title.capitalize()) for title in PASS_COLUMNS)),
+        rows=tuple(
+            (*_whole(each, each.pass_seconds), *map(_part, each.of_pass)) for each in rows if each.pass_seconds is not None
+        ),
+        notes=tuple(
+            f"{row.image} ({row.engine}): a launch's time cannot be divided, as its journal cannot be true: {flaw}"
+            for row, flaw in flaws
+        ),
+    )
+
+
+def _columns(rows: Sequence[WaterfallRow], whole: str) -> tuple[Column, ...]:
+    return (*SUBJECT, *work_columns([each.row for each in rows]), Column("Launches", "right"), Column(whole, "right"))
+
+
+def _whole(each: WaterfallRow, whole: float | None) -> tuple[Inline, ...]:
+    return (
+        *subject_cells(each.row.speaking),
+        *work_cells(each.row),
+        count(each.n),
+        seconds(whole, is_struck=each.row.is_struck),
+    )
+
+
+def _part(share: Share | None) -> Inline:
+    """``1.23 s (45%, CPU 2.40 s)``"""
+    return number("-" if share is None else share.text)
