@@ -9,14 +9,17 @@ from harness.analysis.intervals import Estimate
 from harness.analysis.rows import Row, WorkloadRows
 from harness.analysis.rows import workloads_of as workloads_of
 
-NO_ACCURACY = "random weights, no accuracy"
-"""What every page says about a pipeline whose output means nothing"""
-
 
 def workload_title(workload: WorkloadRows) -> str:
-    """Pipeline and recording, with a remark where the output means nothing."""
-    remark = "" if workload.has_accuracy else f"; {NO_ACCURACY}"
-    return f"{workload.profile} on {workload.input}: {workload.amount:.1f} s of audio{remark}"
+    """Profile and input, with a remark where the output means nothing."""
+    remark = f"; {workload.remark}" if workload.remark else ""
+    return f"{workload.profile} on {workload.input}: {amount_text(workload)}{remark}"
+
+
+def amount_text(workload: WorkloadRows) -> str:
+    """``30.0 s of audio``"""
+    unit = workload.workload.unit
+    return unit.text(workload.amount) if unit else f"{workload.amount:g}"
 
 
 def stage_marks(row: Row) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ import msgspec
 from harness.analysis.cold_and_warm import ColdAndWarm, cold_and_warm_of
 from harness.analysis.rows import Row
 from harness.records.launch import Launch
+from harness.records.likeness import key_of
+from harness.workloads.workload import workload_of
 
 
 class ColdAndWarmRow(msgspec.Struct, frozen=True):
@@ -31,7 +33,7 @@ def cold_and_warm_rows(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple
     """
     groups: dict[tuple[str, ...], list[Launch]] = {}
     for launch in launches:
-        if launch.plan.purpose == "result" and not launch.plan.task:
+        if launch.plan.purpose == "result" and workload_of(launch.plan).is_measured:
             groups.setdefault(_likeness(launch), []).append(launch)
     told = []
     for row in rows:
@@ -51,17 +53,7 @@ def alarms(rows: Iterable[Row], launches: Sequence[Launch]) -> tuple[str, ...]:
 
 def _likeness(launch: Launch) -> tuple[str, ...]:
     """What launches must share for their first passes to be compared."""
-    plan = launch.plan
-    return (
-        plan.cell,
-        plan.workload.input_sha256,
-        plan.engine.name,
-        str(plan.engine.rootless),
-        plan.image.id or "",
-        plan.host.kernel,
-        *plan.host.gpus,
-        plan.gpu or "",
-        plan.flags,
-        str(plan.workload.numbers["segmentation_batch_size"]),
-        str(plan.workload.numbers["embedding_batch_size"]),
-    )
+    plan, host = launch.plan, launch.plan.host
+    numbers = (f"{name}={value}" for name, value in sorted(plan.workload.numbers.items()))
+    likeness = key_of(plan, without=["truth hash"])
+    return (*likeness, plan.image.id or "", host.kernel, *host.gpus, *numbers)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from benchmarks.wire import STAGES
 from harness.analysis.cost_model import CostModel, NoFit, Point, fit_cost
 from harness.analysis.stopping import value_of
 from harness.records.launch import Launch
-from harness.records.plan import WorkloadRecord
+from harness.records.likeness import HASHES, key_of
+from harness.workloads.workload import workload_of
 
 
 class CostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell on all lengths of one recording and on one engine, from the latest campaign that gives a line."""
+    """A cell on all lengths of one input and on one engine, from the latest campaign that gives a line."""
 
     launches: tuple[Launch, ...]
     """All that ended, including those that failed"""
@@ -25,23 +24,20 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cost_rows(launches: Iterable[Launch]) -> tuple[CostRow, ...]:
-    """One row for each cell, recording (of any length) and engine that a campaign ran on several lengths."""
+    """One row for each cell (with its input of any length) and engine that a campaign ran on several lengths."""
     groups: dict[tuple[str, ...], dict[str, list[Launch]]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
-        if plan.task or plan.purpose != "result" or plan.last_stage != STAGES[-1] or plan.image.portable_of is not None:
-            continue
-        cell, _, _ = plan.cell.rpartition("/")
-        flags = plan.flags if plan.flags != "least" else ""
-        key = (cell, recording_of(plan.workload), plan.engine.name, str(plan.engine.rootless), flags, plan.gpu or "")
-        groups.setdefault(key, {}).setdefault(plan.campaign, []).append(launch)
+        if plan.purpose == "result" and workload_of(plan).is_whole(plan) and plan.image.portable_of is None:
+            key = (*key_of(plan, without=("input", *HASHES)), series_of(launch))
+            groups.setdefault(key, {}).setdefault(plan.campaign, []).append(launch)
     found = (_row(campaigns.values()) for _, campaigns in sorted(groups.items()))
     return tuple(row for row in found if row is not None)
 
 
-def recording_of(workload: WorkloadRecord) -> str:
-    """``call`` for ``call-fitted-120s`` and ``call-30s``: a record has no hash of the audio that it was fitted from."""
-    return re.sub(r"(-fitted)?-\d+s$", "", workload.input) or workload.input
+def series_of(launch: Launch) -> str:
+    """What a launch's input is called without its length."""
+    return workload_of(launch.plan).series(launch.plan.workload)
 
 
 def _row(campaigns: Iterable[Sequence[Launch]]) -> CostRow | None:

@@ -12,25 +12,29 @@ from harness.analysis.compare import FEWEST_PAIRS, Comparison, NullTest, compare
 from harness.analysis.intervals import Interval, launch_seconds
 from harness.records.launch import Launch
 from harness.records.plan import BASE, NULL_ARMS, without_knobs
+from harness.workloads.workload import workload_of
+
+_AS_DATA = {"profile": "pipeline", "input": "audio", "input_sha256": "audio_sha256"}
+"""What some fields are called in ``bench --json``, from when diarization was all there was"""
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Subject(msgspec.Struct, frozen=True, rename=_AS_DATA):
     """What was launched in several arms, on one host."""
 
     image: str
     engine: str
     variant: str
     """Without the knobs that were varied"""
-    pipeline: str
-    audio: str
-    audio_sha256: str
+    profile: str
+    input: str
+    input_sha256: str
     passes: int
     host: tuple[str, ...]
     """The parts of a host's record that decide how noisy it is"""
 
     @property
     def cell(self) -> str:
-        return f"{self.image}/{self.variant}/{self.pipeline}/{self.audio}"
+        return f"{self.image}/{self.variant}/{self.profile}/{self.input}"
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +117,7 @@ def _campaigns(launches: Iterable[Launch], *, purpose: str) -> list[list[Launch]
     """The launches of arms, by campaign, in order of time."""
     found: dict[str, list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
-        if launch.plan.arm and launch.plan.purpose == purpose and not launch.plan.task:
+        if launch.plan.arm and launch.plan.purpose == purpose and workload_of(launch.plan).is_measured:
             found.setdefault(launch.plan.campaign, []).append(launch)
     return list(found.values())
 
@@ -134,9 +138,9 @@ def _subject(launch: Launch, varied: Collection[str]) -> Subject:
         image=plan.image.name,
         engine=plan.engine.title,
         variant=without_knobs(plan.variant, varied),
-        pipeline=plan.workload.profile,
-        audio=plan.workload.input,
-        audio_sha256=plan.workload.input_sha256,
+        profile=plan.workload.profile,
+        input=plan.workload.input,
+        input_sha256=plan.workload.input_sha256,
         passes=plan.warm_passes,
         host=(host.processor or "", str(host.processors), str(host.memory_bytes), *host.gpus, host.kernel),
     )

@@ -57,8 +57,8 @@ def launch_seconds(launch: Launch) -> float | None:
     return median(passes) if passes else None
 
 
-def realtime_factor(launch: Launch) -> float | None:
-    """Audio seconds / processing seconds: higher is faster."""
+def rate_of(launch: Launch) -> float | None:
+    """The workload's amount a second of processing, such as seconds of audio: higher is faster."""
     seconds = launch_seconds(launch)
     return launch.plan.workload.amount / seconds if seconds else None
 

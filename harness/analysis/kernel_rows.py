@@ -13,18 +13,11 @@ from harness.analysis.intervals import Estimate, estimate
 from harness.analysis.rows import latest_campaign, rows_of
 from harness.records.journal import mapping, number
 from harness.records.launch import Launch
+from harness.records.likeness import WORK, key_of
 from harness.records.outcome import exception_chain
-from harness.workloads.diarization import chunks_of
+from harness.workloads.kernels import WORKLOAD as KERNELS
 from harness.workloads.kernels import call_seconds, kernel_lie, rate_lie
 from harness.workloads.workload import overlong
-
-SPEAKERS_OF_A_CHUNK = 3
-
-
-WITH_RESNET34 = ("3.1", "community-1", "synthetic")
-"""Pipelines that send each chunk through WeSpeaker's ResNet34 once for each speaker. How much ``embedded``'s CAM++ computes depends
-on who speaks how long, which no launch records, so its embeddings have no share."""
-
 
 MOST_TEXT_CHARACTERS = 200
 
@@ -58,10 +51,10 @@ class KernelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage of diarization against the image's best rate."""
+    """One part of a workload's pass against the image's best rate."""
 
-    pipeline: str
-    audio: str
+    profile: str
+    input: str
     stage: str
     flop: float
     """Counted, for one pass"""
@@ -112,38 +105,17 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
 
 def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
     """One for each image, variant, engine and GPU, from its latest campaign, with the shares of the passes in the same launches."""
-    groups: dict[tuple[Any, ...], list[Launch]] = {}
+    groups: dict[tuple[str, ...], list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
-        if launch.plan.task == "kernels" and launch.plan.purpose == "result":
+        if launch.plan.workload.name == KERNELS.name and launch.plan.purpose == "result":
             groups.setdefault(_key(launch), []).append(launch)
     found = (_image(latest_campaign(group), launches) for _, group in sorted(groups.items()))
     return tuple(image for image in found if image.rows or image.bad)
 
 
-def diarized_flop(launch: Launch, work: dict[str, Any]) -> dict[str, float]:
-    """FLOP of one pass by stage, from the recording's length and the guest's counts of the networks' work."""
-    chunks = chunks_of(launch.plan.workload.amount)
-    segmentation, resnet34 = number(work.get("segmentation_chunk_flop")), number(work.get("resnet34_item_flop"))
-    counted = {"segmentation": chunks * segmentation} if segmentation and segmentation > 0 else {}
-    if resnet34 and resnet34 > 0 and launch.plan.workload.profile in WITH_RESNET34:
-        counted["embeddings"] = chunks * SPEAKERS_OF_A_CHUNK * resnet34
-    return counted
-
-
-def _key(launch: Launch) -> tuple[Any, ...]:
+def _key(launch: Launch) -> tuple[str, ...]:
     """What two launches must share to be the same image used in the same way."""
-    plan = launch.plan
-    flags = plan.flags if plan.flags != "least" else ""
-    return (
-        plan.image.name,
-        plan.variant,
-        plan.fixes,
-        plan.engine.name,
-        plan.engine.rootless,
-        flags,
-        plan.gpu or "",
-        plan.device,
-    )
+    return (*key_of(launch.plan, without=WORK), launch.plan.device)
 
 
 def _image(launches: Sequence[Launch], store: Sequence[Launch]) -> KernelImage:
@@ -211,17 +183,17 @@ def _row(name: str, events: Sequence[tuple[dict[str, Any], tuple[float, ...]]]) 
 
 def _shares(kernels: Launch, best: KernelRow, store: Sequence[Launch]) -> Iterable[Share]:
     """The shares, from rows of the results that ran the same image in the same way on the same machine and were right."""
-    work = mapping(kernels.ends("kernels").get("work")) if kernels.verdict.status == "pass" else {}
+    work = mapping(kernels.ends(KERNELS.name).get("work")) if kernels.verdict.status == "pass" else {}
     for row in rows_of(store):
         if row.status != "pass" or _key(row.speaking) != _key(kernels) or row.speaking.plan.image.id != kernels.plan.image.id:
             continue
         if differences(kernels.plan.host, row.speaking.plan.host):
             continue
-        for stage, flop in diarized_flop(row.speaking, work).items():
+        for stage, flop in row.workload.flop_of_parts(row.speaking.plan.workload, work).items():
             seconds = estimate([value for launch in row.launches if (value := _stage_seconds(launch, stage)) is not None])
             if seconds is not None:
                 workload = row.speaking.plan.workload
-                yield Share(pipeline=workload.profile, audio=workload.input, stage=stage, flop=flop, seconds=seconds, best=best)
+                yield Share(profile=workload.profile, input=workload.input, stage=stage, flop=flop, seconds=seconds, best=best)
 
 
 def _stage_seconds(launch: Launch, stage: str) -> float | None:

@@ -11,6 +11,7 @@ from benchmarks.wire import STAGES, STEPS
 from harness.failures.recognise import Signature, signatures
 from harness.records.journal import number
 from harness.records.launch import Launch
+from harness.records.likeness import WORK, key_of
 from harness.records.outcome import Verdict, exception_chain
 from harness.workloads.steps import judge_step
 
@@ -70,11 +71,10 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 def probes_of(launches: Iterable[Launch]) -> tuple[Probe, ...]:
     """The latest probe of each image, variant and engine, by name; an interrupted one only where there is no other."""
-    latest: dict[tuple[str, str, str, bool], Launch] = {}
+    latest: dict[tuple[str, ...], Launch] = {}
     for launch in sorted(launches, key=lambda each: each.id):
-        plan = launch.plan
-        key = (launch.image, plan.variant, f"{plan.engine.name} {plan.flags} {plan.gpu}", plan.engine.rootless)
-        if plan.steps and (launch.verdict.cause != "interrupted" or key not in latest):
+        key = key_of(launch.plan, without=WORK)
+        if launch.plan.steps and (launch.verdict.cause != "interrupted" or key not in latest):
             latest[key] = launch
     shown = [launch for _, launch in sorted(latest.items())]
     return tuple(Probe(launch=launch, cells=_cells(launch, shown)) for launch in shown)

@@ -7,14 +7,15 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.wire import STAGES
 from harness.analysis.cold_and_warm import phase_of
-from harness.analysis.intervals import Estimate, estimate, launch_seconds, realtime_factor
+from harness.analysis.intervals import Estimate, estimate, launch_seconds, rate_of
 from harness.analysis.peak_memory import Reading, memory_of
 from harness.failures.recognise import Signature, signatures
 from harness.records.launch import Launch
-from harness.records.plan import WITHOUT_ACCURACY, Purpose
+from harness.records.likeness import HASHES, key_of
+from harness.records.plan import Purpose
 from harness.workloads.calibrate import Calibration, latest_calibrations
+from harness.workloads.workload import Figure, Workload, workload_of, workload_of_rows
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,13 +28,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     speaking: Launch
     """The launch that stands for the row: the last that failed, or else the last with wrong output, or else the last"""
     seconds: Estimate | None
-    realtime: Estimate | None
+    rate: Estimate | None
+    """The workload's amount a second, such as seconds of audio: higher is faster"""
     cold_seconds: float | None
     """First pass of launches that began with an empty kernel cache; ``None``: there is none, or the records do not say"""
     load_seconds: float | None
-    der: float | None
-    speakers: int | None
-    """``None``: not known, or from random weights"""
+    figures: tuple[Figure, ...]
+    """What the last timed launch's output is told by, in the order of its workload's ``figures``; no value without such a launch"""
     memory: tuple[Reading, ...]
     """Each reading names its meter"""
 
@@ -46,9 +47,30 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.speaking.plan.engine.title
 
     @property
+    def workload(self) -> Workload:
+        return workload_of_rows(self.speaking.plan)
+
+    @property
+    def remark(self) -> str:
+        """What the workload says of every row of this profile; empty: nothing."""
+        return self.workload.remark(self.speaking.plan.workload)
+
+    @property
+    def der(self) -> float | None:
+        return self._value("DER")
+
+    @property
+    def speakers(self) -> int | None:
+        value = self._value("Speakers")
+        return None if value is None else int(value)
+
+    def _value(self, name: str) -> float | None:
+        return next((figure.value for figure in self.figures if figure.name == name), None)
+
+    @property
     def is_ranked(self) -> bool:
         """Whether the row is ranked by speed: only output known to be right is, and a portable build never is."""
-        return self.status == "pass" and self.realtime is not None and not self.is_portable and not self.why_not_compared
+        return self.status == "pass" and self.rate is not None and not self.is_portable and not self.why_not_compared
 
     @property
     def is_struck(self) -> bool:
@@ -77,16 +99,22 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkloadRows(msgspec.Struct, frozen=True):
-    """One pipeline on one recording, with the rows that ran it, the fastest first."""
+    """One profile of a workload on one input, with the rows that ran it, the fastest first."""
 
+    workload: Workload
     profile: str
     input: str
     amount: float
     rows: tuple[Row, ...]
 
     @property
+    def remark(self) -> str:
+        """What is to be said of all rows; empty: nothing."""
+        return self.rows[0].remark
+
+    @property
     def has_accuracy(self) -> bool:
-        return self.profile not in WITHOUT_ACCURACY
+        return not self.remark
 
     @property
     def as_fast(self) -> tuple[Row, ...]:
@@ -103,44 +131,36 @@ def is_cpu_run(launch: Launch) -> bool:
 def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpose: Purpose = "result") -> tuple[Row, ...]:
     """One row for each cell and engine, from its latest campaign.
 
-    A probe that passed or reached its steps says nothing about a whole run; nor does a task, or a launch with another purpose.
+    A launch that says nothing about a whole run, such as a probe that passed, is in none; nor is one with another purpose.
     ``stored`` are further launches, among which there may be calibrations.
     """
     launches = tuple(launches)
     calibrations = latest_calibrations((*stored, *launches))
     groups: dict[tuple[str, ...], list[Launch]] = {}
     for launch in _without_overtaken_builds(sorted(launches, key=lambda each: each.id)):
-        if launch.plan.last_stage != STAGES[-1] and (launch.verdict.status == "pass" or launch.steps):
-            continue
-        if launch.plan.task or launch.plan.purpose != purpose:
-            continue
-        plan = launch.plan
-        # Two recordings may have one name and length.
-        audio = f"{plan.workload.input_sha256}/{plan.workload.truth_sha256}"
-        flags = plan.flags if plan.flags != "least" else ""
-        key = (plan.cell, audio, plan.engine.name, str(plan.engine.rootless), flags, plan.gpu or "")
-        groups.setdefault(key, []).append(launch)
+        if launch.plan.purpose == purpose and workload_of(launch.plan).is_result(launch):
+            groups.setdefault(key_of(launch.plan), []).append(launch)
     return tuple(_row(latest_campaign(group), calibrations) for group in groups.values())
 
 
 def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
-    """The launches without failed builds that never saw the recording, where the same cell got further later."""
-    last = {(launch.plan.cell, launch.plan.engine.name): launch.id for launch in launches if launch.plan.workload.input_sha256}
+    """The launches without failed builds that never saw the input, where the same cell got further later."""
+    keys = {launch.id: key_of(launch.plan, without=(*HASHES, "rootless", "flags", "gpu")) for launch in launches}
+    last = {keys[launch.id]: launch.id for launch in launches if launch.plan.workload.input_sha256}
     for launch in launches:
-        plan = launch.plan
-        if plan.workload.input_sha256 or last.get((plan.cell, plan.engine.name), "") < launch.id:
+        if launch.plan.workload.input_sha256 or last.get(keys[launch.id], "") < launch.id:
             yield launch
 
 
 def workloads_of(rows: Iterable[Row]) -> tuple[WorkloadRows, ...]:
-    """The rows by pipeline and recording."""
+    """The rows by profile and input."""
     groups: dict[tuple[str, float, str, str], list[Row]] = {}
     for row in rows:
-        workload = row.speaking.plan.workload
-        groups.setdefault((workload.profile, workload.amount, workload.input, workload.input_sha256), []).append(row)
+        record = row.speaking.plan.workload
+        groups.setdefault((record.profile, record.amount, record.input, record.input_sha256), []).append(row)
     return tuple(
-        WorkloadRows(pipeline, audio, seconds, tuple(sorted(group, key=_rank)))
-        for (pipeline, seconds, audio, _), group in sorted(groups.items())
+        WorkloadRows(group[0].workload, profile, name, amount, tuple(sorted(group, key=_rank)))
+        for (profile, amount, name, _), group in sorted(groups.items())
     )
 
 
@@ -164,17 +184,16 @@ def _row(launches: tuple[Launch, ...], calibrations: Mapping[tuple[str, ...], Ca
     cold = [launch.pass_seconds("cold")[0] for launch in timed if phase_of(launch) == "cold"]
     loads = [launch.load_seconds for launch in timed if launch.load_seconds is not None]
     last = timed[-1] if timed else None
-    speakers = last.output.get("speakers") if last and last.plan.workload.has_accuracy else None
+    figures = workload_of_rows(speaking.plan).figures_of(last or speaking)
     return Row(
         launches=launches,
         status=speaking.verdict.status,
         speaking=speaking,
         seconds=estimate([seconds for launch in timed if (seconds := launch_seconds(launch)) is not None]),
-        realtime=estimate([factor for launch in timed if (factor := realtime_factor(launch)) is not None]),
+        rate=estimate([rate for launch in timed if (rate := rate_of(launch)) is not None]),
         cold_seconds=median(cold) if cold else None,
         load_seconds=median(loads) if loads else None,
-        der=last.der if last else None,
-        speakers=speakers if type(speakers) is int else None,
+        figures=figures if last else tuple(msgspec.structs.replace(figure, value=None) for figure in figures),
         memory=memory_of(timed, calibrations),
     )
 
@@ -183,5 +202,5 @@ def _rank(row: Row) -> tuple[int, float, str]:
     """The sort key: right rows by speed, then those not known to be right, then wrong ones, then failures, each by name."""
     place = {"pass": 0, "wrong output": 2}.get(row.status, 3)
     place = 1 if place == 0 and row.why_not_compared else place
-    factor = row.realtime.median if row.realtime is not None else 0.0
-    return place, -factor if place == 0 else 0.0, f"{row.image}/{row.speaking.plan.variant}/{row.engine}"
+    rate = row.rate.median if row.rate is not None else 0.0
+    return place, -rate if place == 0 else 0.0, f"{row.image}/{row.speaking.plan.variant}/{row.engine}"

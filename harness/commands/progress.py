@@ -12,13 +12,14 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from harness.analysis.intervals import launch_seconds, realtime_factor
+from harness.analysis.intervals import launch_seconds, rate_of
 from harness.analysis.stopping import percent, stop_text
 from harness.launch.exchange import read_events
 from harness.launch.plan import EXCHANGE, Prepared, launches_folder
 from harness.records.launch import Launch
 from harness.secrets import clean_text
 from harness.text import one_line
+from harness.workloads.workload import workload_of
 
 LOOKS_A_SECOND = 2
 """Each look reads the journal; more would take time from the processor that is being measured."""
@@ -62,9 +63,9 @@ class Progress:
         verdict = launch.verdict
         style = {"pass": "green", "wrong output": "yellow"}.get(verdict.status, "red")
         line.append(verdict.status if verdict.cause is None else f"{verdict.status}: {verdict.cause}", style=style)
-        seconds, factor = launch_seconds(launch), realtime_factor(launch)
-        if seconds is not None and factor is not None and verdict.status != "fail":
-            line.append(f"  {seconds:.2f} s for {launch.plan.workload.amount:.1f} s of audio, {factor:.1f}x")
+        seconds, rate, unit = launch_seconds(launch), rate_of(launch), workload_of(launch.plan).unit
+        if seconds is not None and rate is not None and unit is not None and verdict.status != "fail":
+            line.append(f"  {seconds:.2f} s for {unit.text(launch.plan.workload.amount)}, {unit.rate_text(rate)}")
         if verdict.summary:
             line.append(f"  in {verdict.stage}: {one_line(verdict.summary)}")
         line.append(progress_text(launch))

@@ -13,6 +13,7 @@ import msgspec
 
 from harness.records.journal import mapping, number
 from harness.records.launch import Launch
+from harness.records.likeness import key_of
 from harness.records.outcome import exception_chain
 from harness.records.plan import Plan, Settings
 from harness.workloads.error_rates import Scores, Total, total_of
@@ -117,8 +118,7 @@ def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
         if plan.task == TASK and plan.options.get("run"):
-            key = (str(plan.options["run"]), plan.cell, plan.engine.name, plan.flags, plan.gpu or "")
-            runs.setdefault(key, []).append(launch)
+            runs.setdefault((str(plan.options["run"]), *key_of(plan)), []).append(launch)
     return tuple(accuracy_of(run) for run in runs.values())
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from harness.records.journal import number
 from harness.records.launch import Launch
+from harness.records.likeness import WORK, key_of
 from harness.records.outcome import Telemetry
 from harness.records.plan import Plan, Settings
 from harness.telemetry.meters import of_kind
@@ -127,10 +128,8 @@ def subject(launch: Launch) -> tuple[str, ...]:
     """What a calibration holds for: one image on one engine, device, variant, kernel and set of GPUs. If any of them differs,
     the same meter may show something else. Fixes and knobs, which `calibrate` does not set, change no meter."""
     plan = launch.plan
-    variant = plan.variant.partition("+")[0]
-    engine = f"{plan.engine.name} {plan.engine.rootless}"
-    gpu = plan.gpu or ""
-    return (plan.image.name, str(plan.image.id), engine, plan.device, variant, gpu, plan.host.kernel, *plan.host.gpus)
+    used = key_of(plan, without=(*WORK, "variant", "flags"))
+    return (*used, plan.variant.partition("+")[0], str(plan.image.id), plan.device, plan.host.kernel, *plan.host.gpus)
 
 
 def _finding(meter: Meter, holds: Sequence[_Hold], launch: Launch) -> MeterFinding:

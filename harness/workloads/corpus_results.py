@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.records.launch import Launch
+from harness.records.likeness import WORK, key_of
 from harness.workloads.accuracy import Accuracy, accuracies_of
 from harness.workloads.error_rates import Total
 
@@ -42,7 +43,7 @@ def corpora_of(launches: Iterable[Launch]) -> tuple[Corpus, ...]:
         plan = found.launch.plan
         collar = f"{found.collar_seconds:g}"
         corpus = (found.corpus, plan.workload.profile, plan.workload.input_sha256, collar)
-        key: tuple[str, ...] = (*corpus, found.launch.image, plan.variant, plan.engine.title, plan.flags, plan.gpu or "")
+        key: tuple[str, ...] = (*corpus, *key_of(plan, without=WORK))
         if found.launches[-1].verdict.cause != "interrupted" or key not in latest:
             latest[key] = found
     groups: dict[tuple[str, ...], list[Accuracy]] = {}

@@ -9,6 +9,7 @@ formula that the host needs once per launch.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from harness.inputs.decoding import SAMPLE_RATE_HERTZ
 from harness.records.journal import der_of, mapping, number
 from harness.records.launch import Launch
 from harness.records.outcome import Verdict
-from harness.records.plan import Plan
+from harness.records.plan import Plan, WorkloadRecord
 from harness.workloads.workload import MEASURED_STAGES, Event, Evidence, Figure, Unit, Workload
 
 Turn = tuple[float, float, str]
@@ -112,13 +113,31 @@ def chunks_of(audio_seconds: float) -> int:
     return 1 if left <= 0 else left // step + 1 + (left % step > 0)
 
 
+SPEAKERS_OF_A_CHUNK = 3
+
+WITH_RESNET34 = ("3.1", "community-1", "synthetic")
+"""Pipelines that send each chunk through WeSpeaker's ResNet34 once for each speaker. How much ``embedded``'s CAM++ computes depends
+on who speaks how long, which no launch records, so its embeddings have no share."""
+
+NO_ACCURACY = "random weights, no accuracy"
+"""What every page says about a pipeline whose output means nothing"""
+
+
 class DiarizationWorkload(Workload):
     """Who speaks when in one recording: pyannote.audio's pipelines."""
 
     name = "diarization"
     stages = MEASURED_STAGES
-    unit = Unit(amount="audio seconds", rate_title="Realtime", rate_suffix="x")
+    unit = Unit(
+        amount="audio seconds",
+        rate_title="Realtime",
+        rate_suffix="x",
+        shown="{:.1f} s of audio",
+        portion=3600.0,
+        portion_title="an hour of audio",
+    )
     figures = ("Speakers", "DER")
+    pass_parts = ("segmentation", "speaker counting", "embeddings", "clustering", "reconstruction")
 
     def guest_options(self, plan: Plan) -> Mapping[str, Any]:
         """The pipeline and its batch sizes."""
@@ -137,6 +156,23 @@ class DiarizationWorkload(Workload):
         output = next(e for e in evidence.journal if e.get("event") == "end" and e.get("stage") == "verify")
         wrong = _wrong(output, plan.workload.highest_error)
         return Verdict(status="wrong output", stage=plan.last_stage, summary=wrong) if wrong is not None else None
+
+    def remark(self, record: WorkloadRecord) -> str:
+        """That the weights of a profile are random."""
+        return "" if record.has_accuracy else NO_ACCURACY
+
+    def series(self, record: WorkloadRecord) -> str:
+        """``call`` for ``call-fitted-120s`` and ``call-30s``: a record has no hash of the audio that it was fitted from."""
+        return re.sub(r"(-fitted)?-\d+s$", "", record.input) or record.input
+
+    def flop_of_parts(self, record: WorkloadRecord, work: Mapping[str, Any]) -> Mapping[str, float]:
+        """From the recording's length and the guest's counts of the networks' work."""
+        chunks = chunks_of(record.amount)
+        segmentation, resnet34 = number(work.get("segmentation_chunk_flop")), number(work.get("resnet34_item_flop"))
+        counted = {"segmentation": chunks * segmentation} if segmentation and segmentation > 0 else {}
+        if resnet34 and resnet34 > 0 and record.profile in WITH_RESNET34:
+            counted["embeddings"] = chunks * SPEAKERS_OF_A_CHUNK * resnet34
+        return counted
 
     def figures_of(self, launch: Launch) -> tuple[Figure, ...]:
         """The number of speakers and the error rate, where they mean something."""

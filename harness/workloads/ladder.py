@@ -14,6 +14,7 @@ from harness.errors import UsageError
 from harness.failures.recognise import recognise
 from harness.records.journal import number
 from harness.records.launch import Launch
+from harness.records.likeness import HASHES, key_of
 from harness.records.outcome import Verdict, exception_chain
 from harness.records.plan import Plan, Settings
 from harness.text import nearest
@@ -218,6 +219,6 @@ def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
     """The latest ladder of each image, variant, pipeline and engine that was not interrupted."""
     latest: dict[tuple[str, ...], Launch] = {}
     for launch in sorted(launches, key=lambda each: each.id):
-        if launch.plan.task == "ladder" and launch.verdict.cause != "interrupted":
-            latest[launch.plan.cell, launch.plan.engine.name, str(launch.plan.engine.rootless)] = launch
+        if launch.plan.workload.name == WORKLOAD.name and launch.verdict.cause != "interrupted":
+            latest[key_of(launch.plan, without=(*HASHES, "flags", "gpu"))] = launch
     return tuple(launch for _, launch in sorted(latest.items()))

@@ -26,6 +26,7 @@ class ProbeWorkload(Workload):
     """Stops after the device stage, and then tries the steps of its options. Without steps it only looks at the image."""
 
     name = "probe"
+    speaks_for = "diarization"
 
     def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
         """As long as its steps may take one after the other. ``step_timeout_seconds`` of the options holds for each step."""

@@ -17,7 +17,7 @@ import msgspec
 from harness.errors import UsageError
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, Verdict
-from harness.records.plan import Plan, Settings
+from harness.records.plan import Plan, Settings, WorkloadRecord
 from harness.text import nearest
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 
@@ -55,6 +55,20 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """The heading of amount / seconds: ``Realtime``, ``Images/s``"""
     rate_suffix: str = ""
     """``x`` in ``4.3x``"""
+    shown: str = ""
+    """How an amount is written, as ``{:.1f} s of audio``; empty: the number, then ``amount``"""
+    portion: float = 1.0
+    """The amount that energy and cost are told for: 3600 for an hour of audio"""
+    portion_title: str = ""
+    """``an hour of audio``; empty: one of the unit"""
+
+    def text(self, amount: float) -> str:
+        """``30.0 s of audio``"""
+        return self.shown.format(amount) if self.shown else f"{amount:g} {self.amount}"
+
+    def rate_text(self, rate: float) -> str:
+        """``4.3x``, ``725.0 images/s``"""
+        return f"{rate:.1f}{self.rate_suffix}"
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +92,10 @@ class Workload:
     """``None``: it has no passes, and so no row among the results"""
     figures: tuple[str, ...] = ()
     """The headings of the figures that `figures_of` gives"""
+    pass_parts: tuple[str, ...] = ()
+    """The parts of a pass that its journal times, in order; what is left of a pass is ``rest``"""
+    speaks_for: str = ""
+    """The workload among whose rows its launches may stand, such as a probe that failed; empty: its own"""
     is_sampled_thoroughly: bool = False
     """Whether the host's meters are read as often as they can be, and the engine is asked for its own"""
 
@@ -121,9 +139,27 @@ class Workload:
         """The verdict on a launch that ended well and does not lie; ``None``: it passed."""
         return None
 
+    def is_whole(self, plan: Plan) -> bool:
+        """Whether a launch was to go through all its passes, and so has a time."""
+        return self.is_measured and plan.last_stage in ("", self.last_stage)
+
     def is_result(self, launch: Launch) -> bool:
-        """Whether a launch says something about the whole run of its cell, and so belongs to a row of the results."""
-        return self.is_measured
+        """Whether a launch says something about the whole run of its cell, and so belongs to a row of the results. One that was to
+        stop early does where it failed."""
+        return self.is_whole(launch.plan) or (self.is_measured and launch.verdict.status != "pass")
+
+    def remark(self, record: WorkloadRecord) -> str:
+        """What a page says of every row of a profile, such as that its output means nothing; empty: nothing."""
+        return ""
+
+    def series(self, record: WorkloadRecord) -> str:
+        """What several amounts of one input share by name, so that their times may lie on a line; the input itself where it has no
+        other amounts."""
+        return record.input
+
+    def flop_of_parts(self, record: WorkloadRecord, work: Mapping[str, Any]) -> Mapping[str, float]:
+        """FLOP of one pass by part, from what the kernels counted in the same image; empty: not known."""
+        return {}
 
     def figures_of(self, launch: Launch) -> tuple[Figure, ...]:
         """The figures of a launch, in the order of ``figures``."""
@@ -163,6 +199,12 @@ def workload_of_name(name: str) -> Workload:
 def workload_of(plan: Plan) -> Workload:
     """The workload of a plan."""
     return workload_of_name(plan.workload.name)
+
+
+def workload_of_rows(plan: Plan) -> Workload:
+    """The workload among whose rows a launch of this plan stands."""
+    own = workload_of(plan)
+    return workload_of_name(own.speaks_for) if own.speaks_for else own
 
 
 @cache

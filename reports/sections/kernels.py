@@ -65,7 +65,7 @@ def _ceilings(image: KernelImage) -> tuple[str, ...]:
 
 def _share_text(share: Share) -> str:
     return (
-        f"{share.pipeline} on {share.audio}: {share.stage} reaches {share.share:.1%} of the best compute rate: "
+        f"{share.profile} on {share.input}: {share.stage} reaches {share.share:.1%} of the best compute rate: "
         f"{share.flop / 1e9:.4g} GFLOP counted in {format_time(share.seconds)}, n = {share.seconds.n} of bench"
     )
 

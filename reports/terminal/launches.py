@@ -18,6 +18,7 @@ from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.records.plan import Purpose
 from harness.text import counted, spelled_out
+from harness.workloads.workload import workload_of
 from reports import tables
 from reports.markdown.render import format_factor, format_percent, format_seconds, format_spread
 from reports.memory import memory_text
@@ -117,7 +118,7 @@ def print_launch(launch: Launch) -> None:
         "load": format_seconds(launch.load_seconds),
         "cold": ", ".join(map(format_seconds, launch.pass_seconds("cold"))) or "-",
         "warm": ", ".join(map(format_seconds, launch.pass_seconds("warm"))) or "-",
-        "DER": format_percent(launch.der) if plan.workload.has_accuracy else tables.NO_ACCURACY,
+        "DER": workload_of(plan).remark(plan.workload) or format_percent(launch.der),
         "command": shlex.join(plan.command) or "-",
     }
     others = not_of_plan(launch)
@@ -162,7 +163,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         if row.is_portable
         else (
             tables.struck(format_spread(row.seconds), row.is_struck),
-            tables.struck(format_factor(row.realtime), row.is_struck),
+            tables.struck(format_factor(row.rate), row.is_struck),
             str(len(row.launches)),
             tables.struck(format_seconds(row.cold_seconds), row.is_struck),
             tables.struck(format_seconds(row.load_seconds), row.is_struck),

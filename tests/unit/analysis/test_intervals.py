@@ -6,7 +6,7 @@ from math import comb
 
 import pytest
 
-from harness.analysis.intervals import CONFIDENCE, Estimate, estimate, launch_seconds, realtime_factor
+from harness.analysis.intervals import CONFIDENCE, Estimate, estimate, launch_seconds, rate_of
 from tests.unit.samples import a_failed_launch, a_launch, passing_journal
 
 
@@ -69,14 +69,14 @@ def test_equal_values_have_an_interval_of_no_width() -> None:
 def test_the_value_of_a_launch_is_the_median_of_its_warm_passes() -> None:
     launch = a_launch(journal=passing_journal(warm=(2.0, 9.0, 2.2), cold=30.0))
     assert launch_seconds(launch) == 2.2
-    assert realtime_factor(launch) == pytest.approx(30.0 / 2.2)
+    assert rate_of(launch) == pytest.approx(30.0 / 2.2)
 
 
 def test_a_launch_without_a_warm_pass_has_no_value() -> None:
     launch = a_failed_launch(stage="cold")
     assert launch_seconds(launch) is None
-    assert realtime_factor(launch) is None
+    assert rate_of(launch) is None
 
 
-def test_a_pass_that_took_no_time_has_no_realtime_factor() -> None:
-    assert realtime_factor(a_launch(journal=passing_journal(warm=(0.0,)))) is None
+def test_a_pass_that_took_no_time_has_no_rate() -> None:
+    assert rate_of(a_launch(journal=passing_journal(warm=(0.0,)))) is None

@@ -57,8 +57,8 @@ def test_the_launches_of_a_cell_are_one_row() -> None:
     assert row.launches == launches
     assert row.seconds is not None
     assert (row.seconds.median, row.seconds.low, row.seconds.high, row.seconds.n) == (2.0, 1.0, 3.0, 3)
-    assert row.realtime is not None
-    assert row.realtime.median == 15.0
+    assert row.rate is not None
+    assert row.rate.median == 15.0
     assert row.load_seconds == 0.7
 
 
@@ -129,7 +129,7 @@ def test_a_failure_outweighs_a_wrong_output_whichever_came_last() -> None:
 def test_a_wrong_output_is_timed_and_not_ranked() -> None:
     row = only_row(a_wrong_launch())
     assert row.status == "wrong output"
-    assert row.realtime is not None
+    assert row.rate is not None
     assert not row.is_ranked
     assert status_text(row) == "WRONG OUTPUT"
 
@@ -141,7 +141,7 @@ def test_what_all_launches_share_is_said_without_a_count() -> None:
 
 def test_a_row_of_failures_has_no_numbers() -> None:
     row = only_row(a_failed_launch())
-    assert (row.seconds, row.realtime, row.cold_seconds, row.load_seconds, row.der, row.speakers) == (None,) * 6
+    assert (row.seconds, row.rate, row.cold_seconds, row.load_seconds, row.der, row.speakers) == (None,) * 6
     assert row.memory == ()
 
 
@@ -203,7 +203,7 @@ def test_workloads_are_kept_apart_by_pipeline_and_by_what_was_heard() -> None:
         a_launch(a_plan(3, workload=longer)),
         a_launch(a_plan(4, workload=other)),
     ]
-    found = [(each.pipeline, each.audio, each.audio_seconds, len(each.rows)) for each in workloads_of(rows_of(launches))]
+    found = [(each.profile, each.input, each.amount, len(each.rows)) for each in workloads_of(rows_of(launches))]
     assert found == [("3.1", "sample-30s", 30.0, 1), ("embedded", "sample-30s", 30.0, 2), ("embedded", "sample-300s", 300.0, 1)]
 
 

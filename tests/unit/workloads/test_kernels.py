@@ -10,11 +10,12 @@ import pytest
 
 from harness import places
 from harness.analysis.intervals import estimate
-from harness.analysis.kernel_rows import diarized_flop, kernel_images
+from harness.analysis.kernel_rows import kernel_images
 from harness.errors import HostError
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Verdict
 from harness.workloads import kernels
+from harness.workloads.diarization import WORKLOAD as DIARIZATION
 from harness.workloads.diarization import chunks_of
 from reports.markdown.render import render_benchmarks
 from reports.sections.kernels import format_call, format_rate, format_time
@@ -125,7 +126,7 @@ def test_a_guest_that_counted_nothing_gives_no_share(work: Any) -> None:
     bench = a_bench_launch(11, segmentation=42.0, embeddings=63.0)
     (image,) = kernel_images([bench, a_kernels_launch(1, a_kernel("gemm", 0.01), work=work)])
     assert image.shares == ()
-    assert diarized_flop(bench, {}) == {}
+    assert DIARIZATION.flop_of_parts(bench.plan.workload, {}) == {}
 
 
 def test_a_kernel_that_failed_or_took_the_process_with_it_is_told_and_the_others_stay() -> None:

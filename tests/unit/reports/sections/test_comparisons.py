@@ -22,7 +22,7 @@ RATIOS = (1.03, 1.01, 1.02, 1.04, 1.02, 1.03)
 
 def planned(number: int, arm: str, round_number: int, *, value: str, **changes: Any) -> Any:
     knobs = {"segmentation-batch": value}
-    workload = msgspec.structs.replace(WORKLOAD, segmentation_batch_size=int(value))
+    workload = msgspec.structs.replace(WORKLOAD, numbers={**WORKLOAD.numbers, "segmentation_batch_size": int(value)})
     variant = f"cpu+segmentation-batch={value}"
     return a_plan(number, variant=variant, workload=workload, arm=arm, round=round_number, knobs=knobs, **changes)
 
