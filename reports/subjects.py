@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.rows import Row
 from harness.records.launch import Launch
+from harness.workloads.workload import Workload
 from reports.table import Column
 
 IMAGE = Column("Image")
@@ -25,12 +26,15 @@ def subject_text(launch: Launch) -> str:
     return f"{launch.image} ({launch.plan.engine.title}, {launch.plan.variant})"
 
 
-def work_columns(rows: Sequence[Row], *, profile: str = "Pipeline", amount: str = "Audio") -> tuple[Column, ...]:
-    """The heads of `work_cells`."""
-    return Column(profile), Column(amount)
+def work_columns(rows: Sequence[Row]) -> tuple[Column, Column]:
+    """The heads of `work_cells`, in the words of what ran."""
+    workloads = {row.workload for row in rows}
+    only = workloads.pop() if len(workloads) == 1 else Workload()
+    return Column(only.profile_title), Column(only.input_title)
 
 
 def work_cells(row: Row) -> tuple[str, str]:
     """What ran, and on what: ``3.1`` and ``sample-30s, 30.0 s``."""
-    workload = row.speaking.plan.workload
-    return workload.profile, f"{workload.input}, {workload.amount:.1f} s"
+    workload, unit = row.speaking.plan.workload, row.workload.unit
+    amount = unit.brief_text(workload.amount) if unit else f"{workload.amount:g}"
+    return workload.profile, f"{workload.input}, {amount}"

@@ -104,7 +104,11 @@ def turned(table: Table, first: str, *, subject: int = 3) -> Table:
         title=table.title,
         answers=table.answers,
         columns=(Column(first), *heads),
-        rows=tuple((column.title, *(row[number] for row in table.rows)) for number, column in enumerate(table.columns) if number >= subject),
+        rows=tuple(
+            (column.title, *(row[number] for row in table.rows))
+            for number, column in enumerate(table.columns)
+            if number >= subject
+        ),
         notes=table.notes,
     )
 

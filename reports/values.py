@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.analysis.intervals import Estimate
+from harness.analysis.peak_memory import Reading
 from reports.table import Span
 
 
@@ -79,3 +80,13 @@ def with_spread(value: Estimate, show: Callable[[float], str], unit: str = "") -
 def format_cosine(value: float | None) -> str:
     """``0.999998``: cut, not rounded, so that only 1 is shown as 1 (up to the last bits of its arithmetic)."""
     return "-" if value is None else f"{int(value * 1_000_000 + 1e-6) / 1_000_000:.6f}"
+
+
+def format_memory(readings: Sequence[Reading]) -> str:
+    """``1.16 GiB (VmHWM)``, ``1.16 GiB (VmHWM, not calibrated)``, ``at least 1.16 GiB (fdinfo: ...)``; a dash for none."""
+    texts = []
+    for reading in readings:
+        said = f"{reading.label}, {reading.doubt}" if reading.doubt else reading.label
+        least, why = ("at least ", f": {reading.gap}") if reading.gap else ("", "")
+        texts.append(f"{least}{reading.peak_bytes / 2**30:.2f} GiB ({said}{why})")
+    return " + ".join(texts) or "-"

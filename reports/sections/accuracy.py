@@ -11,7 +11,7 @@ from harness.workloads.corpus_results import Corpus, corpora_of
 from harness.workloads.error_rates import FEWEST_FOR_INTERVAL, Total
 from reports.page import Page
 from reports.subjects import SUBJECT, subject_cells, subject_text
-from reports.table import Block, Column, Inline, Items, Section, Table, code, paragraph, prose
+from reports.table import Block, Column, Inline, Items, Section, Table, code, paragraph
 from reports.values import count, format_percent, number, percent, seconds
 
 MOST_FILES_SHOWN = 10

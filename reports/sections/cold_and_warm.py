@@ -18,7 +18,14 @@ _WHAT = (
 )
 
 _HEADS = (
-    *(Column("Cold"), Column("n", "right"), Column("Second launch"), Column("n", "right"), Column("Steady"), Column("n", "right")),
+    *(
+        Column("Cold"),
+        Column("n", "right"),
+        Column("Second launch"),
+        Column("n", "right"),
+        Column("Steady"),
+        Column("n", "right"),
+    ),
     *(Column("Result cold", "right"), Column("Result second", "right"), Column("Cold adds"), Column("Second adds")),
     Column("Kernel cache"),
 )
@@ -39,7 +46,9 @@ def section(page: Page) -> Section | None:
 
 def _cells(each: ColdAndWarmRow) -> tuple[Inline, ...]:
     times, is_struck = each.times, each.is_struck
-    three = ((spread(time, is_struck=is_struck), count(time.n if time else 0)) for time in (times.cold, times.second, times.steady))
+    three = (
+        (spread(time, is_struck=is_struck), count(time.n if time else 0)) for time in (times.cold, times.second, times.steady)
+    )
     results = (times.cold_result_seconds, times.second_result_seconds)
     return (
         *subject_cells(each.row.speaking),

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from harness.analysis.compare import Comparison, NullTest
 from harness.analysis.effects import Effect, Subject, effects_of, percent, says
 from reports.page import Page
-from reports.table import Column, Inline, Section, Table, paragraph, prose
 from reports.subjects import ENGINE, GFX, IMAGE
+from reports.table import Column, Inline, Section, Table, paragraph, prose
 
 _WHAT = (
     "Each arm differs from the base in one knob and was launched beside it in the same round, rounds alternating their direction; a pair "
     "is one round, its value the ratio of the two launches' times. Time is the geometric mean of those ratios (+ is slower) with a 95% "
     "t-interval. A change is claimed from six pairs on, where the paired t-test's p is below 5% by Holm's correction over all arms of the "
-    "campaign; the sign-flip p beside it assumes no normal distribution. \"Detects from\" is the smallest effect that these pairs would "
+    'campaign; the sign-flip p beside it assumes no normal distribution. "Detects from" is the smallest effect that these pairs would '
     "show in 80% of the cases. A pair of which a launch failed or gave wrong output is left out."
 )
 
@@ -33,7 +33,12 @@ def effects_table(effects: Sequence[Effect]) -> Table:
         answers="How much slower (+) or faster (-) is each arm than the base? A pair is one round; a change is claimed from six pairs on.",
         columns=(
             *(IMAGE, ENGINE, GFX, WORKLOAD, Column("Arm"), Column("Against"), Column("Pairs")),
-            *(Column("Time", "right"), Column("95% interval"), Column("p", "right", dispensable=7), Column("p (Holm)", "right")),
+            *(
+                Column("Time", "right"),
+                Column("95% interval"),
+                Column("p", "right", dispensable=7),
+                Column("p (Holm)", "right"),
+            ),
             *(Column("p (sign-flip)", "right", dispensable=6), Column("Detects from", "right"), Column("Says")),
             Column("Null test here", dispensable=8),
         ),

@@ -7,7 +7,7 @@ from harness.failures.recognise import Signature
 from harness.records.launch import Launch
 from reports.page import Page
 from reports.status import broken_imports, status_text
-from reports.table import Block, Inline, Items, Listing, Section, Span, code, paragraph, strong
+from reports.table import Block, Items, Listing, Section, Span, code, paragraph, strong
 
 MOST_LOG_CHARACTERS = 2_000
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis.rows import WorkloadRows
-from harness.records.host import HostRecord
 from harness.text import counted
 from reports.page import Page
 from reports.sections.hardware import Machine, machines_of
@@ -53,4 +52,9 @@ def _machine(machine: Machine) -> Iterator[Inline]:
 
 def _workload(group: WorkloadRows) -> Inline:
     remark = f"; {group.remark}" if group.remark else ""
-    return strong("Workload"), ": pipeline ", code(group.profile), f" on {group.input}, {amount_text(group)}{remark}"
+    return (
+        strong("Workload"),
+        f": {group.workload.profile_title.lower()} ",
+        code(group.profile),
+        f" on {group.input}, {amount_text(group)}{remark}",
+    )

@@ -34,7 +34,7 @@ def image_section(image: KernelImage) -> Section:
         ),
         rows=tuple(map(_cells, image.rows)),
     )
-    lines = (*_ceilings(image), *((strong("Not timed"), f": {name}: {why}") for name, why in image.bad))
+    lines: tuple[Inline, ...] = (*_ceilings(image), *((strong("Not timed"), f": {name}: {why}") for name, why in image.bad))
     ceilings: list[Block] = [Items(items=lines)] if lines else []
     return Section(table.title, (*ceilings, table))
 

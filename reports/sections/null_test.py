@@ -13,11 +13,11 @@ from reports.subjects import ENGINE, GFX, IMAGE
 from reports.table import Column, Section, Table, paragraph, prose
 
 _WHAT = (
-    "A cell against itself on this machine: two arms that differ in nothing, launched in the same alternating order. \"False claims\" "
+    'A cell against itself on this machine: two arms that differ in nothing, launched in the same alternating order. "False claims" '
     "counts how often the rule above claimed a change in separate blocks of six pairs, over all null tests of that cell and host, with an "
-    "exact interval. \"Relabelled\" swaps the two arms inside the pairs of the latest test in every way. It sits near 5% by construction, "
+    'exact interval. "Relabelled" swaps the two arms inside the pairs of the latest test in every way. It sits near 5% by construction, '
     "since the swapping itself makes A and B alike: it is a check of the rule on noise spread as here, not this machine's rate of false "
-    "claims. \"Detects from\" is the smallest effect that would show in 80% of the cases. These launches are in no other table."
+    'claims. "Detects from" is the smallest effect that would show in 80% of the cases. These launches are in no other table.'
 )
 
 _NO_TRIAL = f"- ({FEWEST_PAIRS} pairs make a trial)"

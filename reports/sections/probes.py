@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.analysis.probe_rows import COLUMNS, Cell, Probe, probes_of
+from harness.records.journal import mapping
+from harness.records.launch import Launch
 from reports.page import Page
+from reports.sections.failures import known_failure
 from reports.subjects import ENGINE, IMAGE, subject_cells, subject_text
 from reports.table import Block, Column, Inline, Items, Listing, Section, Table, code, paragraph, prose, strong
-from reports.sections.failures import known_failure
 
 _WHAT = (
     "The latest `strixbench probe` of each image: what pyannote computes, each step in a fresh process and compared with the CPU in "
@@ -40,6 +42,32 @@ def probes_table(probes: Sequence[Probe]) -> Table:
         answers="Which steps of the work does each image compute right, each in a process of its own?",
         columns=(IMAGE, ENGINE, Column("Variant"), *map(Column, COLUMNS)),
         rows=tuple((*_subject(probe), *map(cell_text, probe.cells)) for probe in probes),
+    )
+
+
+def looks_table(launches: Sequence[Launch]) -> Table:
+    """An image a row: what a probe saw before its steps."""
+    heads = ("Python", "PyTorch", "HIP", "CUDA", "pyannote.audio", "Device", "Status")
+    return Table(
+        title="Probe: imports and device",
+        answers="Can each image import what it needs and use its device?",
+        columns=(IMAGE, ENGINE, *map(Column, heads)),
+        rows=tuple(map(_look, launches)),
+    )
+
+
+def _look(launch: Launch) -> tuple[str, ...]:
+    imported, verdict = launch.ends("import"), launch.verdict
+    torch = mapping(imported.get("torch"))
+    found = (imported.get("python"), torch.get("version"), torch.get("hip"), torch.get("cuda"))
+    return (
+        launch.image,
+        launch.plan.engine.title,
+        *(
+            str(value or "-")
+            for value in (*found, launch.imports.get("pyannote.audio", {}).get("version"), launch.ends("device").get("name"))
+        ),
+        "PASS" if verdict.status == "pass" else f"FAIL in {verdict.stage}: {verdict.cause}",
     )
 
 

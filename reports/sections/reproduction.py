@@ -8,6 +8,7 @@ import shlex
 from harness.analysis.rows import Row
 from harness.records.plan import DEFAULT_WARM_PASSES
 from harness.text import spelled_out
+from harness.workloads.workload import workload_of
 from reports.page import Page
 from reports.table import Listing, Section, paragraph, prose
 
@@ -24,21 +25,15 @@ def section(page: Page) -> Section | None:
 
 def reproduction(row: Row) -> str:
     """The command that runs a row again; a user's own recording is named by its hash."""
-    plan, workload = row.speaking.plan, row.speaking.plan.workload
+    plan = row.speaking.plan
     options: list[str] = []
-    if workload.profile != "embedded":
-        options += ["--pipeline", workload.profile]
     if plan.warm_passes != DEFAULT_WARM_PASSES:
         options += ["--passes", str(plan.warm_passes)]
     options += [word for fix in plan.fixes for word in ("--fix", fix)]
     options += [word for name, value in plan.knobs.items() for word in ("--set", f"{name}={value}")]
     if plan.memory_limit_bytes is not None:
         options += ["--memory", str(plan.memory_limit_bytes)]
-    if workload.input.startswith("sample-fitted-"):
-        options += ["--audio-seconds", f"{workload.amount:g}"]
-    elif not workload.input.startswith("sample-"):
-        options += ["--audio", f"FILE-{workload.input_sha256[:12]}"]
-        options += ["--reference", f"FILE-{workload.truth_sha256[:12]}"] if workload.truth_sha256 else []
+    options += workload_of(plan).arguments(plan.workload)
     options += ["--flags", plan.flags] if plan.flags not in ("", "least") else []
     options += ["--caches", "keep"] if any(launch.plan.caches == "keep" for launch in row.launches) else []
     options += ["--gpu", plan.gpu] if plan.gpu is not None else []
@@ -51,5 +46,3 @@ def reproduction(row: Row) -> str:
 def _one_line(value: object) -> str:
     """Text that stays on its line of a fenced block and opens no other block."""
     return re.sub(r"[\s`]+", " ", str(value)).strip()
-
-

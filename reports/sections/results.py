@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from harness.analysis.rows import Row, WorkloadRows
 from harness.workloads.workload import Figure, Unit
-from reports.memory import memory_text
 from reports.page import Page
 from reports.status import status_text
 from reports.subjects import ENGINE, GFX, IMAGE
 from reports.table import Column, Inline, Section, Span, Table, paragraph, prose, titled
-from reports.values import count, factor, percent, seconds, spread
+from reports.values import count, factor, format_memory, percent, seconds, spread
 
 _TIME = (
     "Time is the median over launches of each launch's median warm pass, with [a 95% interval] from six launches on, (the extremes) below "
@@ -41,7 +40,14 @@ def results_table(group: WorkloadRows) -> Table:
         title=f"{group.profile} on {group.input}: {amount_text(group)}{remark}",
         answers="How fast is each image, and is its output right?",
         columns=(
-            *(IMAGE, ENGINE, Column("PyTorch", dispensable=3), GFX, Column("Time"), Column(unit.rate_title if unit else "Rate", "right")),
+            *(
+                IMAGE,
+                ENGINE,
+                Column("PyTorch", dispensable=3),
+                GFX,
+                Column("Time"),
+                Column(unit.rate_title if unit else "Rate", "right"),
+            ),
             *(Column("n", "right"), Column("Cold", "right", dispensable=2), Column("Load", "right", dispensable=1)),
             *(Column(name, "right", dispensable=4) for name in group.workload.figures),
             *(Column("Memory", dispensable=0), Column("Status")),
@@ -67,7 +73,7 @@ def _cells(row: Row, unit: Unit | None) -> tuple[Inline, ...]:
         row.speaking.plan.variant,
         *(("-",) * len(times) if row.is_portable else times),
         *map(figure_span, row.figures),
-        memory_text(row.memory),
+        format_memory(row.memory),
         f"{status_text(row)}{' (portable)' if row.is_portable else ''}",
     )
 

@@ -45,8 +45,13 @@ def _fastest(group: WorkloadRows, best: Row) -> Inline:
     shares = [figure for figure in best.figures if figure.kind == "share" and figure.value is not None]
     as_fast = ", ".join(_name(row) for row in group.as_fast)
     return (
-        *(strong(title), f": {_name(best)} at ", strong(format_factor(best.rate, unit.rate_suffix)), f" {unit.rate_title.lower()}, "),
-        *(spread(best.seconds), f" for {unit.brief(group.amount)}, n = {best.seconds.n}"),
+        *(
+            strong(title),
+            f": {_name(best)} at ",
+            strong(format_factor(best.rate, unit.rate_suffix)),
+            f" {unit.rate_title.lower()}, ",
+        ),
+        *(spread(best.seconds), f" for {unit.brief_text(group.amount)}, n = {best.seconds.n}"),
         *(f", {figure.name} {figure_span(figure).text}" for figure in shares),
         f"; its range overlaps that of {as_fast}, so they are not told apart here" if as_fast else "",
     )

@@ -13,8 +13,9 @@ from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Verdict
 from harness.records.plan import EngineRecord
 from reports.markdown.render import render_benchmarks
-from reports.tables import stage_marks, status_text
-from reports.terminal.launches import print_results
+from reports.sections.compatibility import stage_marks
+from reports.status import status_text
+from reports.terminal.results import print_results
 from tests.unit.samples import (
     WORKLOAD,
     a_failed_launch,

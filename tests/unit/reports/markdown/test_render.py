@@ -15,19 +15,12 @@ from harness.analysis.rows import rows_of
 from harness.records.launch import Launch
 from harness.records.outcome import CacheRecord, ExitRecord
 from harness.records.plan import EngineRecord, WorkloadRecord
-from reports.markdown.render import (
-    code_block,
-    code_span,
-    escape_text,
-    format_factor,
-    format_gib,
-    format_percent,
-    format_seconds,
-    format_spread,
-    render_benchmarks,
-    write_page,
-)
-from reports.sections.results import chain_text, reproduction
+from reports.markdown.escape import code_block, code_span, escape_text
+from reports.markdown.render import render_benchmarks
+from reports.markdown.write import write_page
+from reports.sections.failures import chain_text
+from reports.sections.reproduction import reproduction
+from reports.values import format_factor, format_gib, format_percent, format_seconds, format_spread
 from tests.unit.samples import (
     HOST,
     WORKLOAD,

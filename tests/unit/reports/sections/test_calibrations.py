@@ -14,9 +14,9 @@ from harness.records.outcome import Telemetry
 from harness.workloads.calibrate import latest_calibrations
 from harness.workloads.calibrated_meters import VRAM_AND_GTT
 from reports.markdown.render import render_benchmarks
-from reports.memory import memory_text
-from reports.terminal.launches import print_results
+from reports.terminal.results import print_results
 from reports.terminal.tasks import print_calibrations
+from reports.values import memory_text
 from tests.unit.calibrations import GIB, a_calibration_launch, made_up_results
 from tests.unit.samples import a_failed_launch, a_launch, a_plan, passing_journal
 

@@ -14,7 +14,7 @@ from harness.records.host import HostRecord
 from harness.records.launch import Launch
 from reports.markdown.render import render_benchmarks
 from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, null_lines
-from reports.terminal.launches import print_comparisons
+from reports.terminal.results import print_comparisons
 from tests.unit.samples import HOST, WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, passing_journal
 
 RATIOS = (1.03, 1.01, 1.02, 1.04, 1.02, 1.03)

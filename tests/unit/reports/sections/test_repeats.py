@@ -14,9 +14,11 @@ from harness.analysis.stopping import decide, value_of
 from harness.records.launch import Launch
 from harness.records.outcome import Decision
 from harness.records.plan import CoolDown, Plan, StoppingRule
-from reports.markdown.render import format_spread, render_benchmarks
+from reports.markdown.render import render_benchmarks
 from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_cells
-from reports.terminal.launches import print_launch, print_results
+from reports.terminal.launch import print_launch
+from reports.terminal.results import print_results
+from reports.values import format_spread
 from tests.unit.samples import a_failed_launch, a_launch, a_plan, passing_journal
 
 UNTIL = StoppingRule(launches=50, until=0.02, budget_seconds=600.0)
