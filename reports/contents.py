@@ -1,67 +1,22 @@
-"""The sections of the page, in their order. Another section is a module in `reports.sections` and a line here."""
+"""The sections of the page, in their order. Another section is a module in `reports.sections` and its name here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 
 from reports.page import Page
-from reports.sections import (
-    accuracy,
-    agreement,
-    calibrations,
-    cold_and_warm,
-    comparisons,
-    compatibility,
-    cost,
-    failures,
-    guest_memory,
-    head,
-    kernels,
-    ladder,
-    notes,
-    null_test,
-    numeric_fingerprint,
-    portable,
-    probes,
-    repeats,
-    reproduction,
-    results,
-    summary,
-    telemetry,
-    waterfall,
-    what_ran,
-)
 from reports.table import Section
 
-SECTIONS: tuple[Callable[[Page], Section | None], ...] = (
-    head.section,
-    summary.section,
-    results.section,
-    cold_and_warm.section,
-    waterfall.section,
-    cost.section,
-    repeats.section,
-    telemetry.section,
-    agreement.section,
-    guest_memory.section,
-    numeric_fingerprint.section,
-    compatibility.section,
-    what_ran.section,
-    failures.section,
-    notes.section,
-    reproduction.section,
-    comparisons.section,
-    null_test.section,
-    portable.section,
-    ladder.section,
-    calibrations.section,
-    probes.section,
-    accuracy.section,
-    kernels.section,
+SECTIONS = (
+    *("head", "summary", "results", "cold_and_warm", "waterfall", "cost", "repeats", "telemetry", "agreement", "guest_memory"),
+    *("numeric_fingerprint", "compatibility", "what_ran", "failures", "notes", "reproduction", "comparisons", "null_test"),
+    *("portable", "ladder", "calibrations", "probes", "accuracy", "kernels"),
 )
-"""Each gives its section of a page, or ``None`` where there is nothing to say."""
+"""Modules of `reports.sections`, each with a function ``section``, which gives its section of a page, or ``None`` where there is
+nothing to say."""
 
 
 def sections_of(page: Page) -> tuple[Section, ...]:
     """The sections that have something to say."""
-    return tuple(found for section in SECTIONS if (found := section(page)) is not None)
+    found = (importlib.import_module(f"reports.sections.{name}").section(page) for name in SECTIONS)
+    return tuple(section for section in found if section is not None)

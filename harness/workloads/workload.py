@@ -97,7 +97,7 @@ class Workload:
     unit: Unit | None = None
     """``None``: it has no passes, and so no row among the results"""
     figures: tuple[str, ...] = ()
-    """The headings of the figures that `figures_of` gives"""
+    """The headings of the figures that `figures_of` gives, the most telling one last"""
     explanation: str = ""
     """What the figures mean, in a sentence for a page; empty: they speak for themselves"""
     profile_title: str = "Profile"

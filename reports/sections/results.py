@@ -34,22 +34,17 @@ def section(page: Page) -> Section | None:
 
 def results_table(group: WorkloadRows) -> Table:
     """An image in one GFX mode on one engine a row."""
-    unit = group.workload.unit
+    unit, figures = group.workload.unit, group.workload.figures
     remark = f"; {group.remark}" if group.remark else ""
     return Table(
         title=f"{group.profile} on {group.input}: {amount_text(group)}{remark}",
         answers="How fast is each image, and is its output right?",
         columns=(
-            *(
-                IMAGE,
-                ENGINE,
-                Column("PyTorch", dispensable=3),
-                GFX,
-                Column("Time"),
-                Column(unit.rate_title if unit else "Rate", "right"),
-            ),
-            *(Column("n", "right"), Column("Cold", "right", dispensable=2), Column("Load", "right", dispensable=1)),
-            *(Column(name, "right", dispensable=4) for name in group.workload.figures),
+            *(IMAGE, ENGINE, Column("PyTorch", dispensable=3), GFX, Column("Time")),
+            *(Column(unit.rate_title if unit else "Rate", "right"), Column("n", "right")),
+            *(Column("Cold", "right", dispensable=2), Column("Load", "right", dispensable=1)),
+            *(Column(name, "right", dispensable=4) for name in figures[:-1]),
+            *(Column(name, "right") for name in figures[-1:]),
             *(Column("Memory", dispensable=0), Column("Status")),
         ),
         rows=tuple(_cells(row, unit) for row in group.rows),
