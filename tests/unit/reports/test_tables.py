@@ -44,7 +44,7 @@ def only_row(*launches: Launch) -> Row:
 
 def marks(row: Row) -> str:
     signs = {"✅": "P", "❌": "F", "⚠️": "W", "·": "."}
-    return "".join(signs[mark] for mark in stage_marks(row))
+    return "".join(signs[mark] for mark in stage_marks(row, row.workload.all_stages))
 
 
 def test_no_launch_is_no_row() -> None:

@@ -16,7 +16,7 @@ from harness.workloads.calibrated_meters import VRAM_AND_GTT
 from reports.markdown.render import render_benchmarks
 from reports.terminal.results import print_results
 from reports.terminal.tasks import print_calibrations
-from reports.values import memory_text
+from reports.values import format_memory
 from tests.unit.calibrations import GIB, a_calibration_launch, made_up_results
 from tests.unit.samples import a_failed_launch, a_launch, a_plan, passing_journal
 
@@ -49,26 +49,26 @@ def readings(launch: Launch, *calibrations: Launch) -> tuple[Reading, ...]:
 
 
 def test_without_a_calibration_the_usual_meters_say_that_they_are_not_calibrated() -> None:
-    assert memory_text(readings(a_launch())) == "1.50 GiB (VmHWM, not calibrated)"
-    assert memory_text(readings(a_gpu_launch())) == (
+    assert format_memory(readings(a_launch())) == "1.50 GiB (VmHWM, not calibrated)"
+    assert format_memory(readings(a_gpu_launch())) == (
         "1.50 GiB (VmHWM, not calibrated) + 2.00 GiB (torch peak reserved, not calibrated)"
     )
-    assert memory_text(()) == "-"
+    assert format_memory(()) == "-"
     assert memory_of([], {}) == ()
 
 
 def test_a_peak_that_was_seen_to_follow_needs_no_remark() -> None:
-    assert memory_text(readings(a_launch(a_plan(9)), a_calibration_launch(1, guest=VM_HWM))) == "1.50 GiB (VmHWM)"
+    assert format_memory(readings(a_launch(a_plan(9)), a_calibration_launch(1, guest=VM_HWM))) == "1.50 GiB (VmHWM)"
 
 
 def test_a_peak_that_was_seen_not_to_follow_says_so() -> None:
     wrong = a_calibration_launch(1, guest={"vm_rss_bytes": float, "vm_hwm_bytes": lambda held: 0})
-    assert memory_text(readings(a_launch(a_plan(9)), wrong)) == "1.50 GiB (VmHWM, no meter that follows)"
+    assert format_memory(readings(a_launch(a_plan(9)), wrong)) == "1.50 GiB (VmHWM, no meter that follows)"
 
 
 def test_the_calibration_of_another_image_or_engine_does_not_count() -> None:
     others = [a_calibration_launch(1, guest=VM_HWM, engine="docker"), a_calibration_launch(2, guest=VM_HWM, image="cuda")]
-    assert memory_text(readings(a_launch(a_plan(9)), *others)) == "1.50 GiB (VmHWM, not calibrated)"
+    assert format_memory(readings(a_launch(a_plan(9)), *others)) == "1.50 GiB (VmHWM, not calibrated)"
 
 
 SERIES: dict[str, tuple[float | None, ...]] = {
@@ -96,7 +96,7 @@ def test_a_gpu_row_is_told_by_the_first_meter_that_follows(follows: tuple[str, .
         **GPU,
     )
     calibration = msgspec.structs.replace(calibration, verdict=a_launch().verdict)
-    assert memory_text(readings(a_gpu_launch(series=SERIES), calibration)) == text
+    assert format_memory(readings(a_gpu_launch(series=SERIES), calibration)) == text
 
 
 def a_calibration_of_a_gpu(*follows: str, torch: bool) -> Launch:
@@ -110,10 +110,10 @@ def a_calibration_of_a_gpu(*follows: str, torch: bool) -> Launch:
 def test_a_peak_of_a_sampler_that_was_killed_gives_way_to_one_that_was_kept_all_along_or_is_a_lower_bound() -> None:
     killed = a_gpu_launch(series=SERIES, is_killed=True)
     with_torch = a_calibration_of_a_gpu("fdinfo_gpu_bytes", torch=True)
-    assert memory_text(readings(killed, with_torch)) == "2.00 GiB (torch peak reserved)"
+    assert format_memory(readings(killed, with_torch)) == "2.00 GiB (torch peak reserved)"
     without = a_calibration_of_a_gpu("fdinfo_gpu_bytes", torch=False)
     gap = "the readings stop 8.5 s before the passes do"
-    assert memory_text(readings(killed, without)) == f"at least 3.00 GiB (fdinfo, every 2 s: {gap})"
+    assert format_memory(readings(killed, without)) == f"at least 3.00 GiB (fdinfo, every 2 s: {gap})"
     whole = a_gpu_launch(8, series={"fdinfo_gpu_bytes": (0.0, 2.0 * GIB)})
     (reading,) = memory_of([whole, killed], latest_calibrations([without]))
     assert (reading.peak_bytes, reading.gap) == (2 * GIB, "")
@@ -126,7 +126,7 @@ def test_a_row_of_two_gpus_is_told_by_their_sum_and_says_so() -> None:
     )
     calibration = msgspec.structs.replace(calibration, verdict=a_launch().verdict)
     series: dict[str, tuple[float | None, ...]] = dict.fromkeys(names, (1.0 * GIB, 1.0 * GIB, 1.5 * GIB))
-    text = memory_text(readings(a_gpu_launch(series=series), calibration))
+    text = format_memory(readings(a_gpu_launch(series=series), calibration))
     assert text == "2.00 GiB (VRAM + GTT used, sum of 2 GPUs)"
 
 
@@ -147,7 +147,7 @@ def test_a_rise_without_a_sample_from_before_is_not_known() -> None:
 def test_a_row_of_the_page_is_told_by_the_calibrated_meter_and_the_calibration_is_no_row() -> None:
     launches = [a_calibration_launch(1, guest=VM_HWM), a_launch(a_plan(9))]
     (row,) = rows_of(launches)
-    assert memory_text(row.memory) == "1.50 GiB (VmHWM)"
+    assert format_memory(row.memory) == "1.50 GiB (VmHWM)"
     assert "| 1.50 GiB (VmHWM) | PASS |" in render_benchmarks(launches)
 
 
@@ -201,6 +201,6 @@ def test_the_terminal_shows_a_calibration_and_why_another_failed(capsys: pytest.
     failed = a_failed_launch(a_plan(2, task="calibrate", last_stage="device"), stage="device")
     print_calibrations([a_calibration_launch(1, guest=VM_HWM), failed])
     out = capsys.readouterr().out
-    assert "cpu cpu (podman): memory held on cpu" in out
+    assert "Meters of cpu (podman, cpu, on cpu)" in out
     assert "0.500 GiB (+0.0%)" in out
     assert "cpu cpu (podman): FAIL in device: error: builtins.ImportError" in out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -13,8 +14,10 @@ from harness.analysis.rows import rows_of
 from harness.records.host import HostRecord
 from harness.records.launch import Launch
 from reports.markdown.render import render_benchmarks
-from reports.sections.comparisons import EFFECT_COLUMNS, effect_cells, null_lines
+from reports.sections.comparisons import effects_table
+from reports.sections.null_test import nulls_table
 from reports.terminal.results import print_comparisons
+from tests.unit.reports.drawn import by_head
 from tests.unit.samples import HOST, WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, passing_journal
 
 RATIOS = (1.03, 1.01, 1.02, 1.04, 1.02, 1.03)
@@ -55,7 +58,7 @@ def null(*ratios: float, **changes: Any) -> list[Launch]:
 
 
 def cells(effect: Effect) -> dict[str, str]:
-    return dict(zip(EFFECT_COLUMNS, effect_cells(effect), strict=True))
+    return by_head(effects_table([effect]))
 
 
 def test_a_change_is_told_with_its_interval_and_what_could_be_seen() -> None:
@@ -136,14 +139,15 @@ def test_a_null_test_is_pooled_over_campaigns_and_the_latest_is_shown() -> None:
     claimed, quiet = null(*RATIOS, campaign=1), null(1.01, 0.99, 1.0, 1.01, 0.99, 1.0, campaign=2)
     (found,) = nulls_of(claimed + quiet)
     assert (found.campaign, found.claims, found.trials) == ("campaign-2", 1, 2)
-    assert dict(null_lines(found))["False claims"] == "1 of 2: 50.0% (1.3% to 98.7%)"
-    assert dict(null_lines(found))["False claims, relabelled"].endswith(" of 32")
-    assert dict(null_lines(found))["Pairs"] == "6"
+    shown = by_head(nulls_table([found]))
+    assert shown["False claims"] == "1 of 2: 50.0% (1.3% to 98.7%)"
+    assert shown["False claims, relabelled"].endswith(" of 32")
+    assert shown["Pairs"] == "6"
 
 
 def test_a_small_null_test_says_what_it_lacks() -> None:
     (found,) = nulls_of(null(1.01, 0.99))
-    lines = dict(null_lines(found))
+    lines = by_head(nulls_table([found]))
     assert lines["False claims"] == lines["False claims, relabelled"] == "- (6 pairs make a trial)"
     assert "(" in lines["Detects from, 6 pairs"]
 
@@ -202,7 +206,9 @@ def test_both_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     print_comparisons(varied(*RATIOS) + null(*RATIOS))
     out = capsys.readouterr().out
     assert "slower by 2.5%" in out
-    assert "null test: cpu/cpu/embedded/sample-30s against itself" in out
+    assert "Null test: a cell against itself" in out
+    assert re.search(r"^\| What +\| cpu podman cpu +\|$", out, re.MULTILINE)
+    assert re.search(r"^\| Pairs +\| 6 +\|$", out, re.MULTILINE)
     print_comparisons([a_launch()])
     assert capsys.readouterr().out == ""
 
@@ -243,7 +249,7 @@ def blas(*arms: str | None) -> Effect:
 
 
 def test_an_effect_of_hipblaslt_says_where_both_arms_computed_with_one_library() -> None:
-    same = dict(zip(EFFECT_COLUMNS, effect_cells(blas("_BlasBackend.Cublaslt", "_BlasBackend.Cublaslt")), strict=True))
+    same = cells(blas("_BlasBackend.Cublaslt", "_BlasBackend.Cublaslt"))
     assert same["Says"].endswith("; both arms compute with _BlasBackend.Cublaslt: the knob changed no library")
     assert blas("_BlasBackend.Cublaslt", "_BlasBackend.Cublas").remark == ""
     assert blas(None, None).remark == ""
