@@ -84,7 +84,8 @@ def accuracy(
     from harness.records.plan import Settings
     from harness.workloads.accuracy import accuracies_of, run_to_the_end
     from harness.workloads.corpus_results import as_builtins
-    from reports.markdown.render import render_benchmarks, write_page
+    from reports.markdown.render import render_benchmarks
+    from reports.markdown.write import write_page
     from reports.terminal.tasks import print_accuracies
 
     preference, limit, relaxed = parse_engine(engine), parse_time_limit(timeout), flags_text(parse_flags(flags))

@@ -217,8 +217,9 @@ def _run_and_report(
     from harness.analysis.effects import compared_data
     from harness.analysis.rows import rows_of
     from harness.analysis.stopping import rule_text
-    from reports.markdown.render import render_benchmarks, write_page
-    from reports.terminal.launches import print_agreements, print_comparisons, print_results
+    from reports.markdown.render import render_benchmarks
+    from reports.markdown.write import write_page
+    from reports.terminal.results import print_agreements, print_comparisons, print_results
 
     if request.rule.until is not None or request.rule.budget_seconds is not None:
         output.talk(f"launches: {rule_text(request.rule)}")

@@ -20,8 +20,8 @@ def show_caches(
 ) -> None:
     """Show or remove the kernel caches that `bench --caches keep` leaves."""
     from harness.launch import kept_caches
-    from reports.markdown.render import format_gib
-    from reports.terminal.launches import print_caches
+    from reports.terminal.lists import print_caches
+    from reports.values import format_gib
 
     found = [
         cache

@@ -47,7 +47,7 @@ def doctor(
     if as_json:
         output.print_json(findings)
     else:
-        from reports.terminal.launches import print_findings
+        from reports.terminal.findings import print_findings
 
         print_findings(findings)
     if any(finding.status == "problem" for finding in findings):

@@ -29,7 +29,7 @@ def try_flags(
     from harness.commands.arguments import named_images, parse_engine
     from harness.engines.relaxations import flags_text
     from harness.records.plan import Settings
-    from reports.terminal.launches import print_trials
+    from reports.terminal.lists import print_trials
 
     preference = parse_engine(engine)
     known = load_catalog(catalogs or ())

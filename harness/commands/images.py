@@ -87,7 +87,7 @@ def _show(opened: Sequence[Engine], current: Sequence[Recipe], refusals: opening
     """Print the images of these engines; names an engine that does not answer."""
     from harness.images.built import built_rows, last_uses
     from harness.text import counted
-    from reports.terminal.launches import print_built
+    from reports.terminal.lists import print_built
 
     used = last_uses(opening.stored_launches())
     rows = []

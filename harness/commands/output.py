@@ -38,7 +38,7 @@ def show_progress(*, of_builds: bool = False) -> Progress:
 
 def refuse_page(path: Path, option: str = "--report") -> None:
     """Raise `UsageError` where a page cannot be written, before anything is fetched or launched."""
-    from reports.markdown.render import why_no_page
+    from reports.markdown.write import why_no_page
 
     if why := why_no_page(path):
         raise UsageError(f"{option} {path} {why}")

@@ -21,7 +21,8 @@ def report(
     """Write BENCHMARKS.md from the store."""
     from harness.commands.arguments import parse_prices
     from harness.records.store import store_exists
-    from reports.markdown.render import render_benchmarks, write_page
+    from reports.markdown.render import render_benchmarks
+    from reports.markdown.write import write_page
 
     price = parse_prices(price_per_kwh, price_per_hour)
     path = write_to or places.ROOT / "BENCHMARKS.md"

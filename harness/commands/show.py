@@ -14,7 +14,7 @@ def show(
     as_json: options.AsJson = False,
 ) -> None:
     """Show one launch as it was recorded."""
-    from reports.terminal.launches import print_launch
+    from reports.terminal.launch import print_launch
 
     found = opening.find_launch(launch)
     if as_json:

@@ -45,7 +45,7 @@ def verify_images(
     from harness.engines.relaxations import flags_text, parse_flags
     from harness.records.plan import DIARIZATION, Settings
     from harness.workloads.ladder import BATCHES, parse_batches, parse_models
-    from reports.terminal.launches import print_agreements
+    from reports.terminal.results import print_agreements
     from reports.terminal.tasks import print_ladders
 
     if not ladder and (batches is not None or models is not None):

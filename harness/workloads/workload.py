@@ -57,6 +57,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """``x`` in ``4.3x``"""
     shown: str = ""
     """How an amount is written, as ``{:.1f} s of audio``; empty: the number, then ``amount``"""
+    brief: str = ""
+    """How an amount is written in a table, as ``{:.1f} s``; empty: likewise"""
     portion: float = 1.0
     """The amount that energy and cost are told for: 3600 for an hour of audio"""
     portion_title: str = ""
@@ -65,6 +67,10 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     def text(self, amount: float) -> str:
         """``30.0 s of audio``"""
         return self.shown.format(amount) if self.shown else f"{amount:g} {self.amount}"
+
+    def brief_text(self, amount: float) -> str:
+        """``30.0 s``"""
+        return self.brief.format(amount) if self.brief else self.text(amount)
 
     def rate_text(self, rate: float) -> str:
         """``4.3x``, ``725.0 images/s``"""
@@ -91,11 +97,17 @@ class Workload:
     unit: Unit | None = None
     """``None``: it has no passes, and so no row among the results"""
     figures: tuple[str, ...] = ()
-    """The headings of the figures that `figures_of` gives"""
+    """The headings of the figures that `figures_of` gives, the most telling one last"""
     free_amount: float = 0.0
     """The amount of every input that costs no work"""
     why_free: str = ""
     """Why it costs none; empty: there is none such"""
+    explanation: str = ""
+    """What the figures mean, in a sentence for a page; empty: they speak for themselves"""
+    profile_title: str = "Profile"
+    """The heading above profiles: ``Pipeline``"""
+    input_title: str = "Input"
+    """The heading above inputs: ``Audio``"""
     pass_parts: tuple[str, ...] = ()
     """The parts of a pass that its journal times, in order; what is left of a pass is ``rest``"""
     speaks_for: str = ""
@@ -155,6 +167,10 @@ class Workload:
     def remark(self, record: WorkloadRecord) -> str:
         """What a page says of every row of a profile, such as that its output means nothing; empty: nothing."""
         return ""
+
+    def arguments(self, record: WorkloadRecord) -> tuple[str, ...]:
+        """The words of ``strixbench bench`` that choose this profile and input; empty: those that it chooses by itself."""
+        return ("--workload", record.name, "--input", record.input)
 
     def series(self, record: WorkloadRecord) -> str:
         """What several amounts of one input share by name, so that their times may lie on a line; the input itself where it has no

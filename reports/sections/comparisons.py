@@ -1,57 +1,65 @@
-"""What knobs change, and what a cell against itself says about a machine, as texts."""
+"""What each knob changes, by pairs of launches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.compare import FEWEST_PAIRS, Comparison, NullTest
-from harness.analysis.effects import Effect, Null, percent, says
-from harness.analysis.effects import effects_of as effects_of
-from harness.analysis.effects import nulls_of as nulls_of
-from harness.analysis.intervals import Interval
+from harness.analysis.compare import Comparison, NullTest
+from harness.analysis.effects import Effect, Subject, effects_of, percent, says
+from reports.page import Page
+from reports.subjects import ENGINE, GFX, IMAGE
+from reports.table import Column, Inline, Section, Table, paragraph, prose
 
-EFFECT_COLUMNS = (
-    *("Image", "Engine", "GFX", "Workload", "Arm", "Against", "Pairs", "Time", "95% interval"),
-    *("p", "p (Holm)", "p (sign-flip)", "Detects from", "Says", "Null test here"),
+_WHAT = (
+    "Each arm differs from the base in one knob and was launched beside it in the same round, rounds alternating their direction; a pair "
+    "is one round, its value the ratio of the two launches' times. Time is the geometric mean of those ratios (+ is slower) with a 95% "
+    "t-interval. A change is claimed from six pairs on, where the paired t-test's p is below 5% by Holm's correction over all arms of the "
+    'campaign; the sign-flip p beside it assumes no normal distribution. "Detects from" is the smallest effect that these pairs would '
+    "show in 80% of the cases. A pair of which a launch failed or gave wrong output is left out."
 )
 
-
-def effect_cells(effect: Effect) -> tuple[str, ...]:
-    """One effect as texts, under `EFFECT_COLUMNS`."""
-    subject, found = effect.subject, effect.comparison
-    place = (subject.image, subject.engine, subject.variant, f"{subject.profile} on {subject.input}")
-    arms = (effect.arm, effect.against, _pairs_text(found.n if found else 0, effect.left_out, effect.reasons))
-    said = "; ".join(filter(None, (says(found), effect.remark)))
-    if found is None:
-        return (*place, *arms, *("-",) * 6, said, _null_text(effect.null))
-    tested = (p_text(found.p), p_text(found.p_holm), p_text(found.p_sign_flip), percent(found.detectable))
-    return (*place, *arms, signed(found.ratio - 1), _interval_text(found), *tested, said, _null_text(effect.null))
+WORKLOAD = Column("Workload", dispensable=5)
 
 
-def null_lines(null: Null) -> tuple[tuple[str, str], ...]:
-    """One null test as names and texts."""
-    subject, test = null.subject, null.test
-    found = test.comparison if test else None
-    interval = f" ({_interval_text(found)})" if found and found.low is not None else ""
-    return (
-        ("Image", subject.image),
-        ("Engine", subject.engine),
-        ("GFX", subject.variant),
-        ("Workload", f"{subject.profile} on {subject.input}"),
-        ("Pairs", _pairs_text(found.n if found else 0, null.left_out, null.reasons)),
-        ("B against A", f"{signed(found.ratio - 1)}{interval}, p = {p_text(found.p)}" if found else "-"),
-        ("Spread of a pair", ranged(test.spread) if test else "-"),
-        ("Detects from, 6 pairs", ranged(test.detectable) if test else "-"),
-        ("Detects from, all pairs", ranged(test.detectable_by_all) if test else "-"),
-        ("False claims", f"{null.claims} of {null.trials}: {ranged(null.rate)}" if null.trials else _NO_TRIAL),
-        (
-            "False claims, relabelled",
-            f"{ranged(test.relabelled)} of {test.relabellings}" if test and test.relabelled else _NO_TRIAL,
+def section(page: Page) -> Section | None:
+    effects = effects_of(page.launches)
+    return Section("What knobs change", (paragraph(prose(_WHAT)), effects_table(effects))) if effects else None
+
+
+def effects_table(effects: Sequence[Effect]) -> Table:
+    """An arm a row."""
+    return Table(
+        title="What knobs change",
+        answers="How much slower (+) or faster (-) is each arm than the base? A pair is one round; a change is claimed from six pairs on.",
+        columns=(
+            *(IMAGE, ENGINE, GFX, WORKLOAD, Column("Arm"), Column("Against"), Column("Pairs")),
+            *(
+                Column("Time", "right"),
+                Column("95% interval"),
+                Column("p", "right", dispensable=7),
+                Column("p (Holm)", "right"),
+            ),
+            *(Column("p (sign-flip)", "right", dispensable=6), Column("Detects from", "right"), Column("Says")),
+            Column("Null test here", dispensable=8),
         ),
+        rows=tuple(map(_cells, effects)),
     )
 
 
-_NO_TRIAL = f"- ({FEWEST_PAIRS} pairs make a trial)"
+def _cells(effect: Effect) -> tuple[Inline, ...]:
+    found = effect.comparison
+    arms = (effect.arm, effect.against, pairs_text(found.n if found else 0, effect.left_out, effect.reasons))
+    said = "; ".join(filter(None, (says(found), effect.remark)))
+    if found is None:
+        return (*subject_cells(effect.subject), *arms, *("-",) * 6, said, _null_text(effect.null))
+    tested = (p_text(found.p), p_text(found.p_holm), p_text(found.p_sign_flip), percent(found.detectable))
+    measured = (signed(found.ratio - 1), interval_text(found), *tested)
+    return (*subject_cells(effect.subject), *arms, *measured, said, _null_text(effect.null))
+
+
+def subject_cells(subject: Subject) -> tuple[str, ...]:
+    """Image, engine, GFX mode and work."""
+    return subject.image, subject.engine, subject.variant, f"{subject.profile} on {subject.input}"
 
 
 def signed(value: float) -> str:
@@ -66,16 +74,13 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def ranged(value: Interval | None) -> str:
-    """``2.3% (1.5% to 5.7%)``"""
-    return "-" if value is None else f"{percent(value.value)} ({percent(value.low)} to {percent(value.high)})"
-
-
-def _interval_text(found: Comparison) -> str:
+def interval_text(found: Comparison) -> str:
+    """``+1.2% to +3.4%``"""
     return "-" if found.low is None or found.high is None else f"{signed(found.low - 1)} to {signed(found.high - 1)}"
 
 
-def _pairs_text(n: int, left_out: int, reasons: Sequence[str]) -> str:
+def pairs_text(n: int, left_out: int, reasons: Sequence[str]) -> str:
+    """``6, 2 left out (2 x sdma=off: timeout)``"""
     return f"{n}, {left_out} left out ({'; '.join(reasons)})" if left_out else str(n)
 
 

@@ -1,48 +1,67 @@
-"""The fixed cost of an input and the cost of each further part of it, as texts."""
+"""The fixed cost of a recording, and the cost of each second of it."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from harness.analysis.cost_model import NoFit
-from harness.analysis.costs import CostRow, series_of
-from harness.analysis.costs import cost_rows as cost_rows
+from harness.analysis.costs import CostRow, cost_rows, series_of
 from harness.analysis.intervals import Interval
 from harness.analysis.stopping import value_of
 from harness.text import counted
 from harness.workloads.workload import workload_of
+from reports.page import Page
+from reports.subjects import SUBJECT, subject_cells
+from reports.table import Column, Inline, Section, Table, paragraph, prose
 
-COST_COLUMNS = (
-    *("Image", "Engine", "GFX", "Pipeline", "Lengths x launches"),
-    *("Fixed", "Marginal", "r²", "R² of the fit", "An hour", "Remarks"),
+_WHAT = (
+    "Time = fixed + audio seconds / marginal, fitted over the launches of one campaign on several lengths (`bench --durations`): least "
+    "squares with weights 1 / time², since launches scatter by a share of their time. [95% intervals] by Student's t over launches. "
+    "Marginal is audio seconds for each further second of processing; r² is the squared correlation of length and seconds, which an "
+    "unweighted line would explain and where the longest lengths decide; R² of the fit is of this line with its weights, where each "
+    "length counts alike; an hour is the prediction for one launch on an hour of audio. Like every time here it leaves out the start, "
+    "the imports, the load and the cold pass. A fixed cost below zero need not be an error: pyannote cuts chunks of 10 s, one a second, "
+    "so that T seconds of audio have T - 9 of them."
 )
 
 
-def cost_cells(row: CostRow) -> tuple[str, ...]:
-    """One row under `COST_COLUMNS`, as plain text."""
-    plan = row.launches[-1].plan
-    head = (
-        plan.image.name,
-        plan.engine.title,
-        plan.variant,
-        f"{plan.workload.profile} on {series_of(row.launches[-1])}",
-        lengths_text(row),
+def section(page: Page) -> Section | None:
+    rows = cost_rows(page.launches)
+    return Section("Fixed and marginal cost", (paragraph(prose(_WHAT)), cost_table(rows))) if rows else None
+
+
+def cost_table(rows: Sequence[CostRow]) -> Table:
+    """A configuration on all its lengths a row."""
+    return Table(
+        title="Fixed and marginal cost",
+        answers="What does a recording cost however short it is, and what does each further second cost?",
+        columns=(
+            *(*SUBJECT, Column("Pipeline"), Column("Lengths x launches"), Column("Fixed"), Column("Marginal")),
+            *(Column("r²", "right"), Column("R² of the fit", "right"), Column("An hour"), Column("Remarks")),
+        ),
+        rows=tuple(map(_cells, rows)),
     )
-    if isinstance(row.model, NoFit):
-        return (*head, *["-"] * 5, "; ".join([f"no fit: {row.model.reason}", *_wrong(row)]))
-    rate, longest, unit = row.model.marginal_rate, row.model.lengths[-1], workload_of(plan).unit
+
+
+def _cells(row: CostRow) -> tuple[Inline, ...]:
+    launch, model = row.launches[-1], row.model
+    head = (*subject_cells(launch), f"{launch.plan.workload.profile} on {series_of(launch)}", lengths_text(row))
+    if isinstance(model, NoFit):
+        return (*head, *["-"] * 5, "; ".join([f"no fit: {model.reason}", *_wrong(row)]))
+    rate, longest, unit = model.marginal_rate, model.lengths[-1], workload_of(launch.plan).unit
     times = unit.portion / longest if unit else 0.0
     reach = [f"an hour is {times:.0f} times the longest length"] if times > 2 else []
     later = [f"a later campaign makes no line: {row.later}"] if row.later else []
     return (
         *head,
-        interval_text(row.model.fixed_seconds, " s", digits=2),
+        interval_text(model.fixed_seconds, " s", digits=2),
         "-" if rate is None else interval_text(rate, unit.rate_suffix if unit else "", digits=1),
-        r_squared_text(row.model.correlation_squared),
-        r_squared_text(row.model.r_squared),
-        interval_text(row.model.portion_seconds, " s", digits=0),
-        "; ".join([*row.model.remarks, *reach, *_wrong(row), *later]) or "-",
+        r_squared_text(model.correlation_squared),
+        r_squared_text(model.r_squared),
+        interval_text(model.portion_seconds, " s", digits=0),
+        "; ".join([*model.remarks, *reach, *_wrong(row), *later]) or "-",
     )
 
 

@@ -1,67 +1,84 @@
-"""Rows -> the results, what ran, what failed and how to run it again: what the page shows of every benchmark."""
+"""The results: each image on each piece of work, the fastest first."""
 
 from __future__ import annotations
 
-import re
-import shlex
+from harness.analysis.rows import Row, WorkloadRows
+from harness.workloads.workload import Figure, Unit
+from reports.page import Page
+from reports.status import status_text
+from reports.subjects import ENGINE, GFX, IMAGE
+from reports.table import Column, Inline, Section, Span, Table, paragraph, prose, titled
+from reports.values import count, factor, format_memory, percent, seconds, spread
 
-from harness.analysis.rows import Row
-from harness.records.launch import Launch
-from harness.records.plan import DEFAULT_WARM_PASSES
-from harness.text import spelled_out
-
-
-def reproduction(row: Row) -> str:
-    """The command that runs a row again; a user's own recording is named by its hash."""
-    plan, workload = row.speaking.plan, row.speaking.plan.workload
-    options: list[str] = []
-    if workload.profile != "embedded":
-        options += ["--pipeline", workload.profile]
-    if plan.warm_passes != DEFAULT_WARM_PASSES:
-        options += ["--passes", str(plan.warm_passes)]
-    options += [word for fix in plan.fixes for word in ("--fix", fix)]
-    options += [word for name, value in plan.knobs.items() for word in ("--set", f"{name}={value}")]
-    if plan.memory_limit_bytes is not None:
-        options += ["--memory", str(plan.memory_limit_bytes)]
-    if workload.input.startswith("sample-fitted-"):
-        options += ["--audio-seconds", f"{workload.amount:g}"]
-    elif not workload.input.startswith("sample-"):
-        options += ["--audio", f"FILE-{workload.input_sha256[:12]}"]
-        options += ["--reference", f"FILE-{workload.truth_sha256[:12]}"] if workload.truth_sha256 else []
-    options += ["--flags", plan.flags] if plan.flags not in ("", "least") else []
-    options += ["--caches", "keep"] if any(launch.plan.caches == "keep" for launch in row.launches) else []
-    options += ["--gpu", plan.gpu] if plan.gpu is not None else []
-    words = [f"IMAGE={shlex.quote(_one_line(row.image))}", f"ENGINE={shlex.quote(plan.engine.name)}"]
-    words += [f"ARGS={shlex.quote(' '.join(options))}"] if options else []
-    # A quoted newline would end its line, and a fence could follow it.
-    return spelled_out(f"make bench {' '.join(words)}  # {_one_line(plan.cell)}")
+_TIME = (
+    "Time is the median over launches of each launch's median warm pass, with [a 95% interval] from six launches on, (the extremes) below "
+    "that."
+)
+_COLD = (
+    "Cold is the first pass of launches that began with an empty kernel cache. {figures}Memory is a peak, with its meter; a meter is "
+    "calibrated where `strixbench calibrate` saw it move by what was allocated, in the same image, on the same engine, device and kernel."
+)
 
 
-def _one_line(value: object) -> str:
-    """Text that stays on its line of a fenced block and opens no other block."""
-    return re.sub(r"[\s`]+", " ", str(value)).strip()
+def section(page: Page) -> Section | None:
+    if not page.rows:
+        return None
+    workloads = dict.fromkeys(group.workload for group in page.workloads)
+    units = (workload.unit for workload in workloads if workload.unit)
+    rates = " ".join(f"{unit.rate_title} is {unit.amount} / time: higher is faster." for unit in units)
+    figures = "".join(f"{workload.explanation} " for workload in workloads if workload.explanation)
+    counts = "n counts launches, each in a fresh container or process."
+    what = paragraph(prose(_TIME), prose(f"{rates} {counts}"), prose(_COLD.format(figures=figures)))
+    return Section("Results", (what, *(titled(results_table(group)) for group in page.workloads)))
 
 
-def chain_text(launch: Launch) -> str:
-    """The exception chain for a person: the outermost first, each with its deepest frame."""
-    lines = []
-    for number, link in enumerate(launch.chain):
-        lines.append(f"{'caused by ' if number else ''}{link.type}: {link.message}")
-        if link.where:
-            lines.append(f"    at {link.where}")
-    return "\n".join(lines)
+def results_table(group: WorkloadRows) -> Table:
+    """An image in one GFX mode on one engine a row."""
+    unit, figures = group.workload.unit, group.workload.figures
+    remark = f"; {group.remark}" if group.remark else ""
+    return Table(
+        title=f"{group.profile} on {group.input}: {amount_text(group)}{remark}",
+        answers="How fast is each image, and is its output right?",
+        columns=(
+            *(IMAGE, ENGINE, Column("PyTorch", dispensable=3), GFX, Column("Time")),
+            *(Column(unit.rate_title if unit else "Rate", "right"), Column("n", "right")),
+            *(Column("Cold", "right", dispensable=2), Column("Load", "right", dispensable=1)),
+            *(Column(name, "right", dispensable=4) for name in figures[:-1]),
+            *(Column(name, "right") for name in figures[-1:]),
+            *(Column("Memory", dispensable=0), Column("Status")),
+        ),
+        rows=tuple(_cells(row, unit) for row in group.rows),
+    )
 
 
-def broken_imports(launch: Launch) -> list[tuple[str, str]]:
-    """Imports that failed though the package is there, with their root cause."""
-    broken = []
-    for name, event in launch.imports.items():
-        chain = event.get("chain")
-        if event.get("outcome") == "failed" and isinstance(chain, list) and chain and isinstance(chain[-1], dict):
-            broken.append((name, f"{chain[-1].get('type')}: {chain[-1].get('message')}"))
-    return broken
+def _cells(row: Row, unit: Unit | None) -> tuple[Inline, ...]:
+    """One row's cells. A portable build's times are nobody's result, so they are not shown."""
+    is_struck = row.is_struck
+    times = (
+        spread(row.seconds, is_struck=is_struck),
+        factor(row.rate, unit.rate_suffix if unit else "", is_struck=is_struck),
+        count(len(row.launches)),
+        seconds(row.cold_seconds, is_struck=is_struck),
+        seconds(row.load_seconds, is_struck=is_struck),
+    )
+    return (
+        row.image,
+        row.engine,
+        row.speaking.torch_version or "-",
+        row.speaking.plan.variant,
+        *(("-",) * len(times) if row.is_portable else times),
+        *map(figure_span, row.figures),
+        format_memory(row.memory),
+        f"{status_text(row)}{' (portable)' if row.is_portable else ''}",
+    )
 
 
-def words(value: object) -> str:
-    """A journal's list as words; a dash where it is no list, or empty: a CPU's torch has no kernels for a GPU."""
-    return " ".join(str(word) for word in value[:30]) or "-" if isinstance(value, list) else "-"
+def figure_span(figure: Figure) -> Span:
+    """``5.2%``, ``2``"""
+    return percent(figure.value) if figure.kind == "share" else count(figure.value)
+
+
+def amount_text(group: WorkloadRows) -> str:
+    """``30.0 s of audio``"""
+    unit = group.workload.unit
+    return unit.text(group.amount) if unit else f"{group.amount:g}"

@@ -1,30 +1,77 @@
-"""What the host saw of each row, as texts."""
+"""What the host saw of each row: power, energy, cost, throttling and memory, each with the name of its meter."""
 
 from __future__ import annotations
 
+from harness.analysis.energy import Memory
 from harness.analysis.intervals import Estimate
-from harness.analysis.telemetry_rows import telemetry_rows as telemetry_rows
-from harness.analysis.telemetry_rows import unavailable_meters as unavailable_meters
+from harness.analysis.telemetry_rows import TelemetryRow, telemetry_rows, unavailable_meters
 from harness.records.price import Price
-from reports.tables import with_spread
+from reports.page import Page
+from reports.subjects import SUBJECT, subject_cells
+from reports.table import Block, Column, Inline, Items, Section, Span, Table, code, joined, paragraph, prose
+from reports.values import count, format_gib, number, with_spread
 
 
-def format_watts(value: Estimate) -> str:
-    """``84.5 W (83.9, 85.2)``"""
-    return with_spread(value, "{:.1f}".format, " W")
+def section(page: Page) -> Section | None:
+    rows = telemetry_rows(page.rows_by_name, page.launches, page.price)
+    if not rows:
+        return None
+    prices = _prices_text(page.price)
+    said = f"; the cost is at {prices}" if prices else ""
+    what = (
+        "Sampled on the host, twice a second; fdinfo and KFD, which are slow to read, every two seconds. Power is the mean over the warm "
+        "passes, energy that of an hour of audio with the idle host's share subtracted where it was sampled: the median over n launches, "
+        f"with (the extremes){said}. An APU's socket power is that of processor and graphics together. A memory meter's rise or drop is "
+        "the whole host's, and peaks between two samples are missed."
+    )
+    table = Table(
+        title="What the host saw",
+        answers="How much power, energy and memory did each image take, and was the machine throttled?",
+        columns=(
+            *(*SUBJECT, Column("Workload"), Column("Power"), Column("Idle", "right"), Column("Energy of an audio hour")),
+            *([Column("Cost of an audio hour")] if prices else []),
+            *(Column("n", "right"), Column("Meter"), Column("Marks"), Column("Memory")),
+        ),
+        rows=tuple(_cells(each, has_prices=bool(prices)) for each in rows),
+    )
+    unavailable = tuple(
+        (*joined(tuple(map(code, meters))), f" ({', '.join(images)}): {reason}")
+        for reason, (meters, images) in unavailable_meters(rows).items()
+    )
+    rest: tuple[Block, ...] = (paragraph("Unavailable, which is not zero:"), Items(items=unavailable)) if unavailable else ()
+    return Section(table.title, (paragraph(prose(what)), table, *rest))
 
 
-def format_joules(value: Estimate | None) -> str:
+def _cells(each: TelemetryRow, *, has_prices: bool) -> tuple[Inline, ...]:
+    workload, is_struck = each.row.speaking.plan.workload, each.row.is_struck
+    idle = "not sampled" if each.watts else "-"
+    return (
+        *subject_cells(each.row.speaking),
+        f"{workload.profile} on {workload.input}",
+        number(with_spread(each.watts, "{:.1f}".format, " W")) if each.watts else f"unavailable: {each.why_no_energy}",
+        number(idle if each.idle_watts is None else f"{each.idle_watts:.1f} W"),
+        _spread(each.joules, 1e-3, 1, " kJ", is_struck=is_struck),
+        *([_spread(each.cost, 1.0, 5, "", is_struck=is_struck)] if has_prices else []),
+        count(each.watts.n if each.watts else len(each.row.launches)),
+        (code(each.meter), f", {each.samples} samples or more") if each.meter else "-",
+        "; ".join(each.marks) or "-",
+        ", ".join(map(_memory_text, each.memory)) or "-",
+    )
+
+
+def _spread(value: Estimate | None, scale: float, digits: int, unit: str, *, is_struck: bool) -> Span:
     """``21.6 kJ (21.1, 22.0)``"""
-    return "-" if value is None else with_spread(value, lambda joules: f"{joules * 1e-3:.1f}", " kJ")
+    text = "-" if value is None else with_spread(value, lambda each: f"{each * scale:.{digits}f}", unit)
+    return number(text, is_struck=is_struck)
 
 
-def format_cost(value: Estimate | None) -> str:
-    """``0.00300``"""
-    return "-" if value is None else with_spread(value, "{:.5f}".format)
+def _memory_text(memory: Memory) -> str:
+    """``VRAM rose by 1.20 GiB``, ``VRAM rose by at least 1.20 GiB (why)``"""
+    size = format_gib(memory.bytes)
+    return f"{memory.meter} at least {size} ({memory.gap})" if memory.gap else f"{memory.meter} {size}"
 
 
-def prices_text(price: Price) -> str:
+def _prices_text(price: Price) -> str:
     """The prices in words; empty where none is given."""
     told = [(price.per_kwh, "a kWh"), (price.per_hour, "an hour of the machine")]
     return " and ".join(f"{value:g} {unit}" for value, unit in told if value is not None)

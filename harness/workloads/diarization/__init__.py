@@ -55,10 +55,14 @@ class DiarizationWorkload(Workload):
         rate_title="Realtime",
         rate_suffix="x",
         shown="{:.1f} s of audio",
+        brief="{:.1f} s",
         portion=3600.0,
         portion_title="an hour of audio",
     )
     figures = ("Speakers", "DER")
+    explanation = "DER is against the recording's reference, no collar, overlap scored."
+    profile_title = "Pipeline"
+    input_title = "Audio"
     free_amount = FREE_SECONDS
     why_free = f"{FREE_SECONDS} s of every recording add no chunk ({CHUNK_SECONDS} s long, one each {STEP_SECONDS} s)"
     pass_parts = ("segmentation", "speaker counting", "embeddings", "clustering", "reconstruction")
@@ -102,6 +106,16 @@ class DiarizationWorkload(Workload):
     def remark(self, record: WorkloadRecord) -> str:
         """That the weights of a profile are random."""
         return "" if record.has_accuracy else NO_ACCURACY
+
+    def arguments(self, record: WorkloadRecord) -> tuple[str, ...]:
+        """The pipeline and the recording; a user's own is named by its hash."""
+        pipeline = ("--pipeline", record.profile) if record.profile != "embedded" else ()
+        if record.input.startswith("sample-fitted-"):
+            return (*pipeline, "--audio-seconds", f"{record.amount:g}")
+        if record.input.startswith("sample-"):
+            return pipeline
+        reference = ("--reference", f"FILE-{record.truth_sha256[:12]}") if record.truth_sha256 else ()
+        return (*pipeline, "--audio", f"FILE-{record.input_sha256[:12]}", *reference)
 
     def series(self, record: WorkloadRecord) -> str:
         """``call`` for ``call-fitted-120s`` and ``call-30s``: a record has no hash of the audio that it was fitted from."""

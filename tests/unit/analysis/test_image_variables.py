@@ -13,7 +13,7 @@ from harness.engines.base import Run
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from reports.markdown.render import render_benchmarks
-from reports.terminal.launches import print_launch
+from reports.terminal.launch import print_launch
 from tests.unit.campaigns import Bench
 from tests.unit.samples import FakeEngine, a_launch, a_plan, passing_journal, write_journal
 

@@ -14,7 +14,7 @@ from harness.doctor.facts import Disk, HostFacts
 from harness.doctor.finding import STATUSES
 from harness.machine.files import ABSENT, Reading, read_file, within
 from harness.machine.installed_packages import dpkg_versions, pacman_versions
-from reports.terminal.launches import print_findings
+from reports.terminal.findings import print_findings
 from tests.unit.doctored import CLOSED, changed, of, statuses, the
 from tests.unit.fixture_hosts import (
     FEDORA,

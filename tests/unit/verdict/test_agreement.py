@@ -36,8 +36,8 @@ from harness.verdict.agreement import (
 )
 from harness.workloads.diarization.agreement import agree, chunk_of
 from reports.markdown.render import render_benchmarks
-from reports.sections.agreement import format_cosine
-from reports.tables import status_text
+from reports.status import status_text
+from reports.values import format_cosine
 from tests.unit.campaigns import Bench
 from tests.unit.samples import (
     HOST,

@@ -13,7 +13,7 @@ from harness.records.outcome import ExitRecord
 from harness.text import printable
 from harness.verdict.explain import Explanation, explain_launch, explain_text
 from reports.terminal.explanation import explanation_data, explanation_lines
-from reports.terminal.launches import print_launch
+from reports.terminal.launch import print_launch
 from tests.unit.real_hosts import DMESG_BOOT, DMESG_MES_83, FRAMEWORK_FIRMWARE
 from tests.unit.samples import HOST, a_failed_launch, a_launch, a_link, a_plan, journal_until, passing_journal
 

@@ -51,14 +51,14 @@ def test_the_terminal_shows_the_same_and_names_what_failed(capsys: pytest.Captur
     launches = [a_kernels_launch(1, trying, verdict=died), a_kernels_launch(2, a_kernel("gemm", 0.5))]
     print_kernels(launches, beside=[*launches, a_bench_launch(11, segmentation=42.0, embeddings=63.0)])
     printed = capsys.readouterr().out
-    assert "kernels of cpu (podman, cpu, cpu)" in printed
+    assert "cpu (podman, cpu, cpu)\n\n- Best" in printed
     assert "Best compute rate: 2 GFLOP/s in gemm, n = 1" in printed
     assert (
         "synthetic on sample-30s: segmentation reaches 50.0% of the best compute rate: 42 GFLOP counted in 42 s, n = 1 of bench"
         in printed
     )
-    assert "not timed: lstm\\x1b[2J: did not come to its end: crash" in printed
-    assert "cpu: crash in kernels: SIGSEGV" in printed
+    assert "Not timed: lstm\\x1b[2J: did not come to its end: crash" in printed
+    assert "cpu: FAIL in kernels: crash: SIGSEGV" in printed
     assert "\x1b" not in printed
 
 

@@ -228,9 +228,9 @@ def test_the_terminal_shows_each_rung_and_what_it_came_to(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdout", out)
     print_ladders([a_ladder(climb(LOST_BIAS))])
     text = out.getvalue()
-    assert "cpu/cpu/embedded/sample-30s (podman): cpu against batch 1 on the CPU" in text
+    assert "Ladder of cpu (podman, cpu, embedded, on cpu)" in text
     assert "WRONG" in text
-    assert "wrong output: segmentation is wrong from batch 112 on" in text
+    assert ": segmentation is wrong from batch 112 on" in text
 
 
 def test_batches_are_read_in_order_and_each_once() -> None:

@@ -24,7 +24,7 @@ def section(text: str) -> str:
 
 
 def row(text: str, image: str) -> list[str]:
-    (line,) = [line for line in text.splitlines() if line.startswith(f"| {image} |")]
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {image} ")]
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -160,7 +160,7 @@ def test_the_terminal_has_every_recording_and_the_total(capsys: pytest.CaptureFi
         assert line.split("|")[-2].strip() == outcome
     assert "f1: failed: builtins.RuntimeError: a " in out
     assert "\x1b" not in out
-    assert "| cpu cpu (podman) | 2 of 3 | 10.0% |" in out
+    assert row(out, "cpu")[4:6] == ["2 of 3", "10.0%"]
     assert "the seed gives 12-14%" in out
 
 

@@ -14,7 +14,7 @@ from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import ImageRecord
 from reports.markdown.render import render_benchmarks
-from reports.sections.probes import cell_text, format_step_seconds, notes_of
+from reports.sections.probes import cell_text, format_step_seconds
 from reports.terminal.tasks import print_probes
 from tests.unit.probe_steps import MIOPEN, NAN, SEGFAULT, SKIPPED, TIMEOUT
 from tests.unit.samples import (
@@ -185,11 +185,12 @@ def test_what_a_container_says_cannot_change_the_table_on_the_terminal(capsys: p
 def test_the_terminal_shows_steps_evidence_and_the_fix_that_helps(capsys: pytest.CaptureFixture[str]) -> None:
     print_probes([a_probe_launch(1, {"lstm": MIOPEN}, **ROCM), fixed(2, "lstm-dropout-0")])
     out = capsys.readouterr().out
-    assert "rocm64 gfx1100 (podman)" in out
-    assert "rocm64 gfx1100+lstm-dropout-0 (podman)" in out
+    assert "| rocm64 podman gfx1100 " in out
+    assert "| rocm64 podman gfx1100+lstm-dropout-0 " in out
     assert "failed (RuntimeError); passes with lstm-dropout-0" in out
-    assert "rocm64 gfx1100 (podman): lstm: builtins.RuntimeError: miopenStatusUnknownError" in out
-    assert "passes with: lstm-dropout-0 (--fix NAME)" in out
+    assert "Probe of rocm64 (podman, gfx1100)" in out
+    assert "- lstm: failed (RuntimeError); passes with lstm-dropout-0. builtins.RuntimeError: miopenStatusUnknownError" in out
+    assert "Use what helps: --fix lstm-dropout-0" in out
     assert "in memory" in out
 
 
@@ -205,7 +206,7 @@ def test_warnings_are_listed_once_and_are_no_failure() -> None:
     assert probe.bad == ()
     assert f"cpu (cpu) said: {note}" in render_benchmarks([probe.launch])
     other = a_probe_launch(2, image="other", steps={"gemm": {"notes": [note]}})
-    assert notes_of([probe, only_probe(other)])[note] == ("cpu (cpu)", "other (cpu)")
+    assert f"- cpu (cpu), other (cpu) said: {note}" in render_benchmarks([probe.launch, other])
 
 
 @pytest.mark.parametrize("stage", ["launch", "import", "device"])

@@ -14,9 +14,12 @@ from harness.analysis.stopping import decide, value_of
 from harness.records.launch import Launch
 from harness.records.outcome import Decision
 from harness.records.plan import CoolDown, Plan, StoppingRule
-from reports.markdown.render import format_spread, render_benchmarks
-from reports.sections.repeats import REPEAT_COLUMNS, cool_down_text, repeat_cells
-from reports.terminal.launches import print_launch, print_results
+from reports.markdown.render import render_benchmarks
+from reports.sections.repeats import cool_down_text, repeats_table
+from reports.terminal.launch import print_launch
+from reports.terminal.results import print_results
+from reports.values import format_spread
+from tests.unit.reports.drawn import cells_of
 from tests.unit.samples import a_failed_launch, a_launch, a_plan, passing_journal
 
 UNTIL = StoppingRule(launches=50, until=0.02, budget_seconds=600.0)
@@ -46,18 +49,17 @@ def only(launches: Sequence[Launch]) -> RepeatRow:
 
 
 def test_a_row_says_how_precise_it_is_what_was_asked_for_and_why_it_ended() -> None:
-    cells = repeat_cells(only(launches_of(STEADY)))
+    cells = cells_of(repeats_table([only(launches_of(STEADY))]))
     assert cells[4:6] == ("6 of 6", "±0.125%")
     assert cells[6].startswith(
         "6 to 50 launches of each configuration, until the 95% interval's half-width is 2% of the median or less"
     )
     assert cells[7] == "precise enough: half-width 0.125%, 2% was asked for"
-    assert len(cells) == len(REPEAT_COLUMNS)
 
 
 def test_a_cell_that_failed_throughout_says_so() -> None:
     row = only(launches_of([None] * 3))
-    assert repeat_cells(row)[4:6] == ("0 of 3", "-")
+    assert cells_of(repeats_table([row]))[4:6] == ("0 of 3", "-")
     assert row.ended == "3 launches in a row without a time"
 
 
@@ -134,7 +136,7 @@ def test_the_page_has_a_line_for_each_row() -> None:
     section = page.split("## How many launches")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     assert len(lines) == 4
-    assert {line.count("|") for line in lines} == {len(REPEAT_COLUMNS) + 1}
+    assert {line.count("|") for line in lines} == {11}
 
 
 def test_a_thermometer_s_and_an_image_s_name_are_no_markup() -> None:
@@ -147,7 +149,7 @@ def test_the_terminal_says_it_where_there_is_more_than_a_fixed_number(capsys: py
     print_results(launches_of(STEADY))
     assert "precise enough: half-width 0.125%" in capsys.readouterr().out
     print_results(launches_of((2.0, 2.1), rule=StoppingRule(launches=2)))
-    assert "how many launches" not in capsys.readouterr().out
+    assert "How many launches" not in capsys.readouterr().out
 
 
 def test_a_launch_is_shown_with_its_rule_and_its_wait(capsys: pytest.CaptureFixture[str]) -> None:
