@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.analysis.rows import Row
 from harness.analysis.waterfall_rows import LAUNCH_COLUMNS, PASS_COLUMNS, Share, WaterfallRow, waterfall_rows
 from reports.page import Page
 from reports.subjects import SUBJECT, subject_cells, work_cells, work_columns
-from reports.table import Column, Inline, Section, Table, paragraph, prose
+from reports.table import Column, Inline, Items, Section, Table, paragraph, prose
 from reports.values import count, number, seconds
 
 _WHAT = (
@@ -21,7 +22,13 @@ def section(page: Page) -> Section | None:
     rows = waterfall_rows(page.rows_by_name)
     if not rows:
         return None
-    return Section("Where the time goes", (paragraph(prose(_WHAT)), _launch_table(rows), _pass_table(rows)))
+    tables = [table for table in (_launch_table(rows), _pass_table(rows)) if table.rows]
+    flaws = tuple(_flaw(each.row, flaw) for each in rows for flaw in each.flaws)
+    return Section("Where the time goes", (paragraph(prose(_WHAT)), *tables, *([Items(items=flaws)] if flaws else [])))
+
+
+def _flaw(row: Row, flaw: str) -> str:
+    return f"{row.image} ({row.engine}): a launch's time cannot be divided, as its journal cannot be true: {flaw}"
 
 
 def _launch_table(rows: Sequence[WaterfallRow]) -> Table:
@@ -36,17 +43,12 @@ def _launch_table(rows: Sequence[WaterfallRow]) -> Table:
 
 
 def _pass_table(rows: Sequence[WaterfallRow]) -> Table:
-    flaws = ((each.row, flaw) for each in rows for flaw in each.flaws)
     return Table(
         title="Where the time of a pass goes",
         answers="Which part of the work takes the time of a warm pass?",
         columns=(*_columns(rows, "Warm pass"), *(Column(title.capitalize()) for title in PASS_COLUMNS)),
         rows=tuple(
             (*_whole(each, each.pass_seconds), *map(_part, each.of_pass)) for each in rows if each.pass_seconds is not None
-        ),
-        notes=tuple(
-            f"{row.image} ({row.engine}): a launch's time cannot be divided, as its journal cannot be true: {flaw}"
-            for row, flaw in flaws
         ),
     )
 
