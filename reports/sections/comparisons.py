@@ -30,7 +30,7 @@ def effects_table(effects: Sequence[Effect]) -> Table:
     """An arm a row."""
     return Table(
         title="What knobs change",
-        answers="How much slower (+) or faster (-) is each arm than the base? A pair is one round; a change is claimed from six pairs on.",
+        answers="How much slower (+) or faster (-) is each arm than the base, over pairs of launches?",
         columns=(
             *(IMAGE, ENGINE, GFX, WORKLOAD, Column("Arm"), Column("Against"), Column("Pairs")),
             *(

@@ -53,7 +53,7 @@ def _print_block(block: Block, *, below: str) -> None:
         case Paragraph():
             print("\n".join(map(words, block.lines)))
         case Listing():
-            print("\n".join(map(spelled_out, block.text.splitlines())))
+            print("\n".join(f"  {spelled_out(line)}" for line in block.text.splitlines()))
         case Items():
             print("\n".join([*([words(block.lead)] if block.lead else []), *(f"- {words(item)}" for item in block.items)]))
 

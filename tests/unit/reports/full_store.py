@@ -51,13 +51,14 @@ def _results() -> Iterator[Launch]:
     """One that passes on a GPU, one that is wrong, two that fail, one that is a portable build, and one with random weights."""
     journal = [*passing_journal(torch=f"2 {MARK}", hip=f"6 {MARK}"), _BROKEN, _NOTE]
     for event in journal:
-        event["at"] = 5000.0
         event |= {"memory_unavailable": {"cgroup_peak_bytes": f"no {MARK}"}} if event.get("stage") == "warm" else {}
     right = _planned(1, "a-right", family="rocm", stopping=StoppingRule(launches=1, until=0.02))
-    series = {"socket_power_watts": (50.0,) * 20, "tree_resident_bytes": (2.0**30,) * 20}
-    sampled = Telemetry(
-        hertz=2.0, times=tuple(4999 + n / 2 for n in range(20)), series=series, unavailable={f"m-{MARK}": f"no {MARK}"}
-    )
+    times = tuple(journal[0]["at"] - 1 + n / 2 for n in range(80))
+    series: dict[str, tuple[float | None, ...]] = {
+        "socket_power_watts": (50.0,) * len(times),
+        "tree_resident_bytes": (2.0**30,) * len(times),
+    }
+    sampled = Telemetry(hertz=2.0, times=times, series=series, unavailable={f"m-{MARK}": f"no {MARK}"})
     found = Agreement(reference=f"cpu-{MARK}", der=0.001, speakers=2, reference_speakers=2, cosine=1.0, sampled=64)
     yield msgspec.structs.replace(
         right,
@@ -69,7 +70,9 @@ def _results() -> Iterator[Launch]:
         agreement=found,
     )
     wrong = _planned(2, "b-wrong")
-    yield msgspec.structs.replace(wrong, verdict=Verdict(status="wrong output", stage="verify", summary=f"wrong {MARK}"))
+    yield msgspec.structs.replace(
+        wrong, wall_seconds=0.1, verdict=Verdict(status="wrong output", stage="verify", summary=f"wrong {MARK}")
+    )
     raised = a_failed_launch(_planned(3, "c-raises").plan, chain=[_LINK])
     known = Verdict(status="fail", stage="import", cause="import", summary=MARK, signature="disk-full")
     yield msgspec.structs.replace(raised, verdict=known)
