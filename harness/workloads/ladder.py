@@ -86,9 +86,6 @@ def parse_models(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in MODELS if name in names)
 
 
-<<<<<<< HEAD
-def rungs_of(results: Sequence[Fields]) -> tuple[Rung, ...]:
-=======
 def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
     """The latest ladder of each image, variant, pipeline and engine that was not interrupted."""
     latest: dict[tuple[str, ...], Launch] = {}
@@ -98,8 +95,7 @@ def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
     return tuple(launch for _, launch in sorted(latest.items()))
 
 
-def rungs_of(results: Sequence[Mapping[str, Any]]) -> tuple[Rung, ...]:
->>>>>>> wip-rows
+def rungs_of(results: Sequence[Fields]) -> tuple[Rung, ...]:
     """The rung for each network and batch, from its last event, in the order in which they began; other events are left out."""
     last: dict[tuple[str, int], Fields] = {}
     for event in results:
