@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from harness.analysis.intervals import Estimate
 from harness.analysis.peak_memory import Reading
+from harness.telemetry.meters import SLOW_METERS
+from harness.workloads.calibrated_meters import LABELS
 from reports.table import Span
 
 
@@ -86,7 +88,9 @@ def format_memory(readings: Sequence[Reading]) -> str:
     """``1.16 GiB (VmHWM)``, ``1.16 GiB (VmHWM, not calibrated)``, ``at least 1.16 GiB (fdinfo: ...)``; a dash for none."""
     texts = []
     for reading in readings:
-        said = f"{reading.label}, {reading.doubt}" if reading.doubt else reading.label
+        # A peak between two samples is missed.
+        label = (reading.summed or LABELS[reading.meter]) + (", every 2 s" if reading.meter in SLOW_METERS else "")
+        said = f"{label}, {reading.doubt}" if reading.doubt else label
         least, why = ("at least ", f": {reading.gap}") if reading.gap else ("", "")
         texts.append(f"{least}{reading.peak_bytes / 2**30:.2f} GiB ({said}{why})")
     return " + ".join(texts) or "-"

@@ -27,13 +27,6 @@ class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
     said: str
     """``agrees``, what is wrong, or why nothing was compared"""
 
-    @property
-    def speakers_text(self) -> str:
-        """``2 of 2``: ours, and the CPU run's."""
-        if not self.speakers:
-            return "-"
-        return f"{' or '.join(map(str, self.speakers[:-1]))} of {self.speakers[-1]}"
-
 
 def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple[AgreementRow, ...]:
     """A row for each configuration that has an output, CPU runs included; none where all are CPU runs, unless asked for."""

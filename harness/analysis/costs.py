@@ -57,4 +57,7 @@ def _row(campaigns: Iterable[Sequence[Launch]]) -> CostRow | None:
 
 def _model(launches: Sequence[Launch]) -> CostModel | NoFit:
     timed = ((launch.plan.workload.amount, value_of(launch)) for launch in launches)
-    return fit_cost([Point(length, seconds) for length, seconds in timed if seconds is not None])
+    points = [Point(length, seconds) for length, seconds in timed if seconds is not None]
+    workload = workload_of(launches[-1].plan)
+    portion = workload.unit.portion if workload.unit else 1.0
+    return fit_cost(points, portion=portion, free=workload.free_amount, why_free=workload.why_free)

@@ -27,6 +27,7 @@ FEWEST_SAMPLES = 4
 """Samples inside a window. With fewer, its interpolated borders would weigh more than the samples."""
 
 JOULES_PER_KWH = 3.6e6
+SECONDS_PER_HOUR = 3600.0
 
 Points = Sequence[tuple[float, float]]
 
@@ -39,7 +40,8 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
     joules: float
     """Over all windows, the idle host included"""
     seconds: float
-    audio_seconds: float
+    amount: float
+    """What the passes went through, in the workload's unit"""
     samples: int
     """Inside the windows"""
     passes: int
@@ -56,9 +58,9 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
         """Without the idle host's share, where it is known."""
         return self.joules - (self.idle_watts or 0.0) * self.seconds
 
-    @property
-    def joules_per_audio_hour(self) -> float:
-        return self.net_joules * 3600 / self.audio_seconds
+    def joules_of(self, amount: float) -> float:
+        """What an amount takes: 3600 for an hour of audio."""
+        return self.net_joules * amount / self.amount
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -92,7 +94,7 @@ def energy_of(launch: Launch, campaign: Iterable[Launch] = (), *, stage: str = "
         meter=" + ".join(meters),
         joules=sum(joules_between(points_of(telemetry, meter), meter, window) for meter in meters for window in windows),
         seconds=sum(window.end - window.begin for window in windows),
-        audio_seconds=launch.plan.workload.amount * sum(window.passes for window in windows),
+        amount=launch.plan.workload.amount * sum(window.passes for window in windows),
         samples=sum(min(_samples_inside(telemetry, meter, window) for meter in meters) for window in windows),
         passes=sum(window.passes for window in windows),
         idle_watts=idle_watts_of(campaign, meters),
@@ -164,14 +166,14 @@ def joules_between(points: Points, meter: str, window: Window) -> float:
     return sum((later - earlier) * (a + b) / 2 for (earlier, a), (later, b) in pairwise(path))
 
 
-def cost_of_audio_hour(energy: Energy | None, seconds_per_audio_second: float | None, price: Price) -> float | None:
+def cost_of(joules: float | None, seconds: float | None, price: Price) -> float | None:
     """Energy at its price plus the machine's time at its own; ``None`` without a price, or where what it pays for is not known."""
     if price.per_kwh is None and price.per_hour is None:
         return None
-    if (price.per_kwh is not None and energy is None) or (price.per_hour is not None and seconds_per_audio_second is None):
+    if (price.per_kwh is not None and joules is None) or (price.per_hour is not None and seconds is None):
         return None
-    of_energy = (price.per_kwh or 0.0) * (energy.joules_per_audio_hour / JOULES_PER_KWH if energy else 0.0)
-    return of_energy + (price.per_hour or 0.0) * (seconds_per_audio_second or 0.0)
+    of_energy = (price.per_kwh or 0.0) * (joules or 0.0) / JOULES_PER_KWH
+    return of_energy + (price.per_hour or 0.0) * (seconds or 0.0) / SECONDS_PER_HOUR
 
 
 def memory_of(launch: Launch) -> tuple[Memory, ...]:

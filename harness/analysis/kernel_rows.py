@@ -1,4 +1,7 @@
-"""Launches of the kernels -> each image's measured ceilings, and the share of them that other workloads reach."""
+"""Launches of the kernels -> each image's measured ceilings, and the share of them that other workloads reach. Pure.
+
+The guest may have written anything. A kernel without a name, a count or a time is left out.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,6 @@ from harness.workloads.kernels import call_seconds, kernel_lie, rate_lie
 from harness.workloads.workload import overlong
 
 MOST_TEXT_CHARACTERS = 200
-
 
 MOST_KERNELS = 100
 
@@ -85,12 +87,6 @@ class KernelImage(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def speaking(self) -> Launch:
         return self.launches[-1]
-
-    @property
-    def title(self) -> str:
-        plan = self.speaking.plan
-        portable = ", portable build: nobody's result" if plan.image.portable_of else ""
-        return f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})"
 
     @property
     def best_compute(self) -> KernelRow | None:

@@ -1,4 +1,8 @@
-"""Launches of a cell -> how much memory they took, by a meter that is known to show it."""
+"""Launches of a cell -> how much memory they took, by a meter that is known to show it. Pure.
+
+A meter is trusted where a calibration of the same image, engine, device and kernel saw it move by what was allocated.
+Without a calibration the meters are those that every launch has, and they are called not calibrated.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,15 @@ from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import why_uncovered, worked_of
-from harness.telemetry.meters import SLOW_METERS, every_of
+from harness.telemetry.meters import every_of
 from harness.workloads.calibrate import Calibration, subject
-from harness.workloads.calibrated_meters import LABELS, VRAM_AND_GTT, label_of, series_values
+from harness.workloads.calibrated_meters import VRAM_AND_GTT, label_of, series_values
 
 _OF_A_PROCESSOR = ("vm_hwm_bytes",)
-
 
 _OF_A_GPU = ("fdinfo_gpu_bytes", VRAM_AND_GTT, "torch_peak_reserved_bytes")
 """In order of preference: the process alone, the whole GPU, torch's allocator, which misses what libraries take beside it. The
 first that was seen to follow is used."""
-
 
 _OF_THE_HOST = ("fdinfo_gpu_bytes", VRAM_AND_GTT)
 """Meters that are sampled from outside"""
@@ -38,11 +40,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Why it may be wrong; empty: it was calibrated"""
     gap: str = ""
     """Why it may have been more, in words: the readings miss part of the passes; empty: they do not"""
-
-    @property
-    def label(self) -> str:
-        """The meter's label, with its sampling rate where that is slower than the others': a peak between two samples is missed."""
-        return (self.summed or LABELS[self.meter]) + (", every 2 s" if self.meter in SLOW_METERS else "")
 
 
 def memory_of(launches: Sequence[Launch], calibrations: Mapping[tuple[str, ...], Calibration]) -> tuple[Reading, ...]:

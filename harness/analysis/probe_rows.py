@@ -7,20 +7,19 @@ from typing import Any, Literal
 
 import msgspec
 
-from benchmarks.wire import STAGES, STEPS
+from benchmarks.wire import STEPS
 from harness.failures.recognise import Signature, signatures
 from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.likeness import WORK, key_of
 from harness.records.outcome import Verdict, exception_chain
 from harness.workloads.steps import judge_step
+from harness.workloads.workload import COMMON_STAGES
 
 COLUMNS = ("import", "device", *STEPS)
 """The columns of the matrix: two stages, then the steps"""
 
-
 MOST_EVIDENCE_CHARACTERS = 1_500
-
 
 State = Literal["ok", "skipped", "failed", "crashed", "wrong numbers", "timeout", "not reached", "not asked"]
 
@@ -90,7 +89,7 @@ def _cells(launch: Launch, others: Iterable[Launch]) -> tuple[Cell, ...]:
 def _stage_cell(launch: Launch, stage: str) -> Cell:
     if launch.ends(stage) and not (launch.verdict.stage == stage and launch.verdict.status == "fail" and not launch.steps):
         return Cell(step=stage, state="ok", verdict=Verdict(status="pass", stage=stage))
-    if launch.verdict.stage == stage or (stage == "import" and launch.verdict.stage == STAGES[0]):
+    if launch.verdict.stage == stage or (stage == "import" and launch.verdict.stage == COMMON_STAGES[0]):
         return Cell(step=stage, state="failed", why=str(launch.verdict.cause or launch.verdict.status), verdict=launch.verdict)
     return Cell(step=stage, state="not reached")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +17,8 @@ from harness.records.likeness import HASHES, key_of
 from harness.records.plan import Purpose
 from harness.workloads.calibrate import Calibration, latest_calibrations
 from harness.workloads.workload import Figure, Workload, workload_of, workload_of_rows
+
+StageState = Literal["passed", "failed", "wrong output", "not reached"]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,16 +59,17 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.workload.remark(self.speaking.plan.workload)
 
     @property
-    def der(self) -> float | None:
-        return self._value("DER")
-
-    @property
-    def speakers(self) -> int | None:
-        value = self._value("Speakers")
-        return None if value is None else int(value)
-
-    def _value(self, name: str) -> float | None:
-        return next((figure.value for figure in self.figures if figure.name == name), None)
+    def stages(self) -> dict[str, StageState]:
+        """What became of each stage of its workload, in order. Where the one that was reached is not known any more, it is the first."""
+        names, verdict = self.workload.all_stages, self.speaking.verdict
+        reached = names.index(verdict.stage) if verdict.stage in names else 0
+        ended: StageState = (
+            "passed" if verdict.status == "pass" else "wrong output" if verdict.status == "wrong output" else "failed"
+        )
+        return {
+            name: "passed" if place < reached else ended if place == reached else "not reached"
+            for place, name in enumerate(names)
+        }
 
     @property
     def is_ranked(self) -> bool:
@@ -111,10 +115,6 @@ class WorkloadRows(msgspec.Struct, frozen=True):
     def remark(self) -> str:
         """What is to be said of all rows; empty: nothing."""
         return self.rows[0].remark
-
-    @property
-    def has_accuracy(self) -> bool:
-        return not self.remark
 
     @property
     def as_fast(self) -> tuple[Row, ...]:

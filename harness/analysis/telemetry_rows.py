@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from harness.analysis.energy import Energy, Memory, cost_of_audio_hour, energy_of, memory_of
-from harness.analysis.intervals import Estimate, estimate, launch_seconds
+from harness.analysis.energy import Energy, Memory, cost_of, energy_of, memory_of
+from harness.analysis.intervals import Estimate, estimate, rate_of
 from harness.analysis.rows import Row
 from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
@@ -24,13 +24,14 @@ class TelemetryRow(msgspec.Struct, frozen=True, kw_only=True):
     watts: Estimate | None
     """Mean power over the warm passes, one value for each launch"""
     idle_watts: float | None
-    joules_per_audio_hour: Estimate | None
+    joules: Estimate | None
+    """For the portion of its workload's unit, such as an hour of audio, without the idle host's share where that is known"""
     samples: int
     """Samples of the launch with the fewest; 0: there is no energy"""
     why_no_energy: str
     """Why there is no energy; empty: there is"""
     cost: Estimate | None
-    """For an hour of audio; ``None``: no price was given, or what it pays for was not measured"""
+    """For the same; ``None``: no price was given, or what it pays for was not measured"""
     marks: tuple[str, ...]
     memory: tuple[Memory, ...]
     """The highest of any launch, meter by meter"""
@@ -63,13 +64,14 @@ def _telemetry_row(row: Row, campaign: Sequence[Launch], price: Price) -> Teleme
     whole = [launch for launch in sampled if launch.verdict.status != "fail"]
     answers = [(launch, energy_of(launch, campaign)) for launch in whole]
     energies = [(launch, energy) for launch, energy in answers if isinstance(energy, Energy)]
-    costs = [cost for launch, energy in answers if (cost := _cost(launch, energy, price)) is not None]
+    portion = row.workload.unit.portion if row.workload.unit else 1.0
+    costs = [cost for launch, energy in answers if (cost := _cost(launch, energy, portion, price)) is not None]
     return TelemetryRow(
         row=row,
         meter=energies[-1][1].meter if energies else "",
         watts=estimate([energy.watts for _, energy in energies]),
         idle_watts=energies[-1][1].idle_watts if energies else None,
-        joules_per_audio_hour=estimate([energy.joules_per_audio_hour for _, energy in energies]),
+        joules=estimate([energy.joules_of(portion) for _, energy in energies]),
         samples=min((energy.samples for _, energy in energies), default=0),
         why_no_energy="" if energies else str(answers[-1][1]) if answers else "no launch came to its end",
         cost=estimate(costs),
@@ -79,10 +81,10 @@ def _telemetry_row(row: Row, campaign: Sequence[Launch], price: Price) -> Teleme
     )
 
 
-def _cost(launch: Launch, energy: Energy | str, price: Price) -> float | None:
-    seconds = launch_seconds(launch)
-    of_audio = seconds / launch.plan.workload.amount if seconds is not None else None
-    return cost_of_audio_hour(energy if isinstance(energy, Energy) else None, of_audio, price)
+def _cost(launch: Launch, energy: Energy | str, portion: float, price: Price) -> float | None:
+    rate = rate_of(launch)
+    joules = energy.joules_of(portion) if isinstance(energy, Energy) else None
+    return cost_of(joules, portion / rate if rate else None, price)
 
 
 def _marks(launches: Sequence[Launch]) -> tuple[str, ...]:

@@ -25,16 +25,6 @@ LAUNCH_COLUMNS: tuple[tuple[str, tuple[tuple[str, str | None], ...]], ...] = (
 """Each title with the parts of `harness.analysis.waterfall` that its column sums. Together they are the whole launch."""
 
 
-PASS_COLUMNS = (
-    "segmentation",
-    "speaker counting",
-    "embeddings",
-    "clustering",
-    "reconstruction",
-    "rest",
-)
-
-
 class Share(msgspec.Struct, frozen=True):
     """One cell: medians over launches."""
 
@@ -42,12 +32,6 @@ class Share(msgspec.Struct, frozen=True):
     processor_seconds: float | None
     """``None``: not known"""
     share: float
-
-    @property
-    def text(self) -> str:
-        """``1.23 s (45%, CPU 2.40 s)``"""
-        processor = "" if self.processor_seconds is None else f", CPU {self.processor_seconds:.2f} s"
-        return f"{self.seconds:.2f} s ({self.share:.0%}{processor})"
 
 
 class WaterfallRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,17 +49,14 @@ class WaterfallRow(msgspec.Struct, frozen=True, kw_only=True):
     pass_seconds: float | None = None
     """Time of a warm pass; ``None``: there is none"""
     of_pass: tuple[Share | None, ...] = ()
-    """In the order of `PASS_COLUMNS`; ``None``: this pyannote has no such part"""
+    """In the order of `pass_parts`; ``None``: no launch has such a part"""
     flaws: tuple[str, ...] = ()
     """They may hold text out of a container"""
 
     @property
-    def sum_text(self) -> str:
-        """``100.0%``, or from the lowest to the highest."""
-        if self.lowest_sum is None or self.highest_sum is None:
-            return "-"
-        low, high = f"{self.lowest_sum:.1%}", f"{self.highest_sum:.1%}"
-        return low if low == high else f"{low} to {high}"
+    def pass_parts(self) -> tuple[str, ...]:
+        """The parts of its workload's passes, in order."""
+        return (*self.row.workload.pass_parts, "rest")
 
 
 def waterfall_rows(rows: Iterable[Row]) -> tuple[WaterfallRow, ...]:
@@ -103,7 +84,7 @@ def _row(row: Row, found: Sequence[Waterfall]) -> WaterfallRow:
         lowest_sum=min(waterfall.share for waterfall in whole),
         highest_sum=max(waterfall.share for waterfall in whole),
         pass_seconds=median(w.seconds("warm") / w.warm_passes for w in with_passes) if with_passes else None,
-        of_pass=tuple(_of_pass(with_passes, name) for name in PASS_COLUMNS),
+        of_pass=tuple(_of_pass(with_passes, name) for name in (*row.workload.pass_parts, "rest")),
         flaws=flaws,
     )
 

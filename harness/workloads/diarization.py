@@ -136,11 +136,14 @@ class DiarizationWorkload(Workload):
         brief="{:.1f} s",
         portion=3600.0,
         portion_title="an hour of audio",
+        portion_brief="an audio hour",
     )
     figures = ("Speakers", "DER")
     explanation = "DER is against the recording's reference, no collar, overlap scored."
     profile_title = "Pipeline"
     input_title = "Audio"
+    free_amount = FREE_SECONDS
+    why_free = f"{FREE_SECONDS} s of every recording add no chunk ({CHUNK_SECONDS} s long, one each {STEP_SECONDS} s)"
     pass_parts = ("segmentation", "speaker counting", "embeddings", "clustering", "reconstruction")
 
     def guest_options(self, plan: Plan) -> Mapping[str, Any]:

@@ -85,6 +85,15 @@ def parse_models(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in MODELS if name in names)
 
 
+def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
+    """The latest ladder of each image, variant, pipeline and engine that was not interrupted."""
+    latest: dict[tuple[str, ...], Launch] = {}
+    for launch in sorted(launches, key=lambda each: each.id):
+        if launch.plan.workload.name == WORKLOAD.name and launch.verdict.cause != "interrupted":
+            latest[key_of(launch.plan, without=(*HASHES, "flags", "gpu"))] = launch
+    return tuple(launch for _, launch in sorted(latest.items()))
+
+
 def rungs_of(results: Sequence[Mapping[str, Any]]) -> tuple[Rung, ...]:
     """The rung for each network and batch, from its last event, in the order in which they began; other events are left out."""
     last: dict[tuple[str, int], Mapping[str, Any]] = {}
@@ -213,12 +222,3 @@ class LadderWorkload(Workload):
 
 
 WORKLOAD = LadderWorkload()
-
-
-def ladders_of(launches: Iterable[Launch]) -> tuple[Launch, ...]:
-    """The latest ladder of each image, variant, pipeline and engine that was not interrupted."""
-    latest: dict[tuple[str, ...], Launch] = {}
-    for launch in sorted(launches, key=lambda each: each.id):
-        if launch.plan.workload.name == WORKLOAD.name and launch.verdict.cause != "interrupted":
-            latest[key_of(launch.plan, without=(*HASHES, "flags", "gpu"))] = launch
-    return tuple(launch for _, launch in sorted(latest.items()))

@@ -52,12 +52,19 @@ def _cells(each: AgreementRow) -> tuple[Inline, ...]:
         workload.input,
         each.reference or "-",
         percent(each.der),
-        each.speakers_text,
+        _speakers_text(each),
         number(format_cosine(each.cosine)),
         _difference_text(each),
         count(each.n),
         each.said,
     )
+
+
+def _speakers_text(each: AgreementRow) -> str:
+    """``2 of 2``: ours, and the CPU run's."""
+    if not each.speakers:
+        return "-"
+    return f"{' or '.join(map(str, each.speakers[:-1]))} of {each.speakers[-1]}"
 
 
 def _difference_text(each: AgreementRow) -> str:

@@ -25,8 +25,10 @@ def section(page: Page) -> Section | None:
 
 def image_section(image: KernelImage) -> Section:
     """One image: its ceilings, what could not be timed, and each kernel."""
+    plan = image.speaking.plan
+    portable = ", portable build: nobody's result" if plan.image.portable_of else ""
     table = Table(
-        title=image.title,
+        title=f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})",
         answers="How fast is each kind of computation in this image by itself?",
         columns=(
             *(Column("Kernel"), Column("Shape"), Column("Time"), Column("First call", "right"), Column("GFLOP/s", "right")),

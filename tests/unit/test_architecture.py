@@ -38,7 +38,7 @@ ROOMS = (
 
 REPORTS_MAY_IMPORT = (
     *("harness.records", "harness.analysis", "harness.verdict", "harness.workloads", "harness.failures", "harness.text"),
-    *("harness.doctor.finding", "harness.telemetry.coverage", "harness.telemetry.meters", "benchmarks.wire"),
+    *("harness.doctor.finding", "harness.telemetry.meters", "benchmarks.wire"),
 )
 
 USE_THE_SDK = ("connection.py", "container.py", "container_build.py", "container_runs.py", "fetch_base.py")

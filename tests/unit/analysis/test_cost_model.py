@@ -13,7 +13,7 @@ def line(fixed: float, slope: float, lengths: tuple[float, ...], *, factors: tup
 
 
 def fitted(points: list[Point]) -> CostModel:
-    found = fit_cost(points)
+    found = fit_cost(points, portion=3600.0, free=9.0, why_free="9 s of every recording add no chunk")
     assert isinstance(found, CostModel)
     return found
 
@@ -25,10 +25,10 @@ def test_launches_on_a_line_give_that_line_back() -> None:
     found = fitted(line(1.5, 0.05, LENGTHS))
     assert found.fixed_seconds.value == pytest.approx(1.5)
     assert found.marginal.value == pytest.approx(0.05)
-    assert found.hour_seconds.value == pytest.approx(1.5 + 0.05 * 3600)
+    assert found.portion_seconds.value == pytest.approx(1.5 + 0.05 * 3600)
     assert found.correlation_squared == found.r_squared == pytest.approx(1.0)
-    assert found.marginal_realtime is not None
-    assert found.marginal_realtime.value == pytest.approx(20.0)
+    assert found.marginal_rate is not None
+    assert found.marginal_rate.value == pytest.approx(20.0)
     assert found.fixed_seconds.low == pytest.approx(found.fixed_seconds.high)
     assert found.lengths == LENGTHS
 
@@ -62,7 +62,7 @@ def test_the_line_and_its_errors_are_scipy_s_own() -> None:
 
     points = line(2.0, 0.04, LENGTHS, factors=(0.99, 1.0, 1.02))
     found = fitted(points)
-    x = numpy.array([point.audio_seconds for point in points])
+    x = numpy.array([point.amount for point in points])
     y = numpy.array([point.seconds for point in points])
     sigma = numpy.repeat([2.0 + 0.04 * length for length in LENGTHS], 3)  # the median of each length is on the line
     values, covariance = curve_fit(lambda at, a, b: a + b * at, x, y, p0=(1.0, 0.1), sigma=sigma)
@@ -84,7 +84,7 @@ def test_the_intervals_hold_the_truth_as_often_as_they_say_where_launches_scatte
         fixed += found.fixed_seconds.low <= 3 <= found.fixed_seconds.high
         slope += found.marginal.low <= 0.05 <= found.marginal.high
         launch = 183 * (1 + 0.02 * float(random.normal()))
-        hour += found.hour_seconds.low <= launch <= found.hour_seconds.high
+        hour += found.portion_seconds.low <= launch <= found.portion_seconds.high
     assert all(367 <= count <= 393 for count in (fixed, slope, hour)), (fixed, slope, hour)
 
 
@@ -112,30 +112,30 @@ def test_launches_that_all_take_the_same_have_no_marginal_cost_and_no_r_squared(
     assert found.correlation_squared is found.r_squared is None
 
 
-def test_a_time_that_falls_with_the_length_has_no_marginal_realtime() -> None:
+def test_a_time_that_falls_with_the_length_has_no_marginal_rate() -> None:
     found = fitted(line(10.0, -0.01, LENGTHS))
-    assert found.marginal_realtime is None
+    assert found.marginal_rate is None
     assert any("time does not rise with the length" in remark for remark in found.remarks)
 
 
-def test_a_fixed_cost_below_zero_is_explained_by_chunks_by_scatter_or_not_at_all() -> None:
+def test_a_fixed_cost_below_zero_is_explained_by_what_is_free_by_scatter_or_not_at_all() -> None:
     chunks = fitted([Point(x, (0.1 + 0.15 * (x - 9)) * factor) for x in LENGTHS for factor in (0.99, 1.01)])
     assert chunks.fixed_seconds.high < 0
-    assert chunks.first_chunk_seconds.value == pytest.approx(0.1, abs=0.02)
+    assert chunks.free_seconds.value == pytest.approx(0.1, abs=0.02)
     assert any("below zero: 9 s of every recording add no chunk" in each and "at 0.10 s [" in each for each in chunks.remarks)
     dearer = fitted(line(-5.0, 0.5, LENGTHS, factors=(0.999, 1.001)))
-    assert dearer.first_chunk_seconds.high < 0
-    assert any("below zero: longer audio costs more than its share" in each for each in dearer.remarks)
+    assert dearer.free_seconds.high < 0
+    assert any("below zero: a longer input costs more than its share" in each for each in dearer.remarks)
     loose = fitted(line(-0.01, 0.1, LENGTHS, factors=(0.9, 1.1)))
     assert loose.fixed_seconds.value < 0 < loose.fixed_seconds.high
     assert any("its interval holds zero, so there is none to see" in each for each in loose.remarks)
 
 
-def test_an_interval_of_the_slope_that_reaches_zero_has_no_upper_end_of_the_realtime() -> None:
+def test_an_interval_of_the_slope_that_reaches_zero_has_no_upper_end_of_the_rate() -> None:
     found = fitted([Point(1.0, 2.0), Point(2.0, 2.6), Point(3.0, 2.2)])
     assert found.marginal.low < 0 < found.marginal.value
-    assert found.marginal_realtime is not None
-    assert found.marginal_realtime.high == math.inf
+    assert found.marginal_rate is not None
+    assert found.marginal_rate.high == math.inf
     assert any("cannot be told from none" in remark for remark in found.remarks)
 
 
@@ -182,4 +182,4 @@ def test_the_order_of_the_launches_does_not_matter() -> None:
     points = line(2.0, 0.04, LENGTHS, factors=(0.99, 1.0, 1.02))
     forth, back = fitted(points), fitted(points[::-1])
     assert forth.fixed_seconds.value == pytest.approx(back.fixed_seconds.value)
-    assert forth.hour_seconds.high == pytest.approx(back.hour_seconds.high)
+    assert forth.portion_seconds.high == pytest.approx(back.portion_seconds.high)

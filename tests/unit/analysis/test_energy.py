@@ -8,7 +8,7 @@ import pytest
 from harness.analysis.energy import (
     Energy,
     Memory,
-    cost_of_audio_hour,
+    cost_of,
     energy_of,
     idle_watts_of,
     is_idle_known,
@@ -71,7 +71,7 @@ def idle_then_80_watts(at: float) -> float:
 def test_a_constant_power_is_its_product_with_the_time() -> None:
     energy = found(sampled({"socket_power_watts": of_time(50)}))
     assert (energy.joules, energy.seconds, energy.watts) == (300.0, 6.0, 50.0)
-    assert (energy.passes, energy.audio_seconds, energy.meter) == (2, 60.0, "socket_power_watts")
+    assert (energy.passes, energy.amount, energy.meter) == (2, 60.0, "socket_power_watts")
     assert energy.samples == 5 + 9
 
 
@@ -97,7 +97,7 @@ def test_the_idle_host_is_subtracted_and_an_hour_of_audio_is_what_is_left() -> N
     launch = sampled({"socket_power_watts": of_time(idle_then_80_watts)})
     energy = found(launch, launch)
     assert (energy.idle_watts, energy.joules, energy.net_joules) == (20.0, 480.0, 360.0)
-    assert energy.joules_per_audio_hour == 360.0 * 3600 / 60
+    assert energy.joules_of(3600) == 360.0 * 3600 / 60
 
 
 def test_a_launch_without_a_quiet_time_takes_the_campaign_s() -> None:
@@ -179,7 +179,7 @@ def test_a_card_without_a_counter_has_its_power_beside_one_that_has() -> None:
 def test_passes_too_short_for_samples_are_taken_together() -> None:
     passes = tuple((1002 + 0.6 * number, 1002.6 + 0.6 * number) for number in range(5))
     energy = found(sampled({"socket_power_watts": of_time(50)}, passes=passes))
-    assert (energy.passes, energy.joules, energy.audio_seconds) == (5, pytest.approx(150.0), 150.0)
+    assert (energy.passes, energy.joules, energy.amount) == (5, pytest.approx(150.0), 150.0)
 
 
 def test_a_pass_shorter_than_four_samples_has_no_number() -> None:
@@ -198,16 +198,16 @@ def test_where_nothing_says_the_power_the_reason_is_given() -> None:
 def test_the_cost_is_that_of_energy_and_of_time_each_at_its_price() -> None:
     launch = sampled({"socket_power_watts": of_time(idle_then_80_watts)})
     energy = found(launch, launch)  # 21,600 J an audio hour: 0.006 kWh
-    assert cost_of_audio_hour(energy, 0.1, Price(per_kwh=0.5)) == pytest.approx(0.003)
-    assert cost_of_audio_hour(energy, 0.1, Price(per_hour=2.0)) == pytest.approx(0.2)
-    assert cost_of_audio_hour(energy, 0.1, Price(per_kwh=0.5, per_hour=2.0)) == pytest.approx(0.203)
-    assert cost_of_audio_hour(None, 0.1, Price(per_hour=2.0)) == pytest.approx(0.2)
+    assert cost_of(energy.joules_of(3600), 360.0, Price(per_kwh=0.5)) == pytest.approx(0.003)
+    assert cost_of(energy.joules_of(3600), 360.0, Price(per_hour=2.0)) == pytest.approx(0.2)
+    assert cost_of(energy.joules_of(3600), 360.0, Price(per_kwh=0.5, per_hour=2.0)) == pytest.approx(0.203)
+    assert cost_of(None, 360.0, Price(per_hour=2.0)) == pytest.approx(0.2)
 
 
 def test_a_price_of_what_was_not_measured_gives_no_cost() -> None:
-    assert cost_of_audio_hour(None, 0.1, Price(per_kwh=0.5, per_hour=2.0)) is None
-    assert cost_of_audio_hour(None, None, Price(per_hour=2.0)) is None
-    assert cost_of_audio_hour(None, 0.1, Price()) is None
+    assert cost_of(None, 360.0, Price(per_kwh=0.5, per_hour=2.0)) is None
+    assert cost_of(None, None, Price(per_hour=2.0)) is None
+    assert cost_of(None, 360.0, Price()) is None
 
 
 ALL_ALONG: tuple[tuple[float, float], ...] = ((BEGUN - 2.4, BEGUN - 1.6),)

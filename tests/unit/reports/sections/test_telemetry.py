@@ -51,8 +51,8 @@ def test_every_launch_of_a_campaign_has_the_idle_host_of_its_first() -> None:
     assert row.watts is not None
     assert (row.watts.median, row.watts.n) == (52.0, 3)
     # (52 - 10) W over 6 s for 60 s of audio.
-    assert row.joules_per_audio_hour is not None
-    assert row.joules_per_audio_hour.median == pytest.approx(42 * 6 * 60)
+    assert row.joules is not None
+    assert row.joules.median == pytest.approx(42 * 6 * 60)
     assert row.meter == "socket_power_watts"
     assert row.samples == 14
 
@@ -107,7 +107,7 @@ def test_the_energy_of_wrong_output_is_struck_through_and_that_of_a_failure_is_n
     assert "| ~~14.4 kJ~~ | ~~0.30000~~ |" in render_benchmarks([wrong], Price(per_hour=3.0))
     failed = msgspec.structs.replace(launch, verdict=Verdict(status="fail", stage="verify", cause="error"))
     row = the_row(failed, price=Price(per_hour=3.0))
-    assert (row.joules_per_audio_hour, row.cost, row.why_no_energy) == (None, None, "no launch came to its end")
+    assert (row.joules, row.cost, row.why_no_energy) == (None, None, "no launch came to its end")
     assert row.memory
 
 

@@ -9,6 +9,7 @@ from harness.analysis.rows import rows_of
 from harness.analysis.waterfall_rows import LAUNCH_COLUMNS, WaterfallRow, waterfall_rows
 from harness.records.launch import Launch
 from reports.markdown.render import render_benchmarks
+from reports.sections.waterfall import share_text, sum_text
 from tests.unit.analysis.test_waterfall import events
 from tests.unit.samples import a_failed_launch, a_launch, a_plan
 
@@ -28,10 +29,10 @@ def test_the_columns_of_a_launch_are_the_whole_launch() -> None:
     found = one_row(a_timed_launch())
     assert sum(cell.share for cell in found.of_launch) == pytest.approx(1.0)
     assert sum(cell.seconds for cell in found.of_launch) == pytest.approx(40.0)
-    assert found.sum_text == "100.0%"
+    assert sum_text(found) == "100.0%"
     by_title = dict(zip([title for title, _ in LAUNCH_COLUMNS], found.of_launch, strict=True))
-    assert by_title["Import"].text == "2.10 s (5%, CPU 4.20 s)"
-    assert by_title["Teardown"].text == "8.00 s (20%)"
+    assert share_text(by_title["Import"]) == "2.10 s (5%, CPU 4.20 s)"
+    assert share_text(by_title["Teardown"]) == "8.00 s (20%)"
 
 
 def test_a_pass_is_one_of_the_warm_ones_and_each_cell_a_median_over_launches() -> None:

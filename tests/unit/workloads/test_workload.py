@@ -1,0 +1,50 @@
+"""What any workload answers, and what the default answers are."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from harness.workloads.workload import Unit, Workload, workload_named, workload_names, workload_of, workload_of_rows
+from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, passing_journal
+
+AUDIO = workload_named("diarization")
+
+
+def test_an_amount_and_a_rate_are_written_in_the_unit_s_words() -> None:
+    seconds, images = AUDIO.unit, Unit(amount="images", rate_title="Images/s", rate_suffix=" images/s")
+    assert seconds is not None
+    assert (seconds.text(30.0), seconds.rate_text(14.28)) == ("30.0 s of audio", "14.3x")
+    assert (images.text(8.0), images.rate_text(725.0)) == ("8 images", "725.0 images/s")
+
+
+@pytest.mark.parametrize("name", sorted(workload_names()))
+def test_every_workload_answers_for_a_plan_of_its_own(name: str) -> None:
+    workload = workload_named(name)
+    plan = a_plan(workload=msgspec.structs.replace(WORKLOAD, name=name), last_stage=workload.last_stage)
+    assert workload.is_whole(plan) == workload.is_measured
+    assert workload.series(plan.workload)
+    assert workload.free_amount >= 0
+    assert bool(workload.why_free) == (workload.free_amount > 0)
+
+
+def test_a_launch_that_stops_early_is_not_whole() -> None:
+    assert not AUDIO.is_whole(msgspec.structs.replace(a_plan(), last_stage="import"))
+    assert AUDIO.is_whole(a_plan())
+
+
+def test_a_probe_speaks_for_a_cell_where_it_failed_before_its_steps() -> None:
+    probe = workload_of(a_plan(last_stage="device"))
+    passed = a_launch(a_plan(last_stage="device"), journal=passing_journal(last_stage="device"))
+    assert not probe.is_result(passed)
+    assert probe.is_result(a_failed_launch(a_plan(last_stage="device")))
+    assert workload_of_rows(passed.plan) is AUDIO
+
+
+@pytest.mark.parametrize(
+    ("name", "series"), [("call-fitted-120s", "call"), ("call-30s", "call"), ("call", "call"), ("-30s", "-30s")]
+)
+def test_lengths_of_one_recording_are_a_series(name: str, series: str) -> None:
+    record = msgspec.structs.replace(WORKLOAD, input=name)
+    assert AUDIO.series(record) == series
+    assert Workload().series(record) == name
