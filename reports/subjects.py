@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from harness.analysis.rows import Row
 from harness.records.launch import Launch
-from harness.workloads.workload import Workload
+from harness.workloads.workload import Unit, Workload
 from reports.table import Column
 
 IMAGE = Column("Image")
@@ -26,6 +27,19 @@ def subject_text(launch: Launch) -> str:
     return f"{launch.image} ({launch.plan.engine.title}, {launch.plan.variant})"
 
 
+def unit_of(workload: Workload) -> Unit:
+    """The unit of what has rows."""
+    return workload.unit or Unit(amount="", rate_title="Rate")
+
+
+def by_unit(rows: Iterable[Any], workload_of: Callable[[Any], Workload]) -> Iterable[tuple[Unit, Sequence[Any]]]:
+    """The rows by their unit, whose words are in the heads of their table."""
+    found: dict[Unit, list[Any]] = {}
+    for row in rows:
+        found.setdefault(unit_of(workload_of(row)), []).append(row)
+    return found.items()
+
+
 def work_columns(rows: Sequence[Row]) -> tuple[Column, Column]:
     """The heads of `work_cells`, in the words of what ran."""
     workloads = {row.workload for row in rows}
@@ -35,6 +49,5 @@ def work_columns(rows: Sequence[Row]) -> tuple[Column, Column]:
 
 def work_cells(row: Row) -> tuple[str, str]:
     """What ran, and on what: ``3.1`` and ``sample-30s, 30.0 s``."""
-    workload, unit = row.speaking.plan.workload, row.workload.unit
-    amount = unit.brief_text(workload.amount) if unit else f"{workload.amount:g}"
-    return workload.profile, f"{workload.input}, {amount}"
+    workload = row.speaking.plan.workload
+    return workload.profile, f"{workload.input}, {unit_of(row.workload).brief_text(workload.amount)}"

@@ -61,8 +61,10 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """How an amount is written in a table, as ``{:.1f} s``; empty: likewise"""
     portion: float = 1.0
     """The amount that energy and cost are told for: 3600 for an hour of audio"""
-    portion_title: str = ""
-    """``an hour of audio``; empty: one of the unit"""
+    portion_title: str = "one"
+    """``an hour of audio``"""
+    portion_brief: str = "one"
+    """The same above a column: ``an audio hour``"""
 
     def text(self, amount: float) -> str:
         """``30.0 s of audio``"""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
-from harness.analysis.rows import Row
+from harness.analysis.rows import Row, StageState
 from reports.page import Page
 from reports.subjects import SUBJECT, subject_cells
 from reports.table import Column, Section, Table, paragraph
+
+_MARKS: Mapping[StageState, str] = {"passed": "✅", "failed": "❌", "wrong output": "⚠️", "not reached": "·"}
 
 
 def section(page: Page) -> Section | None:
     rows = page.rows_by_name
     if not rows:
         return None
-    stages = tuple(dict.fromkeys(stage for row in rows for stage in row.workload.all_stages))
+    stages = tuple(dict.fromkeys(stage for row in rows for stage in row.stages))
     table = Table(
         title="Image compatibility",
         answers="How far does each image get?",
@@ -26,12 +28,9 @@ def section(page: Page) -> Section | None:
     return Section(table.title, (paragraph(what), table))
 
 
-def stage_marks(row: Row, stages: Sequence[str]) -> tuple[str, ...]:
-    """How the row did in each stage: ✅ passed, ❌ failed here, ⚠️ ran to its end with wrong output, · not reached."""
-    verdict = row.speaking.verdict
-    reached = stages.index(verdict.stage) if verdict.stage in stages else 0
-    mark = {"pass": "✅", "wrong output": "⚠️"}.get(verdict.status, "❌")
-    return (*["✅"] * reached, mark, *["·"] * (len(stages) - reached - 1))
+def stage_marks(row: Row, stages: Iterable[str]) -> tuple[str, ...]:
+    """How the row did in each of these stages."""
+    return tuple(_MARKS[row.stages.get(stage, "not reached")] for stage in stages)
 
 
 def _cause(row: Row) -> str:

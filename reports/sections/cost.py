@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.analysis.cost_model import NoFit
 from harness.analysis.costs import CostRow, cost_rows, series_of
 from harness.analysis.intervals import Interval
 from harness.analysis.stopping import value_of
 from harness.text import counted
-from harness.workloads.workload import workload_of
+from harness.workloads.workload import Unit, workload_of
 from reports.page import Page
-from reports.subjects import SUBJECT, subject_cells
+from reports.subjects import SUBJECT, by_unit, subject_cells
 from reports.table import Column, Inline, Section, Table, paragraph, prose
 
 _WHAT = (
@@ -29,35 +29,43 @@ _WHAT = (
 
 def section(page: Page) -> Section | None:
     rows = cost_rows(page.launches)
-    return Section("Fixed and marginal cost", (paragraph(prose(_WHAT)), cost_table(rows))) if rows else None
+    return Section("Fixed and marginal cost", (paragraph(prose(_WHAT)), *cost_tables(rows))) if rows else None
 
 
-def cost_table(rows: Sequence[CostRow]) -> Table:
-    """A configuration on all its lengths a row."""
+def cost_tables(rows: Iterable[CostRow]) -> tuple[Table, ...]:
+    """A table for each unit, a configuration on all its lengths a row."""
+    return tuple(_table(unit, each) for unit, each in by_unit(rows, lambda row: workload_of(row.launches[-1].plan)))
+
+
+def _table(unit: Unit, rows: Sequence[CostRow]) -> Table:
     return Table(
         title="Fixed and marginal cost",
         answers="What does a recording cost however short it is, and what does each further second cost?",
         columns=(
             *(*SUBJECT, Column("Pipeline"), Column("Lengths x launches"), Column("Fixed"), Column("Marginal")),
-            *(Column("r²", "right"), Column("R² of the fit", "right"), Column("An hour"), Column("Remarks")),
+            *(
+                Column("r²", "right"),
+                Column("R² of the fit", "right"),
+                Column(unit.portion_brief.capitalize()),
+                Column("Remarks"),
+            ),
         ),
-        rows=tuple(map(_cells, rows)),
+        rows=tuple(_cells(unit, row) for row in rows),
     )
 
 
-def _cells(row: CostRow) -> tuple[Inline, ...]:
+def _cells(unit: Unit, row: CostRow) -> tuple[Inline, ...]:
     launch, model = row.launches[-1], row.model
     head = (*subject_cells(launch), f"{launch.plan.workload.profile} on {series_of(launch)}", lengths_text(row))
     if isinstance(model, NoFit):
         return (*head, *["-"] * 5, "; ".join([f"no fit: {model.reason}", *_wrong(row)]))
-    rate, longest, unit = model.marginal_rate, model.lengths[-1], workload_of(launch.plan).unit
-    times = unit.portion / longest if unit else 0.0
-    reach = [f"an hour is {times:.0f} times the longest length"] if times > 2 else []
+    rate, times = model.marginal_rate, unit.portion / model.lengths[-1]
+    reach = [f"{unit.portion_brief} is {times:.0f} times the longest length"] if times > 2 else []
     later = [f"a later campaign makes no line: {row.later}"] if row.later else []
     return (
         *head,
         interval_text(model.fixed_seconds, " s", digits=2),
-        "-" if rate is None else interval_text(rate, unit.rate_suffix if unit else "", digits=1),
+        "-" if rate is None else interval_text(rate, unit.rate_suffix, digits=1),
         r_squared_text(model.correlation_squared),
         r_squared_text(model.r_squared),
         interval_text(model.portion_seconds, " s", digits=0),

@@ -25,8 +25,10 @@ def section(page: Page) -> Section | None:
 
 def image_section(image: KernelImage) -> Section:
     """One image: its ceilings, what could not be timed, and each kernel."""
+    plan = image.speaking.plan
+    portable = ", portable build: nobody's result" if plan.image.portable_of else ""
     table = Table(
-        title=image_title(image),
+        title=f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})",
         answers="How fast is each kind of computation in this image by itself?",
         columns=(
             *(Column("Kernel"), Column("Shape"), Column("Time"), Column("First call", "right"), Column("GFLOP/s", "right")),
@@ -91,10 +93,3 @@ def format_rate(value: float) -> str:
 def _digits(value: float) -> str:
     """Three significant digits, never as a power of ten."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 0.001 else f"{value:.6f}"
-
-
-def image_title(image: KernelImage) -> str:
-    """``cpu (podman rootless, cpu, cpu)``"""
-    plan = image.speaking.plan
-    portable = ", portable build: nobody's result" if plan.image.portable_of else ""
-    return f"{plan.image.name} ({plan.engine.title}, {plan.variant}, {plan.device}{portable})"

@@ -6,7 +6,7 @@ from harness.analysis.rows import Row, WorkloadRows
 from harness.workloads.workload import Figure, Unit
 from reports.page import Page
 from reports.status import status_text
-from reports.subjects import ENGINE, GFX, IMAGE
+from reports.subjects import ENGINE, GFX, IMAGE, unit_of
 from reports.table import Column, Inline, Section, Span, Table, paragraph, prose, titled
 from reports.values import count, factor, format_memory, percent, seconds, spread
 
@@ -24,7 +24,7 @@ def section(page: Page) -> Section | None:
     if not page.rows:
         return None
     workloads = dict.fromkeys(group.workload for group in page.workloads)
-    units = (workload.unit for workload in workloads if workload.unit)
+    units = map(unit_of, workloads)
     rates = " ".join(f"{unit.rate_title} is {unit.amount} / time: higher is faster." for unit in units)
     figures = "".join(f"{workload.explanation} " for workload in workloads if workload.explanation)
     counts = "n counts launches, each in a fresh container or process."
@@ -34,14 +34,14 @@ def section(page: Page) -> Section | None:
 
 def results_table(group: WorkloadRows) -> Table:
     """An image in one GFX mode on one engine a row."""
-    unit, figures = group.workload.unit, group.workload.figures
+    unit, figures = unit_of(group.workload), group.workload.figures
     remark = f"; {group.remark}" if group.remark else ""
     return Table(
         title=f"{group.profile} on {group.input}: {amount_text(group)}{remark}",
         answers="How fast is each image, and is its output right?",
         columns=(
             *(IMAGE, ENGINE, Column("PyTorch", dispensable=3), GFX, Column("Time")),
-            *(Column(unit.rate_title if unit else "Rate", "right"), Column("n", "right")),
+            *(Column(unit.rate_title, "right"), Column("n", "right")),
             *(Column("Cold", "right", dispensable=2), Column("Load", "right", dispensable=1)),
             *(Column(name, "right", dispensable=4) for name in figures[:-1]),
             *(Column(name, "right") for name in figures[-1:]),
@@ -51,12 +51,12 @@ def results_table(group: WorkloadRows) -> Table:
     )
 
 
-def _cells(row: Row, unit: Unit | None) -> tuple[Inline, ...]:
+def _cells(row: Row, unit: Unit) -> tuple[Inline, ...]:
     """One row's cells. A portable build's times are nobody's result, so they are not shown."""
     is_struck = row.is_struck
     times = (
         spread(row.seconds, is_struck=is_struck),
-        factor(row.rate, unit.rate_suffix if unit else "", is_struck=is_struck),
+        factor(row.rate, unit.rate_suffix, is_struck=is_struck),
         count(len(row.launches)),
         seconds(row.cold_seconds, is_struck=is_struck),
         seconds(row.load_seconds, is_struck=is_struck),
@@ -80,5 +80,4 @@ def figure_span(figure: Figure) -> Span:
 
 def amount_text(group: WorkloadRows) -> str:
     """``30.0 s of audio``"""
-    unit = group.workload.unit
-    return unit.text(group.amount) if unit else f"{group.amount:g}"
+    return unit_of(group.workload).text(group.amount)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.analysis.rows import Row, WorkloadRows
 from reports.page import Page
 from reports.sections.results import amount_text, figure_span
+from reports.subjects import unit_of
 from reports.table import Inline, Items, Section, code, strong
 from reports.values import format_factor, spread
 
@@ -37,9 +38,7 @@ def _workload(group: WorkloadRows) -> Items:
 
 
 def _fastest(group: WorkloadRows, best: Row) -> Inline:
-    unit = group.workload.unit
-    assert unit is not None  # only what has a unit is timed, and so ranked
-    assert best.seconds is not None
+    unit = unit_of(group.workload)
     is_scored = best.launches[-1].plan.workload.highest_error is not None
     title = "Fastest that is right" if is_scored else "Fastest" if group.remark else "Fastest (nothing says what is right)"
     shares = [figure for figure in best.figures if figure.kind == "share" and figure.value is not None]
@@ -51,17 +50,16 @@ def _fastest(group: WorkloadRows, best: Row) -> Inline:
             strong(format_factor(best.rate, unit.rate_suffix)),
             f" {unit.rate_title.lower()}, ",
         ),
-        *(spread(best.seconds), f" for {unit.brief_text(group.amount)}, n = {best.seconds.n}"),
+        *(spread(best.seconds), f" for {unit.brief_text(group.amount)}, n = {best.seconds.n if best.seconds else 0}"),
         *(f", {figure.name} {figure_span(figure).text}" for figure in shares),
         f"; its range overlaps that of {as_fast}, so they are not told apart here" if as_fast else "",
     )
 
 
 def _slowest(group: WorkloadRows, row: Row, best: Row) -> Inline:
-    unit = group.workload.unit
     is_scored = best.launches[-1].plan.workload.highest_error is not None
     title = "Slowest that is right" if is_scored else "Slowest"
-    rate = format_factor(row.rate, unit.rate_suffix if unit else "")
+    rate = format_factor(row.rate, unit_of(group.workload).rate_suffix)
     return strong(title), f": {_name(row)} at {rate}, n = {row.seconds.n if row.seconds else 0}"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.analysis.energy import Memory
 from harness.analysis.intervals import Estimate
 from harness.analysis.telemetry_rows import TelemetryRow, telemetry_rows, unavailable_meters
 from harness.records.price import Price
+from harness.workloads.workload import Unit
 from reports.page import Page
-from reports.subjects import SUBJECT, subject_cells
+from reports.subjects import SUBJECT, by_unit, subject_cells, unit_of
 from reports.table import Block, Column, Inline, Items, Section, Span, Table, code, joined, paragraph, prose
 from reports.values import count, format_gib, number, with_spread
 
@@ -16,30 +19,45 @@ def section(page: Page) -> Section | None:
     rows = telemetry_rows(page.rows_by_name, page.launches, page.price)
     if not rows:
         return None
-    prices = _prices_text(page.price)
-    said = f"; the cost is at {prices}" if prices else ""
-    what = (
-        "Sampled on the host, twice a second; fdinfo and KFD, which are slow to read, every two seconds. Power is the mean over the warm "
-        "passes, energy that of an hour of audio with the idle host's share subtracted where it was sampled: the median over n launches, "
-        f"with (the extremes){said}. An APU's socket power is that of processor and graphics together. A memory meter's rise or drop is "
-        "the whole host's, and peaks between two samples are missed."
-    )
-    table = Table(
-        title="What the host saw",
-        answers="How much power, energy and memory did each image take, and was the machine throttled?",
-        columns=(
-            *(*SUBJECT, Column("Workload"), Column("Power"), Column("Idle", "right"), Column("Energy of an audio hour")),
-            *([Column("Cost of an audio hour")] if prices else []),
-            *(Column("n", "right"), Column("Meter"), Column("Marks"), Column("Memory")),
-        ),
-        rows=tuple(_cells(each, has_prices=bool(prices)) for each in rows),
-    )
+    tables = tuple(_table(unit, each, page.price) for unit, each in by_unit(rows, lambda each: each.row.workload))
     unavailable = tuple(
         (*joined(tuple(map(code, meters))), f" ({', '.join(images)}): {reason}")
         for reason, (meters, images) in unavailable_meters(rows).items()
     )
     rest: tuple[Block, ...] = (paragraph("Unavailable, which is not zero:"), Items(items=unavailable)) if unavailable else ()
-    return Section(table.title, (paragraph(prose(what)), table, *rest))
+    return Section("What the host saw", (paragraph(prose(_what(rows, page.price))), *tables, *rest))
+
+
+def _what(rows: Sequence[TelemetryRow], price: Price) -> str:
+    prices = _prices_text(price)
+    said = f"; the cost is at {prices}" if prices else ""
+    portions = " or ".join(dict.fromkeys(unit_of(each.row.workload).portion_title for each in rows))
+    return (
+        "Sampled on the host, twice a second; fdinfo and KFD, which are slow to read, every two seconds. Power is the mean over the warm "
+        f"passes, energy that of {portions} with the idle host's share subtracted where it was sampled: the median over n launches, "
+        f"with (the extremes){said}. An APU's socket power is that of processor and graphics together. A memory meter's rise or drop is "
+        "the whole host's, and peaks between two samples are missed."
+    )
+
+
+def _table(unit: Unit, rows: Sequence[TelemetryRow], price: Price) -> Table:
+    has_prices = bool(_prices_text(price))
+    return Table(
+        title="What the host saw",
+        answers="How much power, energy and memory did each image take, and was the machine throttled?",
+        columns=(
+            *(
+                *SUBJECT,
+                Column("Workload"),
+                Column("Power"),
+                Column("Idle", "right"),
+                Column(f"Energy of {unit.portion_brief}"),
+            ),
+            *([Column(f"Cost of {unit.portion_brief}")] if has_prices else []),
+            *(Column("n", "right"), Column("Meter"), Column("Marks"), Column("Memory")),
+        ),
+        rows=tuple(_cells(each, has_prices=has_prices) for each in rows),
+    )
 
 
 def _cells(each: TelemetryRow, *, has_prices: bool) -> tuple[Inline, ...]:

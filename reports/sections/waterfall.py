@@ -22,7 +22,7 @@ def section(page: Page) -> Section | None:
     rows = waterfall_rows(page.rows_by_name)
     if not rows:
         return None
-    tables = [table for table in (_launch_table(rows), *map(_pass_table, _by_parts(rows).values())) if table.rows]
+    tables = [table for table in (_launch_table(rows), *map(_pass_table, _by_parts(rows))) if table.rows]
     flaws = tuple(_flaw(each.row, flaw) for each in rows for flaw in each.flaws)
     return Section("Where the time goes", (paragraph(prose(_WHAT)), *tables, *([Items(items=flaws)] if flaws else [])))
 
@@ -37,7 +37,7 @@ def _launch_table(rows: Sequence[WaterfallRow]) -> Table:
         answers="How much of a launch is start, import and load, and how much is work?",
         columns=(*_columns(rows, "Whole"), *(Column(title) for title, _ in LAUNCH_COLUMNS), Column("Sum", "right")),
         rows=tuple(
-            (*_whole(each, each.wall_seconds), *map(_part, each.of_launch), number(_sum_text(each))) for each in rows if each.n
+            (*_whole(each, each.wall_seconds), *map(_part, each.of_launch), number(sum_text(each))) for each in rows if each.n
         ),
     )
 
@@ -49,6 +49,15 @@ def _pass_table(rows: Sequence[WaterfallRow]) -> Table:
         columns=(*_columns(rows, "Warm pass"), *(Column(title.capitalize()) for title in rows[0].pass_parts)),
         rows=tuple((*_whole(each, each.pass_seconds), *map(_part, each.of_pass)) for each in rows),
     )
+
+
+def _by_parts(rows: Iterable[WaterfallRow]) -> Iterable[Sequence[WaterfallRow]]:
+    """The rows that have a warm pass, by the parts of one."""
+    found: dict[tuple[str, ...], list[WaterfallRow]] = {}
+    for row in rows:
+        if row.pass_seconds is not None:
+            found.setdefault(row.pass_parts, []).append(row)
+    return found.values()
 
 
 def _columns(rows: Sequence[WaterfallRow], whole: str) -> tuple[Column, ...]:
@@ -65,25 +74,20 @@ def _whole(each: WaterfallRow, whole: float | None) -> tuple[Inline, ...]:
 
 
 def _part(share: Share | None) -> Inline:
+    return number(share_text(share))
+
+
+def share_text(share: Share | None) -> str:
     """``1.23 s (45%, CPU 2.40 s)``"""
     if share is None:
-        return number("-")
+        return "-"
     processor = "" if share.processor_seconds is None else f", CPU {share.processor_seconds:.2f} s"
-    return number(f"{share.seconds:.2f} s ({share.share:.0%}{processor})")
+    return f"{share.seconds:.2f} s ({share.share:.0%}{processor})"
 
 
-def _sum_text(row: WaterfallRow) -> str:
+def sum_text(row: WaterfallRow) -> str:
     """``100.0%``, or from the lowest to the highest."""
     if row.lowest_sum is None or row.highest_sum is None:
         return "-"
     low, high = f"{row.lowest_sum:.1%}", f"{row.highest_sum:.1%}"
     return low if low == high else f"{low} to {high}"
-
-
-def _by_parts(rows: Iterable[WaterfallRow]) -> dict[tuple[str, ...], list[WaterfallRow]]:
-    """The rows that have a warm pass, by the parts of one: each group is a table."""
-    found: dict[tuple[str, ...], list[WaterfallRow]] = {}
-    for row in rows:
-        if row.pass_seconds is not None:
-            found.setdefault(row.pass_parts, []).append(row)
-    return found

@@ -13,7 +13,7 @@ from harness.records.launch import Launch
 from harness.records.plan import Purpose
 from reports.sections.agreement import agreement_table
 from reports.sections.comparisons import effects_table
-from reports.sections.cost import cost_table
+from reports.sections.cost import cost_tables
 from reports.sections.null_test import nulls_table
 from reports.sections.repeats import repeats_table
 from reports.sections.results import results_table
@@ -25,7 +25,7 @@ def print_results(launches: Sequence[Launch], *, stored: Sequence[Launch] = ()) 
     """The results of some launches, to stdout; ``stored`` may hold calibrations of their images."""
     tables = [results_table(group) for group in workloads_of(rows_of(launches, stored=stored))]
     costs, repeats = cost_rows(launches), [row for row in repeat_rows(launches) if row.is_worth_saying]
-    tables += [cost_table(costs)] if costs else []
+    tables += cost_tables(costs)
     tables += [repeats_table(repeats)] if repeats else []
     for number, table in enumerate(tables):
         if number:

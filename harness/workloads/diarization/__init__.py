@@ -58,6 +58,7 @@ class DiarizationWorkload(Workload):
         brief="{:.1f} s",
         portion=3600.0,
         portion_title="an hour of audio",
+        portion_brief="an audio hour",
     )
     figures = ("Speakers", "DER")
     explanation = "DER is against the recording's reference, no collar, overlap scored."

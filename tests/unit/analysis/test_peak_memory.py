@@ -12,7 +12,7 @@ from harness.records.launch import Launch
 from harness.records.outcome import Telemetry
 from harness.workloads.calibrate import latest_calibrations
 from harness.workloads.calibrated_meters import VRAM_AND_GTT
-from reports.memory import memory_text
+from reports.values import format_memory
 from tests.unit.calibrations import GIB, a_calibration_launch, made_up_results
 from tests.unit.samples import a_launch, a_plan, passing_journal
 
@@ -47,26 +47,26 @@ def readings(launch: Launch, *calibrations: Launch) -> tuple[Reading, ...]:
 
 
 def test_without_a_calibration_the_usual_meters_say_that_they_are_not_calibrated() -> None:
-    assert memory_text(readings(a_launch())) == "1.50 GiB (VmHWM, not calibrated)"
-    assert memory_text(readings(a_gpu_launch())) == (
+    assert format_memory(readings(a_launch())) == "1.50 GiB (VmHWM, not calibrated)"
+    assert format_memory(readings(a_gpu_launch())) == (
         "1.50 GiB (VmHWM, not calibrated) + 2.00 GiB (torch peak reserved, not calibrated)"
     )
-    assert memory_text(()) == "-"
+    assert format_memory(()) == "-"
     assert memory_of([], {}) == ()
 
 
 def test_a_peak_that_was_seen_to_follow_needs_no_remark() -> None:
-    assert memory_text(readings(a_launch(a_plan(9)), a_calibration_launch(1, guest=VM_HWM))) == "1.50 GiB (VmHWM)"
+    assert format_memory(readings(a_launch(a_plan(9)), a_calibration_launch(1, guest=VM_HWM))) == "1.50 GiB (VmHWM)"
 
 
 def test_a_peak_that_was_seen_not_to_follow_says_so() -> None:
     wrong = a_calibration_launch(1, guest={"vm_rss_bytes": float, "vm_hwm_bytes": lambda held: 0})
-    assert memory_text(readings(a_launch(a_plan(9)), wrong)) == "1.50 GiB (VmHWM, no meter that follows)"
+    assert format_memory(readings(a_launch(a_plan(9)), wrong)) == "1.50 GiB (VmHWM, no meter that follows)"
 
 
 def test_the_calibration_of_another_image_or_engine_does_not_count() -> None:
     others = [a_calibration_launch(1, guest=VM_HWM, engine="docker"), a_calibration_launch(2, guest=VM_HWM, image="cuda")]
-    assert memory_text(readings(a_launch(a_plan(9)), *others)) == "1.50 GiB (VmHWM, not calibrated)"
+    assert format_memory(readings(a_launch(a_plan(9)), *others)) == "1.50 GiB (VmHWM, not calibrated)"
 
 
 SERIES: dict[str, tuple[float | None, ...]] = {
@@ -94,7 +94,7 @@ def test_a_gpu_row_is_told_by_the_first_meter_that_follows(follows: tuple[str, .
         **GPU,
     )
     calibration = msgspec.structs.replace(calibration, verdict=a_launch().verdict)
-    assert memory_text(readings(a_gpu_launch(series=SERIES), calibration)) == text
+    assert format_memory(readings(a_gpu_launch(series=SERIES), calibration)) == text
 
 
 def a_calibration_of_a_gpu(*follows: str, torch: bool) -> Launch:
@@ -108,10 +108,10 @@ def a_calibration_of_a_gpu(*follows: str, torch: bool) -> Launch:
 def test_a_peak_of_a_sampler_that_was_killed_gives_way_to_one_that_was_kept_all_along_or_is_a_lower_bound() -> None:
     killed = a_gpu_launch(series=SERIES, is_killed=True)
     with_torch = a_calibration_of_a_gpu("fdinfo_gpu_bytes", torch=True)
-    assert memory_text(readings(killed, with_torch)) == "2.00 GiB (torch peak reserved)"
+    assert format_memory(readings(killed, with_torch)) == "2.00 GiB (torch peak reserved)"
     without = a_calibration_of_a_gpu("fdinfo_gpu_bytes", torch=False)
     gap = "the readings stop 8.5 s before the passes do"
-    assert memory_text(readings(killed, without)) == f"at least 3.00 GiB (fdinfo, every 2 s: {gap})"
+    assert format_memory(readings(killed, without)) == f"at least 3.00 GiB (fdinfo, every 2 s: {gap})"
     whole = a_gpu_launch(8, series={"fdinfo_gpu_bytes": (0.0, 2.0 * GIB)})
     (reading,) = memory_of([whole, killed], latest_calibrations([without]))
     assert (reading.peak_bytes, reading.gap) == (2 * GIB, "")
@@ -124,7 +124,7 @@ def test_a_row_of_two_gpus_is_told_by_their_sum_and_says_so() -> None:
     )
     calibration = msgspec.structs.replace(calibration, verdict=a_launch().verdict)
     series: dict[str, tuple[float | None, ...]] = dict.fromkeys(names, (1.0 * GIB, 1.0 * GIB, 1.5 * GIB))
-    text = memory_text(readings(a_gpu_launch(series=series), calibration))
+    text = format_memory(readings(a_gpu_launch(series=series), calibration))
     assert text == "2.00 GiB (VRAM + GTT used, sum of 2 GPUs)"
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from reports.tables import status_text
 
 from harness.analysis.rows import Row, by_name, rows_of, workloads_of
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord, Verdict
 from harness.records.plan import EngineRecord
 from reports.markdown.render import render_benchmarks
+from reports.status import status_text
 from tests.unit.samples import (
     WORKLOAD,
     a_failed_launch,

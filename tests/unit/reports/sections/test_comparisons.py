@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
-import msgspec
 import pytest
 
-from harness.analysis.effects import Effect, compared_data, effects_of, nulls_of, percent, says
-from harness.analysis.rows import rows_of
+from harness.analysis.effects import Effect, effects_of, nulls_of
 from harness.records.host import HostRecord
-from harness.records.launch import Launch
 from reports.markdown.render import render_benchmarks
 from reports.sections.comparisons import effects_table
 from reports.sections.null_test import nulls_table
 from reports.terminal.results import print_comparisons
+from tests.unit.comparisons import RATIOS, blas, null, varied
 from tests.unit.reports.drawn import by_head
-from tests.unit.samples import HOST, WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, passing_journal
-
-RATIOS = (1.03, 1.01, 1.02, 1.04, 1.02, 1.03)
-
-
-def planned(number: int, arm: str, round_number: int, *, value: str, **changes: Any) -> Any:
-    knobs = {"segmentation-batch": value}
-    workload = msgspec.structs.replace(WORKLOAD, numbers={**WORKLOAD.numbers, "segmentation_batch_size": int(value)})
-    variant = f"cpu+segmentation-batch={value}"
-    return a_plan(number, variant=variant, workload=workload, arm=arm, round=round_number, knobs=knobs, **changes)
-
-
-def base(number: int, round_number: int, seconds: float = 2.0, **changes: Any) -> Launch:
-    return a_launch(planned(number, "base", round_number, value="32", **changes), journal=passing_journal(warm=(seconds,)))
-
-
-def arm(number: int, round_number: int, seconds: float, *, value: str = "64", **changes: Any) -> Launch:
-    plan = planned(number, f"segmentation-batch={value}", round_number, value=value, **changes)
-    return a_launch(plan, journal=passing_journal(warm=(seconds,)))
-
-
-def varied(*ratios: float, **changes: Any) -> list[Launch]:
-    """A campaign of one arm against the base, a pair a ratio."""
-    launches = []
-    for number, ratio in enumerate(ratios):
-        launches += [base(2 * number, number, **changes), arm(2 * number + 1, number, 2.0 * ratio, **changes)]
-    return launches
-
-
-def null(*ratios: float, **changes: Any) -> list[Launch]:
-    """A null test, a pair a ratio."""
-    launches = []
-    for number, ratio in enumerate(ratios):
-        for place, (name, seconds) in enumerate((("A", 2.0), ("B", 2.0 * ratio))):
-            plan = a_plan(2 * number + place, variant="cpu", arm=name, round=number, purpose="null", **changes)
-            launches.append(a_launch(plan, journal=passing_journal(warm=(seconds,))))
-    return launches
+from tests.unit.samples import a_failed_launch, a_launch, a_wrong_launch
 
 
 def cells(effect: Effect) -> dict[str, str]:
@@ -107,34 +67,6 @@ def test_an_arm_that_is_always_wrong_has_no_speed() -> None:
     assert shown["Says"] == "no complete pair"
 
 
-def test_each_arm_is_compared_with_the_base_and_corrected_for_the_others() -> None:
-    launches = varied(*RATIOS) + [arm(100 + number, number, 2.0, value="128") for number in range(6)]
-    first, second = effects_of(launches)
-    assert (first.arm, second.arm) == ("segmentation-batch=64", "segmentation-batch=128")
-    assert first.comparison is not None
-    assert first.comparison.p is not None
-    assert first.comparison.p_holm == pytest.approx(2 * first.comparison.p)
-    assert first.comparison.among == 2
-    (alone,) = effects_of(varied(*RATIOS))
-    assert alone.comparison is not None
-    assert first.comparison.detectable is not None
-    assert alone.comparison.detectable is not None
-    assert first.comparison.detectable > alone.comparison.detectable
-
-
-def test_pairs_are_of_one_campaign_and_its_latest_speaks() -> None:
-    (effect,) = effects_of(varied(*(1.5,) * 6, campaign=1) + varied(*RATIOS, campaign=2))
-    assert effect.comparison is not None
-    assert (effect.campaign, effect.comparison.n) == ("campaign-2", 6)
-    assert effect.comparison.ratio < 1.1
-
-
-def test_images_engines_and_hosts_are_never_paired_with_each_other() -> None:
-    other = msgspec.structs.replace(HOST, kernel="6.19.0")
-    launches = varied(*RATIOS, engine="podman") + varied(*RATIOS, engine="docker") + varied(*RATIOS, image="x", host=other)
-    assert len(effects_of(launches)) == 3
-
-
 def test_a_null_test_is_pooled_over_campaigns_and_the_latest_is_shown() -> None:
     claimed, quiet = null(*RATIOS, campaign=1), null(1.01, 0.99, 1.0, 1.01, 0.99, 1.0, campaign=2)
     (found,) = nulls_of(claimed + quiet)
@@ -159,22 +91,6 @@ def test_a_null_test_stands_beside_the_claims_of_its_own_host_alone() -> None:
     elsewhere = HostRecord(kernel="6.18.4", processor="another")
     (alone,) = effects_of(varied(*RATIOS) + null(*quiet, host=elsewhere))
     assert cells(alone)["Null test here"] == "none: `bench --null`"
-
-
-def test_null_tests_with_another_setting_are_of_another_cell() -> None:
-    with_threads = null(*RATIOS, campaign=2)
-    with_threads = [
-        msgspec.structs.replace(launch, plan=msgspec.structs.replace(launch.plan, variant="cpu+threads=1"))
-        for launch in with_threads
-    ]
-    first, second = nulls_of(null(*RATIOS, campaign=1) + with_threads)
-    assert (first.subject.variant, second.subject.variant) == ("cpu", "cpu+threads=1")
-    assert (first.trials, second.trials) == (1, 1)
-
-
-def test_arms_are_rows_of_their_own_and_null_launches_none() -> None:
-    rows = rows_of(varied(*RATIOS) + null(*RATIOS))
-    assert sorted(row.speaking.plan.variant for row in rows) == ["cpu+segmentation-batch=32", "cpu+segmentation-batch=64"]
 
 
 def test_the_page_has_both_sections_where_there_are_such_launches_and_says_how_to_run_an_arm_again() -> None:
@@ -211,41 +127,6 @@ def test_both_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"^\| Pairs +\| 6 +\|$", out, re.MULTILINE)
     print_comparisons([a_launch()])
     assert capsys.readouterr().out == ""
-
-
-def test_as_data_a_comparison_says_what_may_be_claimed() -> None:
-    data = json.loads(json.dumps(compared_data(varied(*RATIOS) + null(1.0)), allow_nan=False))
-    assert data["effects"][0]["says"] == "slower by 2.5%"
-    assert data["effects"][0]["comparison"]["n"] == 6
-    assert data["nulls"][0]["trials"] == 0
-    assert compared_data([a_launch()]) == {}
-
-
-def test_a_share_that_no_box_can_have_is_not_printed_digit_by_digit() -> None:
-    assert (percent(0.0234), percent(1e200), percent(None)) == ("2.3%", "over 1000%", "-")
-
-
-def test_what_is_said_follows_from_the_rule_alone() -> None:
-    (effect,) = effects_of(varied(*(1 / ratio for ratio in RATIOS)))
-    assert effect.comparison is not None
-    assert says(effect.comparison) == "faster by 2.4%"
-
-
-def blas(*arms: str | None) -> Effect:
-    """A campaign over the hipblaslt knob whose arms journal these libraries."""
-    launches = []
-    for number in range(6):
-        for place, (name, library) in enumerate(zip(("base", "hipblaslt=off"), arms, strict=True)):
-            knobs = {"hipblaslt": "on" if name == "base" else "off"}
-            variant = f"native+hipblaslt={knobs['hipblaslt']}"
-            plan = a_plan(2 * number + place, variant=variant, arm=name, round=number, knobs=knobs)
-            journal = [
-                {**event, "preferred_blas": library} if event.get("stage") == "device" and event["event"] == "end" else event
-                for event in passing_journal()
-            ]
-            launches.append(a_launch(plan, journal=journal))
-    (effect,) = effects_of(launches)
-    return effect
 
 
 def test_an_effect_of_hipblaslt_says_where_both_arms_computed_with_one_library() -> None:

@@ -16,7 +16,7 @@ from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import WorkloadRecord
 from reports.markdown.render import render_benchmarks
-from reports.sections.cost import cost_table, interval_text, lengths_text, r_squared_text
+from reports.sections.cost import cost_tables, interval_text, lengths_text, r_squared_text
 from tests.unit.reports.drawn import cells_of
 from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, a_wrong_launch, journal_until, passing_journal
 
@@ -60,7 +60,8 @@ def only(launches: Iterable[Launch]) -> CostRow:
 
 
 def cost_cells(row: CostRow) -> tuple[str, ...]:
-    return cells_of(cost_table([row]))
+    (table,) = cost_tables([row])
+    return cells_of(table)
 
 
 def test_a_campaign_on_several_lengths_is_one_line() -> None:
@@ -147,7 +148,7 @@ def test_what_is_no_result_is_no_line(changes: dict[str, Any]) -> None:
 
 
 def test_how_far_an_hour_is_from_the_longest_length_is_said() -> None:
-    assert "an hour is 30 times the longest length" in cost_cells(only(on_lengths()))[-1]
+    assert "an audio hour is 30 times the longest length" in cost_cells(only(on_lengths()))[-1]
     assert "times the longest length" not in cost_cells(only(on_lengths((11.0, 120.0, 1800.0))))[-1]
 
 
