@@ -32,11 +32,11 @@ def unit_of(workload: Workload) -> Unit:
     return workload.unit or Unit(amount="", rate_title="Rate")
 
 
-def by_unit(rows: Iterable[Any], workload_of: Callable[[Any], Workload]) -> Iterable[tuple[Unit, Sequence[Any]]]:
-    """The rows by their unit, whose words are in the heads of their table."""
-    found: dict[Unit, list[Any]] = {}
+def by_workload(rows: Iterable[Any], workload_of: Callable[[Any], Workload]) -> Iterable[tuple[Workload, Sequence[Any]]]:
+    """The rows by what ran, whose words are in the heads of their table."""
+    found: dict[Workload, list[Any]] = {}
     for row in rows:
-        found.setdefault(unit_of(workload_of(row)), []).append(row)
+        found.setdefault(workload_of(row), []).append(row)
     return found.items()
 
 
@@ -44,7 +44,7 @@ def work_columns(rows: Sequence[Row]) -> tuple[Column, Column]:
     """The heads of `work_cells`, in the words of what ran."""
     workloads = {row.workload for row in rows}
     only = workloads.pop() if len(workloads) == 1 else Workload()
-    return Column(only.profile_title), Column(only.input_title)
+    return Column(only.profile_title, dispensable=5), Column(only.input_title, dispensable=5)
 
 
 def work_cells(row: Row) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.agreement_rows import AgreementRow, agreement_rows
 from reports.page import Page
-from reports.subjects import SUBJECT, subject_cells
+from reports.subjects import SUBJECT, subject_cells, work_cells, work_columns
 from reports.table import Column, Inline, Section, Table, paragraph, prose
 from reports.values import count, format_cosine, number, percent
 
@@ -30,8 +30,7 @@ def agreement_table(rows: Sequence[AgreementRow]) -> Table:
         answers="Does each image compute what it computes on the CPU?",
         columns=(
             *SUBJECT,
-            Column("Pipeline", dispensable=5),
-            Column("Recording", dispensable=5),
+            *work_columns([each.row for each in rows]),
             Column("CPU run", dispensable=1),
             Column("DER", "right"),
             Column("Speakers"),
@@ -45,11 +44,9 @@ def agreement_table(rows: Sequence[AgreementRow]) -> Table:
 
 
 def _cells(each: AgreementRow) -> tuple[Inline, ...]:
-    workload = each.row.speaking.plan.workload
     return (
         *subject_cells(each.row.speaking),
-        workload.profile,
-        workload.input,
+        *work_cells(each.row),
         each.reference or "-",
         percent(each.der),
         _speakers_text(each),

@@ -21,7 +21,7 @@ def section(page: Page) -> Section | None:
         title="Image compatibility",
         answers="How far does each image get?",
         columns=(*SUBJECT, *map(Column, stages), Column("Cause")),
-        # What the lengths of one recording have in common is said once.
+        # What the lengths of one input have in common is said once.
         rows=tuple(dict.fromkeys((*subject_cells(row.speaking), *stage_marks(row, stages), _cause(row)) for row in rows)),
     )
     what = "The stage that an image reaches: ✅ passed, ❌ failed here, ⚠️ ran to its end with wrong output, · not reached."

@@ -1,4 +1,4 @@
-"""The fixed cost of a recording, and the cost of each second of it."""
+"""The fixed cost of an input, and the cost of each further part of it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from harness.analysis.costs import CostRow, cost_rows, series_of
 from harness.analysis.intervals import Interval
 from harness.analysis.stopping import value_of
 from harness.text import counted
-from harness.workloads.workload import Unit, workload_of
+from harness.workloads.workload import Unit, Workload, workload_of
 from reports.page import Page
-from reports.subjects import SUBJECT, by_unit, subject_cells
+from reports.subjects import SUBJECT, by_workload, subject_cells, unit_of
 from reports.table import Column, Inline, Section, Table, paragraph, prose
 
 _WHAT = (
@@ -33,16 +33,17 @@ def section(page: Page) -> Section | None:
 
 
 def cost_tables(rows: Iterable[CostRow]) -> tuple[Table, ...]:
-    """A table for each unit, a configuration on all its lengths a row."""
-    return tuple(_table(unit, each) for unit, each in by_unit(rows, lambda row: workload_of(row.launches[-1].plan)))
+    """A table for each workload, a configuration on all its lengths a row."""
+    return tuple(_table(workload, each) for workload, each in by_workload(rows, lambda row: workload_of(row.launches[-1].plan)))
 
 
-def _table(unit: Unit, rows: Sequence[CostRow]) -> Table:
+def _table(workload: Workload, rows: Sequence[CostRow]) -> Table:
+    unit = unit_of(workload)
     return Table(
         title="Fixed and marginal cost",
-        answers="What does a recording cost however short it is, and what does each further second cost?",
+        answers="What does an input cost however short it is, and what does each further part of it cost?",
         columns=(
-            *(*SUBJECT, Column("Pipeline"), Column("Lengths x launches"), Column("Fixed"), Column("Marginal")),
+            *(*SUBJECT, Column(workload.profile_title), Column("Lengths x launches"), Column("Fixed"), Column("Marginal")),
             *(
                 Column("r²", "right"),
                 Column("R² of the fit", "right"),

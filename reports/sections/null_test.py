@@ -32,7 +32,7 @@ def nulls_table(nulls: Sequence[Null]) -> Table:
     """A cell a row."""
     return Table(
         title="Null test: a cell against itself",
-        answers="How large must an effect be to show on this machine, and how often is one claimed where there is none?",
+        answers="How large must an effect be to show here, and how often is one claimed where there is none?",
         columns=(
             *(IMAGE, ENGINE, GFX, WORKLOAD, Column("Pairs"), Column("B against A"), Column("Spread of a pair")),
             *(Column("Detects from, 6 pairs"), Column("Detects from, all pairs")),

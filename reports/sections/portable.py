@@ -7,7 +7,7 @@ from reports.page import Page
 from reports.sections.failures import failure_section
 from reports.sections.results import figure_span
 from reports.status import status_text
-from reports.subjects import ENGINE, IMAGE
+from reports.subjects import ENGINE, IMAGE, work_columns
 from reports.table import Column, Inline, Section, Table, paragraph
 
 _WHAT = (
@@ -25,7 +25,7 @@ def section(page: Page) -> Section | None:
         title="Portable builds",
         answers="Do the packages of each image fit together?",
         columns=(
-            *(IMAGE, ENGINE, Column("PyTorch"), Column("pyannote.audio"), Column("Pipeline"), Column("Reaches")),
+            *(IMAGE, ENGINE, Column("PyTorch"), Column("pyannote.audio"), work_columns(rows)[0], Column("Reaches")),
             *(*(Column(name, "right") for name in figures), Column("Status")),
         ),
         rows=tuple(_cells(row, figures) for row in rows),

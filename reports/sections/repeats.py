@@ -9,7 +9,7 @@ from harness.analysis.stopping import percent, relative_half_width, rule_text
 from harness.records.plan import CoolDown
 from harness.text import counted
 from reports.page import Page
-from reports.subjects import SUBJECT, subject_cells
+from reports.subjects import SUBJECT, subject_cells, work_columns
 from reports.table import Column, Section, Table, paragraph, prose
 
 _WHAT = (
@@ -18,7 +18,7 @@ _WHAT = (
     "campaign's start."
 )
 
-_HEADS = ("Audio", "n", "95% half-width", "Asked for", "Ended since", "Odd", "Cool-down")
+_HEADS = ("n", "95% half-width", "Asked for", "Ended since", "Odd", "Cool-down")
 
 
 def section(page: Page) -> Section | None:
@@ -30,7 +30,7 @@ def repeats_table(rows: Sequence[RepeatRow]) -> Table:
     return Table(
         title="How many launches",
         answers="How many launches were made, why no more, and were any of them odd?",
-        columns=(*SUBJECT, *map(Column, _HEADS)),
+        columns=(*SUBJECT, work_columns([each.row for each in rows])[1], *map(Column, _HEADS)),
         rows=tuple(map(_cells, rows)),
     )
 

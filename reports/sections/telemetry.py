@@ -10,7 +10,7 @@ from harness.analysis.telemetry_rows import TelemetryRow, telemetry_rows, unavai
 from harness.records.price import Price
 from harness.workloads.workload import Unit
 from reports.page import Page
-from reports.subjects import SUBJECT, by_unit, subject_cells, unit_of
+from reports.subjects import SUBJECT, by_workload, subject_cells, unit_of
 from reports.table import Block, Column, Inline, Items, Section, Span, Table, code, joined, paragraph, prose
 from reports.values import count, format_gib, number, with_spread
 
@@ -19,7 +19,9 @@ def section(page: Page) -> Section | None:
     rows = telemetry_rows(page.rows_by_name, page.launches, page.price)
     if not rows:
         return None
-    tables = tuple(_table(unit, each, page.price) for unit, each in by_unit(rows, lambda each: each.row.workload))
+    tables = tuple(
+        _table(unit_of(workload), each, page.price) for workload, each in by_workload(rows, lambda each: each.row.workload)
+    )
     unavailable = tuple(
         (*joined(tuple(map(code, meters))), f" ({', '.join(images)}): {reason}")
         for reason, (meters, images) in unavailable_meters(rows).items()

@@ -71,6 +71,6 @@ def test_the_terminal_shows_a_calibration_and_why_another_failed(capsys: pytest.
     failed = a_failed_launch(a_plan(2, task="calibrate", last_stage="device"), stage="device")
     print_calibrations([a_calibration_launch(1, guest=VM_HWM), failed])
     out = capsys.readouterr().out
-    assert "cpu cpu (podman): memory held on cpu" in out
+    assert "Meters of cpu (podman, cpu, on cpu)" in out
     assert "0.500 GiB (+0.0%)" in out
     assert "cpu cpu (podman): FAIL in device: error: builtins.ImportError" in out
