@@ -76,9 +76,6 @@ COMPILING_STEPS = ("conv2d", "lstm", "lstm-dropout-0", "segmentation", "embeddin
 OUTCOMES = ("trying", "ok", "wrong", "failed", "crashed", "timeout", "skipped")
 """The outcomes of a step. ``wrong``: its result differs from the CPU's."""
 
-TASKS = ("calibrate", "ladder", "accuracy", "kernels")
-"""Workloads with one stage of their own name, for a host that does not yet ask its own modules"""
-
 KNOBS = ("lstm-dropout-0", "miopen-off", "blas-hipblas", "blas-hipblaslt")
 """The knobs that `benchmarks.knobs` can switch"""
 

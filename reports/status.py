@@ -18,9 +18,5 @@ def status_text(row: Row) -> str:
 
 def broken_imports(launch: Launch) -> list[tuple[str, str]]:
     """Imports that failed though the package is there, with their root cause."""
-    broken = []
-    for name, event in launch.imports.items():
-        chain = event.get("chain")
-        if event.get("outcome") == "failed" and isinstance(chain, list) and chain and isinstance(chain[-1], dict):
-            broken.append((name, f"{chain[-1].get('type')}: {chain[-1].get('message')}"))
-    return broken
+    failed = ((name, each.chain) for name, each in launch.said.imports.items() if each.outcome == "failed")
+    return [(name, f"{chain[-1].type}: {chain[-1].message}") for name, chain in failed if chain]

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from benchmarks.wire import STAGES, TASKS
-from harness.records.journal import End, Failed, Journal, Pass
+from harness.records.journal import End, Failed, Pass
 from harness.records.launch import Launch
+from harness.workloads.workload import workload_of
 
 TOLERANCE = 0.01
 """A share of the whole. Parts are timed on another clock than the whole and may be off by this much."""
@@ -90,7 +90,7 @@ def waterfall_of(launch: Launch) -> Waterfall | None:
     try:
         if not -TOLERANCE * whole <= start <= (1 + TOLERANCE) * whole:
             raise _Impossible(f"its first line is not of the {whole:.2f} s that it ran")
-        parts = tuple(_parts(said, whole, start, _span(said.first_at, said.done.at, whole)))
+        parts = tuple(_parts(launch, whole, start, _span(said.first_at, said.done.at, whole)))
         share = sum(part.share for part in parts)
         if abs(share - 1) > TOLERANCE:
             raise _Impossible(f"its parts sum to {share:.1%} of the {whole:.2f} s that it ran")
@@ -99,9 +99,9 @@ def waterfall_of(launch: Launch) -> Waterfall | None:
     return Waterfall(wall_seconds=whole, warm_passes=len(said.passes("warm")), parts=parts)
 
 
-def _parts(said: Journal, whole: float, start: float, span: float) -> Iterator[Part]:
+def _parts(launch: Launch, whole: float, start: float, span: float) -> Iterator[Part]:
     """The parts in order of time. Raises `_Impossible`."""
-    known = (*STAGES, *TASKS)
+    said, known = launch.said, workload_of(launch.plan).all_stages
     ends = [event for event in said.events if isinstance(event, End | Failed) and event.stage in known]
     if len({event.stage for event in ends}) != len(ends):
         raise _Impossible("a stage ended twice")

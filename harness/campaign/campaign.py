@@ -38,6 +38,7 @@ from harness.records.plan import CoolDown
 from harness.telemetry.start import Sampling, sampling
 from harness.tools import owner
 from harness.verdict.agreement import CpuReference, as_reference, compared, find_reference
+from harness.workloads.workload import workload_of
 
 if TYPE_CHECKING:
     from harness.records.store import Store
@@ -233,7 +234,7 @@ class Campaign:
             self._has_looked_at_gpu = True
             self._announce_once(_lost_gpu(engine, plan.gpu))
         # Later launches have the same idle host, and only passes have an energy that is of interest.
-        is_quiet_time_due = not plan.task and not plan.steps and not is_idle_known(self.launches, plan)
+        is_quiet_time_due = workload_of(plan).is_measured and not is_idle_known(self.launches, plan)
         try:
             launch = execute(prepared, engine, quiet_seconds=QUIET_SECONDS if is_quiet_time_due else 0.0, sample=self._sample)
         except EngineError as error:

@@ -142,6 +142,8 @@ class PipelineRow(_Row, frozen=True, kw_only=True):
 
     segmentation_batch_size: BatchSize
     embedding_batch_size: BatchSize
+    random_weights: bool = False
+    """Its output means nothing: it is timed and compared, and never scored"""
 
     @property
     def profile(self) -> Profile:

@@ -15,6 +15,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.campaign.campaign import Campaign
     from harness.campaign.request import BenchRequest
+    from harness.catalog.rows import PipelineRow
     from harness.inputs.corpus_folder import CorpusFolder
     from harness.records.launch import Launch
 
@@ -92,7 +93,7 @@ def accuracy(
     memory_bytes = parse_size(memory)
     known = load_catalog(catalogs or ())
     row = select_pipeline(known, pipeline)
-    _refuse(row.name, name, collar, corpus, report_to)
+    _refuse(known.pipelines[row.name], name, collar, corpus, report_to)
     chosen = running.choose_images(known, images, gfx=gfx, family=family)
     chosen_fixes = select_fixes(known, fixes or ())
     laid = _read(Path(corpus or ""), references, files, limit)
@@ -149,13 +150,12 @@ def accuracy(
     running.end_with(*campaigns, failed=any(each.failed for each in findings))
 
 
-def _refuse(pipeline: str, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
+def _refuse(pipeline: PipelineRow, name: str | None, collar: float, corpus: Path | None, report_to: Path | None) -> None:
     """Raise `UsageError` for what cannot be scored."""
     from harness.commands.arguments import parse_number
-    from harness.records.plan import WITHOUT_ACCURACY
 
-    if pipeline in WITHOUT_ACCURACY:
-        raise UsageError(f"accuracy of the {pipeline} pipeline: its weights are random, so there is nothing to score")
+    if pipeline.random_weights:
+        raise UsageError(f"accuracy of the {pipeline.name} pipeline: its weights are random, so there is nothing to score")
     if corpus is None:
         raise UsageError("name a folder of recordings and their .rttm files: --corpus DIR")
     if name is not None and not _NAME.fullmatch(name):

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from harness.catalog.rows import AudioRow, Catalog
+from harness.catalog.rows import AudioRow, Catalog, PipelineRow
 from harness.errors import ModelsError, UsageError
 from harness.inputs import models
 from harness.inputs.audio import Audio, prepare_audio
 from harness.inputs.embedded import ModelFile, embedded_folder, fetch_embedded
 from harness.inputs.launch_inputs import Inputs, recording_inputs
 from harness.inputs.models import FetchedFile
-from harness.records.plan import WITHOUT_ACCURACY
 from harness.text import Say, nearest
 
 
@@ -28,7 +27,9 @@ def fetch_inputs(
     recording = _recording_row(known, pipeline, audio, reference)
     if pipeline == "embedded" or (recording is not None and recording.file is None):
         show_licences(fetch_embedded(say=say), say=say)
-    return recording_inputs(_recording(recording, pipeline, audio, reference, seconds), models.models_for(pipeline))
+    return recording_inputs(
+        _recording(recording, known.pipelines[pipeline], audio, reference, seconds), models.models_for(pipeline)
+    )
 
 
 def locate_inputs(known: Catalog, pipeline: str, audio: str, reference: Path | None, seconds: float | None) -> Inputs:
@@ -36,13 +37,15 @@ def locate_inputs(known: Catalog, pipeline: str, audio: str, reference: Path | N
     recording = _recording_row(known, pipeline, audio, reference)
     if recording is not None and recording.file is None and not (embedded_folder() / f"{recording.name}.wav").exists():
         raise ModelsError("the recording is not here yet: run `strixbench models fetch`")
-    return recording_inputs(_recording(recording, pipeline, audio, reference, seconds), models.locate_models(pipeline))
+    return recording_inputs(
+        _recording(recording, known.pipelines[pipeline], audio, reference, seconds), models.locate_models(pipeline)
+    )
 
 
 def _recording_row(known: Catalog, pipeline: str, audio: str, reference: Path | None) -> AudioRow | None:
     """The catalog's row of a recording; ``None``: it is a file. Raises `UsageError` for a word that can only be meant as a row and
     is none, and for a reference with a pipeline whose output cannot be scored."""
-    if reference is not None and pipeline in WITHOUT_ACCURACY:
+    if reference is not None and known.pipelines[pipeline].random_weights:
         raise UsageError(f"--reference with the {pipeline} pipeline: its weights are random, so there is nothing to score")
     if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
         raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{nearest(audio, known.audio)}")
@@ -63,7 +66,7 @@ def unread_sample(known: Catalog) -> Inputs:
         return recording_inputs(sample, models.locate_models("embedded"))
 
 
-def _recording(row: AudioRow | None, pipeline: str, audio: str, reference: Path | None, seconds: float | None) -> Audio:
+def _recording(row: AudioRow | None, pipeline: PipelineRow, audio: str, reference: Path | None, seconds: float | None) -> Audio:
     """The normalised recording of a catalog row, or of a file where there is none."""
     if row is None:
         return prepare_audio(Path(audio), reference=reference, seconds=seconds)
@@ -73,10 +76,10 @@ def _recording(row: AudioRow | None, pipeline: str, audio: str, reference: Path 
         reference=reference or (folder / row.reference if row.reference else None),
         seconds=seconds,
     )
-    if pipeline in WITHOUT_ACCURACY:  # random turns against a reference would be a number that means nothing
+    if pipeline.random_weights:  # random turns against a reference would be a number that means nothing
         return msgspec.structs.replace(found, reference=None)
     # Known for the whole recording with its own reference and the pipeline that can be scored, not for a part of it or another's.
-    is_known = pipeline == "embedded" and seconds is None and reference is None
+    is_known = pipeline.name == "embedded" and seconds is None and reference is None
     return msgspec.structs.replace(found, highest_der=row.highest_der if is_known else None)
 
 

@@ -160,6 +160,11 @@ class Journal(msgspec.Struct, frozen=True):
         """The last event of each import, by name."""
         return {each.name: each for each in self.of(Import)}
 
+    def version_of(self, package: str) -> str | None:
+        """The version of an imported package; ``None``: it was not tried, or does not say."""
+        tried = self.imports.get(package)
+        return (tried.version or None) if tried else None
+
     @property
     def steps(self) -> dict[str, Step]:
         """The last event of each step of the probe, by name; the journal may name any."""
@@ -255,8 +260,3 @@ _READERS: Mapping[str, Callable[[Fields, str], Any]] = {
     "difference": _difference,
 }
 """How each field of an event is read. A name means the same in every event."""
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    """A journal's value as a mapping; empty where it is none. Only for `reports/`, until its sections read `Fields`."""
-    return value if isinstance(value, dict) else {}

@@ -85,8 +85,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
     @property
     def torch_version(self) -> str | None:
         """The version that torch reports; where the imports failed, that of its package."""
-        package = self.said.imports.get("torch")
-        return self.said.found("import").fields("torch").text("version") or (package.version if package else None) or None
+        return self.said.found("import").fields("torch").text("version") or self.said.version_of("torch")
 
     @property
     def chain(self) -> tuple[ExceptionRecord, ...]:
@@ -143,30 +142,6 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
     def _stage_seconds(self, stage: str) -> float | None:
         end = self.said.ends(stage)
         return end.seconds if end else None
-
-    def ends(self, stage: str) -> dict[str, Any]:
-        """The ``end`` event of a stage; empty where it did not end well."""
-        return next((dict(e) for e in self.journal if e.get("event") == "end" and e.get("stage") == stage), {})
-
-    @property
-    def imports(self) -> dict[str, dict[str, Any]]:
-        """The last event of each import, by name."""
-        return {str(e.get("name")): e for e in self.journal if e.get("event") == "import"}
-
-    @property
-    def steps(self) -> dict[str, dict[str, Any]]:
-        """The last event of each step of the probe, by name; the journal may name any."""
-        return {str(e.get("name")): e for e in self.journal if e.get("event") == "step"}
-
-    @property
-    def results(self) -> tuple[dict[str, Any], ...]:
-        """What a task found, one event for each result; the journal may hold anything in them."""
-        return tuple(e for e in self.journal if e.get("event") == "result")
-
-    @property
-    def output(self) -> dict[str, Any]:
-        """The findings of ``verify``: the output itself, and what the guest says about it"""
-        return self.ends("verify")
 
 
 def new_id() -> str:

@@ -12,9 +12,6 @@ DEFAULT_WARM_PASSES = 3
 DIARIZATION = "diarization"
 """The workload that is run where none is named."""
 
-WITHOUT_ACCURACY = ("synthetic",)
-"""Pipelines whose weights are random: their output is timed and compared bit by bit, and never scored."""
-
 BASE = "base"
 """The arm that the others of a ``--vary`` are compared with."""
 
@@ -79,11 +76,6 @@ class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """The profile's settings by name, such as ``segmentation_batch_size``."""
     models: tuple[str, ...] = ()
     """``repository@commit`` of the hub's models; empty for the embedded profile, whose hashes strixbench pins itself."""
-
-    @property
-    def has_accuracy(self) -> bool:
-        """Whether its turns and speakers mean anything."""
-        return self.profile not in WITHOUT_ACCURACY
 
 
 class StoppingRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -194,11 +186,6 @@ class Plan(Settings, frozen=True, kw_only=True, omit_defaults=True):
     """The kept cache that its own folder of kernels becomes if it is ended in its first pass; empty: none"""
     guest_sha256: str = ""
     """The hash of our own guest, so that a change of it is never taken for one of the machine; empty: from before it was recorded"""
-
-    @property
-    def task(self) -> str:
-        """The workload's name where it is neither diarization nor a probe."""
-        return "" if self.workload.name in (DIARIZATION, "probe") else self.workload.name
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
     runs: dict[tuple[str, ...], list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
-        if plan.task == TASK and plan.options.get("run"):
+        if plan.workload.name == TASK and plan.options.get("run"):
             runs.setdefault((str(plan.options["run"]), *key_of(plan)), []).append(launch)
     return tuple(accuracy_of(run) for run in runs.values())
 

@@ -108,7 +108,7 @@ class _Hold(msgspec.Struct, frozen=True):
 
 def calibration_of(launch: Launch) -> Calibration | None:
     """What a launch of the task found; ``None`` for any other launch, and for one that did not finish."""
-    if launch.plan.task != TASK or launch.verdict.status != "pass":
+    if launch.plan.workload.name != TASK or launch.verdict.status != "pass":
         return None
     holds = _holds(launch.said.results)
     findings = tuple(_finding(meter, holds, launch) for meter in METERS)
@@ -118,7 +118,7 @@ def calibration_of(launch: Launch) -> Calibration | None:
 def latest_calibrations(launches: Iterable[Launch]) -> dict[tuple[str, ...], Calibration]:
     """The latest calibration of each `subject`."""
     found: dict[tuple[str, ...], Calibration] = {}
-    for launch in sorted((each for each in launches if each.plan.task == TASK), key=lambda each: each.id):
+    for launch in sorted((each for each in launches if each.plan.workload.name == TASK), key=lambda each: each.id):
         calibration = calibration_of(launch)
         if calibration is not None and calibration.sizes_bytes:
             found[subject(launch)] = calibration

@@ -53,7 +53,7 @@ class ProbeWorkload(Workload):
 
     def is_result(self, launch: Launch) -> bool:
         """A probe that failed before its steps says that the whole run would fail there too."""
-        return launch.verdict.status != "pass" and not launch.steps
+        return launch.verdict.status != "pass" and not launch.said.steps
 
 
 def _step_limits(options: Mapping[str, Any], family: str | None, device: str) -> tuple[float, float]:

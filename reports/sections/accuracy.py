@@ -58,7 +58,7 @@ def corpus_table(corpus: Corpus) -> Table:
 def _cells(found: Accuracy) -> tuple[Inline, ...]:
     return (
         *subject_cells(found.launch),
-        str(found.launch.imports.get("pyannote.audio", {}).get("version") or "-"),
+        found.launch.said.version_of("pyannote.audio") or "-",
         number(scored_text(found)),
         der_text(found.strict),
         _parts_text(found.strict),

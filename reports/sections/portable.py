@@ -40,7 +40,7 @@ def _cells(row: Row, figures: tuple[str, ...]) -> tuple[Inline, ...]:
         plan.image.portable_of or "-",
         row.engine,
         launch.torch_version or "-",
-        str(launch.imports.get("pyannote.audio", {}).get("version") or "-"),
+        launch.said.version_of("pyannote.audio") or "-",
         f"{plan.workload.profile} ({row.remark})" if row.remark else plan.workload.profile,
         launch.verdict.stage,
         *(found.get(name, "-") for name in figures),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.analysis.probe_rows import COLUMNS, Cell, Probe, probes_of
-from harness.records.journal import mapping
 from harness.records.launch import Launch
 from reports.page import Page
 from reports.sections.failures import known_failure
@@ -57,16 +56,14 @@ def looks_table(launches: Sequence[Launch]) -> Table:
 
 
 def _look(launch: Launch) -> tuple[str, ...]:
-    imported, verdict = launch.ends("import"), launch.verdict
-    torch = mapping(imported.get("torch"))
-    found = (imported.get("python"), torch.get("version"), torch.get("hip"), torch.get("cuda"))
+    said, verdict = launch.said, launch.verdict
+    imported = said.found("import")
+    torch = imported.fields("torch")
+    found = (imported.text("python"), torch.text("version"), torch.text("hip"), torch.text("cuda"))
     return (
         launch.image,
         launch.plan.engine.title,
-        *(
-            str(value or "-")
-            for value in (*found, launch.imports.get("pyannote.audio", {}).get("version"), launch.ends("device").get("name"))
-        ),
+        *(value or "-" for value in (*found, said.version_of("pyannote.audio"), said.found("device").text("name"))),
         "PASS" if verdict.status == "pass" else f"FAIL in {verdict.stage}: {verdict.cause}",
     )
 

@@ -13,7 +13,7 @@ def test_kernels_are_timed_counted_and_stored_and_both_tables_show_them(workplac
     assert "kernels of local-cpu (local, cpu, cpu)" in done.stdout
     assert "Best compute rate: " in done.stdout
     (launch,) = workplace.stored()
-    assert (launch.plan.task, launch.verdict.status, launch.verdict.stage) == ("kernels", "pass", "kernels")
+    assert (launch.plan.workload.name, launch.verdict.status, launch.verdict.stage) == ("kernels", "pass", "kernels")
     timed = {each.text("kernel"): each for each in launch.said.results if each.text("outcome") == "ok"}
     assert list(timed) == ["copy", "campplus dense 2 in 12", "campplus dense 2 local", "fbank"]
     for each in timed.values():

@@ -15,7 +15,7 @@ from harness.records.journal import Journal
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, Verdict
 from harness.records.plan import Plan, WorkloadRecord
-from harness.workloads.diarization.agreement import agree, chunk_of, turns_of
+from harness.workloads.diarization.agreement import RANDOM_WEIGHTS, agree, chunk_of, turns_of
 from harness.workloads.diarization.scoring import score
 from harness.workloads.diarization.turns import own_overlaps, read_turns
 from harness.workloads.error_rates import scores_of
@@ -40,6 +40,12 @@ SPEAKERS_OF_A_CHUNK = 3
 WITH_RESNET34 = ("3.1", "community-1", "synthetic")
 """Pipelines that send each chunk through WeSpeaker's ResNet34 once for each speaker. How much ``embedded``'s CAM++ computes depends
 on who speaks how long, which no launch records, so its embeddings have no share."""
+
+
+def has_accuracy(record: WorkloadRecord) -> bool:
+    """Whether the turns and speakers of a profile mean anything."""
+    return record.profile not in RANDOM_WEIGHTS
+
 
 NO_ACCURACY = "random weights, no accuracy"
 """What every page says about a pipeline whose output means nothing"""
@@ -82,7 +88,7 @@ class DiarizationWorkload(Workload):
         Where weights are random the turns mean nothing, and nothing is found out about them.
         """
         output = journal.found("verify")
-        if not output or not plan.workload.has_accuracy:
+        if not output or not has_accuracy(plan.workload):
             return {}
         turns = turns_of(output)
         if isinstance(turns, str):
@@ -106,7 +112,7 @@ class DiarizationWorkload(Workload):
 
     def remark(self, record: WorkloadRecord) -> str:
         """That the weights of a profile are random."""
-        return "" if record.has_accuracy else NO_ACCURACY
+        return "" if has_accuracy(record) else NO_ACCURACY
 
     def arguments(self, record: WorkloadRecord) -> tuple[str, ...]:
         """The pipeline and the recording; a user's own is named by its hash."""
@@ -133,7 +139,7 @@ class DiarizationWorkload(Workload):
 
     def figures_of(self, launch: Launch) -> tuple[Figure, ...]:
         """The number of speakers and the error rate, where they mean something."""
-        speakers = _found(launch).count("speakers") if launch.plan.workload.has_accuracy else None
+        speakers = _found(launch).count("speakers") if has_accuracy(launch.plan.workload) else None
         return (
             Figure(name="Speakers", value=speakers, kind="count"),
             Figure(name="DER", value=der_of(launch), kind="share"),
@@ -154,7 +160,7 @@ def der_of(launch: Launch) -> float | None:
     (missed + false alarm + confusion) / total, no collar, overlap scored
     (https://pyannote.github.io/pyannote-metrics/reference.html#diarization). In records from before the host scored, the guest did.
     """
-    scores = scores_of(_found(launch).fields("der")) if launch.plan.workload.has_accuracy else None
+    scores = scores_of(_found(launch).fields("der")) if has_accuracy(launch.plan.workload) else None
     return scores.der if scores is not None else None
 
 
