@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.records.launch import Launch
 from harness.workloads.ladder import Rung, ladders_of, rungs_of
 from reports.page import Page
-from reports.table import Block, Column, Inline, Section, Table, code, paragraph, prose
+from reports.table import Column, Inline, Section, Table, code, paragraph, prose
 from reports.values import count, format_cosine, number
 
 _WHAT = (
@@ -35,9 +35,9 @@ def ladder_section(launch: Launch) -> Section:
         ),
         rows=tuple(map(_cells, rungs_of(launch.said.results))),
     )
-    said = verdict.summary or "right at every batch that was tried"
-    blocks: list[Block] = [paragraph(("Launch ", code(launch.id), f": {said}"))]
-    return Section(table.title, (*blocks, *([table] if table.rows else [])))
+    passed = "right at every batch that was tried" if verdict.status == "pass" else verdict.cause or verdict.status
+    said = paragraph(("Launch ", code(launch.id), f": {verdict.summary or passed}"))
+    return Section(table.title, (said, table) if table.rows else (said,))
 
 
 def _cells(rung: Rung) -> tuple[Inline, ...]:

@@ -57,7 +57,7 @@ def test_several_lengths_are_launched_in_turn_and_make_a_line_or_say_why_not(tmp
     done = place.bench("--durations", "2,3,4")
     assert done.code == 0, done.stderr
     assert [launch.plan.workload.amount for launch in place.real.stored()] == [2.0, 3.0, 4.0]
-    assert "fixed and marginal cost" in done.stdout
+    assert "Fixed and marginal cost" in done.stdout
     assert "2 s x1, 3 s x1, 4 s x1" in place.real.page.read_text()
 
 

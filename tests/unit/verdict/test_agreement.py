@@ -218,7 +218,7 @@ def test_what_does_not_agree_has_wrong_output_and_its_speed_is_struck_through_an
     page = render_benchmarks([REFERENCE, wrong])
     assert "~~2.10 s~~ | ~~14.3x~~" in page
     assert "Fastest" not in page
-    assert "| rocm-made-up | podman | native | embedded | sample-30s | " in page
+    assert "| rocm-made-up | podman | native | embedded | sample-30s, 30.0 s | " in page
     assert "WRONG OUTPUT (1 of 1): 2 speaker(s), the CPU run has 3" in page
 
 
