@@ -12,12 +12,12 @@ from benchmarks.wire import STAGES
 from harness.failures.recognise import find_match, recognise
 from harness.machine.gpu_faults import gpu_events
 from harness.machine.kernel_log import KernelLine
-from harness.records.journal import number
 from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict, exception_chain
 from harness.records.plan import Plan
+from harness.verdict.clocks import impossible_times
 from harness.verdict.time_limits import FAULT_SECONDS
 from harness.workloads.failed import cause_of, failed, last_line
-from harness.workloads.workload import SHORTEST_PASS_SECONDS, Evidence, Workload, overlong, workload_of
+from harness.workloads.workload import Evidence, Workload, workload_of
 
 
 def judge(plan: Plan, exit: ExitRecord, evidence: Evidence) -> Verdict:  # noqa: A002 - the design's word for it
@@ -37,7 +37,7 @@ def judge(plan: Plan, exit: ExitRecord, evidence: Evidence) -> Verdict:  # noqa:
     if exception is not None:
         return _judge_exception(stage, exception_chain(exception.get("chain")), evidence.log_tail)
     if _said_done(journal, plan.last_stage) and exit.code in (0, None):
-        lie = _impossible(plan, workload, journal, exit.run_seconds)
+        lie = _impossible(plan, workload, evidence, exit.run_seconds)
         if lie is not None:
             return failed(stage, "error", f"the journal cannot be true: {lie}")
         if plan.last_stage != workload.last_stage:
@@ -101,29 +101,29 @@ def _said_done(journal: Sequence[dict[str, Any]], last_stage: str) -> bool:
     return ended and any(event.get("event") == "done" for event in journal)
 
 
-def _impossible(plan: Plan, workload: Workload, journal: Sequence[dict[str, Any]], run_seconds: float | None) -> str | None:
+def _impossible(plan: Plan, workload: Workload, evidence: Evidence, run_seconds: float | None) -> str | None:
     """What in a finished journal cannot have happened; ``None``: nothing. The image wrote it and may write anything."""
+    journal = evidence.journal
     ended = [event.get("stage") for event in journal if event.get("event") == "end"]
     stages = workload.all_stages
     missing = [stage for stage in stages[: stages.index(plan.last_stage) + 1] if stage not in ended]
     if missing:
         return f"it ends without the stage {missing[0]}"
-    if plan.last_stage != workload.last_stage:
+    whole = plan.last_stage == workload.last_stage
+    lie = _miscounted_passes(plan, journal) if whole and workload.is_measured else None
+    lie = lie or impossible_times(
+        journal, clock=evidence.clock, run_seconds=run_seconds, shortest_pass_seconds=workload.shortest_pass_seconds(plan)
+    )
+    return lie or (workload.lie(plan, journal, run_seconds) if whole else None)
+
+
+def _miscounted_passes(plan: Plan, journal: Sequence[dict[str, Any]]) -> str | None:
+    """That there are not as many passes as were asked for; ``None``: there are."""
+    stages = [event.get("stage") for event in journal if event.get("event") == "pass"]
+    counts = stages.count("cold"), stages.count("warm")
+    if counts == (1, plan.warm_passes):
         return None
-    lie = _impossible_passes(plan, journal, run_seconds) if workload.is_measured else None
-    return lie or workload.lie(plan, journal, run_seconds)
-
-
-def _impossible_passes(plan: Plan, journal: Sequence[dict[str, Any]], run_seconds: float | None) -> str | None:
-    """What cannot be true of the passes of a measured workload; ``None``: nothing."""
-    passes = [event for event in journal if event.get("event") == "pass"]
-    seconds = [number(event.get("seconds")) for event in passes]
-    counts = [sum(event.get("stage") == stage for event in passes) for stage in ("cold", "warm")]
-    if counts != [1, plan.warm_passes]:
-        return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {plan.warm_passes} were asked for"
-    if any(value is None or value < SHORTEST_PASS_SECONDS for value in seconds):
-        return "a pass took no time"
-    return overlong("passes", sum(value or 0.0 for value in seconds), run_seconds)
+    return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {plan.warm_passes} were asked for"
 
 
 def _wrong_torch(journal: Sequence[dict[str, Any]], family: str | None) -> str | None:
