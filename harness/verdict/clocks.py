@@ -62,7 +62,7 @@ class _Stage(msgspec.Struct):
     seconds: float | None = None
     """What it is said to have taken; ``None``: it did not end"""
     ended: float | None = None
-    passes: list[tuple[float | None, float]] = []
+    passes: list[tuple[float | None, float]] = msgspec.field(default_factory=list)
     """The time of each pass's event, and what the pass is said to have taken"""
 
 
@@ -94,15 +94,17 @@ def was_set(clock: HostClock) -> bool:
 def _stages(journal: Sequence[Event]) -> list[_Stage] | str:
     """The stages in order, or what is wrong with their order."""
     stages: list[_Stage] = []
+    names: set[str] = set()
     for event in journal:
         kind, name, at = event.get("event"), str(event.get("stage")), number(event.get("at"))
         if kind not in ("begin", "pass", "end"):
             continue
         current = stages[-1] if stages and stages[-1].seconds is None else None
         if kind == "begin":
-            if current is not None or name in [stage.name for stage in stages]:
+            if current is not None or name in names:
                 return f"its stage {name} begins within another, or twice"
             stages.append(_Stage(name, at))
+            names.add(name)
             continue
         seconds = number(event.get("seconds"))
         if current is None or current.name != name:
@@ -110,7 +112,7 @@ def _stages(journal: Sequence[Event]) -> list[_Stage] | str:
         if seconds is None or seconds < 0:
             return f"a {'pass' if kind == 'pass' else 'stage'} of {name} took no time"
         if kind == "pass":
-            current.passes = [*current.passes, (at, seconds)]
+            current.passes.append((at, seconds))
         else:
             current.seconds, current.ended = seconds, at
     return stages
@@ -142,19 +144,24 @@ def _impossible_events(journal: Sequence[Event], most: float | None) -> str | No
 
 def _impossible_gaps(stages: Sequence[_Stage]) -> str | None:
     """What is longer than the gap in which it is said to have happened, or far too short for it."""
-    gaps = _gaps(stages)
-    for what, said, seconds in gaps:
+    for what, said, seconds in _gaps(stages):
         if said > seconds + SLACK_SECONDS:
             return f"{what} took {said:.3g} s, of which the journal has {seconds:.3g} s"
         if seconds > said * (1 + GAP_SHARE) + STALL_SECONDS:
             return f"{what} took {said:.3g} s, but the journal went on only after {seconds:.3g} s"
     for stage in stages:
         if len(stage.passes) >= FEWEST_FOR_USUAL:
-            of_stage = [(said, seconds) for what, said, seconds in gaps if what == f"a pass of {stage.name}"]
-            usual_said, usual = (statistics.median(values) for values in zip(*of_stage, strict=True))
-            if usual > usual_said * (1 + GAP_SHARE) + USUAL_SECONDS:
-                return f"the passes of {stage.name} took {usual_said:.3g} s each, but came {usual:.3g} s apart"
+            said = statistics.median(seconds for _, seconds in stage.passes)
+            apart = statistics.median(_apart(stage))
+            if apart > said * (1 + GAP_SHARE) + USUAL_SECONDS:
+                return f"the passes of {stage.name} took {said:.3g} s each, but came {apart:.3g} s apart"
     return None
+
+
+def _apart(stage: _Stage) -> list[float]:
+    """The seconds from each pass's event back to the event before it: the pass before, or the stage's begin."""
+    ats = [stage.begun or 0.0, *(at or 0.0 for at, _ in stage.passes)]
+    return [after - before for before, after in itertools.pairwise(ats)]
 
 
 def _gaps(stages: Sequence[_Stage]) -> list[tuple[str, float, float]]:
@@ -162,16 +169,15 @@ def _gaps(stages: Sequence[_Stage]) -> list[tuple[str, float, float]]:
     gaps: list[tuple[str, float, float]] = []
     before = None
     for stage in stages:
-        begun = reached = stage.begun or 0.0
+        begun = stage.begun or 0.0
         if before is not None:
             gaps.append((f"what came before {stage.name}", 0.0, begun - before))
-        for at, seconds in stage.passes:
-            gaps.append((f"a pass of {stage.name}", seconds, (at or 0.0) - reached))
-            reached = at or 0.0
+        said = [seconds for _, seconds in stage.passes]
+        gaps += [(f"a pass of {stage.name}", seconds, apart) for seconds, apart in zip(said, _apart(stage), strict=True)]
         before = stage.ended or 0.0
         gaps.append((f"the stage {stage.name}", stage.seconds or 0.0, before - begun))
         if stage.passes:
-            gaps.append((f"what came after the passes of {stage.name}", 0.0, before - reached))
+            gaps.append((f"what came after the passes of {stage.name}", 0.0, before - (stage.passes[-1][0] or 0.0)))
     return gaps
 
 
