@@ -27,7 +27,7 @@ from harness.telemetry.start import Sampling, sampling
 from harness.tools import write_whole
 from harness.verdict.judge import judge, with_kept_cache
 from harness.verdict.time_limits import most_seconds
-from harness.workloads.workload import Evidence, workload_of
+from harness.workloads.workload import Evidence, HostClock, workload_of
 
 
 def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, sample: Sampling = sampling) -> Launch:
@@ -60,8 +60,9 @@ def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, s
             with StatsWatch(engine, prepared.run.name) if is_asked else contextlib.nullcontext() as stats:
                 exit_record = engine.run(prepared.run, timeout_seconds=most_seconds(plan), give_up=watch.give_up)
             wall_seconds = time.monotonic() - monotonic_begun
+            clock = HostClock(begun=begun, ended=time.time(), seconds=wall_seconds, sightings=watch.sightings)
         said = kernel_log.read()
-    launch = conclude(plan, exit_record, begun=begun, kernel_log=said)
+    launch = conclude(plan, exit_record, clock=clock, kernel_log=said)
     caches_record = kernel_cache.finish(
         plan,
         cache_folder,
@@ -82,9 +83,9 @@ NO_KERNEL_LOG = KernelText()
 
 
 def conclude(
-    plan: Plan, exit_record: ExitRecord, *, begun: float | None = None, kernel_log: KernelText = NO_KERNEL_LOG
+    plan: Plan, exit_record: ExitRecord, *, clock: HostClock | None = None, kernel_log: KernelText = NO_KERNEL_LOG
 ) -> Launch:
-    """The record of a launch from what its folder holds. ``begun`` is in Unix seconds; ``None``: not known."""
+    """The record of a launch from what its folder holds. ``clock`` is ``None`` where nobody saw it to its end."""
     folder = launches_folder() / plan.id
     exchange, truth = folder / EXCHANGE, folder / TRUTH
     journal, log_tail = read_events(exchange), read_log_tail(exchange)
@@ -102,9 +103,10 @@ def conclude(
                 log_tail=log_tail,
                 kernel_log=with_firmware(kernel_log.text, plan.host),
                 findings=Fields(findings),
+                clock=clock if exit_record.run_seconds is not None else None,
             ),
         ),
-        start_seconds=said.first_at - begun if said.first_at is not None and begun is not None else None,
+        start_seconds=said.first_at - clock.begun if said.first_at is not None and clock is not None else None,
         journal=journal,
         findings=findings,
         log_tail=log_tail,

@@ -19,6 +19,7 @@ from harness.records.plan import Plan
 from harness.telemetry.processes import LaunchProcesses
 from harness.telemetry.sensors import Files
 from harness.verdict.time_limits import Seen, device_has_ended, first_pass_has_ended, is_over_fault, why_end
+from harness.workloads.workload import Sighting
 
 KERNEL_SECONDS = 5.0
 """The time between two looks into the kernel's log."""
@@ -39,6 +40,9 @@ class Watch:
         self._looked = 0.0
         self._past: KernelLine | None = None
         """The last line that has turned out not to concern this launch"""
+        self._sightings: list[Sighting] = []
+        self._unseen_until = 0.0
+        """When it last looked, and had not seen yet what comes now"""
         self._uses_gpu = plan.device != "cpu" and plan.image.family in GPU_FAMILIES
         since_ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
         self._processes = LaunchProcesses(str(exchange), since_ticks)
@@ -53,8 +57,17 @@ class Watch:
             self._read_kernel_log(now)
         return why_end(self._plan, self._seen)
 
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """The journal's events as they were seen to come."""
+        return tuple(self._sightings)
+
     def _read_journal(self, now: float) -> None:
         events = self._journal.new_events()
+        if events:
+            told = tuple(event.at for event in events)
+            self._sightings.append(Sighting(after=self._unseen_until, by=self._clock() - self._begun, ats=told))
+        self._unseen_until = now
         if events is None:
             return
         seen = msgspec.structs.replace(self._seen, last_word=now)

@@ -11,12 +11,13 @@ from benchmarks.wire import STAGES
 from harness.failures.recognise import find_match, recognise
 from harness.machine.gpu_faults import gpu_events
 from harness.machine.kernel_log import KernelLine
-from harness.records.journal import Import, Journal, Pass, Step
+from harness.records.journal import Import, Journal, Step
 from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRecord, Verdict
 from harness.records.plan import Plan
+from harness.verdict.clocks import impossible_times
 from harness.verdict.time_limits import FAULT_SECONDS
 from harness.workloads.failed import cause_of, failed, last_line
-from harness.workloads.workload import SHORTEST_PASS_SECONDS, Evidence, Workload, overlong, workload_of
+from harness.workloads.workload import Evidence, Workload, workload_of
 
 
 def judge(plan: Plan, exit: ExitRecord, evidence: Evidence) -> Verdict:  # noqa: A002 - the design's word for it
@@ -35,7 +36,7 @@ def judge(plan: Plan, exit: ExitRecord, evidence: Evidence) -> Verdict:  # noqa:
     if journal.failure is not None:
         return _judge_exception(stage, journal.failure.chain, evidence.log_tail)
     if _said_done(journal, plan.last_stage) and exit.code in (0, None):
-        lie = _impossible(plan, workload, journal, exit.run_seconds)
+        lie = _impossible(plan, workload, evidence, exit.run_seconds)
         if lie is not None:
             return failed(stage, "error", f"the journal cannot be true: {lie}")
         if plan.last_stage != workload.last_stage:
@@ -97,27 +98,26 @@ def _said_done(journal: Journal, last_stage: str) -> bool:
     return journal.is_done and journal.ends(last_stage) is not None
 
 
-def _impossible(plan: Plan, workload: Workload, journal: Journal, run_seconds: float | None) -> str | None:
+def _impossible(plan: Plan, workload: Workload, evidence: Evidence, run_seconds: float | None) -> str | None:
     """What in a finished journal cannot have happened; ``None``: nothing. The image wrote it and may write anything."""
-    stages = workload.all_stages
+    journal, stages = evidence.journal, workload.all_stages
     missing = [stage for stage in stages[: stages.index(plan.last_stage) + 1] if journal.ends(stage) is None]
     if missing:
         return f"it ends without the stage {missing[0]}"
-    if plan.last_stage != workload.last_stage:
-        return None
-    lie = _impossible_passes(plan, journal, run_seconds) if workload.is_measured else None
-    return lie or workload.lie(plan, journal, run_seconds)
+    whole = plan.last_stage == workload.last_stage
+    lie = _miscounted_passes(plan, journal) if whole and workload.is_measured else None
+    lie = lie or impossible_times(
+        journal, clock=evidence.clock, run_seconds=run_seconds, shortest_pass_seconds=workload.shortest_pass_seconds(plan)
+    )
+    return lie or (workload.lie(plan, journal, run_seconds) if whole else None)
 
 
-def _impossible_passes(plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
-    """What cannot be true of the passes of a measured workload; ``None``: nothing."""
-    passes = journal.of(Pass)
+def _miscounted_passes(plan: Plan, journal: Journal) -> str | None:
+    """That there are not as many passes as were asked for; ``None``: there are."""
     counts = [len(journal.passes(stage)) for stage in ("cold", "warm")]
-    if counts != [1, plan.warm_passes]:
-        return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {plan.warm_passes} were asked for"
-    if any(each.seconds is None or each.seconds < SHORTEST_PASS_SECONDS for each in passes):
-        return "a pass took no time"
-    return overlong("passes", sum(each.seconds or 0.0 for each in passes), run_seconds)
+    if counts == [1, plan.warm_passes]:
+        return None
+    return f"{counts[0]} cold and {counts[1]} warm passes; 1 and {plan.warm_passes} were asked for"
 
 
 def _wrong_torch(journal: Journal, family: str | None) -> str | None:

@@ -33,6 +33,29 @@ MEASURED_STAGES = ("load", "cold", "warm", "verify")
 """The stages of a workload that is timed in passes."""
 
 
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """Events that the host saw come. Seconds are since it asked for the launch, by a clock that nobody sets."""
+
+    after: float
+    """At this time they were not there yet"""
+    by: float
+    """At this time they were"""
+    ats: tuple[Any, ...]
+    """The time that each of them tells"""
+
+
+class HostClock(msgspec.Struct, frozen=True, kw_only=True):
+    """What the host's own clocks say about a launch that it saw to its end."""
+
+    begun: float
+    """Unix seconds when it asked for the launch"""
+    ended: float
+    """Unix seconds when the launch had ended"""
+    seconds: float
+    """Between the two, by a clock that nobody sets"""
+    sightings: tuple[Sighting, ...] = ()
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a launch left."""
 
@@ -44,6 +67,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the kernel said meanwhile"""
     findings: Fields = Fields()
     """What the host found out about the output: see `harness.workloads.workload.Workload.examine`"""
+    clock: HostClock | None = None
+    """``None``: the host did not see the launch to its end"""
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +161,10 @@ class Workload:
         """How long a launch may take. ``amount`` is what one pass goes through."""
         usual = max(START_SECONDS, 10 * amount * (1 + settings.warm_passes)) if self.is_measured else START_SECONDS
         return limits_of(usual_seconds=usual, family=family, device=device, time_limit_seconds=settings.time_limit_seconds)
+
+    def shortest_pass_seconds(self, plan: Plan) -> float:
+        """No computer goes through the plan's amount in less."""
+        return SHORTEST_PASS_SECONDS
 
     def guest_options(self, plan: Plan) -> Mapping[str, Any]:
         """What the guest's module is told beside the request's common fields."""

@@ -85,10 +85,10 @@ def a_calibration_launch(
     """A launch of the task that came to its end; ``plan`` is of `a_plan`."""
     import msgspec
 
-    *begun, done = passing_journal(last_stage="device")
+    *begun, _ = passing_journal(last_stage="device")
     told = made_up_results(guest, sizes) if results is None else list(results)
     stage = {"stage": "calibrate"}
-    journal = (*begun, {"event": "begin", **stage}, *told, {"event": "end", "seconds": 1.0, **stage}, done)
+    journal = (*begun, {"event": "begin", **stage}, *told, {"event": "end", "seconds": 1.0, **stage}, {"event": "done"})
     planned = a_plan(number, last_stage="device", task="calibrate", **plan)
     launch = a_launch(planned, journal=journal, exit=ExitRecord(started=True, code=0))
     return msgspec.structs.replace(

@@ -9,9 +9,9 @@ import msgspec
 
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
-from tests.unit.samples import WORKLOAD, Event, a_launch, a_link, a_plan, passing_journal
+from tests.unit.samples import WORKLOAD, Event, a_launch, a_link, a_plan, passing_journal, timed
 
-DONE = {"event": "done", "at": 1.0, "peak_resident_bytes": 1}
+DONE = {"event": "done", "peak_resident_bytes": 1}
 
 
 def a_score(error: float, total: float = 10.0, *, parts: tuple[float, float, float] | None = None) -> dict[str, float]:
@@ -56,7 +56,7 @@ def accuracy_journal(results: Iterable[Event], *, ends: bool = True) -> tuple[Ev
     """What a guest writes that was asked for the accuracy; ``ends``: it comes to the end of the task."""
     last: Sequence[Event] = ({"event": "end", "stage": "accuracy", "seconds": 9.0}, DONE) if ends else ()
     begun = passing_journal(last_stage="device")[:-1]
-    return (*begun, {"event": "begin", "stage": "accuracy"}, *({"at": 1.0, **event} for event in results), *last)
+    return timed((*begun, {"event": "begin", "stage": "accuracy"}, *results, *last))
 
 
 def an_accuracy_launch(

@@ -20,7 +20,7 @@ from harness.errors import BuildFailed, EngineError
 from harness.inputs.audio import Audio
 from harness.inputs.models import Models
 from harness.machine.kernel_log import KernelLog
-from harness.records.fields import Fields
+from harness.records.fields import Fields, number
 from harness.records.host import HostRecord
 from harness.records.journal import read
 from harness.records.launch import Launch
@@ -113,7 +113,7 @@ def a_launch(
 ) -> Launch:
     """A launch, by default one that passed; its verdict is the judge's own where none is given."""
     plan = plan or a_plan()
-    events = tuple(journal) if journal is not None else passing_journal()
+    events = timed(journal) if journal is not None else passing_journal()
     ended = exit or ExitRecord(started=True, code=0)
     return Launch(
         plan=plan,
@@ -154,7 +154,7 @@ def judged(
 ) -> Verdict:
     """The judge's verdict on a launch; ``plan`` are fields of `a_plan`. As many warm passes were asked for as the journal tells of,
     unless their number is given."""
-    events = tuple(journal)
+    events = timed(journal)
     workload = msgspec.structs.replace(WORKLOAD, highest_error=highest_der)
     made = as_told(a_plan(family=family, workload=workload, **plan), events)
     if warm_passes is not None:
@@ -212,17 +212,26 @@ def passing_journal(
         ],
         "device": [{**end, "device": "cpu", "name": "x86_64", "threads": 2}],
         "load": [{**end, "seconds": 0.7, "audio_seconds": 30.0, "pyannote": "4.0.7"}],
-        "cold": [{"event": "pass", "index": 0, "seconds": cold}, {**end, "peak_resident_bytes": 1 << 30}],
+        "cold": [
+            {"event": "pass", "index": 0, "seconds": cold},
+            {**end, "seconds": cold + 0.01, "peak_resident_bytes": 1 << 30},
+        ],
         "warm": [
             *({"event": "pass", "index": index, "seconds": seconds} for index, seconds in enumerate(warm)),
-            {**end, "peak_resident_bytes": 3 << 29, "peak_allocated_bytes": None, "peak_reserved_bytes": None},
+            {
+                **end,
+                "seconds": sum(number(each) or 0.0 for each in warm) + 0.01,
+                "peak_resident_bytes": 3 << 29,
+                "peak_allocated_bytes": None,
+                "peak_reserved_bytes": None,
+            },
         ],
         "verify": [{**end, **output, **verify}],
     }
     events: list[Event] = []
     for stage in STAGES[: STAGES.index(last_stage) + 1]:
         events += [{"event": "begin", "stage": stage}, *({"stage": stage, **event} for event in of_stage[stage])]
-    return _timed([*events, {"event": "done", "peak_resident_bytes": 3 << 29}])
+    return timed([*events, {"event": "done", "peak_resident_bytes": 3 << 29}])
 
 
 def probing_journal(
@@ -244,7 +253,7 @@ def probing_journal(
         }
         if last["outcome"] != "trying":
             events.append({"event": "step", "name": name, **last})
-    return _timed([*events, {"event": "end", "stage": "probe", "seconds": 1.0}, done])
+    return timed([*events, {"event": "end", "stage": "probe", "seconds": 1.0}, done])
 
 
 def a_probe_launch(number: int = 1, steps: Mapping[str, Event] | None = None, **plan: Any) -> Launch:
@@ -256,7 +265,7 @@ def a_probe_launch(number: int = 1, steps: Mapping[str, Event] | None = None, **
 
 def failing_journal(stage: str, *chain: Link, **passing: Any) -> tuple[Event, ...]:
     """What a guest writes in which a stage ends in an exception; ``chain`` is outermost first."""
-    return _timed(
+    return timed(
         [
             *journal_until(stage, **passing),
             {"event": "failed", "stage": stage, "seconds": 0.5, "chain": list(chain)},
@@ -461,9 +470,25 @@ def in_turn(*guests: Guest) -> Guest:
     return lambda run: (left.pop(0) if len(left) > 1 else left[0])(run)
 
 
-def _timed(events: Sequence[Event]) -> tuple[Event, ...]:
-    """The events with the seconds at which they came."""
-    return tuple({"event": event["event"], "at": 1_795_299_739.0 + number, **event} for number, event in enumerate(events))
+BEGUN = 1_795_299_739.0
+"""When each made-up launch began, in Unix seconds"""
+
+
+def timed(events: Iterable[Event]) -> tuple[Event, ...]:
+    """The events with the times at which they came, as far as they have none: each stage and each pass takes as long as it says."""
+    found: list[Event] = []
+    at = begun = BEGUN - 0.001
+    for event in events:
+        seconds = max(0.0, number(event.get("seconds")) or 0.0)
+        at = (
+            max(at, begun + seconds if event["event"] == "end" else 0.0)
+            + (seconds if event["event"] == "pass" else 0.0)
+            + 0.001
+        )
+        found.append({"event": event["event"], "at": at, **event})
+        at = number(found[-1]["at"]) or at
+        begun = at if event["event"] == "begin" else begun
+    return tuple(found)
 
 
 def is_root() -> bool:

@@ -27,7 +27,9 @@ from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import EngineRecord, Plan, Settings
 from harness.tools import OWNER_LABEL, owner
+from harness.workloads.workload import HostClock
 from tests.unit.samples import (
+    BEGUN,
     HOST,
     FakeEngine,
     an_audio,
@@ -323,9 +325,9 @@ def test_the_folder_stays_until_it_is_forgotten(tmp_path: Path) -> None:
 def test_the_start_lasts_until_the_guest_s_first_line(tmp_path: Path) -> None:
     found = prepared(tmp_path)
     launched(found, FakeEngine())
-    first = 1_795_299_739.0
-    assert conclude(found.plan, ExitRecord(started=True, code=0), begun=first - 0.25).start_seconds == 0.25
-    assert conclude(found.plan, ExitRecord(started=True, code=0), begun=None).start_seconds is None
+    clock = HostClock(begun=BEGUN - 0.25, ended=BEGUN + 60.0, seconds=60.25)
+    assert conclude(found.plan, ExitRecord(started=True, code=0), clock=clock).start_seconds == 0.25
+    assert conclude(found.plan, ExitRecord(started=True, code=0)).start_seconds is None
 
 
 def test_a_guest_that_never_spoke_has_no_start_time(tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ def judged_task(
     run_seconds: float | None = 100.0,
     **end: Any,
 ) -> Verdict:
-    *begun, done = passing_journal(last_stage="device")
+    *begun, _ = passing_journal(last_stage="device")
     stage = {"stage": task}
     told = [{"event": "result", **each} for each in results]
-    journal = [*begun, {"event": "begin", **stage}, *told, {"event": "end", "seconds": 1.0, **stage, **end}, done]
+    journal = [*begun, {"event": "begin", **stage}, *told, {"event": "end", "seconds": 1.0, **stage, **end}, {"event": "done"}]
     ended = ExitRecord(started=True, code=0, run_seconds=run_seconds)
     return judged(journal, ended, task=task, options=options, device=device)
 
