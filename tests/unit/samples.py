@@ -239,7 +239,7 @@ def probing_journal(
 ) -> tuple[Event, ...]:
     """What a guest writes that was asked for steps; ``steps`` are the last words on those that are not ok."""
     events = [*passing_journal(last_stage="device", **passing), {"event": "begin", "stage": "probe"}]
-    done = events.pop(-2)
+    done = {name: value for name, value in events.pop(-2).items() if name != "at"}
     for name in asked:
         events.append({"event": "step", "name": name, "outcome": "trying"})
         near = {"max_absolute": 1e-6, "max_relative": 1e-6, "tolerance": 1e-4}

@@ -110,7 +110,7 @@ def test_a_peak_of_a_sampler_that_was_killed_gives_way_to_one_that_was_kept_all_
     with_torch = a_calibration_of_a_gpu("fdinfo_gpu_bytes", torch=True)
     assert format_memory(readings(killed, with_torch)) == "2.00 GiB (torch peak reserved)"
     without = a_calibration_of_a_gpu("fdinfo_gpu_bytes", torch=False)
-    gap = "the readings stop 8.5 s before the passes do"
+    gap = "the readings stop 9.5 s before the passes do"
     assert format_memory(readings(killed, without)) == f"at least 3.00 GiB (fdinfo, every 2 s: {gap})"
     whole = a_gpu_launch(8, series={"fdinfo_gpu_bytes": (0.0, 2.0 * GIB)})
     (reading,) = memory_of([whole, killed], latest_calibrations([without]))
