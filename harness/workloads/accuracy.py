@@ -6,23 +6,24 @@ recording in which the process died, so that a crash costs one recording.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from harness.records.journal import mapping, number
+from harness.inputs.corpus_folder import read_references
+from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import exception_chain
 from harness.records.plan import Plan, Settings
-from harness.workloads.error_rates import Scores, Total, scores_of, total_of
+from harness.workloads.corpus_scores import score_corpus, score_of
+from harness.workloads.error_rates import Scores, Total, total_of
+from harness.workloads.failed import NOT_TRUE
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 from harness.workloads.workload import SHORTEST_PASS_SECONDS, Event, Workload, overlong
 
 TASK = "accuracy"
-
-MOST_RELAUNCHES = 5
-"""Relaunches of one cell in one run. An image that dies more often is known well enough."""
 
 Outcome = Literal["ok", "failed", "died", "not reached", "left out", "unscored"]
 """``died``: the process ended during it. ``left out``: it could not be read. ``unscored``: reference or recording is missing."""
@@ -108,7 +109,9 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     def notes(self) -> tuple[str, ...]:
         """Remarks on what was odd about the corpus."""
         notes = self.launch.plan.options.get("notes")
-        return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
+        said = list(map(str, notes)) if isinstance(notes, list | tuple) else []
+        said += [str(remark) for launch in self.launches for remark in launch.findings.get("remarks", ())]
+        return tuple(dict.fromkeys(said))
 
 
 def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
@@ -141,47 +144,12 @@ def accuracy_of(launches: Sequence[Launch]) -> Accuracy:
     )
 
 
-def next_index(launch: Launch) -> int | None:
-    """The recording at which another launch continues after one that ended early; ``None``: none is left, or it would end the same.
-
-    A launch that died before its first recording shows that the image cannot do it at all; one that a person ended is not
-    started again.
-    """
-    tried = [index for index, _ in _events(launch)]
-    if launch.verdict.status == "pass" or launch.verdict.cause in ("interrupted", "engine") or not tried:
-        return None
-    following = tried[-1] + 1
-    return following if following < len(_planned(launch.plan.options)) else None
-
-
-def run_to_the_end(
-    launch_all: Callable[[], Sequence[Launch]], launch_again: Callable[[Launch, int], Sequence[Launch]]
-) -> tuple[Launch, ...]:
-    """All launches of a run: each cell that died is launched again from where it ended, at most `MOST_RELAUNCHES` times.
-
-    ``launch_again`` takes the launch that ended early and the index to begin with.
-    """
-    launches = list(launch_all())
-    for ended in tuple(launches):
-        last = ended
-        for _ in range(MOST_RELAUNCHES):
-            index = next_index(last)
-            if index is None:
-                break
-            again = launch_again(last, index)
-            launches += again
-            if not again:
-                break
-            last = again[-1]
-    return tuple(launches)
-
-
 def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
     """The result for each planned recording, from the last event about it."""
-    planned = _planned(launches[0].plan.options)
+    planned = planned_files(launches[0].plan.options)
     said: dict[int, tuple[Launch, Mapping[str, Any]]] = {}
     for launch in launches:
-        for index, event in _events(launch):
+        for index, event in events_of(launch):
             said[index] = launch, event
     doubt = next((doubt for launch in launches if (doubt := _doubt(launch))), None)
     results = []
@@ -191,45 +159,41 @@ def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
             why = f"the run ended before: {launches[-1].verdict.summary or launches[-1].verdict.status}"
             results.append(FileResult(name=name, outcome="not reached", audio_seconds=seconds, why=why))
         else:
-            results.append(_file_result(name, seconds, *said[index], doubt=doubt))
+            results.append(_file_result(index, file, *said[index], doubt=doubt))
     return tuple(results)
 
 
 def _file_result(
-    name: str, audio_seconds: float | None, launch: Launch, event: Mapping[str, Any], *, doubt: str | None
+    index: int, file: Mapping[str, Any], launch: Launch, event: Mapping[str, Any], *, doubt: str | None
 ) -> FileResult:
     """One recording's result, from the last event about it."""
+    name, audio_seconds = str(file.get("name")), number(file.get("seconds"))
     if event.get("outcome") == "trying":
         return FileResult(name=name, outcome="died", audio_seconds=audio_seconds, why=_death(launch))
     if event.get("outcome") == "failed":
         chain = exception_chain(event.get("chain"))
         why = f"{chain[-1].type}: {chain[-1].message}" if chain else "an exception that the journal does not name"
         return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=" ".join(why.split())[:300])
-    jaccard = mapping(event.get("jaccard"))
-    counts = [_count(value) for value in (event.get("speakers"), event.get("reference_speakers"), jaccard.get("speakers"))]
-    strict, collar = scores_of(event.get("strict")), scores_of(event.get("collar"))
-    seconds, error = number(event.get("seconds")), number(jaccard.get("error"))
-    if strict is None or collar is None or error is None or error < 0 or seconds is None or None in counts:
-        doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
-    elif strict.total_seconds == 0:
-        doubt = doubt or "nothing was scored: the reference has no speech there"
+    seconds, score = number(event.get("seconds")), score_of(launch.findings, index, event)
+    if isinstance(score, str):
+        doubt = doubt or score
+    elif seconds is None:
+        doubt = doubt or f"{NOT_TRUE}: numbers are missing or below zero"
     elif seconds < SHORTEST_PASS_SECONDS:
-        doubt = doubt or "the journal cannot be true: a pass took no time"
-    elif any(each.missed_seconds + each.confusion_seconds > each.total_seconds * 1.001 for each in (strict, collar)):
-        doubt = doubt or "the journal cannot be true: more of the reference was missed or confused than there is"
-    if doubt is not None:
-        return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=doubt)
+        doubt = doubt or f"{NOT_TRUE}: a pass took no time"
+    if doubt is not None or isinstance(score, str):
+        return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=doubt or "")
     return FileResult(
         name=name,
         outcome="ok",
         audio_seconds=audio_seconds,
         seconds=seconds,
-        strict=strict,
-        collar=collar,
-        jaccard_error=error,
-        jaccard_speakers=counts[2],
-        speakers=counts[0],
-        reference_speakers=counts[1],
+        strict=score.strict,
+        collar=score.collar,
+        jaccard_error=score.jaccard_error,
+        jaccard_speakers=score.jaccard_speakers,
+        speakers=score.speakers,
+        reference_speakers=score.reference_speakers,
     )
 
 
@@ -237,9 +201,11 @@ def _doubt(launch: Launch) -> str | None:
     """Why a launch's scores do not count; ``None``: they do."""
     if launch.verdict.cause == "wrong torch":  # what diarized was not what this image claims to be
         return launch.verdict.summary
-    passes = sum(number(event.get("seconds")) or 0.0 for _, event in _events(launch))
+    if launch.verdict.summary.startswith(NOT_TRUE):
+        return launch.verdict.summary
+    passes = sum(number(event.get("seconds")) or 0.0 for _, event in events_of(launch))
     lie = overlong("passes", passes, launch.exit.run_seconds)
-    return f"the journal cannot be true: {lie}" if lie else None
+    return f"{NOT_TRUE}: {lie}" if lie else None
 
 
 def _death(launch: Launch) -> str:
@@ -249,18 +215,23 @@ def _death(launch: Launch) -> str:
     return f"the process ended in it: {launch.verdict.summary or launch.verdict.cause}"
 
 
-def _events(launch: Launch) -> list[tuple[int, dict[str, Any]]]:
+def events_of(launch: Launch) -> list[tuple[int, Mapping[str, Any]]]:
     """The events about each recording, by its index; those with an index that was not planned are ignored."""
-    planned = len(_planned(launch.plan.options))
+    return _told(launch.plan, launch.journal)
+
+
+def _told(plan: Plan, journal: Sequence[Event]) -> list[tuple[int, Event]]:
+    planned = len(planned_files(plan.options))
     found = []
-    for event in launch.results:
+    for event in [each for each in journal if each.get("event") == "result"]:
         index = event.get("index")
         if event.get("outcome") in ("trying", "ok", "failed") and type(index) is int and 0 <= index < planned:
             found.append((index, event))
     return found
 
 
-def _planned(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def planned_files(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The recordings that a run was asked for."""
     return [file for file in options.get("files", ()) if isinstance(file, dict)]
 
 
@@ -275,10 +246,6 @@ def _left_out(options: Mapping[str, Any]) -> tuple[FileResult, ...]:
         for each in options.get("left_out", ())
         if isinstance(each, dict)
     )
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
 
 
 def _accuracy_lie(results: Sequence[Event], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
@@ -303,6 +270,7 @@ class AccuracyWorkload(Workload):
 
     name = "accuracy"
     stages = ("accuracy",)
+    results_are_passes = True
 
     def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
         """Longer than the limits of the recordings together, so that theirs end a pass first."""
@@ -318,6 +286,13 @@ class AccuracyWorkload(Workload):
     def lie(self, plan: Plan, journal: Sequence[Event], run_seconds: float | None) -> str | None:
         """A recording without an end, or passes that took too long."""
         return _accuracy_lie([event for event in journal if event.get("event") == "result"], plan.options, run_seconds)
+
+    def examine(self, plan: Plan, journal: Sequence[Event], truth: Path | None) -> Mapping[str, Any]:
+        """The scores of each recording."""
+        last = dict(_told(plan, journal))
+        found = {index: event.get("rttm") for index, event in last.items() if event.get("outcome") == "ok"}
+        references = read_references(truth) if truth is not None else ()
+        return score_corpus(found, references, collar_seconds=number(plan.options.get("collar_seconds")) or 0.0)
 
 
 WORKLOAD = AccuracyWorkload()

@@ -103,6 +103,8 @@ class Workload:
     """``None``: it has no passes, and so no row among the results"""
     figures: tuple[str, ...] = ()
     """The headings of the figures that `figures_of` gives"""
+    results_are_passes: bool = False
+    """Whether each result that ends well is a pass, which a result with the outcome ``trying`` announces"""
     is_sampled_thoroughly: bool = False
     """Whether the host's meters are read as often as they can be, and the engine is asked for its own"""
 

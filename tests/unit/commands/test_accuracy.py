@@ -83,7 +83,7 @@ def test_the_family_of_a_foreign_image_is_found_without_the_task(bench: Bench) -
 def test_the_launch_behind_a_crash_is_of_the_same_cell_and_begins_behind_it(tmp_path: Path) -> None:
     audio = Audio(name="AMI-3-files", path=tmp_path / "a.wav", seconds=180.0, sha256="a" * 64)
     files = tuple(CorpusFile(name=f"f{index}", seconds=60.0, limit_seconds=100.0) for index in range(3))
-    laid = CorpusFolder(path=tmp_path, sha256="a" * 64, first=audio, files=files)
+    laid = CorpusFolder(path=tmp_path, truth=tmp_path / "truth", sha256="a" * 64, first=audio, files=files)
     request = BenchRequest(
         images=(CPU, msgspec.structs.replace(OTHER, family=None)),
         gfx=None,
