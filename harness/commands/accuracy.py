@@ -83,8 +83,9 @@ def accuracy(
     from harness.inputs.models import models_for
     from harness.records.launch import new_id
     from harness.records.plan import Settings
-    from harness.workloads.accuracy import accuracies_of, run_to_the_end
+    from harness.workloads.accuracy import accuracies_of
     from harness.workloads.corpus_results import as_builtins
+    from harness.workloads.corpus_runs import run_to_the_end
     from reports.markdown.render import render_benchmarks
     from reports.markdown.write import write_page
     from reports.terminal.tasks import print_accuracies
@@ -102,11 +103,12 @@ def accuracy(
     label_of_corpus = f"{name or f'corpus-{laid.sha256[:8]}'}-{len(laid.files)}-files"
     # In place of the one recording that other launches have.
     whole = Audio(name=label_of_corpus, path=laid.first.path, seconds=laid.seconds, sha256=laid.sha256)
+    read = recording_inputs(whole, models_for(row.name), {"corpus": laid.path})
     request = BenchRequest(
         images=chosen,
         gfx=gfx,
         profile=msgspec.structs.replace(row, workload="accuracy"),
-        inputs=(recording_inputs(whole, models_for(row.name), {"corpus": laid.path}),),
+        inputs=(msgspec.structs.replace(read, truth=laid.truth),),
         engine=preference,
         settings=Settings(
             warm_passes=0,

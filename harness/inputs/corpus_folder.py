@@ -1,4 +1,5 @@
-"""A corpus as a launch reads it: one folder with a manifest and each recording as 16 kHz mono WAV."""
+"""A corpus as a launch reads it: one folder with a manifest and each recording as 16 kHz mono WAV. Beside it, and never mounted,
+lies the file of its references, by which the host scores."""
 
 from __future__ import annotations
 
@@ -16,10 +17,16 @@ from harness import places
 from harness.errors import AudioError, UsageError
 from harness.inputs.audio import Audio, prepare_audio
 from harness.inputs.corpus import MOST_NAME_CHARACTERS, Corpus, LeftOut, Pair
+from harness.inputs.corpus_lines import Turn
 from harness.text import Say
 
 MANIFEST = "manifest.json"
 """`benchmarks.workloads.accuracy`, which reads it, describes its layout."""
+
+RECORDINGS = "recordings"
+"""The folder that a guest sees"""
+
+REFERENCES = "references.json"
 
 MOST_OVERHANG_SECONDS = 2.0
 """A reference that reaches at most this far past its recording is cut: annotators round, and encoders drop a last frame."""
@@ -28,6 +35,15 @@ SHORTEST_LIMIT_SECONDS = 600.0
 
 LIMIT_FACTOR = 10
 """A pass that takes ten times the recording's length is one that hangs: the slowest CPU seen needs half of it."""
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said in one recording."""
+
+    name: str
+    turns: tuple[Turn, ...]
+    regions: tuple[tuple[float, float], ...] | None = None
+    """Start and end of each part that is scored; ``None``: everything"""
 
 
 class CorpusFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +59,9 @@ class CorpusFolder(msgspec.Struct, frozen=True, kw_only=True):
     """A corpus that was laid out."""
 
     path: Path
+    """What a guest sees"""
+    truth: Path
+    """The references, in the order of ``files``: see `read_references`"""
     sha256: str
     """The hash of all recordings and references: two runs with the same hash were scored on the same data."""
     first: Audio
@@ -82,13 +101,13 @@ def lay_out(corpus: Corpus, folder: Path, *, say: Say, limit_seconds: float | No
         notes += [f"{name}: {note}"] if note else []
     if not ready:
         raise UsageError(f"no recording of {folder} can be scored. {left_out[-1].name}: {left_out[-1].why}")
-    manifest = _manifest(ready)
-    digest = hashlib.sha256(b"\0".join([manifest, *(audio.sha256.encode() for _, audio in ready)])).hexdigest()
+    digest = hashlib.sha256(b"\0".join([_all_of(ready), *(audio.sha256.encode() for _, audio in ready)])).hexdigest()
     path = places.cache() / "corpora" / digest[:32]
-    if not (path / MANIFEST).exists():
-        _write_folder(path, manifest, [audio.path for _, audio in ready])
+    if not (path / RECORDINGS / MANIFEST).exists():
+        _write_folder(path, ready)
     return CorpusFolder(
-        path=path,
+        path=path / RECORDINGS,
+        truth=path / REFERENCES,
         sha256=digest,
         first=ready[0][1],
         files=tuple(
@@ -132,35 +151,44 @@ def within(pair: Pair, seconds: float) -> tuple[Pair, str] | str:
     return msgspec.structs.replace(pair, turns=turns, regions=regions), " and ".join(notes)
 
 
-def _manifest(ready: list[tuple[Pair, Audio]]) -> bytes:
-    """The manifest's JSON: the same corpus gives the same bytes."""
-    files = [
-        {
-            "audio": f"{number:04d}.wav",
-            # A file id has no blanks: RTTM's columns are parted by them.
-            "name": re.sub(r"\s+", "_", pair.name),
-            "turns": pair.turns,
-            "regions": pair.regions,
-        }
-        for number, (pair, _) in enumerate(ready)
+def read_references(truth: Path) -> tuple[Reference, ...]:
+    """The references of a corpus that was laid out, as `CorpusFolder.truth` has them."""
+    return msgspec.json.decode(truth.read_bytes(), type=tuple[Reference, ...])
+
+
+def _files(ready: list[tuple[Pair, Audio]]) -> list[dict[str, str]]:
+    """What a guest is told of the recordings. A file id has no blanks: RTTM's columns are parted by them."""
+    return [{"audio": f"{number:04d}.wav", "name": re.sub(r"\s+", "_", pair.name)} for number, (pair, _) in enumerate(ready)]
+
+
+def _all_of(ready: list[tuple[Pair, Audio]]) -> bytes:
+    """All that a corpus says, for its hash: the same corpus gives the same bytes."""
+    told = [
+        {**file, "turns": pair.turns, "regions": pair.regions} for file, (pair, _) in zip(_files(ready), ready, strict=True)
     ]
-    return msgspec.json.encode({"files": files})
+    return msgspec.json.encode({"files": told})
 
 
-def _write_folder(path: Path, manifest: bytes, recordings: list[Path]) -> None:
-    """Make the folder whole or not at all, readable by a container's user. Links take no room; copies are made where links fail."""
+def _write_folder(path: Path, ready: list[tuple[Pair, Audio]]) -> None:
+    """Make the folder whole or not at all. A container's user may read the recordings. Links take no room; copies are made where
+    links fail."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent, suffix=".part"))
     try:
-        for number, recording in enumerate(recordings):
-            target = part / f"{number:04d}.wav"
+        seen = part / RECORDINGS
+        seen.mkdir()
+        for number, (_, audio) in enumerate(ready):
+            target = seen / f"{number:04d}.wav"
             try:
-                os.link(recording, target)
+                os.link(audio.path, target)
             except OSError:
-                shutil.copyfile(recording, target)
-        (part / MANIFEST).write_bytes(manifest)
-        (part / MANIFEST).chmod(0o644)
-        part.chmod(0o755)
+                shutil.copyfile(audio.path, target)
+        (seen / MANIFEST).write_bytes(msgspec.json.encode({"files": _files(ready)}))
+        (seen / MANIFEST).chmod(0o644)
+        for folder in (seen, part):
+            folder.chmod(0o755)
+        references = [Reference(name=pair.name, turns=pair.turns, regions=pair.regions) for pair, _ in ready]
+        (part / REFERENCES).write_bytes(msgspec.json.encode(references))
         shutil.rmtree(path, ignore_errors=True)
         part.rename(path)
     except BaseException:

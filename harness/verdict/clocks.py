@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.records.journal import Begin, End, Journal, Pass
+from harness.records.journal import Begin, End, Journal, Pass, Result
 from harness.workloads.workload import SHORTEST_PASS_SECONDS, HostClock, Sighting
 
 SLACK_SECONDS = 0.1
@@ -54,26 +54,42 @@ SET_SECONDS = 0.2
 """If the host's two clocks differ by more over a launch, the clock was set, or the host slept: the times of events mean nothing then."""
 
 
+class _Pass(msgspec.Struct, frozen=True):
+    """One pass as the journal tells it. Times are Unix seconds."""
+
+    since: float
+    """The time of the event that it began after"""
+    at: float
+    said: float
+    """What it is said to have taken"""
+
+
 class _Stage(msgspec.Struct):
-    """One stage as the journal tells it. Times are Unix seconds; ``None``: it has none."""
+    """One stage as the journal tells it. Times are Unix seconds; 0: none that is a number, which is told elsewhere."""
 
     name: str
-    begun: float | None
+    begun: float
     seconds: float | None = None
     """What it is said to have taken; ``None``: it did not end"""
-    ended: float | None = None
-    passes: list[tuple[float | None, float]] = msgspec.field(default_factory=list)
-    """The time of each pass's event, and what the pass is said to have taken"""
+    ended: float = 0.0
+    passes: list[_Pass] = msgspec.field(default_factory=list)
+    are_results: bool = False
+    """Whether its passes are results, between which more happens"""
 
 
 def impossible_times(
-    journal: Journal, *, clock: HostClock | None, run_seconds: float | None, shortest_pass_seconds: float
+    journal: Journal,
+    *,
+    clock: HostClock | None,
+    run_seconds: float | None,
+    shortest_pass_seconds: float,
+    results_are_passes: bool = False,
 ) -> str | None:
     """What cannot be true of the times in the journal of a launch that ended well; ``None``: nothing.
 
     ``clock`` is what the host saw; ``None``: it did not see the launch to its end. ``run_seconds`` are by the host's clock too.
     """
-    stages = _stages(journal)
+    stages = _stages(journal, results_are_passes=results_are_passes)
     if isinstance(stages, str):
         return stages
     most = clock.seconds if clock is not None else run_seconds
@@ -91,37 +107,43 @@ def was_set(clock: HostClock) -> bool:
     return abs(clock.ended - clock.begun - clock.seconds) > SET_SECONDS
 
 
-def _stages(journal: Journal) -> list[_Stage] | str:
+def _stages(journal: Journal, *, results_are_passes: bool) -> list[_Stage] | str:
     """The stages in order, or what is wrong with their order."""
     stages: list[_Stage] = []
     names: set[str] = set()
+    since = 0.0
     for event in journal.events:
-        if not isinstance(event, Begin | Pass | End):
-            continue
-        name, at = event.stage, event.at
+        at = event.at or 0.0
         current = stages[-1] if stages and stages[-1].seconds is None else None
-        if isinstance(event, Begin):
-            if current is not None or name in names:
-                return f"its stage {name} begins within another, or twice"
-            stages.append(_Stage(name, at))
-            names.add(name)
-            continue
-        what, seconds = "pass" if isinstance(event, Pass) else "stage", event.seconds
-        if current is None or current.name != name:
-            return f"a {what} of {name} ends outside the stage"
-        if seconds is None or seconds < 0:
-            return f"a {what} of {name} took no time"
-        if isinstance(event, Pass):
-            current.passes.append((at, seconds))
-        else:
-            current.seconds, current.ended = seconds, at
+        if isinstance(event, Result) and results_are_passes and current is not None:
+            if event.found.text("outcome") == "ok":
+                current.are_results = True
+                current.passes.append(_Pass(since, at, event.found.number("seconds") or 0.0))
+            since = at
+        elif isinstance(event, Begin):
+            if current is not None or event.stage in names:
+                return f"its stage {event.stage} begins within another, or twice"
+            stages.append(_Stage(event.stage, at))
+            names.add(event.stage)
+            since = at
+        elif isinstance(event, Pass | End):
+            what = "pass" if isinstance(event, Pass) else "stage"
+            if current is None or current.name != event.stage:
+                return f"a {what} of {event.stage} ends outside the stage"
+            if event.seconds is None or event.seconds < 0:
+                return f"a {what} of {event.stage} took no time"
+            if isinstance(event, End):
+                current.seconds, current.ended = event.seconds, at
+            else:
+                current.passes.append(_Pass(since, at, event.seconds))
+            since = at
     return stages
 
 
 def _impossible_passes(stages: Sequence[_Stage], shortest: float) -> str | None:
     """What cannot be true of the passes, whatever any clock says."""
     for stage in stages:
-        each = [seconds for _, seconds in stage.passes]
+        each = [one.said for one in stage.passes]
         if each and min(each) < shortest:
             return f"a pass took no time: {min(each):.3g} s, and no computer needs less than {shortest:.3g} s"
         if sum(each) > (stage.seconds or 0.0) + SLACK_SECONDS:
@@ -150,18 +172,12 @@ def _impossible_gaps(stages: Sequence[_Stage]) -> str | None:
         if seconds > said * (1 + GAP_SHARE) + STALL_SECONDS:
             return f"{what} took {said:.3g} s, but the journal went on only after {seconds:.3g} s"
     for stage in stages:
-        if len(stage.passes) >= FEWEST_FOR_USUAL:
-            said = statistics.median(seconds for _, seconds in stage.passes)
-            apart = statistics.median(_apart(stage))
+        if len(stage.passes) >= FEWEST_FOR_USUAL and not stage.are_results:
+            said = statistics.median(one.said for one in stage.passes)
+            apart = statistics.median(one.at - one.since for one in stage.passes)
             if apart > said * (1 + GAP_SHARE) + USUAL_SECONDS:
                 return f"the passes of {stage.name} took {said:.3g} s each, but came {apart:.3g} s apart"
     return None
-
-
-def _apart(stage: _Stage) -> list[float]:
-    """The seconds from each pass's event back to the event before it: the pass before, or the stage's begin."""
-    ats = [stage.begun or 0.0, *(at or 0.0 for at, _ in stage.passes)]
-    return [after - before for before, after in itertools.pairwise(ats)]
 
 
 def _gaps(stages: Sequence[_Stage]) -> list[tuple[str, float, float]]:
@@ -169,15 +185,13 @@ def _gaps(stages: Sequence[_Stage]) -> list[tuple[str, float, float]]:
     gaps: list[tuple[str, float, float]] = []
     before = None
     for stage in stages:
-        begun = stage.begun or 0.0
         if before is not None:
-            gaps.append((f"what came before {stage.name}", 0.0, begun - before))
-        said = [seconds for _, seconds in stage.passes]
-        gaps += [(f"a pass of {stage.name}", seconds, apart) for seconds, apart in zip(said, _apart(stage), strict=True)]
-        before = stage.ended or 0.0
-        gaps.append((f"the stage {stage.name}", stage.seconds or 0.0, before - begun))
-        if stage.passes:
-            gaps.append((f"what came after the passes of {stage.name}", 0.0, before - (stage.passes[-1][0] or 0.0)))
+            gaps.append((f"what came before {stage.name}", 0.0, stage.begun - before))
+        gaps += [(f"a pass of {stage.name}", one.said, one.at - one.since) for one in stage.passes]
+        gaps.append((f"the stage {stage.name}", stage.seconds or 0.0, stage.ended - stage.begun))
+        if stage.passes and not stage.are_results:
+            gaps.append((f"what came after the passes of {stage.name}", 0.0, stage.ended - stage.passes[-1].at))
+        before = stage.ended
     return gaps
 
 

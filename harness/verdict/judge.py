@@ -16,7 +16,7 @@ from harness.records.outcome import CacheRecord, Cause, ExceptionRecord, ExitRec
 from harness.records.plan import Plan
 from harness.verdict.clocks import impossible_times
 from harness.verdict.time_limits import FAULT_SECONDS
-from harness.workloads.failed import cause_of, failed, last_line
+from harness.workloads.failed import NOT_TRUE, cause_of, failed, last_line
 from harness.workloads.workload import Evidence, Workload, workload_of
 
 
@@ -38,7 +38,7 @@ def judge(plan: Plan, exit: ExitRecord, evidence: Evidence) -> Verdict:  # noqa:
     if _said_done(journal, plan.last_stage) and exit.code in (0, None):
         lie = _impossible(plan, workload, evidence, exit.run_seconds)
         if lie is not None:
-            return failed(stage, "error", f"the journal cannot be true: {lie}")
+            return failed(stage, "error", f"{NOT_TRUE}: {lie}")
         if plan.last_stage != workload.last_stage:
             return Verdict(status="pass", stage=plan.last_stage)
         return workload.judge(plan, evidence) or Verdict(status="pass", stage=plan.last_stage)
@@ -107,7 +107,11 @@ def _impossible(plan: Plan, workload: Workload, evidence: Evidence, run_seconds:
     whole = plan.last_stage == workload.last_stage
     lie = _miscounted_passes(plan, journal) if whole and workload.is_measured else None
     lie = lie or impossible_times(
-        journal, clock=evidence.clock, run_seconds=run_seconds, shortest_pass_seconds=workload.shortest_pass_seconds(plan)
+        journal,
+        clock=evidence.clock,
+        run_seconds=run_seconds,
+        shortest_pass_seconds=workload.shortest_pass_seconds(plan),
+        results_are_passes=workload.results_are_passes,
     )
     return lie or (workload.lie(plan, journal, run_seconds) if whole else None)
 

@@ -6,24 +6,25 @@ recording in which the process died, so that a crash costs one recording.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from harness.inputs.corpus_folder import read_references
 from harness.records.fields import Fields
 from harness.records.journal import Journal
 from harness.records.launch import Launch
 from harness.records.likeness import key_of
 from harness.records.plan import Plan, Settings
-from harness.workloads.error_rates import Scores, Total, scores_of, total_of
+from harness.workloads.corpus_scores import score_corpus, score_of
+from harness.workloads.error_rates import Scores, Total, total_of
+from harness.workloads.failed import NOT_TRUE
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 from harness.workloads.workload import SHORTEST_PASS_SECONDS, Workload, overlong
 
 TASK = "accuracy"
-
-MOST_RELAUNCHES = 5
-"""Relaunches of one cell in one run. An image that dies more often is known well enough."""
 
 Outcome = Literal["ok", "failed", "died", "not reached", "left out", "unscored"]
 """``died``: the process ended during it. ``left out``: it could not be read. ``unscored``: reference or recording is missing."""
@@ -98,17 +99,18 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def corpus(self) -> str:
         """Its name, or the beginning of its hash."""
-        return str(_options(self.launch).text("name") or f"corpus-{self.launch.plan.workload.input_sha256[:8]}")
+        return str(options_of(self.launch.plan).text("name") or f"corpus-{self.launch.plan.workload.input_sha256[:8]}")
 
     @property
     def collar_seconds(self) -> float:
         """The collar on each side of a boundary."""
-        return _options(self.launch).number("collar_seconds") or 0.0
+        return options_of(self.launch.plan).number("collar_seconds") or 0.0
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks on what was odd about the corpus."""
-        return _options(self.launch).texts("notes")
+        remarks = (remark for launch in self.launches for remark in Fields(launch.findings).texts("remarks"))
+        return tuple(dict.fromkeys((*options_of(self.launch.plan).texts("notes"), *remarks)))
 
 
 def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
@@ -123,7 +125,7 @@ def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
 
 def accuracy_of(launches: Sequence[Launch]) -> Accuracy:
     """The result of one run in one cell, from its launches."""
-    files = (*_files_of(launches), *_left_out(launches[0]))
+    files = (*_files_of(launches), *_left_out(launches[0].plan))
     scored = [file for file in files if file.outcome == "ok"]
     jaccard_speakers = sum(file.jaccard_speakers or 0 for file in scored)
     off = [abs((file.speakers or 0) - (file.reference_speakers or 0)) for file in scored]
@@ -140,47 +142,12 @@ def accuracy_of(launches: Sequence[Launch]) -> Accuracy:
     )
 
 
-def next_index(launch: Launch) -> int | None:
-    """The recording at which another launch continues after one that ended early; ``None``: none is left, or it would end the same.
-
-    A launch that died before its first recording shows that the image cannot do it at all; one that a person ended is not
-    started again.
-    """
-    tried = [index for index, _ in _events(launch)]
-    if launch.verdict.status == "pass" or launch.verdict.cause in ("interrupted", "engine") or not tried:
-        return None
-    following = tried[-1] + 1
-    return following if following < len(_planned(launch)) else None
-
-
-def run_to_the_end(
-    launch_all: Callable[[], Sequence[Launch]], launch_again: Callable[[Launch, int], Sequence[Launch]]
-) -> tuple[Launch, ...]:
-    """All launches of a run: each cell that died is launched again from where it ended, at most `MOST_RELAUNCHES` times.
-
-    ``launch_again`` takes the launch that ended early and the index to begin with.
-    """
-    launches = list(launch_all())
-    for ended in tuple(launches):
-        last = ended
-        for _ in range(MOST_RELAUNCHES):
-            index = next_index(last)
-            if index is None:
-                break
-            again = launch_again(last, index)
-            launches += again
-            if not again:
-                break
-            last = again[-1]
-    return tuple(launches)
-
-
 def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
     """The result for each planned recording, from the last event about it."""
-    planned = _planned(launches[0])
+    planned = planned_files(launches[0].plan)
     said: dict[int, tuple[Launch, Fields]] = {}
     for launch in launches:
-        for index, event in _events(launch):
+        for index, event in events_of(launch):
             said[index] = launch, event
     doubt = next((doubt for launch in launches if (doubt := _doubt(launch))), None)
     results = []
@@ -190,43 +157,39 @@ def _files_of(launches: Sequence[Launch]) -> tuple[FileResult, ...]:
             why = f"the run ended before: {launches[-1].verdict.summary or launches[-1].verdict.status}"
             results.append(FileResult(name=name, outcome="not reached", audio_seconds=seconds, why=why))
         else:
-            results.append(_file_result(name, seconds, *said[index], doubt=doubt))
+            results.append(_file_result(index, file, *said[index], doubt=doubt))
     return tuple(results)
 
 
-def _file_result(name: str, audio_seconds: float | None, launch: Launch, event: Fields, *, doubt: str | None) -> FileResult:
+def _file_result(index: int, file: Fields, launch: Launch, event: Fields, *, doubt: str | None) -> FileResult:
     """One recording's result, from the last event about it."""
+    name, audio_seconds = file.text("name") or "", file.number("seconds")
     if event.text("outcome") == "trying":
         return FileResult(name=name, outcome="died", audio_seconds=audio_seconds, why=_death(launch))
     if event.text("outcome") == "failed":
         chain = event.chain("chain")
         why = f"{chain[-1].type}: {chain[-1].message}" if chain else "an exception that the journal does not name"
         return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=" ".join(why.split())[:300])
-    jaccard = event.fields("jaccard")
-    counts = [event.count("speakers"), event.count("reference_speakers"), jaccard.count("speakers")]
-    strict, collar = scores_of(event.fields("strict")), scores_of(event.fields("collar"))
-    seconds, error = event.number("seconds"), jaccard.number("error")
-    if strict is None or collar is None or error is None or error < 0 or seconds is None or None in counts:
-        doubt = doubt or "the journal cannot be true: numbers are missing or below zero"
-    elif strict.total_seconds == 0:
-        doubt = doubt or "nothing was scored: the reference has no speech there"
+    seconds, score = event.number("seconds"), score_of(Fields(launch.findings), index, event)
+    if isinstance(score, str):
+        doubt = doubt or score
+    elif seconds is None:
+        doubt = doubt or f"{NOT_TRUE}: numbers are missing or below zero"
     elif seconds < SHORTEST_PASS_SECONDS:
-        doubt = doubt or "the journal cannot be true: a pass took no time"
-    elif any(each.missed_seconds + each.confusion_seconds > each.total_seconds * 1.001 for each in (strict, collar)):
-        doubt = doubt or "the journal cannot be true: more of the reference was missed or confused than there is"
-    if doubt is not None:
-        return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=doubt)
+        doubt = doubt or f"{NOT_TRUE}: a pass took no time"
+    if doubt is not None or isinstance(score, str):
+        return FileResult(name=name, outcome="failed", audio_seconds=audio_seconds, why=doubt or "")
     return FileResult(
         name=name,
         outcome="ok",
         audio_seconds=audio_seconds,
         seconds=seconds,
-        strict=strict,
-        collar=collar,
-        jaccard_error=error,
-        jaccard_speakers=counts[2],
-        speakers=counts[0],
-        reference_speakers=counts[1],
+        strict=score.strict,
+        collar=score.collar,
+        jaccard_error=score.jaccard_error,
+        jaccard_speakers=score.jaccard_speakers,
+        speakers=score.speakers,
+        reference_speakers=score.reference_speakers,
     )
 
 
@@ -234,9 +197,11 @@ def _doubt(launch: Launch) -> str | None:
     """Why a launch's scores do not count; ``None``: they do."""
     if launch.verdict.cause == "wrong torch":  # what diarized was not what this image claims to be
         return launch.verdict.summary
-    passes = sum(event.number("seconds") or 0.0 for _, event in _events(launch))
+    if launch.verdict.summary.startswith(NOT_TRUE):
+        return launch.verdict.summary
+    passes = sum(event.number("seconds") or 0.0 for _, event in events_of(launch))
     lie = overlong("passes", passes, launch.exit.run_seconds)
-    return f"the journal cannot be true: {lie}" if lie else None
+    return f"{NOT_TRUE}: {lie}" if lie else None
 
 
 def _death(launch: Launch) -> str:
@@ -246,27 +211,32 @@ def _death(launch: Launch) -> str:
     return f"the process ended in it: {launch.verdict.summary or launch.verdict.cause}"
 
 
-def _events(launch: Launch) -> list[tuple[int, Fields]]:
+def events_of(launch: Launch) -> list[tuple[int, Fields]]:
     """The events about each recording, by its index; those with an index that was not planned are ignored."""
-    planned = len(_planned(launch))
+    return _told(launch.plan, launch.said)
+
+
+def _told(plan: Plan, journal: Journal) -> list[tuple[int, Fields]]:
+    planned = len(planned_files(plan))
     found = []
-    for event in launch.said.results:
+    for event in journal.results:
         index = event.count("index")
         if event.text("outcome") in ("trying", "ok", "failed") and index is not None and index < planned:
             found.append((index, event))
     return found
 
 
-def _options(launch: Launch) -> Fields:
-    """What was asked of the task."""
-    return Fields(launch.plan.options)
+def options_of(plan: Plan) -> Fields:
+    """What was asked of a run."""
+    return Fields(plan.options)
 
 
-def _planned(launch: Launch) -> tuple[Fields, ...]:
-    return _options(launch).list_of_fields("files")
+def planned_files(plan: Plan) -> tuple[Fields, ...]:
+    """The recordings that a run was asked for."""
+    return options_of(plan).list_of_fields("files")
 
 
-def _left_out(launch: Launch) -> tuple[FileResult, ...]:
+def _left_out(plan: Plan) -> tuple[FileResult, ...]:
     """The recordings that the host had to leave out."""
     return tuple(
         FileResult(
@@ -274,28 +244,8 @@ def _left_out(launch: Launch) -> tuple[FileResult, ...]:
             outcome="unscored" if each.flag("is_failure") is False else "left out",
             why=each.text("why") or "",
         )
-        for each in _options(launch).list_of_fields("left_out")
+        for each in options_of(plan).list_of_fields("left_out")
     )
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
-
-
-def _accuracy_lie(results: Sequence[Fields], options: Mapping[str, Any], run_seconds: float | None) -> str | None:
-    """That a recording has no end, or that the passes took too long; ``None``: neither. Scores are judged by
-    `harness.workloads.accuracy`."""
-    ended = {event.count("index") for event in results if event.text("outcome") in ("ok", "failed")}
-    files, first = _list(options.get("files")), options.get("first")
-    missing = [index for index in range(first if type(first) is int else 0, len(files)) if index not in ended]
-    if missing:
-        return f"it ends without recording {missing[0] + 1} of {len(files)}"
-    spent = sum(event.number("seconds") or 0.0 for event in results if event.text("outcome") == "ok")
-    return overlong("passes", spent, run_seconds)
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()
 
 
 class AccuracyWorkload(Workload):
@@ -303,6 +253,7 @@ class AccuracyWorkload(Workload):
 
     name = "accuracy"
     stages = ("accuracy",)
+    results_are_passes = True
 
     def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
         """Longer than the limits of the recordings together, so that theirs end a pass first."""
@@ -317,7 +268,21 @@ class AccuracyWorkload(Workload):
 
     def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A recording without an end, or passes that took too long."""
-        return _accuracy_lie(journal.results, plan.options, run_seconds)
+        told = _told(plan, journal)
+        ended = {index for index, event in told if event.text("outcome") in ("ok", "failed")}
+        files = len(planned_files(plan))
+        missing = [index for index in range(options_of(plan).count("first") or 0, files) if index not in ended]
+        if missing:
+            return f"it ends without recording {missing[0] + 1} of {files}"
+        spent = sum(event.number("seconds") or 0.0 for _, event in told if event.text("outcome") == "ok")
+        return overlong("passes", spent, run_seconds)
+
+    def examine(self, plan: Plan, journal: Journal, truth: Path | None) -> Mapping[str, Any]:
+        """The scores of each recording."""
+        last = dict(_told(plan, journal))
+        found = {index: event.text("rttm") for index, event in last.items() if event.text("outcome") == "ok"}
+        references = read_references(truth) if truth is not None else ()
+        return score_corpus(found, references, collar_seconds=options_of(plan).number("collar_seconds") or 0.0)
 
 
 WORKLOAD = AccuracyWorkload()

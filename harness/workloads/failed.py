@@ -7,6 +7,9 @@ from harness.records.outcome import Cause, ExceptionRecord, Verdict
 
 MOST_SUMMARY_CHARACTERS = 300
 
+NOT_TRUE = "the journal cannot be true"
+"""How the summary of a launch begins whose journal holds what cannot have happened"""
+
 
 def failed(stage: str, cause: Cause, summary: str, *, signature: Signature | None = None) -> Verdict:
     """A failure; its summary is cut to one line of a readable length."""

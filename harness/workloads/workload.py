@@ -139,6 +139,8 @@ class Workload:
     """The parts of a pass that its journal times, in order; what is left of a pass is ``rest``"""
     speaks_for: str = ""
     """The workload among whose rows its launches may stand, such as a probe that failed; empty: its own"""
+    results_are_passes: bool = False
+    """Whether each result that ends well is a pass, which a result with the outcome ``trying`` announces"""
     is_sampled_thoroughly: bool = False
     """Whether the host's meters are read as often as they can be, and the engine is asked for its own"""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from harness.records.journal import number
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from tests.unit.samples import WORKLOAD, Event, a_launch, a_link, a_plan, passing_journal, timed
@@ -25,8 +26,15 @@ def a_score(error: float, total: float = 10.0, *, parts: tuple[float, float, flo
     }
 
 
+def a_hypothesis(index: int, *turns: tuple[float, float, str], **changes: Any) -> Event:
+    """The last word on a recording of which a guest found turns (start, end, speaker)."""
+    lines = (f"SPEAKER f{index} 1 {start} {end - start} <NA> <NA> {who} <NA> <NA>\n" for start, end, who in turns)
+    told = {"event": "result", "outcome": "ok", "index": index, "audio_seconds": 60.0, "seconds": 2.0, "rttm": "".join(lines)}
+    return {**told, **changes}
+
+
 def a_result(index: Any, error: float = 1.0, total: float = 10.0, **changes: Any) -> Event:
-    """The last word on a recording that was scored; twice as much is right with the collar."""
+    """The last word of an older guest, which scored; twice as much is right with the collar."""
     return {
         "event": "result",
         "outcome": "ok",
@@ -54,7 +62,9 @@ def failing(index: int, message: str = "HIP error: no kernel") -> Event:
 
 def accuracy_journal(results: Iterable[Event], *, ends: bool = True) -> tuple[Event, ...]:
     """What a guest writes that was asked for the accuracy; ``ends``: it comes to the end of the task."""
-    last: Sequence[Event] = ({"event": "end", "stage": "accuracy", "seconds": 9.0}, DONE) if ends else ()
+    results = tuple(results)
+    spent = 1.0 + sum(number(event.get("seconds")) or 0.0 for event in results)
+    last: Sequence[Event] = ({"event": "end", "stage": "accuracy", "seconds": spent}, DONE) if ends else ()
     begun = passing_journal(last_stage="device")[:-1]
     return timed((*begun, {"event": "begin", "stage": "accuracy"}, *results, *last))
 

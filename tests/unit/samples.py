@@ -480,11 +480,8 @@ def timed(events: Iterable[Event]) -> tuple[Event, ...]:
     at = begun = BEGUN - 0.001
     for event in events:
         seconds = max(0.0, number(event.get("seconds")) or 0.0)
-        at = (
-            max(at, begun + seconds if event["event"] == "end" else 0.0)
-            + (seconds if event["event"] == "pass" else 0.0)
-            + 0.001
-        )
+        is_pass = event["event"] == "pass" or (event["event"] == "result" and event.get("outcome") == "ok")
+        at = max(at, begun + seconds if event["event"] == "end" else 0.0) + (seconds if is_pass else 0.0) + 0.001
         found.append({"event": event["event"], "at": at, **event})
         at = number(found[-1]["at"]) or at
         begun = at if event["event"] == "begin" else begun

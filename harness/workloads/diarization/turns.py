@@ -61,6 +61,11 @@ def why_not_scored(turns: Sequence[Turn]) -> str:
     return ""
 
 
+def comparisons(turns: Sequence[Turn], others: Sequence[Turn]) -> int:
+    """What the time to compare two sets of turns grows with."""
+    return (len(turns) + len(others)) ** 2
+
+
 def most_at_once(turns: Iterable[Turn]) -> int:
     """The most turns that are under way at one moment."""
     borders = [border for start, end, _ in turns if end > start for border in ((start, 1), (end, -1))]

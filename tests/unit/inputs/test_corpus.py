@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from harness.errors import UsageError
 from harness.inputs.audio import prepare_audio
 from harness.inputs.corpus import Corpus, read_corpus
-from harness.inputs.corpus_folder import MANIFEST, CorpusFolder, lay_out
+from harness.inputs.corpus_folder import MANIFEST, CorpusFolder, lay_out, read_references
 from harness.inputs.corpus_lines import parse_rttm, parse_uem
 from tests.unit.samples import write_audio, write_rttm
 
@@ -197,19 +198,38 @@ def test_a_laid_out_corpus_has_a_manifest_and_normalised_recordings(tmp_path: Pa
     (tmp_path / "c/one.uem").write_text("one 1 0 1.5\n")
     found = laid(read_corpus(tmp_path / "c"), tmp_path / "c")
     manifest = json.loads((found.path / MANIFEST).read_text())
-    assert manifest == {
-        "files": [
-            {
-                "audio": "0000.wav",
-                "name": "one",
-                "turns": [[0.0, 1.0, "a"], [0.5, 1.5, "b"]],
-                "regions": [[0.0, 1.5]],
-            }
-        ]
-    }
+    assert manifest == {"files": [{"audio": "0000.wav", "name": "one"}]}
+    (reference,) = read_references(found.truth)
+    assert reference.name == "one"
+    assert reference.turns == ((0.0, 1.0, "a"), (0.5, 1.5, "b"))
+    assert reference.regions == ((0.0, 1.5),)
     assert (found.path / "0000.wav").read_bytes() == prepare_audio(source).path.read_bytes()
     assert (found.path / "0000.wav").stat().st_nlink > 1, "a second copy of a corpus would fill a disk"
     assert [(file.name, file.seconds, file.limit_seconds) for file in found.files] == [("one", 2.0, 600.0)]
+
+
+def test_what_a_guest_sees_of_a_corpus_says_nothing_of_who_speaks_when(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    a_recording(folder, "one.wav")
+    write_rttm(folder / "one.rttm", (0.0, 0.7, "a-speaker"), recording="one")
+    found = laid(read_corpus(folder), folder)
+    assert not found.truth.is_relative_to(found.path)
+    assert sorted(path.name for path in found.path.iterdir()) == ["0000.wav", MANIFEST]
+    assert "a-speaker" not in (found.path / MANIFEST).read_text()
+    assert "a-speaker" in found.truth.read_text()
+
+
+def test_a_folder_of_an_older_strixbench_that_tells_the_guest_is_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    a_recording(folder, "one.wav")
+    a_reference(folder, "one")
+    found = laid(read_corpus(folder), folder)
+    older = found.truth.parent
+    shutil.rmtree(older)
+    older.mkdir()
+    (older / MANIFEST).write_text('{"files": [{"turns": []}]}')
+    assert laid(read_corpus(folder), folder) == found
+    assert not (older / MANIFEST).exists()
 
 
 def test_the_hash_of_a_corpus_is_of_its_recordings_and_references(tmp_path: Path) -> None:
@@ -282,9 +302,9 @@ def test_what_reaches_a_little_behind_the_end_is_cut_and_that_is_told(tmp_path: 
     a_pair(tmp_path, "long", (0.5, 2.25, "a"), (2.5, 0.25, "b"), uem="long 1 0 1\nlong 1 1.5 9\nlong 1 20 30\n")
     a_pair(tmp_path, "right", (0.5, 1.5, "a"))
     found = laid(read_corpus(tmp_path), tmp_path)
-    long, _ = json.loads((found.path / MANIFEST).read_text())["files"]
-    assert long["turns"] == [[0.5, 1.5, "a"]]
-    assert long["regions"] == [[0.0, 1.0], [1.5, 2.0]]
+    long, _ = read_references(found.truth)
+    assert long.turns == ((0.5, 1.5, "a"),)
+    assert long.regions == ((0.0, 1.0), (1.5, 2.0))
     said = "long: its reference was cut by 0.75 s to the recording's end and its UEM was cut by 28.00 s to the recording's end"
     assert found.notes == (said,)
 

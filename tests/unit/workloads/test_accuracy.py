@@ -6,13 +6,8 @@ import pytest
 
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
-from harness.workloads.accuracy import (
-    MOST_RELAUNCHES,
-    accuracies_of,
-    accuracy_of,
-    next_index,
-    run_to_the_end,
-)
+from harness.workloads.accuracy import accuracies_of, accuracy_of
+from harness.workloads.corpus_runs import MOST_RELAUNCHES, next_index, run_to_the_end
 from tests.unit.corpora import a_result, a_score, an_accuracy_launch, failing, trying
 from tests.unit.samples import a_failed_launch, a_launch
 

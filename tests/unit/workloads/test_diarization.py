@@ -16,7 +16,6 @@ from harness.records.journal import read
 from harness.workloads.diarization import WORKLOAD as DIARIZATION
 from harness.workloads.diarization import der_of
 from harness.workloads.diarization.scoring import rate as rate_of
-from harness.workloads.diarization.scoring import score
 from harness.workloads.diarization.turns import MOST_AT_ONCE, MOST_TURNS, Turn, Turns, most_at_once, own_overlaps, read_turns
 from tests.unit.samples import RTTM, WORKLOAD, a_launch, a_plan, passing_journal
 
@@ -140,14 +139,6 @@ def test_turns_at_once_are_those_under_way_together() -> None:
 def test_a_speaker_s_own_overlaps_are_counted_and_those_that_rounding_makes_are_none() -> None:
     assert own_overlaps(((0.0, 6.0, "a"), (4.0, 10.0, "a"), (5.0, 9.0, "b"), (5.0, 5.5, "a"))) == 2
     assert own_overlaps(((0.0, 1.2345, "a"), (1.233, 2.0, "a"), (2.0, 3.0, "a"))) == 0
-
-
-def test_a_collar_and_regions_leave_out_what_they_should() -> None:
-    late = ((0.5, 10.0, "x"), (10.0, 20.0, "y"))
-    assert score(reference=TWO, hypothesis=late).missed_seconds == pytest.approx(0.5)
-    assert score(reference=TWO, hypothesis=late, collar_seconds=0.25).missed_seconds == pytest.approx(0.25)
-    part = score(reference=TWO, hypothesis=late, regions=((5.0, 8.0), (7.0, 11.0)))
-    assert (part.missed_seconds, part.total_seconds) == (pytest.approx(0.0), pytest.approx(6.0))
 
 
 def examined(*, rttm: Any = RTTM, truth: Path | None = None, profile: str = "embedded") -> dict[str, Any]:

@@ -80,9 +80,9 @@ def test_what_is_known_of_a_corpus_stands_beside_pipeline_31_alone(name: str, pi
 
 def test_images_of_a_corpus_are_ordered_by_der_and_those_without_come_last() -> None:
     launches = [
-        an_accuracy_launch(1, [], image="broken", ends=False),
-        an_accuracy_launch(2, [a_result(0, error=3.0)], image="worse"),
-        an_accuracy_launch(3, [a_result(0, error=1.0)], image="better"),
+        an_accuracy_launch(1, [], files=1, image="broken", ends=False),
+        an_accuracy_launch(2, [a_result(0, error=3.0)], files=1, image="worse"),
+        an_accuracy_launch(3, [a_result(0, error=1.0)], files=1, image="better"),
     ]
     (corpus,) = corpora_of(launches)
     assert [each.launch.image for each in corpus.rows] == ["better", "worse", "broken"]
