@@ -150,7 +150,9 @@ def test_a_calibration_without_its_sizes_is_a_lie(results: tuple[Event, ...], sa
 
 
 def of_accuracy(*results: Event, **more: Any) -> Verdict:
-    return judged_task("accuracy", list(results), options={"files": [{"name": "a"}, {"name": "b"}], "first": 0, **more})
+    spent = sum(result.get("seconds", 0.0) for result in results)
+    options = {"files": [{"name": "a"}, {"name": "b"}], "first": 0, **more}
+    return judged_task("accuracy", list(results), options=options, seconds=spent)
 
 
 def test_an_accuracy_run_tells_of_each_recording_and_takes_no_longer_than_the_run() -> None:

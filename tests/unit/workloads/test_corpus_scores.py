@@ -11,6 +11,7 @@ import pytest
 
 from harness.inputs.corpus_folder import Reference
 from harness.inputs.corpus_lines import Turn
+from harness.records.fields import Fields
 from harness.records.launch import Launch
 from harness.workloads.accuracy import WORKLOAD as ACCURACY
 from harness.workloads.accuracy import Accuracy, accuracy_of
@@ -71,36 +72,36 @@ def a_reference(*turns: tuple[float, float, str], name: str = "f", regions: Any 
     return Reference(name=name, turns=tuple(Turn(start, end - start, who) for start, end, who in turns), regions=regions)
 
 
-def texts(*events: dict[str, Any]) -> dict[int, object]:
+def texts(*events: dict[str, Any]) -> dict[int, str | None]:
     return {event["index"]: event["rttm"] for event in events}
 
 
-def found(hypotheses: dict[int, object], *references: Reference) -> dict[str, Any]:
+def found(hypotheses: dict[int, str | None], *references: Reference) -> dict[str, Any]:
     return score_corpus(hypotheses, references, collar_seconds=0.25)
 
 
 def test_each_recording_has_its_scores_by_its_index() -> None:
     told = found(texts(a_hypothesis(1, *ONE)), a_reference(*ONE), a_reference(*OVERLAPPED))
     assert list(told["recordings"]) == ["1"]
-    assert score_of(told, 1, {}) == full(OVERLAPPED, ONE)
-    assert score_of(told, 0, {}) == "it was not scored"
+    assert score_of(Fields(told), 1, Fields()) == full(OVERLAPPED, ONE)
+    assert score_of(Fields(told), 0, Fields()) == "it was not scored"
 
 
 @pytest.mark.parametrize(
-    "text", [None, 7, [], "SPEAKER x 1 nan 1 <NA> <NA> a", "SPEAKER x 1 0 1 <NA> <NA> a\n" * (MOST_TURNS + 1)], ids=type
+    "text", [None, "SPEAKER x 1 nan 1 <NA> <NA> a", "SPEAKER x 1 0 1 <NA> <NA> a\n" * (MOST_TURNS + 1)], ids=type
 )
 def test_turns_that_cannot_be_scored_cost_their_recording_and_say_why(text: Any) -> None:
     told = found({0: text, 1: "", 5: ""}, a_reference(*ONE), a_reference(*ONE))
-    why = score_of(told, 0, a_result(0))
+    why = score_of(Fields(told), 0, Fields(a_result(0)))
     assert isinstance(why, str)
     assert why.startswith("its turns cannot be scored: ")
-    assert isinstance(score_of(told, 1, {}), FullScore)
-    assert score_of(told, 5, {}) == "it has no reference"
+    assert isinstance(score_of(Fields(told), 1, Fields()), FullScore)
+    assert score_of(Fields(told), 5, Fields()) == "it has no reference"
 
 
 def test_a_reference_that_would_take_too_long_costs_its_recording() -> None:
     many = a_reference(*((float(n), n + 0.5, "a") for n in range(MOST_TURNS + 1)))
-    why = score_of(found({0: ""}, many), 0, {})
+    why = score_of(Fields(found({0: ""}, many)), 0, Fields())
     assert isinstance(why, str)
     assert why.startswith("its reference cannot be scored by: there are more than")
 
@@ -129,7 +130,7 @@ def test_references_whose_turns_were_merged_are_named() -> None:
 def examined(folder: Path, launch: Launch, *references: Reference) -> Accuracy:
     """The accuracy of a launch after the host has looked at it."""
     (folder / "truth").write_bytes(msgspec.json.encode(references))
-    findings = ACCURACY.examine(launch.plan, launch.journal, folder / "truth" if references else None)
+    findings = ACCURACY.examine(launch.plan, launch.said, folder / "truth" if references else None)
     return accuracy_of([msgspec.structs.replace(launch, findings=dict(findings))])
 
 
