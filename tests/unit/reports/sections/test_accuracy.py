@@ -87,7 +87,7 @@ def test_images_of_a_corpus_are_ordered_by_der_and_those_without_come_last() -> 
     (corpus,) = corpora_of(launches)
     assert [each.launch.image for each in corpus.rows] == ["better", "worse", "broken"]
     text = section(page(*launches))
-    assert row(text, "broken")[4:] == ["0 of 3", "-", "-", "-", "-", "-", "-"]
+    assert row(text, "broken")[4:] == ["0 of 1", "-", "-", "-", "-", "-", "-"]
 
 
 def test_the_latest_run_speaks_and_one_that_a_person_ended_does_not_take_its_place() -> None:
