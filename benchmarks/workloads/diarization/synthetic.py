@@ -2,19 +2,14 @@
 
 The weights are random, so the work is real but the output means nothing: **no accuracy**.
 
-They come from SHAKE-256 of the seed and the tensor's name, through integers and single, correctly rounded float
-operations. So they have the same bits under every version of Python, torch and NumPy, and on every processor. torch's own
-initialisers promise this for no two releases (https://docs.pytorch.org/docs/stable/notes/randomness.html).
+They come from the seed and the tensor's name by `benchmarks.seeded`, and so have the same bits everywhere.
 """
 
 from __future__ import annotations
 
-import array
-import hashlib
 import importlib.util
 import itertools
 import math
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +17,7 @@ from typing import Any
 import torch
 import torchaudio  # noqa: F401 - what `torchaudio_names` lends to
 
-from benchmarks import torchaudio_names
+from benchmarks import seeded, torchaudio_names
 
 torchaudio_names.lend()  # for a step that imports only this module; in a whole launch the import stage did it, and said so
 
@@ -156,7 +151,7 @@ def make_tensor(path: str, like: torch.Tensor) -> torch.Tensor:
     if kind in _SINCNET:
         values = torch.tensor(_SINCNET[kind](like.numel()), dtype=torch.float64)
         return values.to(torch.float32).reshape(shape)
-    uniform = torch.frombuffer(_integers(path, like.numel()), dtype=torch.int16).to(torch.float32).reshape(shape) / 32768.0
+    uniform = seeded.uniform(path, *shape)
     if len(shape) > 1:
         gain = next((gain for part, gain in _GAINS.items() if part in path), 1.0)
         return uniform * (gain * math.sqrt(3.0 / math.prod(shape[1:])))
@@ -169,14 +164,6 @@ def make_tensor(path: str, like: torch.Tensor) -> torch.Tensor:
 # gains it changes about 75 times in a chunk of speech, and still does not blow up a difference in the last bit: a relative
 # change of 1e-6 in the sound becomes 1e-4 in the output. (Measured on seeds 0 to 2; with gains 1.5 times as large it becomes 1e-3.)
 _GAINS = {"lstm.weight_ih": 2.0, "/linear.": 1.5, "/classifier.": 4.0}
-
-
-def _integers(path: str, count: int) -> array.array[int]:
-    """Signed 16-bit integers, uniformly distributed, which depend only on the path."""
-    integers = array.array("h", hashlib.shake_256(path.encode()).digest(2 * count))
-    if sys.byteorder == "big":
-        integers.byteswap()
-    return integers
 
 
 def _band_edges(bands: int) -> list[float]:
