@@ -30,18 +30,7 @@ while True:
     pass
 """
 
-REQUEST = Request(
-    launch="",
-    pipeline="embedded",
-    device="cuda",
-    last_stage="verify",
-    audio="",
-    reference=None,
-    models="",
-    warm_passes=1,
-    segmentation_batch_size=1,
-    embedding_batch_size=1,
-)
+REQUEST = Request(launch="", workload="diarization", device="cuda", last_stage="verify", warm_passes=1)
 
 
 def a_spinning_launch(engine: EngineRecord, run: Run, *, python: str, inside: bool, keep: bool = False) -> Prepared:
