@@ -7,7 +7,7 @@ Each workload is one module in this folder, whose ``WORKLOAD`` is the one value 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from harness.records.launch import Launch
 from harness.records.outcome import Agreement, Verdict
 from harness.records.plan import Plan, Settings, WorkloadRecord
 from harness.text import nearest
+from harness.workloads.compared_figure import ComparedFigure
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 
 COMMON_STAGES = ("launch", "import", "device")
@@ -131,12 +132,24 @@ class Workload:
     """Why it costs none; empty: there is none such"""
     explanation: str = ""
     """What the figures mean, in a sentence for a page; empty: they speak for themselves"""
+    agreement_inputs: str = "image and input"
+    """What a launch shares with the CPU run that it is compared with, in words"""
+    agreement_explanation: str = ""
+    """What is compared with the CPU run, and how near is right, in sentences for a page"""
+    compared_figures: tuple[str, ...] = ()
+    """The headings of the figures that `compared_figures_of` gives"""
     profile_title: str = "Profile"
     """The heading above profiles: ``Pipeline``"""
     input_title: str = "Input"
     """The heading above inputs: ``Audio``"""
+    load_parts: tuple[str, ...] = ()
+    """The parts of its stage ``load`` that its journal times, in order; what is left is ``rest``"""
     pass_parts: tuple[str, ...] = ()
-    """The parts of a pass that its journal times, in order; what is left of a pass is ``rest``"""
+    """The parts of a pass, likewise"""
+    old_parts: tuple[str, ...] = ()
+    """What `called` calls the parts of old guests that are none of these"""
+    parts_explanation: str = ""
+    """What is not plain about the parts, in a sentence for a page; empty: nothing"""
     speaks_for: str = ""
     """The workload among whose rows its launches may stand, such as a probe that failed; empty: its own"""
     is_sampled_thoroughly: bool = False
@@ -208,6 +221,10 @@ class Workload:
         other amounts."""
         return record.input
 
+    def called(self, parts: Iterable[str]) -> Mapping[str, str]:
+        """What pages call the parts that a stage's or a pass's journal times; a name that is missing is none of this workload's."""
+        return {name: name for name in parts if name in (*self.load_parts, *self.pass_parts)}
+
     def flop_of_parts(self, record: WorkloadRecord, work: Fields) -> Mapping[str, float]:
         """FLOP of one pass by part, from what the kernels counted in the same image; empty: not known."""
         return {}
@@ -219,6 +236,10 @@ class Workload:
     def agree(self, launch: Launch, reference: Launch) -> Agreement | None:
         """How far the output agrees with that of the CPU run; ``None``: this workload is not compared."""
         return None
+
+    def compared_figures_of(self, agreements: Sequence[Agreement]) -> tuple[ComparedFigure, ...]:
+        """Its own figures of several comparisons, beside those that every workload may have, in the order of ``compared_figures``."""
+        return ()
 
     def reference_key(self, plan: Plan) -> tuple[object, ...]:
         """What two CPU runs of this workload must have in common, beside image, device and variant, to stand for each other."""
