@@ -22,6 +22,7 @@ from harness.records.outcome import Agreement, Verdict
 from harness.records.plan import Plan, Settings, WorkloadRecord
 from harness.text import nearest
 from harness.workloads.compared_figure import ComparedFigure
+from harness.workloads.host_clock import HostClock
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 
 COMMON_STAGES = ("launch", "import", "device")
@@ -32,29 +33,6 @@ SHORTEST_PASS_SECONDS = 1e-6
 
 MEASURED_STAGES = ("load", "cold", "warm", "verify")
 """The stages of a workload that is timed in passes."""
-
-
-class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """Events that the host saw come. Seconds are since it asked for the launch, by a clock that nobody sets."""
-
-    after: float
-    """At this time they were not there yet"""
-    by: float
-    """At this time they were"""
-    ats: tuple[Any, ...]
-    """The time that each of them tells"""
-
-
-class HostClock(msgspec.Struct, frozen=True, kw_only=True):
-    """What the host's own clocks say about a launch that it saw to its end."""
-
-    begun: float
-    """Unix seconds when it asked for the launch"""
-    ended: float
-    """Unix seconds when the launch had ended"""
-    seconds: float
-    """Between the two, by a clock that nobody sets"""
-    sightings: tuple[Sighting, ...] = ()
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +69,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """``an hour of audio``"""
     portion_brief: str = "one"
     """The same above a column: ``an audio hour``"""
+    portion_name: str = "the last column"
+    """The same where the column is explained: ``an hour``"""
 
     def text(self, amount: float) -> str:
         """``30.0 s of audio``"""
@@ -148,6 +128,10 @@ class Workload:
     """The parts of a pass, likewise"""
     old_parts: tuple[str, ...] = ()
     """What `called` calls the parts of old guests that are none of these"""
+    cost_explanation: str = ""
+    """What a page says of the fixed cost of an input, in a sentence; empty: nothing"""
+    verb: str = "runs"
+    """What an image does when it works: ``diarizes``"""
     parts_explanation: str = ""
     """What is not plain about the parts, in a sentence for a page; empty: nothing"""
     speaks_for: str = ""

@@ -68,6 +68,7 @@ class DiarizationWorkload(Workload):
         portion=3600.0,
         portion_title="an hour of audio",
         portion_brief="an audio hour",
+        portion_name="an hour",
     )
     figures = ("Speakers", "DER")
     explanation = "DER is against the recording's reference, no collar, overlap scored."
@@ -75,6 +76,11 @@ class DiarizationWorkload(Workload):
     input_title = "Audio"
     free_amount = FREE_SECONDS
     why_free = f"{FREE_SECONDS} s of every recording add no chunk ({CHUNK_SECONDS} s long, one each {STEP_SECONDS} s)"
+    cost_explanation = (
+        f"A fixed cost below zero need not be an error: pyannote cuts chunks of {CHUNK_SECONDS} s, one a second, so that T seconds of audio "
+        f"have T - {FREE_SECONDS} of them."
+    )
+    verb = "diarizes"
     load_parts = ("decode", "models", "to device")
     pass_parts = ("segmentation", "speaker counting", "embeddings", "clustering", "reconstruction")
     old_parts = ("clustering and reconstruction",)
