@@ -8,6 +8,7 @@ import msgspec
 
 from harness.analysis.rows import Row, by_name, is_cpu_run
 from harness.records.outcome import Agreement
+from harness.workloads.compared_figure import ComparedFigure
 
 
 class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,9 +18,8 @@ class AgreementRow(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     """Launches that were compared"""
     reference: str | None
-    der: float | None
-    speakers: tuple[int, ...]
-    """The numbers of speakers found, and last the CPU run's; empty where weights are random"""
+    figures: tuple[ComparedFigure, ...]
+    """The workload's own"""
     cosine: float | None
     difference: float | None
     relative_difference: float | None
@@ -38,14 +38,11 @@ def agreement_rows(rows: Iterable[Row], *, with_cpu_runs: bool = False) -> tuple
 def _agreement_row(row: Row) -> AgreementRow:
     agreements = [launch.agreement for launch in row.launches if launch.agreement is not None]
     found = [each for each in agreements if not each.why_not]
-    ours = sorted({each.speakers for each in found if each.speakers is not None})
-    theirs = [each.reference_speakers for each in found if each.reference_speakers is not None]
     return AgreementRow(
         row=row,
         n=len(found),
         reference=found[-1].reference if found else None,
-        der=max((each.der for each in found if each.der is not None), default=None),
-        speakers=(*ours, theirs[-1]) if ours and theirs else (),
+        figures=row.workload.compared_figures_of(found),
         cosine=min((each.cosine for each in found if each.cosine is not None), default=None),
         difference=max((each.difference for each in found if each.difference is not None), default=None),
         relative_difference=max(

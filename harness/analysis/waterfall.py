@@ -7,13 +7,13 @@ out of the image and may say anything: where its parts cannot be true, the launc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from harness.records.journal import End, Failed, Pass
 from harness.records.launch import Launch
-from harness.workloads.workload import workload_of
+from harness.workloads.workload import Workload, workload_of
 
 TOLERANCE = 0.01
 """A share of the whole. Parts are timed on another clock than the whole and may be off by this much."""
@@ -23,28 +23,17 @@ PASSES = ("cold", "warm")
 UNKNOWN_PARTS_NAME = "other parts"
 """Parts whose names we do not know are summed under this name, since names come out of the image."""
 
-PART_NAMES = (
-    "decode",
-    "models",
-    "to device",
-    "segmentation",
-    "speaker counting",
-    "embeddings",
-    "clustering",
-    "reconstruction",
-    "clustering and reconstruction",
-    "rest",
-)
-"""The parts of a stage, in order. ``clustering and reconstruction`` is from old guests, which timed the two together."""
+REST = "rest"
+"""What the other parts leave of a stage or a pass."""
 
 
 class Part(msgspec.Struct, frozen=True):
     """One step of the waterfall."""
 
     stage: str
-    """``container start``, one of `benchmarks.wire.STAGES` or a task, ``between stages``, ``teardown``"""
+    """``container start``, a stage of the workload, ``between stages``, ``teardown``"""
     name: str
-    """One of `PART_NAMES`; empty: the stage has no parts"""
+    """As the workload calls it, `REST` or `UNKNOWN_PARTS_NAME`; empty: the stage has no parts"""
     seconds: float
     processor_seconds: float | None
     """Over all threads; ``None``: not known"""
@@ -101,8 +90,8 @@ def waterfall_of(launch: Launch) -> Waterfall | None:
 
 def _parts(launch: Launch, whole: float, start: float, span: float) -> Iterator[Part]:
     """The parts in order of time. Raises `_Impossible`."""
-    said, known = launch.said, workload_of(launch.plan).all_stages
-    ends = [event for event in said.events if isinstance(event, End | Failed) and event.stage in known]
+    said, workload = launch.said, workload_of(launch.plan)
+    ends = [event for event in said.events if isinstance(event, End | Failed) and event.stage in workload.all_stages]
     if len({event.stage for event in ends}) != len(ends):
         raise _Impossible("a stage ended twice")
     before = ends[0].found.number("processor_seconds_before") if ends and isinstance(ends[0], End) else None
@@ -111,12 +100,12 @@ def _parts(launch: Launch, whole: float, start: float, span: float) -> Iterator[
     for event in ends:
         claimed += _seconds(event.seconds, f"stage {event.stage}", whole)
         inside = said.passes(event.stage) if event.stage in PASSES else [event] if isinstance(event, End) else []
-        yield from _stage_parts(event, inside, whole)
+        yield from _stage_parts(workload, event, inside, whole)
     yield _part("between stages", "", span - claimed, None, whole)
     yield _part("teardown", "", whole - start - span, None, whole)
 
 
-def _stage_parts(end: End | Failed, inside: Sequence[End | Pass], whole: float) -> Iterator[Part]:
+def _stage_parts(workload: Workload, end: End | Failed, inside: Sequence[End | Pass], whole: float) -> Iterator[Part]:
     """A stage's parts, summed over the events in ``inside`` (its passes, or its own end); the remainder is ``rest``."""
     stage = end.stage
     seconds = _seconds(end.seconds, f"stage {stage}", whole)
@@ -125,7 +114,8 @@ def _stage_parts(end: End | Failed, inside: Sequence[End | Pass], whole: float) 
     spent: dict[str, float] = {}
     told = True
     for event in inside:
-        names = _names(event.parts)
+        known = workload.called(event.parts)
+        names = {name: known.get(name, REST if name == REST else UNKNOWN_PARTS_NAME) for name in event.parts}
         for name in event.parts:
             took = _seconds(event.parts.number(name), f"{names[name]} in {stage}", whole)
             wall[names[name]] = wall.get(names[name], 0.0) + took
@@ -135,19 +125,13 @@ def _stage_parts(end: End | Failed, inside: Sequence[End | Pass], whole: float) 
     if not wall:
         yield _part(stage, "", seconds, processor, whole)
         return
-    rest = seconds - (sum(wall.values()) - wall.pop("rest", 0.0))
-    processor_rest = processor - (sum(spent.values()) - spent.pop("rest", 0.0)) if told and processor is not None else None
-    for name in sorted(wall, key=(*PART_NAMES, UNKNOWN_PARTS_NAME).index):
+    rest = seconds - (sum(wall.values()) - wall.pop(REST, 0.0))
+    processor_rest = processor - (sum(spent.values()) - spent.pop(REST, 0.0)) if told and processor is not None else None
+    order = (*workload.load_parts, *workload.pass_parts, *workload.old_parts, UNKNOWN_PARTS_NAME)
+    for name in sorted(wall, key=order.index):
         yield _part(stage, name, wall[name], spent[name] if told else None, whole)
     # Clocks of processor time differ a little, so a small negative remainder counts as 0.
-    yield _part(stage, "rest", rest, None if processor_rest is None else max(0.0, processor_rest), whole)
-
-
-def _names(parts: Iterable[str]) -> dict[str, str]:
-    """What each part of a journal is called here. Old guests did not time reconstruction and counted it as clustering."""
-    known = {name: name if name in PART_NAMES else UNKNOWN_PARTS_NAME for name in parts}
-    lumped = "clustering" in known and "reconstruction" not in known
-    return known | ({"clustering": "clustering and reconstruction"} if lumped else {})
+    yield _part(stage, REST, rest, None if processor_rest is None else max(0.0, processor_rest), whole)
 
 
 def _part(stage: str, name: str, seconds: float, processor_seconds: float | None, whole: float) -> Part:

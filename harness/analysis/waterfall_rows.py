@@ -15,14 +15,17 @@ LAUNCH_COLUMNS: tuple[tuple[str, tuple[tuple[str, str | None], ...]], ...] = (
     ("Import", (("launch", None), ("import", None))),
     ("Device", (("device", None),)),
     ("Decode", (("load", "decode"),)),
-    ("Load", (("load", "models"), ("load", "to device"), ("load", "rest"), ("load", ""))),
+    ("Load", (("load", None),)),
     ("Cold pass", (("cold", None),)),
     ("Warm passes", (("warm", None),)),
     ("Verify", (("verify", None),)),
     ("Between stages", (("between stages", None),)),
     ("Teardown", (("teardown", None),)),
 )
-"""Each title with the parts of `harness.analysis.waterfall` that its column sums. Together they are the whole launch."""
+"""Each title with the parts of `harness.analysis.waterfall` that its column sums: one part of a stage, or with ``None`` all that no
+other column has. Together they are the whole launch."""
+
+_PARTS_WITH_A_COLUMN = frozenset(part for _, parts in LAUNCH_COLUMNS for part in parts if part[1] is not None)
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -92,7 +95,11 @@ def _row(row: Row, found: Sequence[Waterfall]) -> WaterfallRow:
 def _of_launch(found: Sequence[Waterfall], wanted: Sequence[tuple[str, str | None]]) -> Share:
     """The medians, over launches, of the sum of some parts."""
     sums = [
-        [part for part in waterfall.parts if (part.stage, part.name) in wanted or (part.stage, None) in wanted]
+        [
+            part
+            for part in waterfall.parts
+            if (part.stage, part.name if (part.stage, part.name) in _PARTS_WITH_A_COLUMN else None) in wanted
+        ]
         for waterfall in found
     ]
     return Share(

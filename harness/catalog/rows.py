@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.catalog.knobs import Family, GuestKnob, Hazard, Knob, VariableName, VariableValue
-from harness.records.plan import DIARIZATION
+
+DIARIZATION = "diarization"
+"""The workload whose inputs are recordings, which is run where none is named."""
 
 PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
 """What `benchmarks.workloads.diarization.diarize` can load."""

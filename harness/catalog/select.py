@@ -9,9 +9,8 @@ from collections.abc import Iterable
 import msgspec
 
 from harness.catalog.knobs import Family
-from harness.catalog.rows import REFERENCE, Catalog, Image, Profile, Variant, WorkloadRow
+from harness.catalog.rows import DIARIZATION, REFERENCE, Catalog, Image, Profile, Variant, WorkloadRow
 from harness.errors import UsageError
-from harness.records.plan import DIARIZATION
 from harness.text import nearest
 
 
@@ -133,6 +132,20 @@ def select_pipeline(catalog: Catalog, name: str) -> Profile:
     if name not in catalog.pipelines:
         raise UsageError(f"no pipeline {name!r}{nearest(name, catalog.pipelines)}: there are {', '.join(catalog.pipelines)}")
     return catalog.pipelines[name].profile
+
+
+def default_profile(catalog: Catalog) -> Profile:
+    """What a launch carries that needs no model of its own: the profile whose models strixbench pins itself."""
+    return select_pipeline(catalog, "embedded")
+
+
+def works(catalog: Catalog) -> tuple[str, ...]:
+    """``embedded/sample-30s``, ``vit/batch-8``: each profile with each of its inputs, the ends of the cells' ids."""
+    recordings = [f"{audio.name}{f'-{audio.seconds:.0f}s' if audio.seconds else ''}" for audio in catalog.audio.values()]
+    return (
+        *(f"{pipeline}/{recording}" for pipeline in catalog.pipelines for recording in recordings),
+        *(f"{row.name}/{name}" for row in catalog.workloads.values() for name in row.inputs),
+    )
 
 
 def catalogued(catalog: Catalog, profile: Profile) -> Profile:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from harness import places
+from harness.catalog.rows import DIARIZATION
 from harness.commands import opening, options, output, running
 from harness.commands.app import GroupedCommand, app
 from harness.errors import UsageError
-from harness.records.plan import DIARIZATION
 
 if TYPE_CHECKING:
     from harness.campaign.request import BenchRequest, OpenEngine

@@ -134,6 +134,7 @@ def _build(
     """Build images and store the builds that fail. Returns a row for each image: what became of it."""
     from harness.campaign.campaign import Campaign
     from harness.campaign.request import BenchRequest, engine_name
+    from harness.catalog.select import default_profile
     from harness.images.build import build_all, build_log, recipe_of
     from harness.images.disk_space import Room
     from harness.inputs.gather import unread_sample
@@ -149,7 +150,7 @@ def _build(
     request = BenchRequest(
         images=chosen,
         gfx=None,
-        profile=known.pipelines["embedded"].profile,
+        profile=default_profile(known),
         inputs=(unread_sample(known),),
         engine=preference,
         launches=0,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.catalog.rows import Catalog, Image
-from harness.catalog.select import select_variants
+from harness.catalog.select import select_variants, works
 from harness.engines.devices import obstacles_to
 from harness.errors import UsageError
 from harness.images.nightlies import with_kept_day
@@ -74,16 +74,7 @@ def cell_rows(catalog: Catalog) -> list[dict[str, Any]]:
         }
         for image in images
         for variant in select_variants(catalog, image, None)
-        for work in _works(catalog)
-    ]
-
-
-def _works(catalog: Catalog) -> list[str]:
-    """``embedded/sample-30s``, ``vit/batch-8``: each profile with each of its inputs."""
-    recordings = [f"{audio.name}{f'-{audio.seconds:.0f}s' if audio.seconds else ''}" for audio in catalog.audio.values()]
-    return [
-        *(f"{pipeline}/{recording}" for pipeline in catalog.pipelines for recording in recordings),
-        *(f"{row.name}/{name}" for row in catalog.workloads.values() for name in row.inputs),
+        for work in works(catalog)
     ]
 
 

@@ -40,10 +40,11 @@ def verify_images(
     import msgspec
 
     from harness.catalog.load import load_catalog
+    from harness.catalog.rows import DIARIZATION
     from harness.catalog.select import select_pipeline
     from harness.commands.arguments import parse_engine, parse_size, parse_time_limit
     from harness.engines.relaxations import flags_text, parse_flags
-    from harness.records.plan import DIARIZATION, Settings
+    from harness.records.plan import Settings
     from harness.workloads.ladder import BATCHES, parse_batches, parse_models
     from reports.terminal.results import print_agreements
     from reports.terminal.tasks import print_ladders

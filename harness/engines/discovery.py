@@ -64,10 +64,10 @@ def answer_of(path: str) -> Answer:
     """What connecting to a Unix socket gives. Nothing listens on a socket that a dead process left, whoever may open it."""
     import socket as sockets
 
-    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as probe:
-        probe.settimeout(1)
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as connection:
+        connection.settimeout(1)
         try:
-            probe.connect(path)
+            connection.connect(path)
         except OSError as error:  # also where the path is too long for a socket
             return "refused" if error.errno in (errno.EACCES, errno.EPERM) else "absent"
         except ValueError:  # the path has a NUL in it

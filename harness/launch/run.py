@@ -27,7 +27,8 @@ from harness.telemetry.start import Sampling, sampling
 from harness.tools import write_whole
 from harness.verdict.judge import judge, with_kept_cache
 from harness.verdict.time_limits import most_seconds
-from harness.workloads.workload import Evidence, HostClock, workload_of
+from harness.workloads.host_clock import HostClock
+from harness.workloads.workload import Evidence, workload_of
 
 
 def execute(prepared: Prepared, engine: Engine, *, quiet_seconds: float = 0.0, sample: Sampling = sampling) -> Launch:

@@ -19,7 +19,7 @@ from harness.records.plan import Plan
 from harness.telemetry.processes import LaunchProcesses
 from harness.telemetry.sensors import Files
 from harness.verdict.time_limits import Seen, device_has_ended, first_pass_has_ended, is_over_fault, why_end
-from harness.workloads.workload import Sighting
+from harness.workloads.host_clock import Sighting
 
 KERNEL_SECONDS = 5.0
 """The time between two looks into the kernel's log."""

@@ -9,9 +9,6 @@ from harness.records.host import HostRecord
 
 DEFAULT_WARM_PASSES = 3
 
-DIARIZATION = "diarization"
-"""The workload that is run where none is named."""
-
 BASE = "base"
 """The arm that the others of a ``--vary`` are compared with."""
 
@@ -58,7 +55,7 @@ class EngineRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was run on what: a workload with its profile, and one input."""
 
-    name: str = DIARIZATION
+    name: str
     """The workload: the name of its module in `harness.workloads` and in `benchmarks.workloads`."""
     profile: str
     """The third part of the cell's id: diarization's pipeline, elsewhere the workload's own name."""

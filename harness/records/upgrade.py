@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks.wire import STAGES
 from harness.records.launch import Launch
-from harness.records.plan import DIARIZATION, Plan
+from harness.records.plan import Plan
 
 _RENAMED = {
     "pipeline": "profile",
@@ -52,7 +52,7 @@ def upgraded_plan(plan: Any) -> Any:
     workload: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in old.items()}
     warm_passes = workload.pop("warm_passes", 0)
     workload["numbers"] = {name: workload.pop(name) for name in _NUMBERS if name in workload}
-    workload["name"] = task or (DIARIZATION if last_stage == STAGES[-1] else "probe")
+    workload["name"] = task or ("diarization" if last_stage == STAGES[-1] else "probe")
     return {
         **kept,
         "workload": workload,

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.records.journal import Begin, End, Journal, Pass, Result
-from harness.workloads.workload import SHORTEST_PASS_SECONDS, HostClock, Sighting
+from harness.workloads.host_clock import HostClock, Sighting
+from harness.workloads.workload import SHORTEST_PASS_SECONDS
 
 SLACK_SECONDS = 0.1
 """By how much a duration may exceed its gap, or time run backwards: less than a daemon sets a clock by in one step

@@ -7,7 +7,7 @@ Each workload is one module in this folder, whose ``WORKLOAD`` is the one value 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from harness.records.launch import Launch
 from harness.records.outcome import Agreement, Verdict
 from harness.records.plan import Plan, Settings, WorkloadRecord
 from harness.text import nearest
+from harness.workloads.compared_figure import ComparedFigure
+from harness.workloads.host_clock import HostClock
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 
 COMMON_STAGES = ("launch", "import", "device")
@@ -31,29 +33,6 @@ SHORTEST_PASS_SECONDS = 1e-6
 
 MEASURED_STAGES = ("load", "cold", "warm", "verify")
 """The stages of a workload that is timed in passes."""
-
-
-class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """Events that the host saw come. Seconds are since it asked for the launch, by a clock that nobody sets."""
-
-    after: float
-    """At this time they were not there yet"""
-    by: float
-    """At this time they were"""
-    ats: tuple[Any, ...]
-    """The time that each of them tells"""
-
-
-class HostClock(msgspec.Struct, frozen=True, kw_only=True):
-    """What the host's own clocks say about a launch that it saw to its end."""
-
-    begun: float
-    """Unix seconds when it asked for the launch"""
-    ended: float
-    """Unix seconds when the launch had ended"""
-    seconds: float
-    """Between the two, by a clock that nobody sets"""
-    sightings: tuple[Sighting, ...] = ()
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +69,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """``an hour of audio``"""
     portion_brief: str = "one"
     """The same above a column: ``an audio hour``"""
+    portion_name: str = "the last column"
+    """The same where the column is explained: ``an hour``"""
 
     def text(self, amount: float) -> str:
         """``30.0 s of audio``"""
@@ -131,12 +112,28 @@ class Workload:
     """Why it costs none; empty: there is none such"""
     explanation: str = ""
     """What the figures mean, in a sentence for a page; empty: they speak for themselves"""
+    agreement_inputs: str = "image and input"
+    """What a launch shares with the CPU run that it is compared with, in words"""
+    agreement_explanation: str = ""
+    """What is compared with the CPU run, and how near is right, in sentences for a page"""
+    compared_figures: tuple[str, ...] = ()
+    """The headings of the figures that `compared_figures_of` gives"""
     profile_title: str = "Profile"
     """The heading above profiles: ``Pipeline``"""
     input_title: str = "Input"
     """The heading above inputs: ``Audio``"""
+    load_parts: tuple[str, ...] = ()
+    """The parts of its stage ``load`` that its journal times, in order; what is left is ``rest``"""
     pass_parts: tuple[str, ...] = ()
-    """The parts of a pass that its journal times, in order; what is left of a pass is ``rest``"""
+    """The parts of a pass, likewise"""
+    old_parts: tuple[str, ...] = ()
+    """What `called` calls the parts of old guests that are none of these"""
+    cost_explanation: str = ""
+    """What a page says of the fixed cost of an input, in a sentence; empty: nothing"""
+    verb: str = "runs"
+    """What an image does when it works: ``diarizes``"""
+    parts_explanation: str = ""
+    """What is not plain about the parts, in a sentence for a page; empty: nothing"""
     speaks_for: str = ""
     """The workload among whose rows its launches may stand, such as a probe that failed; empty: its own"""
     results_are_passes: bool = False
@@ -210,6 +207,10 @@ class Workload:
         other amounts."""
         return record.input
 
+    def called(self, parts: Iterable[str]) -> Mapping[str, str]:
+        """What pages call the parts that a stage's or a pass's journal times; a name that is missing is none of this workload's."""
+        return {name: name for name in parts if name in (*self.load_parts, *self.pass_parts)}
+
     def flop_of_parts(self, record: WorkloadRecord, work: Fields) -> Mapping[str, float]:
         """FLOP of one pass by part, from what the kernels counted in the same image; empty: not known."""
         return {}
@@ -221,6 +222,10 @@ class Workload:
     def agree(self, launch: Launch, reference: Launch) -> Agreement | None:
         """How far the output agrees with that of the CPU run; ``None``: this workload is not compared."""
         return None
+
+    def compared_figures_of(self, agreements: Sequence[Agreement]) -> tuple[ComparedFigure, ...]:
+        """Its own figures of several comparisons, beside those that every workload may have, in the order of ``compared_figures``."""
+        return ()
 
     def reference_key(self, plan: Plan) -> tuple[object, ...]:
         """What two CPU runs of this workload must have in common, beside image, device and variant, to stand for each other."""

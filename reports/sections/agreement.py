@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.analysis.agreement_rows import AgreementRow, agreement_rows
+from harness.workloads.compared_figure import ComparedFigure
+from harness.workloads.workload import Workload
 from reports.page import Page
-from reports.subjects import SUBJECT, subject_cells, work_cells, work_columns
-from reports.table import Column, Inline, Section, Table, paragraph, prose
+from reports.subjects import SUBJECT, by_workload, subject_cells, work_cells, work_columns
+from reports.table import Column, Inline, Paragraph, Section, Span, Table, paragraph, prose
 from reports.values import count, format_cosine, number, percent
 
 _WHAT = (
-    "The CPU run of the same image, pipeline, recording, models and batch sizes, without a GPU device or an override, beside each "
-    "launch: of several launches the worst figure. DER is between the two outputs, speakers matched as well as can be. Cosine and "
-    "largest difference are of what the two networks make of ten seconds from the middle of the recording, in the batches of the "
-    "passes. Right is a DER of at most 1%, the same number of speakers, nothing that is not finite, a cosine of at least 0.999, and a "
-    "difference of at most 0.01 of the CPU run's largest value. What was not compared has no rank."
+    "The CPU run of the same {inputs}, without a GPU device or an override, beside each launch: of several launches the worst figure. "
+    "{explained}What was not compared has no rank."
 )
 
 
 def section(page: Page) -> Section | None:
     rows = agreement_rows(page.rows)
-    return Section("Agreement with the CPU run", (paragraph(prose(_WHAT)), agreement_table(rows))) if rows else None
+    blocks = (block for workload, each in _by_workload(rows) for block in (_what(workload), _table(workload, each)))
+    return Section("Agreement with the CPU run", tuple(blocks)) if rows else None
 
 
-def agreement_table(rows: Sequence[AgreementRow]) -> Table:
+def agreement_tables(rows: Sequence[AgreementRow]) -> tuple[Table, ...]:
+    """A table for each workload."""
+    return tuple(_table(workload, each) for workload, each in _by_workload(rows))
+
+
+def _by_workload(rows: Sequence[AgreementRow]) -> Iterable[tuple[Workload, Sequence[AgreementRow]]]:
+    return by_workload(rows, lambda each: each.row.workload)
+
+
+def _what(workload: Workload) -> Paragraph:
+    explained = f"{workload.agreement_explanation} " if workload.agreement_explanation else ""
+    return paragraph(prose(_WHAT.format(inputs=workload.agreement_inputs, explained=explained)))
+
+
+def _table(workload: Workload, rows: Sequence[AgreementRow]) -> Table:
     return Table(
         title="Agreement with the CPU run",
         answers="Does each image compute what it computes on the CPU?",
@@ -32,8 +46,7 @@ def agreement_table(rows: Sequence[AgreementRow]) -> Table:
             *SUBJECT,
             *work_columns([each.row for each in rows]),
             Column("CPU run", dispensable=1),
-            Column("DER", "right"),
-            Column("Speakers"),
+            *(Column(name, "right") for name in workload.compared_figures),
             Column("Cosine", "right"),
             Column("Largest difference"),
             Column("n", "right"),
@@ -48,8 +61,7 @@ def _cells(each: AgreementRow) -> tuple[Inline, ...]:
         *subject_cells(each.row.speaking),
         *work_cells(each.row),
         each.reference or "-",
-        percent(each.der),
-        _speakers_text(each),
+        *map(compared_figure_span, each.figures),
         number(format_cosine(each.cosine)),
         _difference_text(each),
         count(each.n),
@@ -57,11 +69,13 @@ def _cells(each: AgreementRow) -> tuple[Inline, ...]:
     )
 
 
-def _speakers_text(each: AgreementRow) -> str:
-    """``2 of 2``: ours, and the CPU run's."""
-    if not each.speakers:
-        return "-"
-    return f"{' or '.join(map(str, each.speakers[:-1]))} of {each.speakers[-1]}"
+def compared_figure_span(figure: ComparedFigure) -> Span:
+    """``0.1%``, or ``2 of 2``: ours, and the CPU run's."""
+    if figure.kind == "share":
+        return percent(max(figure.values, default=None))
+    if not figure.values or figure.reference is None:
+        return number("-")
+    return number(f"{' or '.join(f'{value:.0f}' for value in figure.values)} of {figure.reference:.0f}")
 
 
 def _difference_text(each: AgreementRow) -> str:

@@ -14,27 +14,37 @@ from harness.text import counted
 from harness.workloads.workload import Unit, Workload, workload_of
 from reports.page import Page
 from reports.subjects import SUBJECT, by_workload, subject_cells, unit_of
-from reports.table import Column, Inline, Section, Table, paragraph, prose
+from reports.table import Column, Inline, Paragraph, Section, Table, paragraph, prose
 
 _WHAT = (
-    "Time = fixed + audio seconds / marginal, fitted over the launches of one campaign on several lengths (`bench --durations`): least "
+    "Time = fixed + {amount} / marginal, fitted over the launches of one campaign on several lengths (`bench --durations`): least "
     "squares with weights 1 / time², since launches scatter by a share of their time. [95% intervals] by Student's t over launches. "
-    "Marginal is audio seconds for each further second of processing; r² is the squared correlation of length and seconds, which an "
+    "Marginal is {amount} for each further second of processing; r² is the squared correlation of length and seconds, which an "
     "unweighted line would explain and where the longest lengths decide; R² of the fit is of this line with its weights, where each "
-    "length counts alike; an hour is the prediction for one launch on an hour of audio. Like every time here it leaves out the start, "
-    "the imports, the load and the cold pass. A fixed cost below zero need not be an error: pyannote cuts chunks of 10 s, one a second, "
-    "so that T seconds of audio have T - 9 of them."
+    "length counts alike; {portion_name} is the prediction for one launch on {portion}. Like every time here it leaves out the start, "
+    "the imports, the load and the cold pass."
 )
 
 
 def section(page: Page) -> Section | None:
     rows = cost_rows(page.launches)
-    return Section("Fixed and marginal cost", (paragraph(prose(_WHAT)), *cost_tables(rows))) if rows else None
+    blocks = (block for workload, each in _by_workload(rows) for block in (_what(workload), _table(workload, each)))
+    return Section("Fixed and marginal cost", tuple(blocks)) if rows else None
 
 
 def cost_tables(rows: Iterable[CostRow]) -> tuple[Table, ...]:
     """A table for each workload, a configuration on all its lengths a row."""
-    return tuple(_table(workload, each) for workload, each in by_workload(rows, lambda row: workload_of(row.launches[-1].plan)))
+    return tuple(_table(workload, each) for workload, each in _by_workload(rows))
+
+
+def _by_workload(rows: Iterable[CostRow]) -> Iterable[tuple[Workload, Sequence[CostRow]]]:
+    return by_workload(rows, lambda row: workload_of(row.launches[-1].plan))
+
+
+def _what(workload: Workload) -> Paragraph:
+    unit = unit_of(workload)
+    told = _WHAT.format(amount=unit.amount, portion_name=unit.portion_name, portion=unit.portion_title)
+    return paragraph(prose(" ".join(filter(None, (told, workload.cost_explanation)))))
 
 
 def _table(workload: Workload, rows: Sequence[CostRow]) -> Table:

@@ -12,7 +12,7 @@ from reports.table import Column, Inline, Section, Table, paragraph
 
 _WHAT = (
     "An image's locked dependency set with a torch of the same release for any machine: what follows says whether the set resolves, "
-    "imports and diarizes, and nothing about the image on its own hardware. It has no speed, since none of it is the image's."
+    "imports and {verbs}, and nothing about the image on its own hardware. It has no speed, since none of it is the image's."
 )
 
 
@@ -20,6 +20,7 @@ def section(page: Page) -> Section | None:
     rows = page.portable_rows
     if not rows:
         return None
+    what = _WHAT.format(verbs=" and ".join(dict.fromkeys(row.workload.verb for row in rows)))
     figures = tuple(dict.fromkeys(name for row in rows for name in row.workload.figures))
     table = Table(
         title="Portable builds",
@@ -30,7 +31,7 @@ def section(page: Page) -> Section | None:
         ),
         rows=tuple(_cells(row, figures) for row in rows),
     )
-    return Section(table.title, (paragraph(_WHAT), table, *(failure_section(row) for row in rows if row.status != "pass")))
+    return Section(table.title, (paragraph(what), table, *(failure_section(row) for row in rows if row.status != "pass")))
 
 
 def _cells(row: Row, figures: tuple[str, ...]) -> tuple[Inline, ...]:

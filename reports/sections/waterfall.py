@@ -14,7 +14,7 @@ from reports.values import count, number, seconds
 _WHAT = (
     "A launch from the order to start until its container is gone, and one warm pass; the device is waited for at each border. Each "
     "cell is the median over launches with its share of the whole; the parts of one launch sum to its whole, medians need not. CPU is "
-    "processor time over all threads. Reconstruction includes making turns of it. The whole is struck through where output was wrong."
+    "processor time over all threads. {parts}The whole is struck through where output was wrong."
 )
 
 
@@ -23,8 +23,10 @@ def section(page: Page) -> Section | None:
     if not rows:
         return None
     tables = [table for table in (_launch_table(rows), *map(_pass_table, _by_parts(rows))) if table.rows]
+    explained = dict.fromkeys(each.row.workload.parts_explanation for each in rows)
+    what = _WHAT.format(parts="".join(f"{sentence} " for sentence in explained if sentence))
     flaws = tuple(_flaw(each.row, flaw) for each in rows for flaw in each.flaws)
-    return Section("Where the time goes", (paragraph(prose(_WHAT)), *tables, *([Items(items=flaws)] if flaws else [])))
+    return Section("Where the time goes", (paragraph(prose(what)), *tables, *([Items(items=flaws)] if flaws else [])))
 
 
 def _flaw(row: Row, flaw: str) -> str:

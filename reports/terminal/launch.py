@@ -11,10 +11,11 @@ from harness.analysis.throttling import signs_of_throttling
 from harness.records.launch import Launch
 from harness.text import counted, spelled_out
 from harness.workloads.workload import workload_of
+from reports.sections.agreement import compared_figure_span
 from reports.sections.failures import chain_text
 from reports.sections.repeats import cool_down_text
 from reports.sections.results import figure_span
-from reports.values import format_cosine, format_percent, format_seconds
+from reports.values import format_cosine, format_seconds
 
 
 def print_launch(launch: Launch) -> None:
@@ -50,9 +51,9 @@ def print_launch(launch: Launch) -> None:
     if launch.agreement is not None:
         found = launch.agreement
         lines["agreement"] = "; ".join(found.reasons) or (f"not compared: {found.why_not}" if found.why_not else "agrees")
-        lines["agreement"] += (
-            f" (DER {format_percent(found.der)}, cosine {format_cosine(found.cosine)}; CPU run {found.reference or '-'})"
-        )
+        figures = (f"{each.name} {compared_figure_span(each).text}" for each in workload.compared_figures_of([found]))
+        told = ", ".join([*figures, f"cosine {format_cosine(found.cosine)}"])
+        lines["agreement"] += f" ({told}; CPU run {found.reference or '-'})"
     fingerprint = fingerprint_of(launch)
     if fingerprint is not None:
         lines["numbers"] = (

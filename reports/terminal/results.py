@@ -11,7 +11,7 @@ from harness.analysis.repeats import repeat_rows
 from harness.analysis.rows import rows_of, workloads_of
 from harness.records.launch import Launch
 from harness.records.plan import Purpose
-from reports.sections.agreement import agreement_table
+from reports.sections.agreement import agreement_tables
 from reports.sections.comparisons import effects_table
 from reports.sections.cost import cost_tables
 from reports.sections.null_test import nulls_table
@@ -47,6 +47,6 @@ def print_comparisons(launches: Sequence[Launch]) -> None:
 def print_agreements(launches: Sequence[Launch], *, purpose: Purpose = "result") -> None:
     """How launches agree with the CPU run, to stdout; nothing where all are CPU runs, unless `verify` made them."""
     rows = agreement_rows(rows_of(launches, purpose=purpose), with_cpu_runs=purpose == "verify")
-    if rows:
+    for table in agreement_tables(rows):
         print()
-        print_table(agreement_table(rows))
+        print_table(table)

@@ -46,6 +46,7 @@ HOST = HostRecord(
 )
 
 WORKLOAD = WorkloadRecord(
+    name="diarization",
     profile="embedded",
     input="sample-30s",
     amount=30.0,

@@ -204,3 +204,11 @@ def test_clocks_may_differ_by_a_little() -> None:
 )
 def test_without_a_whole_there_is_nothing_to_divide(odd: Launch) -> None:
     assert waterfall_of(odd) is None
+
+
+def test_only_the_parts_of_the_workload_itself_have_names() -> None:
+    later = msgspec.structs.replace(a_plan().workload, name="later")
+    made = launch()
+    found = waterfall_of(msgspec.structs.replace(made, plan=msgspec.structs.replace(made.plan, workload=later)))
+    assert found is not None
+    assert {part.name for part in found.parts} <= {"", "rest", "other parts"}

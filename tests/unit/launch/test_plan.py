@@ -27,7 +27,7 @@ from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import EngineRecord, Plan, Settings
 from harness.tools import OWNER_LABEL, owner
-from harness.workloads.workload import HostClock
+from harness.workloads.host_clock import HostClock
 from tests.unit.samples import (
     BEGUN,
     HOST,

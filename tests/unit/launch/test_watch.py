@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.wire import JOURNAL
 from harness.launch.watch import Watch
 from harness.machine.kernel_log import KernelLog
-from harness.workloads.workload import Sighting
+from harness.workloads.host_clock import Sighting
 from tests.unit.samples import a_plan
 
 

@@ -10,7 +10,7 @@ import pytest
 from harness.records.journal import read
 from harness.records.outcome import ExitRecord
 from harness.verdict.clocks import LATE_SECONDS, STALL_SECONDS, USUAL_SECONDS, impossible_times, was_set
-from harness.workloads.workload import HostClock, Sighting
+from harness.workloads.host_clock import HostClock, Sighting
 from tests.unit.samples import BEGUN, Event, judged, passing_journal
 
 HONEST = passing_journal()
