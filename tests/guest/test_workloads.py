@@ -22,7 +22,11 @@ NAMES = sorted(
 )
 OF_STACK = {f"{module}.{attribute}" if attribute else module for module, attribute, _ in stack.STACK}
 
-OPTIONS = {"calibrate": {"sizes_bytes": [1], "hold_seconds": 1.0}, "accuracy": {"first": 0, "files": []}}
+OPTIONS = {
+    "calibrate": {"sizes_bytes": [1], "hold_seconds": 1.0},
+    "accuracy": {"first": 0, "files": []},
+    "vit": {"batch_size": 1, "images": 1, "precision": "float32"},
+}
 
 
 def workload(name: str) -> Workload:

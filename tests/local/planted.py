@@ -50,6 +50,17 @@ torch.nn.LSTM.forward = forward
 """
 )
 
+SOFTMAX_OVER_QUERIES = (
+    _HEAD
+    + """
+import math
+def attend(query, key, value, *rest, **named):
+    # Its weights sum to one over the queries, and not over the keys.
+    return torch.softmax(query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]), dim=-2) @ value
+torch.nn.functional.scaled_dot_product_attention = attend
+"""
+)
+
 
 def plant(folder: Path, fault: str) -> Path:
     """Write a fault and a catalog overlay with the variant ``planted`` of local-cpu; returns the overlay."""

@@ -53,8 +53,10 @@ def test_list_shows_every_cell_of_the_catalog(strixbench: Strixbench) -> None:
     variants = [
         f"{image.name}/{variant.name}" for image in known.images.values() for variant in select_variants(known, image, None)
     ]
-    assert shown == [f"{each}/{pipeline}/sample-30s" for each in variants for pipeline in known.pipelines]
-    assert "local-cpu/cpu/embedded/sample-30s" in shown
+    works = [f"{pipeline}/sample-30s" for pipeline in known.pipelines]
+    works += [f"{row.name}/{name}" for row in known.workloads.values() for name in row.inputs]
+    assert shown == [f"{each}/{work}" for each in variants for work in works]
+    assert {"local-cpu/cpu/embedded/sample-30s", "cpu/cpu/vit/batch-8"} <= set(shown)
 
 
 def test_list_takes_patterns_on_images_and_on_cells(strixbench: Strixbench) -> None:
