@@ -178,7 +178,7 @@ def test_a_precision_that_the_processor_lacks_is_told_and_not_emulated(workplace
     done = workplace.bench("local-cpu", "--workload", "vit", "--input", "batch-8", *options)
     assert done.code == 1, done.stderr
     (launch,) = workplace.stored()
-    assert (launch.verdict.status, launch.verdict.stage) == ("fail", "load")
+    assert (launch.verdict.status, launch.verdict.stage, launch.verdict.signature) == ("fail", "load", "precision-missing")
     assert launch.verdict.summary.endswith(
         "PrecisionMissing: this CPU has no instructions for float16: torch would emulate it, many times slower"
     )
