@@ -27,7 +27,7 @@ from harness.engines.discovery import EngineName, Refusal, refusal_text
 from harness.engines.options import container_command
 from harness.images.build_plan import image_lines
 from harness.inputs.launch_inputs import Inputs
-from harness.launch.plan import Prepared, prepare_launch
+from harness.launch.plan import Origin, Prepared, prepare_launch
 from harness.machine.kernel_log import KernelText
 from harness.records.plan import EngineRecord, Settings
 from tests.unit.fixture_hosts import COMMON, DOCKER, FEDORA, ROOTLESS_PODMAN, a_tree, facts_of
@@ -185,12 +185,10 @@ def launch_on(walk: Walk, root: Path, *, variant: str = "native") -> Prepared:
         cell,
         None,
         walk.record,
-        campaign="dry-run",
+        origin=Origin("dry-run", "", HOST),
         inputs=Inputs(name="sample-30s", amount=30.0, sha256="", files={"audio": Path("/recordings/sample.wav")}),
         settings=Settings(),
-        host=HOST,
         family=image.family,
-        owned_by="",
         launch_id="dry-run-first",
         root=root,
     )

@@ -12,7 +12,7 @@ from harness.catalog.hazards import hazards_of
 from harness.catalog.knobs import Family
 from harness.catalog.rows import GPU_FAMILIES, Catalog, Cell, Image
 from harness.engines.base import BuiltImage, Engine
-from harness.launch.plan import Prepared, prepare_launch
+from harness.launch.plan import Origin, Prepared, prepare_launch
 from harness.machine.gpus import used_targets
 from harness.records.host import HostRecord
 from harness.records.launch import Launch
@@ -84,12 +84,10 @@ class Planner(msgspec.Struct, frozen=True, kw_only=True):
             cell,
             built,
             engine,
-            campaign=self.campaign,
+            origin=Origin(self.campaign, self.owner, self.host),
             inputs=next(given for given in self.request.inputs if given.name == cell.input),
             settings=settings or self.request.settings,
-            host=self.host,
             family=family,
-            owned_by=self.owner,
             launch_id=launch_id,
         )
 

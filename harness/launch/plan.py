@@ -48,17 +48,24 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What the host scores the output by; no engine and no guest is told of it"""
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where a launch comes from."""
+
+    campaign: str
+    owner: str
+    """The process that may sweep it; empty: none may"""
+    host: HostRecord
+
+
 def prepare_launch(
     cell: Cell,
     built: BuiltImage | None,
     engine: EngineRecord,
     *,
-    campaign: str,
+    origin: Origin,
     inputs: Inputs,
     settings: Settings,
-    host: HostRecord,
     family: Family | None,
-    owned_by: str,
     launch_id: str | None = None,
     root: Path = Path("/"),
 ) -> Prepared:
@@ -69,7 +76,7 @@ def prepare_launch(
     launch_id = launch_id or new_id()
     exchange = launches_folder() / launch_id / EXCHANGE
     local = engine.name == "local"
-    kept_key = _cache_key(cell, built, engine, host, settings)
+    kept_key = _cache_key(cell, built, engine, origin.host, settings)
     cache_key = kept_key if settings.caches == "keep" else ""
     cache_folder = caches_folder(launch_id, cache_key)
     mounted = (places.GUEST, *inputs.files.values(), exchange, cache_folder)
@@ -89,8 +96,8 @@ def prepare_launch(
     }
     plan = Plan(
         id=launch_id,
-        campaign=campaign,
-        owner=owned_by,
+        campaign=origin.campaign,
+        owner=origin.owner,
         cell=cell.id,
         planned_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         image=_image_record(cell, built, family),
@@ -98,7 +105,7 @@ def prepare_launch(
         environment=cell.variant.environment,
         workload=_workload_record(cell, inputs),
         engine=engine,
-        host=host,
+        host=origin.host,
         device=devices.device,
         timeout_seconds=limits.whole_seconds,
         relaxations=tuple(f"{r.what}: {r.reason} ({r.source})" for r in devices.relaxations),

@@ -20,7 +20,7 @@ from harness.engines.discovery import find_engine
 from harness.errors import EngineError
 from harness.images.build import recipe_of
 from harness.inputs.launch_inputs import Inputs
-from harness.launch.plan import Prepared, make_folders, prepare_launch
+from harness.launch.plan import Origin, Prepared, make_folders, prepare_launch
 from harness.launch.run import execute, forget
 from harness.machine.host import describe_host
 from harness.records.launch import new_id
@@ -56,12 +56,10 @@ def prepare(engine: ContainerEngine, tmp_path: Path, code: str) -> Prepared:
         Cell(image, catalog.variants["cpu"], catalog.pipelines["embedded"].profile, "none-0s"),
         engine.find_built(recipe_of(image)),
         engine.record,
-        campaign="perf",
+        origin=Origin("perf", "", describe_host()),
         inputs=Inputs(name="none-0s", amount=1.0, sha256="0", files={"audio": recording, "models": tmp_path / "models"}),
         settings=Settings(),
-        host=describe_host(),
         family="cpu",
-        owned_by="",
         launch_id=new_id(),
     )
     return msgspec.structs.replace(prepared, run=msgspec.structs.replace(prepared.run, argv=("python3", "-c", code)))

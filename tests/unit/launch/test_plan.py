@@ -20,7 +20,7 @@ from harness.inputs.audio import Audio
 from harness.inputs.launch_inputs import recording_inputs
 from harness.inputs.models import Models
 from harness.launch.guest_view import container_run, container_user
-from harness.launch.plan import PLAN, Prepared, launches_folder, prepare_launch
+from harness.launch.plan import PLAN, Origin, Prepared, launches_folder, prepare_launch
 from harness.launch.run import conclude, execute, forget, not_launched
 from harness.machine.kernel_log import KernelLog
 from harness.records.launch import Launch
@@ -72,11 +72,10 @@ def prepared(
         cell or a_cell(),
         built,
         engine,
-        campaign="campaign-1",
+        origin=Origin("campaign-1", more.pop("owned_by", owner()), HOST),
         inputs=recording_inputs(audio or an_audio(folder), models or some_models(folder), folders),
         settings=settings or Settings(),
-        host=HOST,
-        **{"family": "cpu", "owned_by": owner(), **more},
+        **{"family": "cpu", **more},
     )
 
 

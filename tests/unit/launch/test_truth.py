@@ -14,7 +14,7 @@ from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell
 from harness.engines.base import BuiltImage, Run
 from harness.inputs.launch_inputs import recording_inputs
-from harness.launch.plan import TRUTH, Prepared, launches_folder, prepare_launch
+from harness.launch.plan import TRUTH, Origin, Prepared, launches_folder, prepare_launch
 from harness.launch.run import conclude, execute
 from harness.records.outcome import ExitRecord
 from harness.records.plan import EngineRecord, Settings
@@ -42,12 +42,10 @@ def prepared(folder: Path, engine: str = "podman", **audio: Any) -> Prepared:
         cell,
         BuiltImage(id="sha256:1234"),
         EngineRecord(name=engine),
-        campaign="c",
+        origin=Origin("c", "", HOST),
         inputs=recording_inputs(an_audio(folder / "audio", **audio), some_models(folder)),
         settings=Settings(),
-        host=HOST,
         family="cpu",
-        owned_by="",
     )
 
 

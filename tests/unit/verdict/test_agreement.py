@@ -22,7 +22,7 @@ from harness.catalog.rows import Cell
 from harness.catalog.select import with_fixes
 from harness.engines.base import Run
 from harness.inputs.launch_inputs import recording_inputs
-from harness.launch.plan import prepare_launch
+from harness.launch.plan import Origin, prepare_launch
 from harness.records.launch import Launch
 from harness.records.outcome import Agreement, ExitRecord
 from harness.records.plan import EngineRecord, Settings
@@ -451,12 +451,10 @@ def test_a_run_for_reference_gets_no_gpu_whatever_the_image_was_built_for(tmp_pa
         cell,
         None,
         EngineRecord(name="podman"),
-        campaign="c",
+        origin=Origin("c", "", HOST),
         inputs=recording_inputs(an_audio(tmp_path), some_models(tmp_path)),
         settings=Settings(purpose="reference", warm_passes=0),
-        host=HOST,
         family="rocm",
-        owned_by="",
     )
     assert (prepared.plan.device, prepared.request.device, prepared.plan.image.family) == ("cpu", "cpu", "rocm")
     assert (prepared.run.devices, prepared.run.groups, prepared.run.gpus) == ((), (), None)
