@@ -49,7 +49,7 @@ where it was right, and by 1.4e-2 at the first batch that lost its bias (pytorch
 of which may use another algorithm at another batch, such as Winograd's; `LEAST_COSINE` bounds it as well."""
 
 LEAST_COSINE = 0.999
-"""For an embedding, as in `harness.verdict.agreement`"""
+"""For an embedding, as in `harness.workloads.diarization.agreement`"""
 
 
 NEEDED = diarization.NEEDED

@@ -1,7 +1,7 @@
 """The output of a pipeline's two networks for one chunk of the recording, small enough to be kept with every launch.
 
-`harness.verdict.agreement` compares it with the output of the CPU run of the same image for the same chunk. Turns can agree where
-numbers do not, and differ where numbers agree: turns say whether the result is right, numbers say why.
+`harness.workloads.diarization.agreement` compares it with the output of the CPU run of the same image for the same chunk. Turns can
+agree where numbers do not, and differ where numbers agree: turns say whether the result is right, numbers say why.
 """
 
 from __future__ import annotations
