@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.catalog.load import load_catalog
-from harness.catalog.select import select_variants
+from harness.catalog.select import select_variants, works
 from harness.commands.catalog_table import image_rows, write_images
 from tests.unit.command_line import Strixbench, overlay
 
@@ -53,7 +53,9 @@ def test_list_shows_every_cell_of_the_catalog(strixbench: Strixbench) -> None:
     variants = [
         f"{image.name}/{variant.name}" for image in known.images.values() for variant in select_variants(known, image, None)
     ]
-    assert shown == [f"{each}/{pipeline}/sample-30s" for each in variants for pipeline in known.pipelines]
+    assert shown == [f"{each}/{work}" for each in variants for work in works(known)]
+    assert {f"{pipeline}/sample-30s" for pipeline in known.pipelines} <= set(works(known))
+    assert {f"{row.name}/{name}" for row in known.workloads.values() for name in row.inputs} <= set(works(known))
     assert "local-cpu/cpu/embedded/sample-30s" in shown
 
 
