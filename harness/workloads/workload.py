@@ -67,10 +67,21 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """The amount that energy and cost are told for: 3600 for an hour of audio"""
     portion_title: str = "one"
     """``an hour of audio``"""
-    portion_brief: str = "one"
-    """The same above a column: ``an audio hour``"""
+    portion_brief: str = ""
+    """The same above a column: ``an audio hour``; empty: likewise"""
     portion_name: str = "the last column"
     """The same where the column is explained: ``an hour``"""
+
+    @property
+    def portion_head(self) -> str:
+        """What stands for the portion above a column."""
+        return self.portion_brief or self.portion_title
+
+    @property
+    def rate_name(self) -> str:
+        """What follows a rate that has its suffix: ``realtime``; empty where the suffix says it."""
+        name = self.rate_title.lower()
+        return "" if name in self.rate_suffix else name
 
     def text(self, amount: float) -> str:
         """``30.0 s of audio``"""

@@ -57,7 +57,7 @@ def _table(workload: Workload, rows: Sequence[CostRow]) -> Table:
             *(
                 Column("r²", "right"),
                 Column("R² of the fit", "right"),
-                Column(unit.portion_brief.capitalize()),
+                Column(unit.portion_head.capitalize()),
                 Column("Remarks"),
             ),
         ),
@@ -71,7 +71,7 @@ def _cells(unit: Unit, row: CostRow) -> tuple[Inline, ...]:
     if isinstance(model, NoFit):
         return (*head, *["-"] * 5, "; ".join([f"no fit: {model.reason}", *_wrong(row)]))
     rate, times = model.marginal_rate, unit.portion / model.lengths[-1]
-    reach = [f"{unit.portion_brief} is {times:.0f} times the longest length"] if times > 2 else []
+    reach = [f"{unit.portion_head} is {times:.0f} times the longest length"] if times > 2 else []
     later = [f"a later campaign makes no line: {row.later}"] if row.later else []
     return (
         *head,

@@ -48,7 +48,7 @@ def _fastest(group: WorkloadRows, best: Row) -> Inline:
             strong(title),
             f": {_name(best)} at ",
             strong(format_factor(best.rate, unit.rate_suffix)),
-            f" {unit.rate_title.lower()}, ",
+            f" {unit.rate_name}, " if unit.rate_name else ", ",
         ),
         *(spread(best.seconds), f" for {unit.brief_text(group.amount)}, n = {best.seconds.n if best.seconds else 0}"),
         *(f", {figure.name} {figure_span(figure).text}" for figure in shares),

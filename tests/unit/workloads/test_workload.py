@@ -16,6 +16,13 @@ def test_an_amount_and_a_rate_are_written_in_the_unit_s_words() -> None:
     assert seconds is not None
     assert (seconds.text(30.0), seconds.rate_text(14.28)) == ("30.0 s of audio", "14.3x")
     assert (images.text(8.0), images.rate_text(725.0)) == ("8 images", "725.0 images/s")
+    assert (seconds.rate_name, images.rate_name) == ("realtime", "")
+
+
+def test_a_portion_has_a_shorter_name_above_columns_where_the_unit_gives_one() -> None:
+    thousand = Unit(amount="images", rate_title="Images/s", portion_title="1000 images")
+    assert AUDIO.unit is not None
+    assert (AUDIO.unit.portion_head, thousand.portion_head) == ("an audio hour", "1000 images")
 
 
 @pytest.mark.parametrize("name", sorted(workload_names()))
