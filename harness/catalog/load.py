@@ -205,20 +205,18 @@ def _faults(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for name, knob in catalog.knobs.items():
         if fault := fault_of_knob(name, knob):
             yield f"knobs.{name}", fault
-    for row in catalog.workloads.values():
-        if fault := _fault_of_workload(row):
-            yield f"workloads.{row.name}", fault
+    yield from ((f"workloads.{row.name}", fault) for row in catalog.workloads.values() for fault in _faults_of_workload(row))
     for name, image in catalog.images.items():
         for unknown in [variant for variant in image.variants if variant not in catalog.variants]:
             yield f"images.{name}", f"unknown variant {unknown!r}{nearest(unknown, catalog.variants)}"
 
 
-def _fault_of_workload(row: WorkloadRow) -> str | None:
-    """What is wrong with a row beyond its types; ``None``: nothing."""
+def _faults_of_workload(row: WorkloadRow) -> Iterator[str]:
+    """What is wrong with a row beyond its types."""
     if row.name == DIARIZATION:
-        return "its inputs are recordings: they are rows of [audio], and its pipelines of [pipelines]"
-    odd = next((given for given in row.inputs if not WORD.match(given)), None)
-    return None if odd is None else f"the input {odd!r} has signs other than letters, digits, '.', '_' and '-'"
+        yield "its inputs are recordings: they are rows of [audio], and its pipelines of [pipelines]"
+    for odd in (given for given in row.inputs if not WORD.match(given)):
+        yield f"the input {odd!r} has signs other than letters, digits, '.', '_' and '-'"
 
 
 def _line(text: str, key: str, *, row: tuple[str, str] | None = None, anywhere: bool = False) -> int:
