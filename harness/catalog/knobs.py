@@ -93,6 +93,8 @@ def fault_of_knob(name: str, knob: Knob) -> str | None:
         return "it has either `values`, by name, or `number`, which takes a whole number"
     if len(knob.values) == 1:
         return "it has one value: nothing to compare it with"
+    if not knob.workloads and any(value.options for value in knob.values.values()):
+        return "it has `options`, which only the workloads that `workloads` names understand"
     return fault_of_variables(knob.variables)
 
 

@@ -16,8 +16,8 @@ import msgspec
 
 from benchmarks.wire import STAGES, STEPS
 from harness import places
-from harness.catalog.knobs import Hazard, Knob, KnobValue, fault_of_knob, fault_of_variables
-from harness.catalog.rows import PIPELINES, AudioRow, Catalog, Image, PipelineRow, Variant, WorkloadRow
+from harness.catalog.knobs import WORD, Hazard, Knob, KnobValue, fault_of_knob, fault_of_variables
+from harness.catalog.rows import DIARIZATION, PIPELINES, AudioRow, Catalog, Image, PipelineRow, Variant, WorkloadRow
 from harness.catalog.select import is_portable, portable
 from harness.errors import CatalogError
 from harness.text import nearest
@@ -205,9 +205,18 @@ def _faults(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for name, knob in catalog.knobs.items():
         if fault := fault_of_knob(name, knob):
             yield f"knobs.{name}", fault
+    yield from ((f"workloads.{row.name}", fault) for row in catalog.workloads.values() for fault in _faults_of_workload(row))
     for name, image in catalog.images.items():
         for unknown in [variant for variant in image.variants if variant not in catalog.variants]:
             yield f"images.{name}", f"unknown variant {unknown!r}{nearest(unknown, catalog.variants)}"
+
+
+def _faults_of_workload(row: WorkloadRow) -> Iterator[str]:
+    """What is wrong with a row beyond its types."""
+    if row.name == DIARIZATION:
+        yield "its inputs are recordings: they are rows of [audio], and its pipelines of [pipelines]"
+    for odd in (given for given in row.inputs if not WORD.match(given)):
+        yield f"the input {odd!r} has signs other than letters, digits, '.', '_' and '-'"
 
 
 def _line(text: str, key: str, *, row: tuple[str, str] | None = None, anywhere: bool = False) -> int:

@@ -154,12 +154,16 @@ class PipelineRow(_Row, frozen=True, kw_only=True):
         return Profile(DIARIZATION, self.name, numbers)
 
 
+MOST_AMOUNT = 1_000_000
+"""More than any pass goes through: eleven days of audio, or a million images."""
+
+
 class InputRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One input of a workload that reads no files."""
 
-    amount: Annotated[float, msgspec.Meta(gt=0)]
+    amount: Annotated[float, msgspec.Meta(gt=0, le=MOST_AMOUNT)]
     """What one pass goes through, in the workload's unit"""
-    numbers: dict[str, Annotated[int, msgspec.Meta(ge=1)]] = {}
+    numbers: dict[str, Annotated[int, msgspec.Meta(ge=1, le=MOST_AMOUNT)]] = {}
     """What the guest is told of it, such as ``batch_size``"""
 
 

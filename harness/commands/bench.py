@@ -135,6 +135,7 @@ def bench(
     from harness.inputs.launch_inputs import row_inputs
     from harness.launch.kernel_cache import parse_mode
     from harness.records.plan import Settings
+    from harness.workloads.workload import workload_named
 
     preference = arguments.parse_engine(engine)
     settings = Settings(
@@ -173,6 +174,8 @@ def bench(
         output.refuse_page(page)
     if chosen_workload is not None:
         _refuse_recordings(context, workload)
+        if not workload_named(workload).is_measured:  # an overlay may name any
+            raise UsageError(f"the workload {workload} has no passes to time: see `strixbench --help` for its verb")
         given = row_inputs(chosen_workload, inputs or "*")
     else:
         if inputs is not None:

@@ -185,6 +185,11 @@ class Plan(Settings, frozen=True, kw_only=True, omit_defaults=True):
     """The hash of our own guest, so that a change of it is never taken for one of the machine; empty: from before it was recorded"""
 
     @property
+    def guest_scored(self) -> bool:
+        """Whether the guest scored its own output, as it did before its hash was recorded: a killed strixbench of then left the plan."""
+        return not self.guest_sha256
+
+    @property
     def steps(self) -> tuple[str, ...]:
         """The steps of a probe that were asked for."""
         steps = self.options.get("steps", ())

@@ -112,7 +112,7 @@ class DiarizationWorkload(Workload):
         Where weights are random the turns mean nothing, and nothing is found out about them.
         """
         output = journal.found("verify")
-        if not output or not has_accuracy(plan.workload):
+        if not output or not has_accuracy(plan.workload) or (plan.guest_scored and truth is None):
             return {}
         turns = turns_of(output)
         if isinstance(turns, str):
@@ -131,7 +131,9 @@ class DiarizationWorkload(Workload):
 
     def judge(self, plan: Plan, evidence: Evidence) -> Verdict | None:
         """Wrong where something is not finite, the passes differ, or the error is too large."""
-        wrong = _wrong(evidence.journal.found("verify"), evidence.findings, plan.workload.highest_error)
+        output = evidence.journal.found("verify")
+        findings = output if plan.guest_scored and not evidence.findings else evidence.findings
+        wrong = _wrong(output, findings, plan.workload.highest_error)
         return Verdict(status="wrong output", stage=plan.last_stage, summary=wrong) if wrong is not None else None
 
     def remark(self, record: WorkloadRecord) -> str:

@@ -131,6 +131,28 @@ def test_a_row_that_leads_nowhere_is_refused(tmp_path: Path, text: str, said: st
         load_catalog([overlay(tmp_path, text)])
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[workloads.vit]\ninputs.a.amount = 1e308\n", r"workloads\.vit\.inputs: Expected `float` <= 1000000"),
+        ("[workloads.vit]\ninputs.a.amount = inf\n", "Expected `float` <= 1000000"),
+        ("[workloads.vit]\ninputs.a.amount = nan\n", "Expected `float` > 0"),
+        ("[workloads.vit]\ninputs.a = { amount = 1, numbers.batch_size = -1 }\n", "Expected `int` >= 1"),
+        ("[workloads.vit]\ninputs.a = { amount = 1, numbers.batch_size = 10000000000000000000 }\n", "workloads.vit.inputs"),
+        ('[workloads.vit]\ninputs."../a".amount = 1\n', "the input '../a' has signs other than"),
+        ('[workloads.vit]\ninputs."a\\nb".amount = 1\n', r"the input 'a\\nb' has signs other than"),
+        ("[workloads.diarization]\ninputs.a.amount = 1\n", "its inputs are recordings"),
+        (
+            '[knobs.a]\nsource = "https://a"\nvalues.a = {}\nvalues.b = { options = { c = "d" } }\n',
+            "which only the workloads that",
+        ),
+    ],
+)
+def test_inputs_and_options_that_no_launch_can_have_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(CatalogError, match=said):
+        load_catalog([overlay(tmp_path, text)])
+
+
 def test_a_portable_image_can_be_taken_for_no_result_of_the_image() -> None:
     known = load_catalog()
     for image in known.images.values():

@@ -311,6 +311,9 @@ def test_a_dry_run_of_a_null_test_prints_its_one_cell_once(strixbench: Strixbenc
         (("--vary", "sdma=on,off"), "knob sdma bears on rocm, therock, and image local-cpu is cpu"),
         (("--set", "threads=0"), "'0' is no whole number"),
         (("--null", "--vary", "threads=1,2"), "one of them"),
+        (("--workload", "../vit"), "no workload '../vit'"),
+        (("--workload", "probe"), "no workload 'probe'"),
+        (("--workload", "vit", "--set", "segmentation-batch=16"), "knob segmentation-batch bears on the workload diarization"),
     ],
 )
 def test_a_comparison_that_cannot_be_is_refused_before_anything_is_fetched(
@@ -318,4 +321,14 @@ def test_a_comparison_that_cannot_be_is_refused_before_anything_is_fetched(
 ) -> None:
     outcome = strixbench("bench", "local-cpu", *words)
     assert outcome.code == 2
+    assert said in outcome.err
+
+
+@pytest.mark.parametrize(("name", "said"), [("probe", "the workload probe has no passes to time"), ("os", "no workload 'os'")])
+def test_a_workload_of_an_overlay_that_cannot_be_timed_is_refused(
+    strixbench: Strixbench, tmp_path: Path, name: str, said: str
+) -> None:
+    catalog = overlay(tmp_path, f"[workloads.{name}]\ninputs.a.amount = 1\n")
+    outcome = strixbench("bench", "local-cpu", "--workload", name, "--catalog", catalog, "--dry-run")
+    assert (outcome.code, outcome.out) == (2, "")
     assert said in outcome.err

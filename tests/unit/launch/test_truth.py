@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from benchmarks.wire import REQUEST
+from benchmarks.wire import REQUEST, STEPS
 from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell
 from harness.engines.base import BuiltImage, Run
 from harness.inputs.launch_inputs import recording_inputs
-from harness.launch.plan import TRUTH, Origin, Prepared, launches_folder, prepare_launch
+from harness.launch.plan import EXCHANGE, TRUTH, Origin, Prepared, launches_folder, prepare_launch
 from harness.launch.run import conclude, execute
+from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
 from harness.records.plan import EngineRecord, Settings
+from harness.records.upgrade import read_plan
 from harness.workloads.diarization import der_of
+from tests.unit.records.test_launch import FIRST_SCHEMA
 from tests.unit.samples import (
     HOST,
     RTTM,
@@ -26,6 +30,7 @@ from tests.unit.samples import (
     an_audio,
     no_sampler,
     passing_journal,
+    probing_journal,
     some_models,
     write_journal,
     write_rttm,
@@ -103,3 +108,58 @@ def test_findings_are_stored_and_read_again(tmp_path: Path) -> None:
     document = json.loads(msgspec.json.encode(launch))
     assert document["findings"] == {"speakers": 2}
     assert msgspec.convert(document, type(launch)).findings == launch.findings
+
+
+def left_by_schema_1(journal: Sequence[dict[str, Any]], **changes: Any) -> Launch:
+    """What is recovered of a launch whose harness was killed when guests still scored their own outputs."""
+    document = json.loads(FIRST_SCHEMA)["plan"]
+    plan = read_plan(json.dumps(document | changes))
+    exchange = launches_folder() / plan.id / EXCHANGE
+    exchange.mkdir(parents=True)
+    write_journal(exchange, journal)
+    return conclude(plan, ExitRecord(started=True, interrupted=True))
+
+
+def test_a_finished_launch_of_schema_1_is_recovered_with_the_error_that_its_guest_computed() -> None:
+    launch = left_by_schema_1(passing_journal(der=0.05))
+    assert (launch.verdict.status, launch.verdict.summary) == ("pass", "")
+    assert der_of(launch) == pytest.approx(0.05)
+
+
+def test_a_finished_launch_of_schema_1_is_still_wrong_by_that_error() -> None:
+    launch = left_by_schema_1(passing_journal(der=0.4))
+    assert (launch.verdict.status, launch.findings) == ("wrong output", {})
+
+
+def test_a_guest_of_today_is_not_believed_where_its_truth_is_lost(tmp_path: Path) -> None:
+    ready = prepared(tmp_path, reference=write_rttm(tmp_path / "truth.rttm", (0.0, 1.0, "a")), highest_der=0.08)
+    execute(ready, FakeEngine(a_guest([])), sample=no_sampler)
+    (launches_folder() / ready.plan.id / TRUTH).unlink()
+    launch = conclude(ready.plan, ExitRecord(started=True, interrupted=True))
+    assert (launch.verdict.status, der_of(launch)) == ("wrong output", None)
+
+
+def test_a_finished_corpus_of_schema_1_is_recovered_with_the_scores_that_its_guest_computed() -> None:
+    launch = left_by_schema_1([], last_stage="device", task="accuracy", options={"files": [{"name": "a"}]})
+    assert launch.plan.workload.name == "accuracy"
+    assert launch.findings == {}
+
+
+@pytest.mark.parametrize(("said", "status"), [({}, "pass"), ({"lstm": {"outcome": "wrong"}}, "wrong output")])
+def test_the_steps_of_a_finished_probe_of_schema_1_are_judged(said: dict[str, Any], status: str) -> None:
+    journal = probing_journal(said)
+    old = [event for event in journal if event.get("stage") != "probe"]  # its steps came after the device stage, in no stage
+    launch = left_by_schema_1(old, last_stage="device", steps=list(STEPS))
+    assert launch.verdict.status == status
+
+
+def test_a_launch_of_a_stage_that_is_unknown_here_stops_no_recovery(tmp_path: Path) -> None:
+    ready = prepared(tmp_path)
+    workload = msgspec.structs.replace(ready.plan.workload, name="of-a-later-version")
+    plan = msgspec.structs.replace(ready.plan, workload=workload, last_stage="later")
+    exchange = launches_folder() / plan.id / EXCHANGE
+    exchange.mkdir(parents=True)
+    ended = {"stage": "later", "seconds": 0.1}
+    write_journal(exchange, [{"event": "begin", **ended}, {"event": "end", **ended}, {"event": "done"}])
+    launch = conclude(plan, ExitRecord(started=True, interrupted=True))
+    assert launch.verdict.stage == "launch", "the stages of such a workload are not known"

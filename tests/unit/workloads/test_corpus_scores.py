@@ -146,7 +146,7 @@ def test_a_run_is_scored_by_the_host_and_the_last_word_on_a_recording_counts(tmp
 
 
 def test_scores_that_a_guest_makes_up_are_read_by_nobody(tmp_path: Path) -> None:
-    launch = an_accuracy_launch(1, [trying(0), a_result(0, error=0.0)], files=1)
+    launch = an_accuracy_launch(1, [trying(0), a_result(0, error=0.0)], files=1, guest_sha256="1")
     (file,) = examined(tmp_path, launch, a_reference(*ONE)).files
     assert file.strict is not None
     assert file.strict.der == pytest.approx(1.0), "it put out no turn"

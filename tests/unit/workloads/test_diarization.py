@@ -143,7 +143,7 @@ def test_a_speaker_s_own_overlaps_are_counted_and_those_that_rounding_makes_are_
 
 def examined(*, rttm: Any = RTTM, truth: Path | None = None, profile: str = "embedded") -> dict[str, Any]:
     """What the host finds out about an output."""
-    plan = a_plan(workload=msgspec.structs.replace(WORKLOAD, profile=profile))
+    plan = a_plan(workload=msgspec.structs.replace(WORKLOAD, profile=profile), guest_sha256="1")
     return dict(DIARIZATION.examine(plan, read(passing_journal(rttm=rttm)), truth))
 
 
