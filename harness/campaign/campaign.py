@@ -271,9 +271,8 @@ class Campaign:
         most, budget = self._request.cool_down_seconds, self._request.rule.budget_seconds
         if not most:
             return None
-        if budget is not None:
-            most = min(most, max(0.0, budget - self._clock.elapsed_seconds()))
-        return self._clock.cool_down(most, say=self._observer.say)
+        left = most if budget is None else max(0.0, budget - self._clock.elapsed_seconds())
+        return self._clock.cool_down(min(most, left), say=self._observer.say)
 
 
 def _lost_gpu(engine: Engine, gpu: str | None) -> str | None:

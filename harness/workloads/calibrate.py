@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -27,8 +27,6 @@ from harness.text import counted
 from harness.workloads.calibrated_meters import LABELS, METERS, VRAM_AND_GTT, Meter, label_of, series_values, summed_meters
 from harness.workloads.limits import START_SECONDS, Limits
 from harness.workloads.workload import Workload
-
-TASK = "calibrate"
 
 TOLERANCE = 0.05
 """A share of the allocated size: how far off a meter may be and still count as moving by it, and how far one may move and still
@@ -108,7 +106,7 @@ class _Hold(msgspec.Struct, frozen=True):
 
 def calibration_of(launch: Launch) -> Calibration | None:
     """What a launch of the task found; ``None`` for any other launch, and for one that did not finish."""
-    if launch.plan.workload.name != TASK or launch.verdict.status != "pass":
+    if launch.plan.workload.name != WORKLOAD.name or launch.verdict.status != "pass":
         return None
     holds = _holds(launch.said.results)
     findings = tuple(_finding(meter, holds, launch) for meter in METERS)
@@ -118,7 +116,7 @@ def calibration_of(launch: Launch) -> Calibration | None:
 def latest_calibrations(launches: Iterable[Launch]) -> dict[tuple[str, ...], Calibration]:
     """The latest calibration of each `subject`."""
     found: dict[tuple[str, ...], Calibration] = {}
-    for launch in sorted((each for each in launches if each.plan.workload.name == TASK), key=lambda each: each.id):
+    for launch in sorted((each for each in launches if each.plan.workload.name == WORKLOAD.name), key=lambda each: each.id):
         calibration = calibration_of(launch)
         if calibration is not None and calibration.sizes_bytes:
             found[subject(launch)] = calibration
@@ -268,19 +266,15 @@ GRAIN_BYTES = 2 << 20
 """The guest rounds each size up to a multiple of this (`benchmarks.workloads.calibrate`)."""
 
 
-def _calibration_lie(results: Sequence[Fields], sizes: Any) -> str | None:
+def _calibration_lie(results: Sequence[Fields], sizes: Sequence[int]) -> str | None:
     """That a size that was asked for was not held; ``None``: each was."""
     if not any(event.text("phase") == "baseline" for event in results):
         return "it ends without a baseline"
     held = [event.count("allocated_bytes") for event in results if event.text("phase") == "held"]
-    for size in _list(sizes):
+    for size in sizes:
         if not any(each is not None and 0 <= each - size < GRAIN_BYTES for each in held):
             return f"it ends without having held {size} bytes"
     return None if held else "it ends without having held anything"
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else ()
 
 
 class CalibrateWorkload(Workload):
@@ -299,7 +293,7 @@ class CalibrateWorkload(Workload):
 
     def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A size that was not held."""
-        return _calibration_lie(journal.results, plan.options.get("sizes_bytes"))
+        return _calibration_lie(journal.results, plan.options.get("sizes_bytes", ()))
 
 
 WORKLOAD = CalibrateWorkload()
