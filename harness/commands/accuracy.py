@@ -57,7 +57,7 @@ def accuracy(
     engine: options.EngineOption = "auto",
     family: options.FamilyOption = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", help="Give up on a recording after this long.", metavar="SECONDS")
+        str | None, typer.Option("--timeout", help="Give up on a recording after this long, such as 10m.", metavar="TIME")
     ] = None,
     memory: options.MemoryOption = None,
     flags: options.FlagsOption = "least",

@@ -26,6 +26,9 @@ DEFAULT_IMAGE = "local-cpu"
 
 MOST_TIMEOUT_SECONDS = 30 * 24 * 3600
 
+LEAST_MEMORY_BYTES = 64 << 20
+"""A limit below this is a slip: an interpreter with torch takes several times as much."""
+
 MOST_DURATIONS = 12
 
 MOST_PRICE = 1_000_000
@@ -111,9 +114,17 @@ def parse_engine(text: str) -> str:
     return text
 
 
-def parse_time_limit(value: float | None) -> float | None:
-    """``--timeout``, a finite number of seconds. Raises `UsageError`."""
-    return None if value is None else parse_number("--timeout", value, 1, MOST_TIMEOUT_SECONDS, " seconds")
+def parse_time_limit(text: str | None) -> float | None:
+    """``--timeout``: ``90``, ``90s``, ``10m`` or ``1.5h``, in seconds. Raises `UsageError`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    if not match:
+        raise UsageError(f"--timeout {text!r} is not a time such as 90, 10m or 2h")
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+    if not 1 <= seconds <= MOST_TIMEOUT_SECONDS:
+        raise UsageError(f"--timeout {text} is not between 1 second and {MOST_TIMEOUT_SECONDS // 86400} days")
+    return seconds
 
 
 def parse_prices(per_kwh: float | None, per_hour: float | None) -> Price:
@@ -138,7 +149,12 @@ def parse_size(text: str | None) -> int | None:
     match = re.fullmatch(r"(\d+)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
     if not match or int(match[1]) == 0:
         raise UsageError(f"--memory {text!r} is not a size such as 512m or 8g")
-    return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
+    size = int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[match[2]]
+    if size < LEAST_MEMORY_BYTES:
+        unit = "g" if int(match[1]) < 1024 else "m"
+        meant = f"; did you mean {match[1]}{unit}?" if text.strip().isdigit() else ""
+        raise UsageError(f"--memory {text} is {size} bytes, in which not even Python starts{meant}")
+    return size
 
 
 def read_pasted(name: str, *, say: Say) -> str:

@@ -178,6 +178,8 @@ def bench(
             raise UsageError(f"the workload {workload} has no passes to time: see `strixbench --help` for its verb")
         given = row_inputs(chosen_workload, inputs or "*")
     else:
+        if reference is not None and _was_left_out(context, "audio"):
+            raise UsageError("--reference is the RTTM of a recording of yours: name that too, with --audio")
         if inputs is not None:
             raise UsageError("--input names an input of another workload: a recording is named by --audio")
         take = partial(locate_inputs) if dry_run else partial(fetch_inputs, say=output.talk)
@@ -207,9 +209,14 @@ def bench(
 def _refuse_recordings(context: typer.Context, workload: str) -> None:
     """Raise `UsageError` where an option about recordings was given to a workload that reads none."""
     for name in ("pipeline", "audio", "reference", "audio_seconds", "durations"):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name != "DEFAULT":
+        if not _was_left_out(context, name):
             raise UsageError(f"--{name.replace('_', '-')} is of diarization: the workload {workload} reads no recording")
+
+
+def _was_left_out(context: typer.Context, name: str) -> bool:
+    """Whether an option has its default because nobody gave it."""
+    source = context.get_parameter_source(name)
+    return source is None or source.name == "DEFAULT"
 
 
 def _run_and_report(

@@ -58,7 +58,9 @@ PipelineOption = Annotated[str, typer.Option("--pipeline", help="embedded, synth
 
 AudioOption = Annotated[str, typer.Option("--audio", help="A recording from the catalog, or a file.", metavar="FILE")]
 
-TimeoutOption = Annotated[float | None, typer.Option("--timeout", help="Kill a launch after this long.", metavar="SECONDS")]
+TimeoutOption = Annotated[
+    str | None, typer.Option("--timeout", help="Kill a launch after this long, such as 600, 10m or 2h.", metavar="TIME")
+]
 
 MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory limit of a launch, such as 8g.", metavar="SIZE")]
 

@@ -23,11 +23,11 @@ def probe(
     flags: options.FlagsOption = "least",
     gpu: options.GpuOption = None,
     timeout: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             "--timeout",
             help="Kill a step after this long. Default: 300; on ROCm 3600 for steps that compile kernels.",
-            metavar="SECONDS",
+            metavar="TIME",
         ),
     ] = None,
     catalogs: options.Catalogs = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def _recording_row(known: Catalog, pipeline: str, audio: str, reference: Path | 
     is none, and for a reference with a pipeline whose output cannot be scored."""
     if reference is not None and known.pipelines[pipeline].random_weights:
         raise UsageError(f"--reference with the {pipeline} pipeline: its weights are random, so there is nothing to score")
+    if re.match(r"[a-z][a-z0-9+.-]*://", audio):
+        raise UsageError(f"--audio {audio}: strixbench downloads no recordings; fetch it yourself, and name the file")
     if audio not in known.audio and not Path(audio).exists() and "/" not in audio and "." not in audio:
         raise UsageError(f"{audio!r} is neither a file nor a recording of the catalog{nearest(audio, known.audio)}")
     return known.audio.get(audio)

@@ -102,7 +102,7 @@ def test_the_version_is_printed(strixbench: Strixbench) -> None:
         (("bench", "--fix", "miopen-of"), "no fix 'miopen-of' (did you mean 'miopen-off'?)"),
         (("probe", "--fix", "native"), "no fix 'native'"),
         (("probe", "--gfx", "gfx1100"), "image local-cpu has no GFX mode that matches 'gfx1100': it has cpu"),
-        (("probe", "--timeout", "0"), "--timeout 0 is not between 1 and"),
+        (("probe", "--timeout", "0"), "--timeout 0 is not between 1 second and"),
         (("list", "zzz"), "no image matches zzz"),
         (("list", "zzz/*"), "no cell matches zzz/*"),
         (("list", "local-cup"), "(did you mean 'local-cpu'?)"),

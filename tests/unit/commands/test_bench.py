@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import places
+from harness.commands.arguments import parse_time_limit
 from harness.inputs.models import GATED
 from harness.tools import OWNER_LABEL
 from tests.unit.command_line import Strixbench, options_of, overlay
@@ -97,9 +98,9 @@ def test_a_reference_is_not_mounted(
         ("8gb", 8 << 30),
         ("8 g", 8 << 30),
         ("1t", 1 << 40),
-        ("64k", 64 << 10),
+        ("65536k", 64 << 20),
         ("8589934592", 8 << 30),
-        ("1b", 1),
+        ("67108864b", 64 << 20),
     ],
 )
 def test_a_memory_limit_is_read_in_the_usual_spellings(
@@ -108,6 +109,17 @@ def test_a_memory_limit_is_read_in_the_usual_spellings(
     outcome = strixbench("bench", "cpu", "--audio", recording, "--memory", text, "--dry-run")
     options = options_of(outcome.out)
     assert options["--memory"] == options["--memory-swap"] == [str(bytes_)]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("8", "; did you mean 8g?"), ("8192", "; did you mean 8192m?"), ("64k", ""), ("1b", "")]
+)
+def test_a_memory_limit_in_which_nothing_starts_is_a_slip(
+    strixbench: Strixbench, recording: Path, text: str, meant: str
+) -> None:
+    outcome = strixbench("bench", "local-cpu", "--audio", recording, "--memory", text, "--dry-run")
+    assert outcome.code == 2
+    assert outcome.err.endswith(f"bytes, in which not even Python starts{meant}\n")
 
 
 @pytest.mark.parametrize("text", ["0", "0g", "-1g", "8.5g", "lots", "8x", "g", "", "8 g g", "1e9"])
@@ -152,6 +164,27 @@ def test_the_wide_set_is_part_of_the_printed_line(strixbench: Strixbench, record
     assert options["--security-opt"] == ["no-new-privileges", "seccomp=unconfined", "label=disable"]
     assert options["--ipc"] == ["host"]
     assert "--shm-size" not in options
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("10m", 600.0), ("1.5h", 5400.0), ("2 H", 7200.0)])
+def test_a_time_limit_may_have_a_unit(text: str, seconds: float) -> None:
+    assert parse_time_limit(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--reference", "talk.rttm"), "--reference is the RTTM of a recording of yours: name that too, with --audio"),
+        (("--audio", "https://example.org/a.wav"), "strixbench downloads no recordings; fetch it yourself, and name the file"),
+        (("--timeout", "soon"), "--timeout 'soon' is not a time such as 90, 10m or 2h"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_a_sentence_of_its_own(
+    strixbench: Strixbench, arguments: tuple[str, ...], said: str
+) -> None:
+    outcome = strixbench("bench", "local-cpu", *arguments, "--dry-run")
+    assert outcome.code == 2
+    assert said in outcome.err
 
 
 @pytest.mark.parametrize("text", ["inf", "nan"])
