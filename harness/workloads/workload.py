@@ -268,11 +268,6 @@ def workload_of(plan: Plan) -> Workload:
     return workload_of_name(plan.workload.name)
 
 
-def figure_of(launch: Launch, name: str) -> float | None:
-    """One figure of a launch by its heading; ``None``: its workload has no such figure, or it is not known."""
-    return next((figure.value for figure in workload_of(launch.plan).figures_of(launch) if figure.name == name), None)
-
-
 def workload_of_rows(plan: Plan) -> Workload:
     """The workload among whose rows a launch of this plan stands."""
     own = workload_of(plan)
