@@ -228,9 +228,11 @@ class Workload:
         return ()
 
     def reference_key(self, plan: Plan) -> tuple[object, ...]:
-        """What two CPU runs of this workload must have in common, beside image, device and variant, to stand for each other."""
+        """What two CPU runs of this workload must have in common, beside image, device and variant, to stand for each other. The guest
+        is among it: what a change of it changes in the output would be taken for a fault of the GPU."""
         workload = plan.workload
-        return (workload.profile, workload.input_sha256, workload.models, tuple(sorted(workload.numbers.items())))
+        numbers = tuple(sorted(workload.numbers.items()))
+        return (workload.profile, workload.input_sha256, workload.models, numbers, plan.guest_sha256)
 
     def why_no_reference(self, launch: Launch) -> str:
         """Why a CPU run that passed cannot be compared with, as the end of a sentence: ``kept nothing of ...``; empty: it can."""
