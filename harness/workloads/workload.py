@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from benchmarks.wire import COMMON_STAGES
+from benchmarks.wire import MEASURED_STAGES as MEASURED_STAGES
 from harness.errors import UsageError
 from harness.records.fields import Fields
 from harness.records.journal import Journal
@@ -25,14 +27,8 @@ from harness.workloads.compared_figure import ComparedFigure
 from harness.workloads.host_clock import HostClock
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 
-COMMON_STAGES = ("launch", "import", "device")
-"""What every launch goes through before its workload's own stages."""
-
 SHORTEST_PASS_SECONDS = 1e-6
 """Nothing that is measured takes less."""
-
-MEASURED_STAGES = ("load", "cold", "warm", "verify")
-"""The stages of a workload that is timed in passes."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
