@@ -50,8 +50,10 @@ PROTOCOL = 2
 """Incremented whenever a guest of the old protocol could not serve a host of the new one, or the reverse."""
 
 COMMON_STAGES = ("launch", "import", "device")
+"""What every launch goes through before its workload's own stages."""
 
 MEASURED_STAGES = ("load", "cold", "warm", "verify")
+"""The stages of a workload that is timed in passes."""
 
 STAGES = (*COMMON_STAGES, *MEASURED_STAGES)
 """The stages in order. The compatibility table shows how far a launch came."""

@@ -36,11 +36,6 @@ def percent(value: float | None) -> Span:
     return number(format_percent(value))
 
 
-def gib(value: float | None) -> Span:
-    """``0.86 GiB``"""
-    return number(format_gib(value))
-
-
 def count(value: float | None) -> Span:
     """``3``"""
     return number("-" if value is None else f"{value:.0f}")

@@ -125,7 +125,7 @@ class WorkloadRows(msgspec.Struct, frozen=True):
 
 def is_cpu_run(launch: Launch) -> bool:
     """Whether a launch is one that others are compared with: on the CPU, with nothing switched that calls for a comparison."""
-    return launch.agreement is None and launch.plan.device == "cpu"
+    return launch.agreement is None and launch.plan.device == "cpu" and not launch.plan.options
 
 
 def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpose: Purpose = "result") -> tuple[Row, ...]:

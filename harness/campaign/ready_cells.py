@@ -139,8 +139,10 @@ def _probe_family(ready: ReadyCell, planner: Planner, observer: Observer, *, sam
     not be found out."""
     observer.say(f"probing {ready.cell.image.name} for its family")
     settings = msgspec.structs.replace(planner.request.settings, last_stage="import", options={}, caches="empty")
-    cell = msgspec.structs.replace(ready.cell, profile=msgspec.structs.replace(ready.cell.profile, workload="probe"))
-    prepared = planner.prepare_ready(msgspec.structs.replace(ready, cell=cell), settings)
+    if not workload_named(ready.cell.profile.workload).is_measured:  # it may need options that are for its own stage
+        profile = msgspec.structs.replace(ready.cell.profile, workload="probe")
+        ready = msgspec.structs.replace(ready, cell=msgspec.structs.replace(ready.cell, profile=profile))
+    prepared = planner.prepare_ready(ready, settings)
     try:
         launch = execute(prepared, ready.engine, sample=sample)
     except EngineError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.wire import MOST_JOURNAL_BYTES
 from harness.catalog.rows import GPU_FAMILIES
 from harness.launch.exchange import JournalTail
 from harness.machine.gpu_faults import concerns, gpu_events
@@ -21,6 +22,10 @@ from harness.telemetry.sensors import Files
 from harness.verdict.time_limits import Seen, device_has_ended, first_pass_has_ended, is_over_fault, why_end
 from harness.workloads.host_clock import Sighting
 
+MOST_EVENTS = MOST_JOURNAL_BYTES // len('{"event":"end"}')
+"""A journal that is read to its end has fewer events. After more it was written anew, and what comes then is not noted: a hostile guest
+could fill the host's memory."""
+
 KERNEL_SECONDS = 5.0
 """The time between two looks into the kernel's log."""
 
@@ -29,7 +34,13 @@ class Watch:
     """Watches one launch from its start. `give_up` is asked about once a second."""
 
     def __init__(
-        self, plan: Plan, exchange: Path, kernel_log: FollowedLog, *, clock: Callable[[], float] = time.monotonic
+        self,
+        plan: Plan,
+        exchange: Path,
+        kernel_log: FollowedLog,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        most_events: int = MOST_EVENTS,
     ) -> None:
         self._plan = plan
         self._journal = JournalTail(exchange)
@@ -41,6 +52,7 @@ class Watch:
         self._past: KernelLine | None = None
         """The last line that has turned out not to concern this launch"""
         self._sightings: list[Sighting] = []
+        self._left_to_sight = most_events
         self._unseen_until = 0.0
         """When it last looked, and had not seen yet what comes now"""
         self._uses_gpu = plan.device != "cpu" and plan.image.family in GPU_FAMILIES
@@ -64,7 +76,8 @@ class Watch:
 
     def _read_journal(self, now: float) -> None:
         events = self._journal.new_events()
-        if events:
+        if events and self._left_to_sight >= 0:
+            self._left_to_sight -= len(events)
             told = tuple(event.at for event in events)
             self._sightings.append(Sighting(after=self._unseen_until, by=self._clock() - self._begun, ats=told))
         self._unseen_until = now

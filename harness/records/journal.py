@@ -108,7 +108,7 @@ class Step(Event, frozen=True, kw_only=True):
 
 
 class Result(Event, frozen=True, kw_only=True):
-    """One finding of a task, such as a file of a corpus."""
+    """One finding of a workload, such as a file of a corpus."""
 
     found: Fields = Fields()
 
@@ -172,7 +172,7 @@ class Journal(msgspec.Struct, frozen=True):
 
     @property
     def results(self) -> tuple[Fields, ...]:
-        """What a task found, one for each result."""
+        """What a workload found, one for each result."""
         return tuple(result.found for result in self.of(Result))
 
     @property

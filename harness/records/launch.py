@@ -5,9 +5,9 @@ Schema history (every old version stays readable: `harness.records.upgrade`):
 1. The first. Added since, each with a default for older records: probe steps, fixes, flags, GPU, portable builds,
    commits of models, the kernel's words, tasks, telemetry, stopping rules and cool-downs, knobs with arms and rounds, hazards,
    engine stats, remarks of engines, limits of a first pass and why a launch was ended.
-2. The host scores an output, and ``findings`` has what it found. A workload has a name, a profile, an input and an amount, where schema 1 had a pipeline, a recording and its seconds; the batch
-   sizes are its numbers. The plan has the number of passes, and no ``task`` or ``steps`` any more: the workload's name and its options
-   say these.
+2. The host scores an output, and ``findings`` has what it found. A workload has a name, a profile, an input and an amount, where schema
+   1 had a pipeline, a recording and its seconds; the batch sizes are its numbers. The plan has the number of passes, and no ``task`` or
+   ``steps`` any more: the workload's name and its options say these.
 """
 
 import os
@@ -63,7 +63,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict
     decision: Decision | None = None
     """``None``: it was interrupted, or there was no rule."""
     agreement: Agreement | None = None
-    """``None``: there was nothing to compare (it is the CPU run itself or a task, or it failed), or no comparison was asked for."""
+    """``None``: there was nothing to compare (it is the CPU run itself, its workload compares nothing, or it failed), or no comparison was asked for."""
     remarks: tuple[str, ...] = ()
     """How the image's own variables change the launch, in the image's words: see `harness.analysis.image_variables`."""
     engine_stats: Telemetry | None = None

@@ -108,7 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     label: str | None = None
     warm_passes: int = DEFAULT_WARM_PASSES
     time_limit_seconds: float | None = None
-    """For the whole launch; ``None``: see `harness.workloads.limits.limits_of`."""
+    """For the whole launch, or for each recording of a corpus; ``None``: see `harness.workloads.limits.limits_of`."""
     memory_limit_bytes: int | None = None
     """``None``: no limit"""
     last_stage: str = ""

@@ -49,6 +49,7 @@ def upgraded_plan(plan: Any) -> Any:
     kept = {name: value for name, value in plan.items() if name not in ("task", "steps", "workload")}
     old = dict(plan["workload"])
     task, steps, last_stage = plan.get("task", ""), plan.get("steps") or [], plan.get("last_stage")
+    options = plan.get("options") or {}
     workload: dict[str, Any] = {_RENAMED.get(name, name): value for name, value in old.items()}
     warm_passes = workload.pop("warm_passes", 0)
     workload["numbers"] = {name: workload.pop(name) for name in _NUMBERS if name in workload}
@@ -58,5 +59,5 @@ def upgraded_plan(plan: Any) -> Any:
         "workload": workload,
         "warm_passes": warm_passes,
         "last_stage": task or last_stage,
-        "options": {**(plan.get("options") or {}), **({"steps": steps} if steps else {})},
+        "options": {**options, "steps": steps} if steps and isinstance(options, dict) else options,
     }

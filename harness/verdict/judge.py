@@ -1,4 +1,4 @@
-"""What became of a launch: ``judge(said, exit)`` -> verdict. Pure: it touches nothing."""
+"""What became of a launch: ``judge(plan, exit, evidence)`` -> verdict. Pure: it touches nothing."""
 
 from __future__ import annotations
 

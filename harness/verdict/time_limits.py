@@ -34,7 +34,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def first_pass_has_ended(event: Event) -> bool:
-    """Whether an event of the journal shows that kernels have been compiled: the end of the cold pass, or a task's first result."""
+    """Whether an event of the journal shows that kernels have been compiled: the end of the cold pass, or a workload's first result."""
     if isinstance(event, End):
         return event.stage == "cold"
     return isinstance(event, Result) and event.found.text("outcome") not in ("trying", "loaded")

@@ -1,4 +1,4 @@
-"""Launches of the task ``accuracy`` -> error rates by recording and over the corpus. Pure.
+"""Launches of the workload ``accuracy`` -> error rates by recording and over the corpus. Pure.
 
 One run scores a corpus in one image. It is one launch, and a further one each time the process dies: that one begins after the
 recording in which the process died, so that a crash costs one recording.

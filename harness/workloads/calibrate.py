@@ -77,7 +77,7 @@ class MeterFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """What one launch of the task found."""
+    """What one launch of the workload found."""
 
     launch: Launch
     sizes_bytes: tuple[int, ...]
@@ -105,7 +105,7 @@ class _Hold(msgspec.Struct, frozen=True):
 
 
 def calibration_of(launch: Launch) -> Calibration | None:
-    """What a launch of the task found; ``None`` for any other launch, and for one that did not finish."""
+    """What a launch of the workload found; ``None`` for any other launch, and for one that did not finish."""
     if launch.plan.workload.name != WORKLOAD.name or launch.verdict.status != "pass":
         return None
     holds = _holds(launch.said.results)

@@ -94,7 +94,12 @@ def _journaled(event: Fields) -> FullScore | str:
 def _found(findings: Fields, index: int) -> FullScore | str:
     """What the host found out about a recording."""
     found = findings.fields("recordings").fields(str(index))
-    return found.text("why_not") or (msgspec.convert(found.raw, FullScore) if found else "it was not scored")
+    if not found:
+        return "it was not scored"
+    try:
+        return found.text("why_not") or msgspec.convert(found.raw, FullScore)
+    except msgspec.ValidationError as error:  # one damaged record must not cost the whole page
+        return f"its score in the store is damaged: {error}"
 
 
 def _pair_of(text: str | None, reference: Reference) -> tuple[Turns, Turns] | str:

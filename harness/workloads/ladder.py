@@ -1,4 +1,4 @@
-"""What the task ``ladder`` found -> its rungs, the batch from which a stack is wrong, the rule that explains it, the verdict. Pure.
+"""What the workload ``ladder`` found -> its rungs, the batch from which a stack is wrong, the rule that explains it, the verdict. Pure.
 
 The rungs come out of a container: see `benchmarks.workloads.ladder` for what they say. None of it is trusted.
 """

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from benchmarks.wire import COMMON_STAGES
+from benchmarks.wire import MEASURED_STAGES as MEASURED_STAGES
 from harness.errors import UsageError
 from harness.records.fields import Fields
 from harness.records.journal import Journal
@@ -25,14 +27,8 @@ from harness.workloads.compared_figure import ComparedFigure
 from harness.workloads.host_clock import HostClock
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 
-COMMON_STAGES = ("launch", "import", "device")
-"""What every launch goes through before its workload's own stages."""
-
 SHORTEST_PASS_SECONDS = 1e-6
 """Nothing that is measured takes less."""
-
-MEASURED_STAGES = ("load", "cold", "warm", "verify")
-"""The stages of a workload that is timed in passes."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,9 +235,11 @@ class Workload:
         return ()
 
     def reference_key(self, plan: Plan) -> tuple[object, ...]:
-        """What two CPU runs of this workload must have in common, beside image, device and variant, to stand for each other."""
+        """What two CPU runs of this workload must have in common, beside image, device and variant, to stand for each other. The guest
+        is among it: what a change of it changes in the output would be taken for a fault of the GPU."""
         workload = plan.workload
-        return (workload.profile, workload.input_sha256, workload.models, tuple(sorted(workload.numbers.items())))
+        numbers = tuple(sorted(workload.numbers.items()))
+        return (workload.profile, workload.input_sha256, workload.models, numbers, plan.guest_sha256)
 
     def why_no_reference(self, launch: Launch) -> str:
         """Why a CPU run that passed cannot be compared with, as the end of a sentence: ``kept nothing of ...``; empty: it can."""
@@ -277,11 +275,6 @@ def workload_of_name(name: str) -> Workload:
 def workload_of(plan: Plan) -> Workload:
     """The workload of a plan."""
     return workload_of_name(plan.workload.name)
-
-
-def figure_of(launch: Launch, name: str) -> float | None:
-    """One figure of a launch by its heading; ``None``: its workload has no such figure, or it is not known."""
-    return next((figure.value for figure in workload_of(launch.plan).figures_of(launch) if figure.name == name), None)
 
 
 def workload_of_rows(plan: Plan) -> Workload:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from harness.campaign.campaign import Campaign
 from harness.campaign.cool_down import CampaignClock
 from harness.campaign.request import BenchRequest, OpenEngine
 from harness.catalog.load import load_catalog
-from harness.catalog.rows import Catalog, Image
+from harness.catalog.rows import Catalog, Image, Profile
 from harness.engines.base import Engine
 from harness.errors import EngineError
 from harness.inputs.audio import Audio
-from harness.inputs.launch_inputs import recording_inputs
+from harness.inputs.launch_inputs import Inputs, recording_inputs
 from harness.launch.plan import EXCHANGE, PLAN, TRUTH, Prepared, launches_folder
 from harness.records.launch import Launch
 from harness.records.plan import Plan, Settings
@@ -99,14 +99,16 @@ class Bench:
         sample: Sampling = no_sampler,
         more_lengths: Iterable[Audio] = (),
         workload: str = "diarization",
+        profile: Profile | None = None,
+        inputs: Sequence[Inputs] = (),
         **more: Any,
     ) -> Campaign:
         recordings = (an_audio(self.folder / "audio"), *more_lengths)
         request = BenchRequest(
             images=tuple(images),
             gfx=None,
-            profile=msgspec.structs.replace(catalog.pipelines["embedded"].profile, workload=workload),
-            inputs=tuple(recording_inputs(each, some_models(self.folder)) for each in recordings),
+            profile=profile or msgspec.structs.replace(catalog.pipelines["embedded"].profile, workload=workload),
+            inputs=tuple(inputs or (recording_inputs(each, some_models(self.folder)) for each in recordings)),
             engine=preference,
             launches=launches,
             settings=settings or Settings(),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from benchmarks.wire import REQUEST, STEPS
+from harness.analysis.rows import rows_of
 from harness.catalog.select import foreign_image
 from harness.engines.base import Run
+from harness.inputs.launch_inputs import row_inputs
 from harness.records.outcome import ExitRecord
 from harness.records.plan import Settings
 from tests.unit.campaigns import (
@@ -90,3 +92,19 @@ def test_a_probe_for_the_family_runs_no_step(bench: Bench) -> None:
 
     bench.run(FakeEngine(guest), images=[foreign_image("somebody/image:1", family=None)], settings=PROBE, workload="probe")
     assert asked == [[], list(STEPS)]
+
+
+def test_an_image_s_family_is_found_by_what_its_workload_needs_and_a_failure_is_that_workload_s(bench: Bench) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def guest(run: Run) -> ExitRecord:
+        request = json.loads((run.exchange / REQUEST).read_text())
+        asked.append((request["workload"], request["last_stage"]))
+        return fails_at_import(run)
+
+    row = CATALOG.workloads["vit"]
+    images = [foreign_image("somebody/image:1", family=None)]
+    campaign = bench.run(FakeEngine(guest), images=images, profile=row.profile, inputs=row_inputs(row, "batch-8"))
+    assert asked == [("vit", "import")], "vit needs no pyannote, as a probe does"
+    (found,) = rows_of(campaign.launches)
+    assert (found.launches[0].plan.workload.name, found.launches[0].verdict.stage) == ("vit", "import")

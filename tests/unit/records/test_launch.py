@@ -10,7 +10,7 @@ from harness.records.journal import number
 from harness.records.launch import SCHEMA, Launch, new_id
 from harness.records.outcome import Telemetry
 from harness.records.plan import WorkloadRecord
-from harness.records.upgrade import read_launch
+from harness.records.upgrade import read_launch, read_plan
 from tests.unit.samples import a_failed_launch, a_launch, a_link, failing_journal, passing_journal
 
 FIRST_SCHEMA = """{
@@ -70,6 +70,16 @@ def test_another_workload_of_the_first_schema_has_its_name(
     document = json.loads(FIRST_SCHEMA)
     plan = read_launch(json.dumps({**document, "plan": {**document["plan"], **changes}})).plan
     assert (plan.workload.name, plan.last_stage, plan.options) == (name, last_stage, options)
+
+
+@pytest.mark.parametrize("options", [True, -1, 1e300, "x", [1]])
+def test_a_damaged_record_of_the_first_schema_is_refused_as_one(options: Any) -> None:
+    document = json.loads(FIRST_SCHEMA)
+    plan = {**document["plan"], "steps": ["lstm"], "options": options}
+    with pytest.raises(msgspec.DecodeError):
+        read_launch(json.dumps({**document, "plan": plan}))
+    with pytest.raises(msgspec.DecodeError):
+        read_plan(json.dumps(plan))
 
 
 def test_what_is_written_is_what_is_read() -> None:

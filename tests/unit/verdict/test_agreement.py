@@ -245,6 +245,14 @@ def test_what_was_not_compared_passes_and_has_no_rank() -> None:
         assert f"- **Not compared with the CPU run, so not ranked**: rocm-made-up (podman): {why}" in page
 
 
+def test_a_cpu_launch_in_which_a_knob_told_the_workload_something_is_no_cpu_run() -> None:
+    told = launched(gpu=False, plan={"purpose": "result", "options": {"precision": "float16"}})
+    (row,) = rows_of([told])
+    assert (row.status, row.is_ranked, row.why_not_compared) == ("pass", False, "no comparison was made")
+    (plain,) = rows_of([launched(gpu=False, plan={"purpose": "result"})])
+    assert plain.is_ranked
+
+
 def test_rows_not_known_to_be_right_come_after_the_right_ones_and_before_the_wrong() -> None:
     fast, right = launched(1, plan={"image": "fast"}), compared(launched(2, plan={"image": "right"}), CpuReference(REFERENCE))
     wrong = compared(launched(3, rttm="", plan={"image": "wrong"}), CpuReference(REFERENCE))
@@ -340,6 +348,7 @@ def test_a_cpu_run_is_found_again_only_where_all_that_matters_is_the_same() -> N
         },
         "workload": {"workload": msgspec.structs.replace(wanted.workload, name="ladder")},
         "stage": {"last_stage": "warm"},
+        "guest": {"guest_sha256": "another"},
     }
     for name, changes in others.items():
         assert find_reference([REFERENCE], msgspec.structs.replace(wanted, **changes)) is None, name

@@ -165,3 +165,11 @@ def test_a_launch_whose_times_cannot_be_true_has_no_score(tmp_path: Path) -> Non
     assert "a pass of accuracy took 2 s, but the journal went on only after" in launch.verdict.summary
     (file,) = examined(tmp_path, launch, a_reference(*ONE)).files
     assert (file.outcome, file.why) == ("failed", launch.verdict.summary)
+
+
+@pytest.mark.parametrize("score", [{"strict": 1}, {"strict": {"missed_seconds": None}}, {"speakers": 1}])
+def test_a_damaged_score_in_the_store_is_none(score: dict[str, Any]) -> None:
+    launch = an_accuracy_launch(1, [trying(0), a_hypothesis(0, *ONE)], files=1)
+    (file,) = accuracy_of([msgspec.structs.replace(launch, findings={"recordings": {"0": score}})]).files
+    assert file.outcome == "failed"
+    assert "its score in the store is damaged" in file.why
