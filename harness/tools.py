@@ -1,13 +1,16 @@
-"""Processes and folders: starts, ends and removes them for the rooms that may not do it themselves."""
+"""Processes, files and folders: starts, ends, reads, writes and removes them for all rooms."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
+import stat
 import subprocess
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.errors import HostError
 from harness.secrets import without_tokens
@@ -49,11 +52,68 @@ def _place() -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file of ours that appears whole or not at all."""
+    """Write a file of ours that appears whole or not at all, and is on the disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
+    replace_synced(path, data, part=path.with_name(f".{path.name}.{os.getpid()}.part"))
+
+
+def replace_synced(path: Path, data: bytes, *, part: Path) -> None:
+    """Put a file in another's place, whole and synced; a link there is replaced, not followed. It is written as ``part`` first, which
+    lies in a folder of ours on the same file system. Raises `OSError`, and then leaves ``path`` as it was."""
+    try:
+        with part.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # a file system that syncs no folders
+            os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_plain(path: Path, most_bytes: int, *, offset: int | None = 0) -> bytes:
+    """Up to ``most_bytes`` of a plain file, from an offset on or, where that is ``None``, the last ones. Nothing of a link, a pipe, a
+    device or a folder, nor of what cannot be read; it never waits."""
+    try:
+        # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        return b""
+    with os.fdopen(descriptor, "rb") as stream:
+        stream.seek(max(0, status.st_size - most_bytes) if offset is None else offset)
+        return stream.read(most_bytes)
+
+
+def open_own_file(path: Path) -> BinaryIO:
+    """A file of ours, to read and to write, made where there is none. Raises `OSError`, also for a link, a second name of a file, and
+    anything else that is no plain file: what we write would go into a file of somebody else."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if path.is_symlink():
+            raise _not_ours(path) from error
+        raise
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(descriptor)
+        raise _not_ours(path)
+    return os.fdopen(descriptor, "r+b")
+
+
+def _not_ours(path: Path) -> OSError:
+    return OSError(errno.ELOOP, f"`{path.name}` there is a link or no plain file, and is not written to: remove it", str(path))
 
 
 def tail_of(path: Path, characters: int = 8_000) -> str:

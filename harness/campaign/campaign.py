@@ -18,7 +18,7 @@ from harness.campaign.arms import order
 from harness.campaign.cool_down import CampaignClock
 from harness.campaign.planner import Planner, ReadyCell
 from harness.campaign.ready_cells import Obstacle, build_lines, cpu_run_of, ready_cells, settings_of_cpu_run, with_each_fix
-from harness.campaign.recovery import OpenedEngines, campaign_lock, recover, store_interrupted
+from harness.campaign.recovery import OpenedEngines, campaign_lock, forget_or_say, recover, store_interrupted
 from harness.campaign.request import BenchRequest, Observer, OpenEngine, engine_name
 from harness.catalog.rows import Catalog
 from harness.engines.base import Engine
@@ -26,7 +26,7 @@ from harness.errors import EngineError, HostError
 from harness.images.build import BuildOutcome, recipe_of
 from harness.images.disk_space import Room
 from harness.launch.plan import Prepared
-from harness.launch.run import conclude, execute, forget
+from harness.launch.run import conclude_left, execute
 from harness.machine.gpu_faults import gpu_events, state_of
 from harness.machine.gpus import check_gpu_use
 from harness.machine.host import describe_host
@@ -98,7 +98,7 @@ class Campaign:
                 for number, cell in enumerate(fixed, 1):
                     self._launch(cell, number, len(fixed), cool_down=self._cool_down())
             except BaseException:
-                store_interrupted(self._store)
+                store_interrupted(self._store, announce=self._observer.announce)
                 raise
             finally:
                 self._engines.close()
@@ -240,7 +240,7 @@ class Campaign:
         except EngineError as error:
             self.environment_error = error
             # What the guest wrote until then is kept with it.
-            launch = conclude(plan, ExitRecord(started=False, message=str(error)))
+            launch = conclude_left(plan, ExitRecord(started=False, message=str(error)))
         self._announce_once(launch.exit.remark)
         if launch.caches is not None and launch.caches.remark:
             self._observer.announce(launch.caches.remark)
@@ -251,7 +251,7 @@ class Campaign:
         """Put launches into the store; only then are their folders removed."""
         for launch in launches:
             self._store.add(launch)
-            forget(launch.id)
+            forget_or_say(launch.id, announce=self._observer.announce)
             self.launches.append(launch)
             self._observer.ended(launch)
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from harness import places
 from harness.campaign.request import OpenEngine
 from harness.engines.base import Engine
 from harness.errors import EngineError, HostError, RecordError
-from harness.launch.plan import DRY_RUN_PREFIX, PLAN, launches_folder
-from harness.launch.run import conclude, forget
+from harness.launch.cache_folder import how_to_remove
+from harness.launch.exchange import is_trimmed
+from harness.launch.leftovers import find_leftovers
+from harness.launch.plan import EXCHANGE, launches_folder
+from harness.launch.run import conclude_left, forget
 from harness.records.outcome import ExitRecord
 from harness.records.plan import Plan
-from harness.records.upgrade import read_plan
-from harness.text import Say
-from harness.tools import owner, owner_is_gone
+from harness.secrets import clean_text
+from harness.text import Say, one_line
+from harness.tools import open_own_file, owner, owner_is_gone
 
 if TYPE_CHECKING:
     from harness.records.store import Store
@@ -49,15 +50,14 @@ def campaign_lock() -> Iterator[None]:
 def _lock(folder: Path) -> Iterator[None]:
     """Hold a folder's lock file. Raises `OSError` where it cannot be opened, `HostError` where another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+") as stream:
+    with open_own_file(folder / "lock") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            stream.seek(0)
-            raise HostError(f"another strixbench runs (process {stream.read().strip() or '?'}): wait for its end") from None
-        stream.seek(0)
+            holder = one_line(stream.read(20).decode(errors="replace")).strip()
+            raise HostError(f"another strixbench runs (process {holder or '?'}): wait for its end") from None
         stream.truncate()
-        stream.write(f"{os.getpid()}\n")
+        stream.write(f"{os.getpid()}\n".encode())
         stream.flush()
         yield
 
@@ -101,35 +101,54 @@ class OpenedEngines:
 
 
 def recover(store: Store, engines: OpenedEngines, *, announce: Say) -> None:
-    """Store the launches of harnesses that were killed, once nothing of theirs runs any more. Raises `StoreError`."""
-    plans = plans_of(owner_is_gone)
+    """Store the launches of harnesses that were killed, once nothing of theirs runs any more. What cannot be stored or removed is told
+    of, and stops nothing. Raises `StoreError` where the store takes no launch at all."""
+    left = find_leftovers()
+    for text in left.unreadable:
+        announce(text)
+    plans = [plan for plan in left.plans if owner_is_gone(plan.owner)]
     engines.sweep_unopened({plan.engine.name for plan in plans})
     for plan in plans:
-        launch = conclude(plan, ExitRecord(started=True, interrupted=True))
-        try:
-            store.add(launch)
-        except RecordError as error:  # no reason to launch nothing ever again; its folder stays
-            announce(str(error))
-            continue
-        forget(plan.id)
-        announce(f"recovered launch {plan.id} of a killed strixbench: {launch.verdict.cause or launch.verdict.status}")
-    for folder in launches_folder().glob("*"):  # without a plan: its harness died before it had started anything of it
-        if not folder.name.startswith(DRY_RUN_PREFIX) and not (folder / PLAN).exists():
-            forget(folder.name)
+        launch_id = plan.id
+        if (verdict := _store_left(plan, store, announce=announce)) is not None:
+            announce(f"recovered launch {launch_id} of a killed strixbench: {verdict}")
+    for launch_id in left.unplanned:
+        forget_or_say(launch_id, announce=announce)
 
 
-def store_interrupted(store: Store) -> None:
+def store_interrupted(store: Store, *, announce: Say) -> None:
     """Store the launch that an interruption of this very process ended. The engine has removed its container."""
     ours = owner()
-    for plan in plans_of(lambda text: text == ours):
-        store.add(conclude(plan, ExitRecord(started=True, interrupted=True)))
-        forget(plan.id)
+    for plan in find_leftovers().plans:
+        if plan.owner == ours:
+            _store_left(plan, store, announce=announce)
 
 
-def plans_of(is_wanted: Callable[[str], bool]) -> list[Plan]:
-    """Plans of launches that are not in the store and have such an owner, by name; one that cannot be read is left out."""
-    found: list[Plan] = []
-    for path in sorted(launches_folder().glob(f"*/{PLAN}")):
-        with suppress(OSError, msgspec.DecodeError):
-            found.append(read_plan(path.read_bytes()))
-    return [plan for plan in found if is_wanted(plan.owner)]
+def forget_or_say(launch_id: str, *, announce: Say) -> None:
+    """Remove the folder of a launch, and say how a person can where we cannot."""
+    if not forget(launch_id):
+        _say_it_stays(launch_id, announce)
+
+
+def _store_left(plan: Plan, store: Store, *, announce: Say) -> str | None:
+    """Store a launch that nobody saw to its end, and remove its folder; returns its verdict in a word, ``None``: it is not stored."""
+    try:
+        launch = conclude_left(plan, ExitRecord(started=True, interrupted=True))
+    except Exception as error:  # a fault of ours over what one launch left is no reason to launch nothing ever again
+        told = one_line(clean_text(f"{type(error).__name__}: {error}"))[:300]
+        announce(f"launch {plan.id} cannot be recovered ({told}): its folder stays, {launches_folder() / plan.id}")
+        return None
+    if not is_trimmed(launches_folder() / plan.id / EXCHANGE):  # said first: the store may lack that very room
+        _say_it_stays(plan.id, announce)
+    try:
+        store.add(launch)
+    except RecordError as error:
+        announce(f"{error}; its folder stays, {launches_folder() / plan.id}")
+        return None
+    forget_or_say(plan.id, announce=announce)
+    return launch.verdict.cause or launch.verdict.status
+
+
+def _say_it_stays(launch_id: str, announce: Say) -> None:
+    folder = launches_folder() / launch_id
+    announce(f"{folder} is left of a launch and cannot be removed: {how_to_remove(folder)}")

@@ -95,7 +95,7 @@ def find_engine(
         if found is not None:
             raise EngineError(refusal_text(found))
     unusable = [_passed_over(name, variables) for name in names if named_socket(name, variables) == ""]
-    raise EngineError("; ".join((_ADVICE[preference], *unusable)))
+    raise EngineError("; ".join((_ADVICE.get(preference, f"there is no engine {preference!r}"), *unusable)))
 
 
 def search_engine(

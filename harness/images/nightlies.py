@@ -20,6 +20,7 @@ from harness import places
 from harness.catalog.rows import Image, Version
 from harness.errors import CatalogError, PackageIndexError
 from harness.text import Say
+from harness.tools import open_own_file
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +149,7 @@ def _keep(key: str, choice: Choice) -> Choice:
     beside = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.with_name(f"{file.name}.lock").open("w") as lock:
+        with open_own_file(file.with_name(f"{file.name}.lock")) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept = _kept()
             if (old := kept.get(key)) is not None:

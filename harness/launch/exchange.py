@@ -6,6 +6,7 @@ read: a journal that is a link to a file of this host would otherwise end up in 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any
 
 from benchmarks.wire import JOURNAL, MOST_JOURNAL_BYTES, REQUEST, Request, read_journal
 from harness.engines.base import LOG
+from harness.launch.cache_folder import remove_folder
 from harness.records.journal import Event, read
 from harness.secrets import clean_text
+from harness.tools import open_own_file, read_plain, replace_synced
 
 MOST_LOG_BYTES = 64 << 10
 MOST_NESTING = 20
@@ -29,30 +32,87 @@ def make_exchange(folder: Path, request: Request) -> None:
     folder.parent.chmod(0o700)
     folder.chmod(0o777)
     path = folder / REQUEST
-    path.write_text(request.to_json())
+    if not _is_plain(path):  # the container of an earlier dry run may have left a folder or a link
+        remove_folder(path)
+    replace_synced(path, request.to_json().encode(), part=folder.parent / f".{REQUEST}.part")
     path.chmod(0o644)
+
+
+def open_exchange(folder: Path) -> None:
+    """Open what the container closed: the folder, the journal and the log. What is another user's stays closed."""
+    for path, is_ours, mode in (
+        (folder, _is_folder, 0o700),
+        (folder / JOURNAL, _is_plain, 0o600),
+        (folder / LOG, _is_plain, 0o600),
+    ):
+        with contextlib.suppress(OSError):
+            if is_ours(path):
+                path.chmod(stat.S_IMODE(path.lstat().st_mode) | mode)
 
 
 def trim_exchange(folder: Path) -> None:
     """Remove all but the journal and the end of the log: a container may have filled the disk, and the store needs room for the
-    launch's record."""
-    if not folder.is_dir() or folder.is_symlink():
+    launch's record. What cannot be removed stays: see `is_trimmed`.
+
+    The journal is the launch until the store has it, and a harness may be killed at any step. So it is never removed: it stays where it
+    is, or its beginning is put in its place.
+    """
+    if not _is_folder(folder):
         return
-    kept = {
-        JOURNAL: _read_plain_file(folder / JOURNAL, MOST_JOURNAL_BYTES, from_end=False),
-        LOG: _read_plain_file(folder / LOG, MOST_LOG_BYTES, from_end=True),
-    }
-    for path in folder.iterdir():
-        if path.is_symlink() or not path.is_dir():  # a folder goes later, with the whole exchange
-            path.unlink(missing_ok=True)
-    for name, text in kept.items():
-        if text and not (folder / name).exists():
-            (folder / name).write_text(text, encoding="utf-8", errors="replace")
+    for name in _names(folder):
+        if name not in (JOURNAL, LOG) or not _is_plain(folder / name):
+            remove_folder(folder / name)
+    for name, most_bytes, offset in ((LOG, MOST_LOG_BYTES, None), (JOURNAL, MOST_JOURNAL_BYTES, 0)):
+        with contextlib.suppress(OSError):
+            _shorten(folder / name, most_bytes, offset)
+
+
+def is_trimmed(folder: Path) -> bool:
+    """Whether `trim_exchange` could remove all that it should."""
+    return not _is_folder(folder) or (os.access(folder, os.R_OK) and set(_names(folder)) <= {JOURNAL, LOG})
+
+
+def _shorten(path: Path, most_bytes: int, offset: int | None) -> None:
+    """Leave no more of a plain file than is read of it. Raises `OSError`."""
+    if not _is_plain(path) or path.lstat().st_size <= most_bytes:
+        return
+    data = read_plain(path, most_bytes, offset=offset)
+    try:
+        # Beside the exchange folder: whatever bears that name in it is the container's.
+        replace_synced(path, data, part=path.parent.parent / f".{path.name}.part")
+    except OSError:  # the disk is full of this very file
+        with open_own_file(path) as stream:
+            stream.write(data)
+            stream.truncate(len(data))
+
+
+def _names(folder: Path) -> list[str]:
+    """The names in a folder; none where it cannot be listed."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _is_folder(path: Path) -> bool:
+    return _kind(path) == stat.S_IFDIR
+
+
+def _is_plain(path: Path) -> bool:
+    return _kind(path) == stat.S_IFREG
+
+
+def _kind(path: Path) -> int | None:
+    """What a path is, no link followed; ``None``: it is not there, or its folder is closed to us."""
+    try:
+        return stat.S_IFMT(path.lstat().st_mode)
+    except OSError:
+        return None
 
 
 def read_events(folder: Path) -> tuple[dict[str, Any], ...]:
     """The journal's events; none where the guest wrote none, or put something else in the journal's place."""
-    text = _read_plain_file(folder / JOURNAL, MOST_JOURNAL_BYTES, from_end=False)
+    text = read_plain(folder / JOURNAL, MOST_JOURNAL_BYTES).decode(errors="replace")
     return tuple(_cleaned(event) for event in read_journal(text))
 
 
@@ -75,7 +135,7 @@ class JournalTail:
             return None
         if status.st_size < self._read:  # written anew
             self._read, self._rest = 0, b""
-        data = _read_plain_bytes(self._path, min(status.st_size, MOST_JOURNAL_BYTES) - self._read, offset=self._read)
+        data = read_plain(self._path, min(status.st_size, MOST_JOURNAL_BYTES) - self._read, offset=self._read)
         self._read += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         return read(read_journal(b"\n".join(lines).decode(errors="replace"))).events
@@ -83,7 +143,7 @@ class JournalTail:
 
 def read_log_tail(folder: Path) -> str:
     """The end of what the libraries printed, without terminal sequences."""
-    return clean_text(_read_plain_file(folder / LOG, MOST_LOG_BYTES, from_end=True))
+    return clean_text(read_plain(folder / LOG, MOST_LOG_BYTES, offset=None).decode(errors="replace"))
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:
@@ -99,24 +159,3 @@ def _cleaned(value: Any, depth: int = 0) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) < LARGEST_NUMBER:
         return None
     return value
-
-
-def _read_plain_file(path: Path, most: int, *, from_end: bool) -> str:
-    """Up to ``most`` bytes of a plain file; empty: it is a link, a pipe, a device or nothing."""
-    return _read_plain_bytes(path, most, offset=None if from_end else 0).decode(errors="replace")
-
-
-def _read_plain_bytes(path: Path, most: int, *, offset: int | None) -> bytes:
-    """Up to ``most`` bytes of a plain file, from an offset on or, where that is ``None``, the last ones; of anything else none."""
-    try:
-        # O_NONBLOCK: opening a pipe that nobody writes to would otherwise wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return b""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        return b""
-    with os.fdopen(descriptor, "rb") as stream:
-        stream.seek(max(0, status.st_size - most) if offset is None else offset)
-        return stream.read(most)

@@ -11,6 +11,7 @@ Schema history (every old version stays readable: `harness.records.upgrade`):
 """
 
 import os
+import re
 import time
 from functools import cached_property
 from typing import Any
@@ -149,3 +150,9 @@ def new_id() -> str:
     now_ns = time.time_ns()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now_ns // 10**9))
     return f"{stamp}-{now_ns // 1000 % 10**6:06d}-{os.urandom(2).hex()}"
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id of `new_id`, or of earlier versions: ``20261121T204530-1f0a9c``. Nothing else is taken for the folder
+    of a launch."""
+    return re.fullmatch(r"[0-9]{8}T[0-9]{6}-([0-9]{6}-[0-9a-f]{4}|[0-9a-f]{6})", text) is not None

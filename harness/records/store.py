@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from harness.errors import RecordError, StoreError
 from harness.records.launch import SCHEMA, Launch
-from harness.records.upgrade import read_launch
+from harness.records.upgrade import UNREADABLE, read_launch
 
 _METADATA = sa.MetaData()
 _LAUNCHES = sa.Table(
@@ -65,10 +65,10 @@ class Store:
         """Keep a launch; it is on disk when this returns. Raises `StoreError`, and `RecordError` for one that could not be
         read again, such as with a number that JSON has no word for.
         """
-        record = msgspec.json.encode(launch).decode()
         try:
+            record = msgspec.json.encode(launch).decode()
             read_launch(record)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise RecordError(f"launch {launch.id} is not stored, because it could not be read again: {error}") from error
         row = {
             "id": launch.id,
@@ -122,7 +122,7 @@ class Store:
             raise StoreError(f"launch {id} has schema {schema}; this strixbench knows up to {SCHEMA}: upgrade it")
         try:
             return read_launch(record)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise RecordError(f"launch {id} in the store is damaged: {error}; look at it with {self._look_at(id)}") from error
 
     def _look_at(self, id: str) -> str:  # noqa: A002 - likewise
@@ -141,10 +141,6 @@ def store_exists(url: str) -> bool:
     with _explained(url):
         parsed = make_url(url)
     return parsed.get_backend_name() != "sqlite" or not parsed.database or Path(parsed.database).exists()
-
-
-_UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)
-"""What decoding raises: the last three for text that is no UTF-8, for a column that holds no text, for endless nesting."""
 
 
 def _write_ahead(connection: sa.engine.interfaces.DBAPIConnection, _: object) -> None:

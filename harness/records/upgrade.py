@@ -25,8 +25,12 @@ _RENAMED = {
 _NUMBERS = ("segmentation_batch_size", "embedding_batch_size")
 
 
+UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)
+"""What reading raises: the last three for text that is no UTF-8, for what holds no text, for endless nesting."""
+
+
 def read_launch(record: str | bytes) -> Launch:
-    """The launch of a record of any schema. Raises `msgspec.DecodeError` and what Python's own decoding raises."""
+    """The launch of a record of any schema. Raises one of `UNREADABLE`."""
     return msgspec.convert(upgraded(msgspec.json.decode(record)), Launch)
 
 

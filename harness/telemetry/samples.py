@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.records.fields import Fields
 from harness.records.outcome import Telemetry
 from harness.telemetry.coverage import period_of
+from harness.tools import read_plain
 
 LATE_PERIODS = 4.0
 """A living sampler has taken its last sample within so many periods."""
@@ -61,17 +62,12 @@ def why_short(lines: Sequence[Fields], *, hertz: float, begun: float, ended: flo
 
 
 def read_lines(path: Path) -> list[Fields]:
-    """The objects in a file of JSON lines; none where there is no file."""
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(MOST_BYTES)
-    except OSError:
-        return []
+    """The objects in a file of JSON lines; none where there is no plain file."""
     found = []
-    for line in text.splitlines():
+    for line in read_plain(path, MOST_BYTES).splitlines():
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
             found.append(Fields(value))

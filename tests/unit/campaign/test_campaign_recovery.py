@@ -13,12 +13,13 @@ import msgspec
 import pytest
 
 from harness import places
-from harness.campaign.recovery import campaign_lock, plans_of
+from harness.campaign.recovery import campaign_lock
 from harness.campaign.request import engine_name
 from harness.catalog.rows import Image
 from harness.catalog.select import foreign_image
 from harness.engines.base import Run
 from harness.errors import EngineError, HostError, RecordError, StoreError, UsageError
+from harness.launch.leftovers import find_leftovers
 from harness.launch.plan import DRY_RUN_PREFIX, EXCHANGE, PLAN, launches_folder
 from harness.records.launch import Launch
 from harness.records.outcome import ExitRecord
@@ -72,7 +73,7 @@ def test_a_dead_harness_whose_launch_cannot_be_stored_stops_no_later_one(bench: 
             super().add(launch)
 
     assert [outcome(launch)[0] for launch in bench.run(store=FullStore(places.store_url())).launches] == ["pass"]
-    assert f"launch {plan.id} is not stored" in bench.listener.announced
+    assert f"launch {plan.id} is not stored; its folder stays, {launches_folder() / plan.id}" in bench.listener.announced
     assert bench.folders == [plan.id]
 
 
@@ -260,8 +261,8 @@ def test_launches_to_recover_are_those_of_dead_harnesses_alone(bench: Bench) -> 
     dead, alive = a_dead_plan(1), a_plan(2, owner=owner())
     bench.unstored(dead)
     bench.unstored(alive)
-    assert plans_of(owner_is_gone) == [dead]
-    assert plans_of(lambda text: text == owner()) == [alive]
+    assert find_leftovers().plans == (dead, alive)
+    assert [owner_is_gone(plan.owner) for plan in find_leftovers().plans] == [True, False]
 
 
 @pytest.mark.parametrize(
