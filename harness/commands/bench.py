@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from harness import places
-from harness.catalog.rows import DIARIZATION
 from harness.commands import opening, options, output, running
 from harness.commands.app import GroupedCommand, app
 from harness.errors import UsageError
@@ -44,9 +43,9 @@ def bench(
         Path | None, typer.Option("--reference", help="The recording's RTTM, to score the output.", metavar="FILE")
     ] = None,
     workload: Annotated[
-        str,
-        typer.Option("--workload", help="diarization, or another workload of `list`, such as vit.", metavar="NAME"),
-    ] = DIARIZATION,
+        str | None,
+        typer.Option("--workload", help="diarization if none, or another workload of `list`, such as vit.", metavar="NAME"),
+    ] = None,
     inputs: Annotated[
         str | None,
         typer.Option("--input", help="Only the other workload's inputs that match, such as batch-8.", metavar="INPUT"),
@@ -128,6 +127,7 @@ def bench(
     from harness.campaign.request import BenchRequest
     from harness.catalog.cells import cells_of
     from harness.catalog.load import load_catalog
+    from harness.catalog.rows import DIARIZATION
     from harness.catalog.select import select_fixes, select_pipeline, select_workload
     from harness.commands import arguments
     from harness.engines.relaxations import flags_text, parse_flags
@@ -157,6 +157,7 @@ def bench(
     longest_wait = arguments.parse_number("--cool-down", cool_down, 0, MOST_COOL_DOWN_SECONDS, " seconds")
     lengths = arguments.parse_durations(durations, audio_seconds)
     known = load_catalog(catalogs or ())
+    workload = workload or DIARIZATION
     chosen_workload = select_workload(known, workload)
     profile = chosen_workload.profile if chosen_workload is not None else select_pipeline(known, pipeline)
     arms = arms_of(read_factors(known, vary or ()), read_settings(known, set_knobs or ()), null=null)

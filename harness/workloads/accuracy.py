@@ -19,6 +19,7 @@ from harness.records.launch import Launch
 from harness.records.likeness import key_of
 from harness.records.plan import Plan, Settings
 from harness.workloads.corpus_scores import score_corpus, score_of
+from harness.workloads.diarization import pipeline_options
 from harness.workloads.error_rates import Scores, Total, total_of
 from harness.workloads.failed import NOT_TRUE
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
@@ -264,7 +265,7 @@ class AccuracyWorkload(Workload):
 
     def guest_options(self, plan: Plan) -> Mapping[str, Any]:
         """Those of diarization, and the recordings."""
-        return {"pipeline": plan.workload.profile, **plan.workload.numbers, **plan.options}
+        return pipeline_options(plan)
 
     def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A recording without an end, or passes that took too long."""

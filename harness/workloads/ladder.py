@@ -19,6 +19,7 @@ from harness.records.likeness import HASHES, key_of
 from harness.records.outcome import Verdict
 from harness.records.plan import Plan, Settings
 from harness.text import nearest
+from harness.workloads.diarization import pipeline_options
 from harness.workloads.limits import Limits, limits_of
 from harness.workloads.workload import Evidence, Workload
 
@@ -210,6 +211,10 @@ class LadderWorkload(Workload):
             device=device,
             time_limit_seconds=settings.time_limit_seconds,
         )
+
+    def guest_options(self, plan: Plan) -> Mapping[str, Any]:
+        """Those of diarization, the batches and the networks."""
+        return pipeline_options(plan)
 
     def under_way(self, journal: Journal) -> str:
         """The rung that began and did not end."""

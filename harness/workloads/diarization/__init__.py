@@ -54,6 +54,11 @@ FASTEST = 100_000
 """Seconds of audio that no computer diarizes in one second: a day in less than one. GPUs reach some hundreds."""
 
 
+def pipeline_options(plan: Plan) -> Mapping[str, Any]:
+    """What the guest is told by every workload that loads a pipeline: its name, its batch sizes, and the workload's own options."""
+    return {"pipeline": plan.workload.profile, **plan.workload.numbers, **plan.options}
+
+
 class DiarizationWorkload(Workload):
     """Who speaks when in one recording: pyannote.audio's pipelines."""
 
@@ -100,7 +105,7 @@ class DiarizationWorkload(Workload):
 
     def guest_options(self, plan: Plan) -> Mapping[str, Any]:
         """The pipeline and its batch sizes."""
-        return {"pipeline": plan.workload.profile, **plan.workload.numbers}
+        return pipeline_options(plan)
 
     def lie(self, plan: Plan, journal: Journal, run_seconds: float | None) -> str | None:
         """A count below zero."""

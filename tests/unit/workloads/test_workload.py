@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
+from benchmarks.wire import Request
 from harness.workloads.workload import Unit, Workload, workload_named, workload_names, workload_of, workload_of_rows
 from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, passing_journal
 
@@ -33,6 +36,27 @@ def test_every_workload_answers_for_a_plan_of_its_own(name: str) -> None:
     assert workload.series(plan.workload)
     assert workload.free_amount >= 0
     assert bool(workload.why_free) == (workload.free_amount > 0)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "accuracy": {"first": 0, "files": []},
+    "calibrate": {"sizes_bytes": [1], "hold_seconds": 1.0},
+    "ladder": {"batches": [1], "models": ["segmentation"]},
+}
+"""What a campaign puts into the plans of workloads that need it."""
+
+RECORDS: dict[str, dict[str, Any]] = {"vit": {"amount": 8.0, "numbers": {"batch_size": 8}}}
+"""How the input of a workload differs from a recording."""
+
+
+@pytest.mark.parametrize("name", sorted(workload_names()))
+def test_the_guest_s_module_takes_what_the_host_tells_it(name: str) -> None:
+    workload = workload_named(name)
+    record = msgspec.structs.replace(WORKLOAD, name=name, **RECORDS.get(name, {}))
+    plan = a_plan(workload=record, last_stage=workload.last_stage, options=OPTIONS.get(name, {}))
+    told = dict(workload.guest_options(plan))
+    asked = Request(launch=plan.id, workload=name, device="cpu", last_stage=plan.last_stage, options=told)
+    assert Request.from_json(asked.to_json()) == asked
 
 
 def test_a_launch_that_stops_early_is_not_whole() -> None:
