@@ -7,14 +7,13 @@ from typing import Literal
 
 import msgspec
 
-from benchmarks.wire import STEPS
+from benchmarks.wire import COMMON_STAGES, STEPS
 from harness.failures.recognise import Signature, signatures
 from harness.records.journal import Step
 from harness.records.launch import Launch
 from harness.records.likeness import WORK, key_of
 from harness.records.outcome import Verdict
 from harness.workloads.steps import judge_step
-from harness.workloads.workload import COMMON_STAGES
 
 COLUMNS = ("import", "device", *STEPS)
 """The columns of the matrix: two stages, then the steps"""
