@@ -17,7 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from benchmarks.wire import JOURNAL, MOST_JOURNAL_BYTES
 from harness import places
@@ -62,7 +62,7 @@ class Place:
 
     def bench(self, faults: Faults | None = None) -> None:
         """Run a campaign of one launch."""
-        _use(self.folder)
+        use(self.folder)
 
         def guest(run: Run) -> ExitRecord:
             with faults.paused() if faults is not None else contextlib.nullcontext():
@@ -86,13 +86,13 @@ class Place:
 
     def outcome(self, ended: list[int]) -> dict[str, Any]:
         """What is there after the last campaign, and how each process ended."""
-        _use(self.folder)
+        use(self.folder)
         stored = {launch.id: launch.verdict.status for launch in Store(places.store_url()).launches()}
         left = sorted(path.name for path in launches_folder().glob("*"))
         return {"point": self.points()[-1:], "ended": ended, "ledger": self.ledger(), "stored": stored, "left": left}
 
 
-def _use(folder: Path) -> None:
+def use(folder: Path) -> None:
     """Make results, cache and home this folder's own."""
     for name in ("STRIXBENCH_STORE", "STRIXBENCH_CATALOG", "STRIXBENCH_PINS"):
         os.environ.pop(name, None)
@@ -104,7 +104,7 @@ def _use(folder: Path) -> None:
     }
 
 
-def in_child(act: Callable[[], object]) -> int:
+def in_child(act: Callable[[], object], *, errors: TextIO = sys.stderr) -> int:
     """Run it in a child process; returns how that ended: 0, 1 for an exception, or less than 0 for a signal."""
     child = os.fork()
     if child == 0:
@@ -114,8 +114,9 @@ def in_child(act: Callable[[], object]) -> int:
                 act()
             code = 0
         except BaseException:
-            traceback.print_exc()
+            traceback.print_exc(file=errors)
         finally:
+            errors.flush()
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

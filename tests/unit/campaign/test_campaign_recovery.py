@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -201,6 +202,30 @@ def test_the_lock_is_free_again_after_a_campaign_however_it_ended(bench: Bench) 
     with pytest.raises(KeyboardInterrupt):
         bench.run(FakeEngine(guest_that_raises(KeyboardInterrupt())))
     with campaign_lock():
+        pass
+
+
+@pytest.mark.parametrize("folder", ["results", "cache"])
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_lock_that_is_another_name_of_a_user_s_file_is_refused_and_the_file_stays(
+    tmp_path: Path, folder: str, link: Callable[[Path, Path], None]
+) -> None:
+    (tmp_path / "thesis").write_text("chapter 1\n")
+    (tmp_path / folder).mkdir()
+    link(tmp_path / "thesis", tmp_path / folder / "lock")
+    if folder == "results":
+        with pytest.raises(HostError, match="is a link or no plain file, and is not written to: remove it"), campaign_lock():
+            pass
+    else:  # a cache that cannot be used is no hindrance
+        with campaign_lock():
+            pass
+    assert (tmp_path / "thesis").read_text() == "chapter 1\n"
+
+
+def test_a_lock_that_is_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    os.mkfifo(tmp_path / "results" / "lock")
+    with pytest.raises(HostError, match="remove it"), campaign_lock():
         pass
 
 

@@ -252,3 +252,8 @@ def connections(listening: socket.socket) -> int:
         except BlockingIOError:
             return count
     raise AssertionError
+
+
+def test_an_engine_that_is_none_is_refused_as_an_engine() -> None:
+    with pytest.raises(EngineError, match="there is no engine 'warp'"):
+        find_engine("warp", environment={})

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.wire import JOURNAL, REQUEST, Request
+from benchmarks.wire import JOURNAL, MOST_JOURNAL_BYTES, REQUEST, Request
 from harness.analysis.rows import rows_of
 from harness.engines.base import LOG
-from harness.launch.exchange import MOST_LOG_BYTES, make_exchange, read_events, read_log_tail
+from harness.launch.exchange import MOST_LOG_BYTES, is_trimmed, make_exchange, read_events, read_log_tail, trim_exchange
 from harness.records.outcome import ExitRecord
 from harness.records.store import Store
 from harness.secrets import clean_text
@@ -114,6 +114,38 @@ def test_the_request_can_be_read_by_any_user_of_the_container(exchange: Path) ->
     make_exchange(exchange, request)
     assert Request.from_json((exchange / REQUEST).read_text()) == request
     assert stat.S_IMODE((exchange / REQUEST).stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("left", ["link", "dangling link", "folder"])
+def test_a_request_replaces_what_a_container_left_in_its_place_and_follows_no_link(
+    exchange: Path, secret: Path, left: str
+) -> None:
+    """A pasted line of ``--dry-run`` leaves its exchange folder, and the next dry run writes into it."""
+    if left == "folder":
+        (exchange / REQUEST / "full").mkdir(parents=True)
+    else:
+        (exchange / REQUEST).symlink_to(secret if left == "link" else secret.with_name("made"))
+    before = secret.read_text()
+    request = Request("id", "calibrate", "cpu", "calibrate", 3, {"sizes_bytes": [1]}, {"audio": "/a.wav"})
+    make_exchange(exchange, request)
+    assert Request.from_json((exchange / REQUEST).read_text()) == request
+    assert not (exchange / REQUEST).is_symlink()
+    assert secret.read_text() == before
+    assert not secret.with_name("made").exists()
+
+
+def test_a_journal_within_the_bound_is_left_as_it_is_and_a_longer_one_keeps_its_beginning(exchange: Path) -> None:
+    write_lines(exchange, '{"event": "done"}')
+    before = (exchange / JOURNAL).stat()
+    trim_exchange(exchange)
+    after = (exchange / JOURNAL).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    os.truncate(exchange / JOURNAL, 2 * MOST_JOURNAL_BYTES)
+    trim_exchange(exchange)
+    assert (exchange / JOURNAL).stat().st_size == MOST_JOURNAL_BYTES
+    assert read_events(exchange) == ({"event": "done"},)
+    assert is_trimmed(exchange)
+    assert [path.name for path in exchange.parent.iterdir()] == ["exchange"]
 
 
 def test_a_folder_without_a_journal_has_no_events_and_no_log(exchange: Path) -> None:

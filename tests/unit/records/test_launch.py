@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from harness.records.journal import number
-from harness.records.launch import SCHEMA, Launch, new_id
+from harness.records.launch import SCHEMA, Launch, is_id, new_id
 from harness.records.outcome import Telemetry
 from harness.records.plan import WorkloadRecord
 from harness.records.upgrade import read_launch, read_plan
@@ -170,3 +170,16 @@ def test_no_two_ids_are_the_same() -> None:
 def test_ids_made_one_after_another_sort_in_that_order() -> None:
     ids = [new_id() for _ in range(100)]
     assert ids == sorted(ids)
+
+
+@pytest.mark.parametrize("text", ["20261121T204530-123456-1f0a", "20261121T204530-1f0a9c"])
+def test_an_id_of_this_or_an_earlier_version_is_one(text: str) -> None:
+    assert is_id(text)
+    assert is_id(new_id())
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "notes", "dry-run-cpu", "../20261121T204530-1f0a9c", "20261121T204530-1f0a9c\n", "20261121T204530"]
+)
+def test_any_other_name_is_no_id(text: str) -> None:
+    assert not is_id(text)

@@ -130,6 +130,22 @@ def test_a_damaged_record_comes_with_the_command_that_shows_it(store: Store, dat
     other.close()
 
 
+def nested(levels: int) -> object:
+    found: object = "found"
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize("found", [object(), nested(100_000)], ids=["no JSON", "deep"])
+def test_a_launch_whose_findings_cannot_be_written_is_refused_alone(store: Store, found: object) -> None:
+    one, other = a_launch(a_plan(1)), msgspec.structs.replace(a_launch(a_plan(2)), findings={"odd": found})
+    with pytest.raises(RecordError, match=f"launch {other.id} is not stored"):
+        store.add(other)
+    store.add(one)
+    assert store.launches() == (one,)
+
+
 def test_a_launch_that_could_not_be_read_again_is_not_stored(store: Store) -> None:
     one, other = a_launch(a_plan(1)), a_launch(a_plan(2))
     unreadable = msgspec.structs.replace(other, plan=msgspec.structs.replace(other.plan, timeout_seconds=float("nan")))
