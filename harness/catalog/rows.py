@@ -9,9 +9,6 @@ from harness.catalog.knobs import Family, GuestKnob, Hazard, Knob, VariableName,
 DIARIZATION = "diarization"
 """The workload whose inputs are recordings, which is run where none is named."""
 
-PIPELINES = ("embedded", "synthetic", "3.1", "community-1")
-"""What `benchmarks.workloads.diarization.diarize` can load."""
-
 GPU_FAMILIES: tuple[Family, ...] = ("rocm", "therock", "cuda")
 
 REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.wire import KNOBS
+from benchmarks.workloads.diarization.diarize import PIPELINES
 from harness import places
 from harness.catalog.load import load_catalog
 from harness.catalog.rows import Cell
@@ -216,6 +217,10 @@ def test_an_unknown_table_is_refused_with_its_line_and_the_nearest_table(tmp_pat
         load_catalog([overlay(tmp_path, '\n[image.cpu]\ntorch = "2.10.0"\n')])
 
 
+def test_the_catalog_has_the_pipelines_that_the_guest_can_load() -> None:
+    assert set(load_catalog().pipelines) == set(PIPELINES)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -225,10 +230,14 @@ def test_an_unknown_table_is_refused_with_its_line_and_the_nearest_table(tmp_pat
         ('[images.cpu]\nfamily = "amd"\n', r"overlay\.toml:2: images\.cpu\.family: .*'amd'"),
         ('[images.cpu]\nvariants = ["gfx1110"]\n', r"images\.cpu: unknown variant 'gfx1110' \(did you mean 'gfx1100'\?\)"),
         ('[pipelines.mine]\ndescription = "x"\n', r"pipelines\.mine: .*segmentation_batch_size"),
+        (
+            '[pipelines."3.2"]\ndescription = "x"\nsegmentation_batch_size = 1\nembedding_batch_size = 1\n',
+            r"pipelines\.3\.2: the guest has no such pipeline \(did you mean '3\.1'\?\): there are embedded, synthetic, 3\.1, community-1",
+        ),
         ("[images.cpu]\nname = 'other'\n", r"unknown key 'name'"),
         ("[images.cpu\n", r"is not TOML: .*line 1"),
     ],
-    ids=["table", "row", "type", "family", "variant", "lacking", "name", "syntax"],
+    ids=["table", "row", "type", "family", "variant", "lacking", "pipeline", "name", "syntax"],
 )
 def test_a_wrong_overlay_is_refused_with_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(CatalogError, match=said):
