@@ -25,8 +25,6 @@ from harness.workloads.failed import NOT_TRUE
 from harness.workloads.limits import START_SECONDS, Limits, limits_of
 from harness.workloads.workload import SHORTEST_PASS_SECONDS, Workload, overlong
 
-TASK = "accuracy"
-
 Outcome = Literal["ok", "failed", "died", "not reached", "left out", "unscored"]
 """``died``: the process ended during it. ``left out``: it could not be read. ``unscored``: reference or recording is missing."""
 
@@ -119,7 +117,7 @@ def accuracies_of(launches: Iterable[Launch]) -> tuple[Accuracy, ...]:
     runs: dict[tuple[str, ...], list[Launch]] = {}
     for launch in sorted(launches, key=lambda each: each.id):
         plan = launch.plan
-        if plan.workload.name == TASK and plan.options.get("run"):
+        if plan.workload.name == WORKLOAD.name and plan.options.get("run"):
             runs.setdefault((str(plan.options["run"]), *key_of(plan)), []).append(launch)
     return tuple(accuracy_of(run) for run in runs.values())
 
