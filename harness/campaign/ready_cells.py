@@ -89,7 +89,11 @@ def build_lines(request: BenchRequest, engines: OpenedEngines) -> list[str]:
 def cpu_run_of(ready: ReadyCell, settings: Settings, catalog: Catalog) -> ReadyCell | None:
     """The cell on the CPU whose output a cell's launches are compared with; ``None``: they are compared with nothing."""
     workload = workload_named(ready.cell.profile.workload)
-    if not (settings.verify and workload.is_measured) or settings.last_stage or settings.purpose == "null":
+    if (
+        not (settings.verify and workload.is_measured and workload.is_compared)
+        or settings.last_stage
+        or settings.purpose == "null"
+    ):
         return None
     cell = reference_cell(ready.cell, catalog)
     device = "cpu" if ready.family in (None, "cpu") else "cuda"

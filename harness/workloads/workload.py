@@ -163,6 +163,11 @@ class Workload:
         """Whether it is timed in passes."""
         return self.unit is not None
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether its output is compared with the CPU run's: whether it has an `agree` of its own. If not, a GPU's row has no rank."""
+        return type(self).agree is not Workload.agree
+
     def limits(self, settings: Settings, amount: float, *, family: str | None, device: str) -> Limits:
         """How long a launch may take. ``amount`` is what one pass goes through."""
         usual = max(START_SECONDS, 10 * amount * (1 + settings.warm_passes)) if self.is_measured else START_SECONDS

@@ -34,6 +34,7 @@ from harness.verdict.agreement import (
     needs_reference,
     reference_cell,
 )
+from harness.workloads.diarization import DiarizationWorkload
 from harness.workloads.diarization.agreement import agree, chunk_of
 from reports.markdown.render import render_benchmarks
 from reports.status import status_text
@@ -443,6 +444,13 @@ def test_a_cpu_run_that_fails_keeps_the_cell_from_no_launch_and_from_any_rank(be
 def test_without_verify_and_for_a_probe_nothing_else_is_launched(bench: Bench, settings: dict[str, Any]) -> None:
     bench.run(FakeEngine(guest_where_the_gpu({})), images=(IMAGE,), catalog=PLANTED, settings=Settings(**settings))
     assert [launch.plan.purpose for launch in bench.store.launches()] == ["result"]
+
+
+def test_a_workload_that_compares_no_output_has_no_cpu_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(DiarizationWorkload, "agree")
+    bench.run(FakeEngine(guest_where_the_gpu({})), images=(IMAGE,), catalog=PLANTED)
+    (launch,) = bench.store.launches()
+    assert (launch.plan.purpose, launch.agreement) == ("result", None)
 
 
 def test_a_plain_cpu_cell_is_itself_the_cpu_run(bench: Bench) -> None:

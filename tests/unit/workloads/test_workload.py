@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from benchmarks.wire import Request
+from harness.catalog.load import load_catalog
+from harness.inputs.launch_inputs import row_inputs
 from harness.workloads.workload import Unit, Workload, workload_named, workload_names, workload_of, workload_of_rows
 from tests.unit.samples import WORKLOAD, a_failed_launch, a_launch, a_plan, passing_journal
 
@@ -45,18 +47,24 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 """What a campaign puts into the plans of workloads that need it."""
 
-RECORDS: dict[str, dict[str, Any]] = {"vit": {"amount": 8.0, "numbers": {"batch_size": 8}}}
-"""How the input of a workload differs from a recording."""
-
 
 @pytest.mark.parametrize("name", sorted(workload_names()))
 def test_the_guest_s_module_takes_what_the_host_tells_it(name: str) -> None:
     workload = workload_named(name)
-    record = msgspec.structs.replace(WORKLOAD, name=name, **RECORDS.get(name, {}))
+    record = msgspec.structs.replace(WORKLOAD, name=name)
+    row = load_catalog().workloads.get(name)
+    if row is not None:
+        given = row_inputs(row)[0]
+        record = msgspec.structs.replace(record, amount=given.amount, numbers=given.numbers)
     plan = a_plan(workload=record, last_stage=workload.last_stage, options=OPTIONS.get(name, {}))
     told = dict(workload.guest_options(plan))
     asked = Request(launch=plan.id, workload=name, device="cpu", last_stage=plan.last_stage, options=told)
     assert Request.from_json(asked.to_json()) == asked
+
+
+def test_only_workloads_that_compare_their_output_are_compared() -> None:
+    assert workload_named("diarization").is_compared
+    assert not workload_named("probe").is_compared
 
 
 def test_a_launch_that_stops_early_is_not_whole() -> None:
