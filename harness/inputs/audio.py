@@ -52,10 +52,11 @@ def prepare_audio(
     speech, and different lengths of one recording are compared.
 
     Raises `AudioError` for a file that is missing, empty, truncated, silent, too short, or not audio, and for a
-    reference that is not RTTM.
+    reference that is not RTTM or has turns after the end of the recording.
     """
     if seconds is not None and not 1 <= seconds <= LONGEST_SECONDS:
         raise AudioError(f"--audio-seconds {seconds:g} is not between 1 and {LONGEST_SECONDS}")
+    given = reference
     if reference is not None:
         check_reference(reference)
         # Under a plain name that a container's user may read, as the audio is.
@@ -73,6 +74,8 @@ def prepare_audio(
         _write_wave(path, _fitted(read_samples(file), seconds, begin=begin, file=file))
     with wave.open(str(path), "rb") as normalised:
         length = normalised.getnframes() / SAMPLE_RATE_HERTZ
+    if given is not None:
+        _refuse_late_turns(given, file=file, end=original or length)
     if seconds is not None and reference is not None:
         reference = _fitted_reference(reference, original=original, begin=begin, seconds=length, key=key)
     return Audio(
@@ -90,6 +93,16 @@ def check_reference(path: Path) -> None:
     recordings = {recording for recording, _, _, _ in read_rttm(path)}
     if len(recordings) > 1:
         raise AudioError(f"reference {path} names {len(recordings)} recordings; give one for this recording alone")
+
+
+def _refuse_late_turns(reference: Path, *, file: Path, end: float) -> None:
+    """Raise `AudioError` where a turn begins after the end of the recording: every image would miss it."""
+    late = next((start for _, start, _, _ in read_rttm(reference) if start >= end), None)
+    if late is not None:
+        raise AudioError(
+            f"reference {reference} has a turn at {late:g} s, and {file} ends at {end:.1f} s: "
+            "it belongs to another recording, or its times are not in seconds"
+        )
 
 
 def read_rttm(path: Path) -> list[tuple[str, float, float, str]]:

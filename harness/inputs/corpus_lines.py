@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
+RTTM_FIELDS = 10
+
 LONGEST_TURN_SECONDS = 24 * 3600.0
 """Nobody speaks for longer: such a duration is in milliseconds, or a typing error."""
 
@@ -38,6 +40,9 @@ def parse_rttm(text: str, *, file: str, stem: str) -> Lines:
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.split()
         if not fields or fields[0] != "SPEAKER":
+            continue
+        if (why := _shifted(fields)) is not None:
+            bad.setdefault(_or_stem(fields, 1, stem), f"{file}, line {number}: {why}; a name with a space in it?")
             continue
         try:
             turn = (*_two_times(fields[3], fields[4]), fields[7])
@@ -74,6 +79,16 @@ def parse_uem(text: str, *, file: str, stem: str) -> Lines:
     if not regions and not bad:
         bad[stem] = f"{file} names no region to be scored: it is not UEM, empty, no plain file, or not to be read"
     return Lines(file=file, stem=stem, of={name: tuple(of) for name, of in regions.items()}, bad=bad)
+
+
+def _shifted(fields: Sequence[str]) -> str | None:
+    """Why the columns of an RTTM line are not where they belong; ``None``: nothing says so. Read nevertheless, such a line gives
+    times and speakers that mean nothing."""
+    if len(fields) > RTTM_FIELDS:
+        return f"it has {len(fields)} fields, RTTM has {RTTM_FIELDS}"
+    if len(fields) > 2 and not fields[2].isdecimal() and fields[2] != "<NA>":
+        return f"its channel, {fields[2][:80]!r}, is not a number"
+    return None
 
 
 def _two_times(first: str, second: str) -> tuple[float, float]:

@@ -348,11 +348,19 @@ def test_a_turn_that_runs_over_the_recording_s_end_does_not_run_into_the_repetit
     assert [turn[1:3] for turn in read_rttm(fitted)] == [(1.5, 0.5), (3.5, 0.5)]
 
 
-def test_a_reference_whose_speech_is_all_behind_the_recording_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [None, 2, 20])
+def test_a_reference_with_a_turn_after_the_end_of_the_recording_is_refused(tmp_path: Path, seconds: float | None) -> None:
     file = write_audio(tmp_path / "sample.wav", a_tone(4.0))
-    reference = write_rttm(tmp_path / "sample.rttm", (9.0, 0.5, "a"))
-    with pytest.raises(AudioError, match="no speech in the 2 s from 0 s on"):
-        prepare_audio(file, reference=reference, seconds=2)
+    reference = write_rttm(tmp_path / "mine.rttm", (1.0, 0.5, "a"), (9.0, 0.5, "b"))
+    with pytest.raises(
+        AudioError, match=r"mine\.rttm has a turn at 9 s, and .*sample\.wav ends at 4\.0 s: it belongs to another"
+    ):
+        prepare_audio(file, reference=reference, seconds=seconds)
+
+
+def test_a_turn_that_ends_after_the_recording_is_only_cut_with_it(tmp_path: Path) -> None:
+    file = write_audio(tmp_path / "sample.wav", a_tone(4.0))
+    assert prepare_audio(file, reference=write_rttm(tmp_path / "mine.rttm", (3.0, 1.5, "a"))).reference is not None
 
 
 def test_what_is_no_audio_is_refused_also_where_it_is_to_be_cut_with_its_reference(tmp_path: Path) -> None:

@@ -186,6 +186,37 @@ def test_no_line_of_an_rttm_is_guessed_at(line: str) -> None:
     assert "line 1 is not RTTM" in next(iter(parse_rttm(line, file="f.rttm", stem="f").bad.values()))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "SPEAKER two words 1 6.69 0.43 <NA> <NA> s <NA> <NA>",
+            "line 1: it has 11 fields, RTTM has 10; a name with a space in it?",
+        ),
+        ("SPEAKER x 1 6.69 0.43 <NA> <NA> two words <NA> <NA>", "line 1: it has 11 fields, RTTM has 10"),
+        ("SPEAKER two words 1 6.69 <NA> <NA> s", "line 1: its channel, 'words', is not a number"),
+    ],
+)
+def test_a_line_whose_columns_are_shifted_is_not_read(line: str, said: str) -> None:
+    lines = parse_rttm(line, file="f.rttm", stem="f")
+    assert lines.of == {}
+    assert said in next(iter(lines.bad.values()))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SPEAKER x 1 6.69 0.43 <NA> <NA> s",
+        "SPEAKER x <NA> 6.69 0.43 <NA> <NA> s <NA> <NA>",
+        "SPEAKER\tx\t2\t6.69\t0.43\t<NA>\t<NA>\ts\t<NA>\t<NA>\r",
+    ],
+    ids=["eight fields", "no channel", "tabs"],
+)
+def test_the_forms_of_rttm_that_are_in_use_are_read(line: str) -> None:
+    lines = parse_rttm(line, file="f.rttm", stem="f")
+    assert (lines.of, lines.bad) == ({"x": ((6.69, 0.43, "s"),)}, {})
+
+
 @pytest.mark.parametrize("line", ["x", "x 1 0", "x 1 0 inf", "x 1 2 2", "x 1 b 2"])
 def test_no_line_of_a_uem_is_guessed_at(line: str) -> None:
     assert parse_uem(line, file="f.uem", stem="f").of == {}
