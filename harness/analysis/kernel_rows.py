@@ -103,7 +103,7 @@ def kernel_images(launches: Sequence[Launch]) -> tuple[KernelImage, ...]:
     for launch in sorted(launches, key=lambda each: each.id):
         if launch.plan.workload.name == KERNELS.name and launch.plan.purpose == "result":
             groups.setdefault(_key(launch), []).append(launch)
-    found = (_image(latest_campaign(group), launches) for _, group in sorted(groups.items()))
+    found = (_image(latest, launches) for _, group in sorted(groups.items()) if (latest := latest_campaign(group)))
     return tuple(image for image in found if image.rows or image.bad)
 
 

@@ -25,7 +25,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A cell on one engine, as its latest campaign saw it."""
 
     launches: tuple[Launch, ...]
-    """In order of time, all of one campaign; interrupted ones only where there is no other"""
+    """In order of time, all of one campaign, without those that were interrupted"""
     status: str
     """``pass``, ``wrong output``, or ``fail`` where at least one launch failed"""
     speaking: Launch
@@ -131,7 +131,8 @@ def is_cpu_run(launch: Launch) -> bool:
 def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpose: Purpose = "result") -> tuple[Row, ...]:
     """One row for each cell and engine, from its latest campaign.
 
-    A launch that says nothing about a whole run, such as a probe that passed, is in none; nor is one with another purpose.
+    A launch that says nothing about a whole run, such as a probe that passed or one that was interrupted, is in none; nor is one with
+    another purpose.
     ``stored`` are further launches, among which there may be calibrations.
     """
     launches = tuple(launches)
@@ -140,7 +141,7 @@ def rows_of(launches: Iterable[Launch], *, stored: Iterable[Launch] = (), purpos
     for launch in _without_overtaken_builds(sorted(launches, key=lambda each: each.id)):
         if launch.plan.purpose == purpose and workload_of(launch.plan).is_result(launch):
             groups.setdefault(key_of(launch.plan), []).append(launch)
-    return tuple(_row(latest_campaign(group), calibrations) for group in groups.values())
+    return tuple(_row(latest, calibrations) for group in groups.values() if (latest := latest_campaign(group)))
 
 
 def _without_overtaken_builds(launches: Sequence[Launch]) -> Iterator[Launch]:
@@ -171,8 +172,8 @@ def by_name(row: Row) -> tuple[str, str, float, str, str]:
 
 
 def latest_campaign(launches: Sequence[Launch]) -> tuple[Launch, ...]:
-    """The latest campaign's launches that were not interrupted; a campaign with no other launches counts only where all are so."""
-    ended = [launch for launch in launches if launch.verdict.cause != "interrupted"] or list(launches)
+    """The launches of the latest campaign in which one ended, without those that were interrupted: they say nothing. Empty: none did."""
+    ended = [launch for launch in launches if launch.verdict.cause != "interrupted"]
     return tuple(launch for launch in ended if launch.plan.campaign == ended[-1].plan.campaign)
 
 

@@ -15,7 +15,7 @@ from reports.values import format_gib
 
 def section(page: Page) -> Section:
     if not page.rows:
-        why = "The store holds probes and portable builds alone." if page.launches else "No launch is in the store yet."
+        why = "No launch in the store says how fast an image is." if page.launches else "No launch is in the store yet."
         return Section("", (paragraph(prose(f"{why} `make bench` runs the first benchmark.")),))
     last = max(launch.plan.planned_at for launch in page.launches)
     said = counted(len(page.launches), "launch", "launches")

@@ -431,7 +431,7 @@ def test_a_store_of_portable_builds_alone_has_no_results() -> None:
     plan = a_plan(1, image="rocm62-portable")
     failed = a_failed_launch(msgspec.structs.replace(plan, image=msgspec.structs.replace(plan.image, portable_of="rocm62")))
     page = render_benchmarks([failed])
-    assert "The store holds probes and portable builds alone." in page
+    assert "No launch in the store says how fast an image is" in page
     assert "## Results" not in page
     assert "cannot import name 'Pipeline'" in page
 

@@ -138,7 +138,7 @@ def test_the_page_shows_the_matrix_and_below_it_the_evidence() -> None:
 
 def test_a_store_of_probes_alone_shows_them() -> None:
     page = render_benchmarks([a_probe_launch()])
-    assert "The store holds probes and portable builds alone" in page
+    assert "No launch in the store says how fast an image is" in page
     assert "## Probe: image x step" in page
 
 
