@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.unit.campaigns import Bench, a_dead_plan
 from tests.unit.samples import passing_journal
 
 NOBODY = 65534
+MOST_SECONDS = 60
 LARGE_BYTES = 1 << 30
 DEEP = "[" * 200_000 + "]" * 200_000
 ID = "20261121T100000-000000-000a"
@@ -212,7 +214,8 @@ class WatchedStore(Store):
 
 
 def next_start(place: Path, launch: Path, leave: Callable[[Path], None] | None) -> None:
-    """A campaign over what was left, as another user; its answer goes into a file."""
+    """A campaign over what was left, as another user; its answer goes into a file. One that waits for ever is ended by a signal."""
+    signal.alarm(MOST_SECONDS)
     if is_root():
         os.setgroups([])
         os.setgid(NOBODY)
