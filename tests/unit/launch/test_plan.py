@@ -379,7 +379,8 @@ def test_a_process_of_this_host_has_no_flags(tmp_path: Path) -> None:
 def test_a_task_goes_to_the_guest_and_into_the_record(tmp_path: Path) -> None:
     settings = Settings(options={"batches": [1, 8]}, purpose="reference")
     ready = prepared(tmp_path, a_cell(workload="ladder"), settings=settings)
-    assert (ready.request.workload, ready.request.options) == ("ladder", {"batches": [1, 8]})
+    assert ready.request.workload == "ladder"
+    assert (ready.request.options["pipeline"], ready.request.options["batches"]) == ("embedded", [1, 8])
     assert (ready.plan.workload.name, ready.plan.options, ready.plan.purpose) == ("ladder", {"batches": [1, 8]}, "reference")
     assert ready.plan.last_stage == ready.request.last_stage == "ladder"
 
