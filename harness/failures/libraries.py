@@ -20,6 +20,7 @@ Words = tuple[str, str]
 
 _LIBRARY = r"lib[\w+.-]{1,80}?\.so(?:\.\d{1,9}){0,4}"
 _CANNOT_OPEN = re.compile(rf"({_LIBRARY})(?:'?: cannot open shared object file|'? not found|\.? Error)")
+_REFUSED = re.compile(rf"({_LIBRARY}): cannot open shared object file")
 _ONE_OF = re.compile(rf"Unable to load any of \{{({_LIBRARY})")
 _COULD_NOT = re.compile(rf"(?:Could not load(?: dynamic)? library|Library) '?(?:[^\s'\n]{{1,200}}/)?({_LIBRARY})")
 _PROGRAM = re.compile(r"(\S{1,200}): error while loading shared libraries")
@@ -86,7 +87,13 @@ def asker_in(text: str, link: ExceptionRecord | None) -> str:
 
 def missing_library(found: str, text: str, link: ExceptionRecord | None) -> Words | None:
     """A shared object that cannot be opened."""
-    said = _ONE_OF.search(text) or _CANNOT_OPEN.search(found) or _COULD_NOT.search(found) or _CANNOT_OPEN.search(text)
+    said = (
+        _ONE_OF.search(text)
+        or _REFUSED.search(found)
+        or _CANNOT_OPEN.search(found)
+        or _COULD_NOT.search(found)
+        or _CANNOT_OPEN.search(text)
+    )
     if said is None:
         return None
     library = said[1]
@@ -116,6 +123,8 @@ def missing_library(found: str, text: str, link: ExceptionRecord | None) -> Word
     state = (
         "another release of it is here, or none" if family.name == "cuDNN" else "it is not there, or not where the loader looks"
     )
+    if library.startswith("librocm_sysdeps_"):
+        return None
     if "TheRock" in family.name:
         return (
             f"{who if asker else 'this torch'} needs {library}, which is in the rocm-sdk packages and not in the list of libraries that "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import msgspec
+
 from harness.failures import libraries, requirements
 from harness.failures.libraries import Words
 from harness.records.outcome import ExceptionRecord
 
-_DENIED = re.compile(r"(?:: |'|\"|^)(/[\w./@+-]{1,300})")
+_DENIED = re.compile(r"(?:: |['\"`]|^|\s)(/[\w./@+-]{1,300})")
 _CAPACITY = re.compile(r"total capacity of (\d{1,4}\.\d{1,2}) GiB")
 _OVERRIDE = re.compile(r"HSA_OVERRIDE_GFX_VERSION[ =:'\"]{1,4}(\d{1,2}\.\d{1,2}\.\d{1,2})")
 _USUAL_MEMORY_GIB = (32.0, 64.0, 96.0, 128.0)
@@ -62,52 +64,68 @@ def full_gpu(found: str, text: str, link: ExceptionRecord | None) -> Words | Non
     )
 
 
+_LAYER = re.compile(r"adding layer|processing tar file|writing blob|committing container|copying layers|ApplyLayer|extract")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a path is, and what to do where it may not be used and where it is full."""
+
+    pattern: str
+    what: str
+    when_denied: str
+    when_full: str
+
+
+_STORE = Place(
+    r"/(containers/storage|overlay2?|docker|containerd|buildkit|libpod)(/|$)",
+    "the engine's store of images",
+    "the store belongs to another user (rootful and rootless stores are apart) or lies where this one may not enter: `ls -ldZ` on each "
+    "folder above it; never copy a store: `podman system reset` (it deletes all images) makes a new one",
+    "free room there (`podman system prune`, `docker system prune`), or a store on a larger disk (graphroot in storage.conf; data-root in "
+    "daemon.json)",
+)
+_NODE = "the groups that own it: `strixbench doctor` names the option for this engine"
+_HOME = "HOME, or XDG_CACHE_HOME, on a folder that this user may write to"
+_HUB = "HF_HOME (and PYANNOTE_CACHE) on a folder that this user may write to"
+_MIOPEN = "MIOPEN_USER_DB_PATH and MIOPEN_CUSTOM_CACHE_DIR on a folder that this user may write to"
+_TEMPORARY = "another folder in TMPDIR that this user may write to"
 PLACES = (
-    (
-        r"^/dev/(kfd|dri)",
-        "the GPU's device node",
-        "the groups that own it: `strixbench doctor` names the option for this engine",
-    ),
-    (r"^/dev/shm", "shared memory", "a larger one: --shm-size=8g, or --ipc=host"),
-    (
+    Place(r"^/dev/(kfd|dri)", "the GPU's device node", _NODE, _NODE),
+    Place(r"^/dev/shm", "shared memory", "--ipc=host, or --shm-size=8g", "a larger one: --shm-size=8g, or --ipc=host"),
+    Place(
         r"^/var/tmp",
         "the folder in which engines unpack what they fetch",
+        _TEMPORARY,
         "free room in /var/tmp, or another folder in TMPDIR (Podman: image_copy_tmp_dir in containers.conf)",
     ),
-    (
-        r"/(containers/storage|overlay2?|docker|containerd|buildkit|libpod)(/|$)",
-        "the engine's store of images",
-        "free room there (`podman system prune`, `docker system prune`), or a store on a larger disk (graphroot in storage.conf; "
-        "data-root in daemon.json)",
-    ),
-    (
-        r"/\.cache/(huggingface|torch)|/hub/",
-        "the cache of models",
-        "HF_HOME (and PYANNOTE_CACHE) on a folder that this user may write to",
-    ),
-    (
-        r"/\.(cache|config|local)/|/\.config$|/\.cache$",
-        "a folder in the user's home",
-        "HOME, or XDG_CACHE_HOME, on a folder that this user may write to",
-    ),
-    (
+    _STORE,
+    Place(r"/\.cache/(huggingface|torch)|/hub/", "the cache of models", _HUB, "free room there, or HF_HOME on a larger disk"),
+    Place(
         r"(?i)miopen",
-        "MIOpen's database",
-        "MIOPEN_USER_DB_PATH and MIOPEN_CUSTOM_CACHE_DIR on a folder that this user may write to",
+        "MIOpen's folder of compiled kernels",
+        _MIOPEN,
+        "free room there, or MIOPEN_CUSTOM_CACHE_DIR on a larger disk",
     ),
-    (r"^/tmp", "the folder for temporary files", "free room in /tmp, or another folder in TMPDIR"),
-    (
+    Place(
+        r"/\.(cache|config|local)(/|$)",
+        "a folder in the user's home",
+        _HOME,
+        "free room in the home, or XDG_CACHE_HOME on a larger disk",
+    ),
+    Place(r"^/tmp", "the folder for temporary files", _TEMPORARY, "free room in /tmp, or another folder in TMPDIR"),
+    Place(
         r"(site|dist)-packages",
         "the Python environment",
         "install as the user who owns it, or make a virtual environment of your own",
+        "free room there, or a virtual environment on a larger disk",
     ),
 )
-"""Path -> what it is, and what to do. The path decides the advice."""
+"""The first that fits counts."""
 
 
-def place_of(path: str) -> tuple[str, str] | None:
-    """What a path is and what to do there; ``None``: nothing is known of it."""
-    return next(((what, advice) for pattern, what, advice in PLACES if re.search(pattern, path)), None)
+def place_of(path: str) -> Place | None:
+    """What a path is; ``None``: nothing is known of it."""
+    return next((each for each in PLACES if re.search(each.pattern, path)), None)
 
 
 def denied_path(found: str, text: str, link: ExceptionRecord | None) -> Words | None:
@@ -122,7 +140,7 @@ def denied_path(found: str, text: str, link: ExceptionRecord | None) -> Words | 
             "forbid it as well",
             f"`ls -ldZ {path}` tells owner, mode and label: run as its owner, change it, or mount it with :z (Podman: --userns keep-id)",
         )
-    return f"this user may not use {path}, {place[0]}", place[1]
+    return f"this user may not use {path}, {place.what}", place.when_denied
 
 
 def full_disk(found: str, text: str, link: ExceptionRecord | None) -> Words | None:
@@ -130,9 +148,23 @@ def full_disk(found: str, text: str, link: ExceptionRecord | None) -> Words | No
     paths = [path for path in _DENIED.findall(found) if not path.endswith((".py", ".go"))]
     path = next((each for each in paths if place_of(each)), paths[-1] if paths else "")
     place = place_of(path) if path else None
+    if place is None and _LAYER.search(found):
+        return f"no room is left in {_STORE.what}", _STORE.when_full
     if place is None:
         return None
-    return f"no room is left where {path} is: {place[0]}", place[1]
+    return f"no room is left where {path} is: {place.what}", place.when_full
+
+
+def unknown_group(found: str, text: str, link: ExceptionRecord | None) -> Words | None:
+    """A group that the image does not have: those of the GPU go by number, others have another name there."""
+    said = re.search(r"find group ([\w.-]{1,40})", found)
+    if said is None or said[1] in ("render", "video"):
+        return None
+    return (
+        f"the image has no group {said[1]}: its name is looked up inside the image, and distributions name it otherwise",
+        f"leave {said[1]} out of --group-add, or take the image's own name for it (sudo is called wheel in Fedora); the GPU needs only the "
+        "host's groups render and video",
+    )
 
 
 def _path_in(found: str) -> str:
@@ -147,5 +179,6 @@ RULES: dict[str, Callable[[str, str, ExceptionRecord | None], Words | None]] = {
     "full GPU": full_gpu,
     "denied path": denied_path,
     "full disk": full_disk,
+    "group": unknown_group,
 }
 """By name: what was found, the whole text, the exception -> an explanation and a fix; ``None``: the signature's own words stay."""

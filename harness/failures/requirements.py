@@ -13,9 +13,12 @@ _NO_DISTRIBUTION = re.compile(r"No matching distribution found for ([^\s,]{1,200
 _NOT_IN_REGISTRY = re.compile(
     r"([\w.\[\]-]{1,100}) was not\s{1,40}found in the (?:package registry|provided package locations)"
 )
+_NONE_IN_CONFLICT = re.compile(
+    r"distributions\s{1,80}available\s{1,80}for\s{1,80}your\s{1,80}environment:\s{1,200}([\w.-]{1,80})"
+)
 _NO_WHEELS = re.compile(r"(\S{1,100}) has no\s{1,40}(?:usable )?wheels")
 _ONE_INDEX = re.compile(
-    r"--(?:default-index|index-url|no-index)|\s-i\s|UV_INDEX_URL|UV_DEFAULT_INDEX|PIP_INDEX_URL|--index-strategy"
+    r"--(?:default-index|index-url|no-index)|\s-i\s|Looking in indexes: (?![^\n]{0,400}pypi)|UV_INDEX_URL|UV_DEFAULT_INDEX|PIP_INDEX_URL|--index-strategy"
 )
 _NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeoutError|NameResolutionError|Temporary failure in name resolution|Network is unreachable"
@@ -30,7 +33,7 @@ _PACKAGE = re.compile(r"(?:site|dist)-packages[/\\]([A-Za-z_]\w{0,60})(?:[/\\]|\
 
 def no_distribution(found: str, text: str, link: ExceptionRecord | None) -> Words | None:
     """A resolver that finds no release, or no wheel, of a package."""
-    if missing := _NOT_IN_REGISTRY.search(text):
+    if missing := _NOT_IN_REGISTRY.search(text) or _NONE_IN_CONFLICT.search(text):
         return _not_in_index(missing[1], text)
     if (wheels := _NO_WHEELS.search(text)) and not _REQUIREMENT.search(text):
         return _no_wheel(wheels[1], "", text)

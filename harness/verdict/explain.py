@@ -10,15 +10,14 @@ import msgspec
 from harness.failures.particulars import told_by
 from harness.failures.recognise import (
     Match,
-    Signature,
     after_exception,
     deepest_frame,
     find_match,
     recognise_warnings,
-    signatures,
     with_firmware,
     without_warnings,
 )
+from harness.failures.signature import Signature, signatures
 from harness.failures.traceback_text import read_chain
 from harness.records.launch import Launch
 from harness.records.outcome import ExceptionRecord
@@ -107,6 +106,9 @@ def _was_survived(signature: Signature, chain: tuple[ExceptionRecord, ...], text
     """Whether a failure in the log stands before an exception that ended the program and came of something else."""
     if not chain or signature.ends or not _RAISED.search(text) or _CONSEQUENCE.search(chain[0].type):
         return False
+    words = chain[-1].message.strip("'\"")
+    if len(words) > 5 and any(words in found[0] for found in re.finditer(signature.pattern, text[-MOST_SEARCHED_CHARACTERS:])):
+        return False  # the exception speaks of the same thing
     return re.search(signature.pattern, after_exception(chain, text)[-MOST_SEARCHED_CHARACTERS:]) is None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.failures.recognise import Match, Signature
+from harness.failures.recognise import Match
+from harness.failures.signature import Signature
 from harness.text import printable
 from harness.verdict.explain import Explanation
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.failures.recognise import signatures
+from harness.failures.signature import signatures
 from harness.verdict.explain import explain_text
 from reports.terminal.explanation import explanation_lines
 

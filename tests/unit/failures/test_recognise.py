@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.failures.recognise import (
-    MOST_CHARACTERS,
-    Match,
-    deepest_frame,
-    find_match,
-    recognise,
-    recognise_warnings,
-    signatures,
-)
+from harness.failures.recognise import MOST_CHARACTERS, Match, deepest_frame, find_match, recognise, recognise_warnings
+from harness.failures.signature import signatures
 from harness.failures.traceback_text import read_chain
 from harness.records.outcome import ExceptionRecord
 
