@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from benchmarks.wire import COMMON_STAGES, STEPS
-from harness.failures.recognise import Signature, signatures
+from harness.failures.signature import Signature, signatures
 from harness.records.journal import Step
 from harness.records.launch import Launch
 from harness.records.likeness import WORK, key_of

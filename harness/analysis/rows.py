@@ -11,7 +11,7 @@ import msgspec
 from harness.analysis.cold_and_warm import phase_of
 from harness.analysis.intervals import Estimate, estimate, launch_seconds, rate_of
 from harness.analysis.peak_memory import Reading, memory_of
-from harness.failures.recognise import Signature, signatures
+from harness.failures.signature import Signature, signatures
 from harness.records.launch import Launch
 from harness.records.likeness import HASHES, key_of
 from harness.records.plan import Purpose

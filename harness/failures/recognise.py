@@ -1,77 +1,27 @@
-"""Known failure signatures, from ``signatures.toml``: an exception chain, an exit code, a log -> what is known about it.
+"""Known failure signatures: an exception chain, an exit code, a log -> what is known about it.
 
 The last line of a traceback is only a symptom: whatever breaks lightning ends in the same pyannote import. So the root cause is
-searched first, and a signature that describes a mere symptom (``only_as_root``) counts only for the root cause itself.
+searched first, and a signature that describes a mere symptom (``only_as_root``) counts only for the root cause itself. In a log the
+death decides (``ends``), the last one, and what was survived is not searched: `harness.failures.survived`.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from harness.failures.particulars import RULES
+from harness.failures.signature import Signature, Text, signatures
+from harness.failures.survived import split_survived
 from harness.failures.traceback_text import read_chain
 from harness.records.host import HostRecord
-from harness.records.outcome import Cause, ExceptionRecord
+from harness.records.outcome import ExceptionRecord
 
 MOST_CHARACTERS = 20_000
 """The last characters of each text are searched: what comes from a container can be long."""
-
-Step = Literal[
-    "build",
-    "launch",
-    "import",
-    "device",
-    "gemm",
-    "conv2d",
-    "lstm",
-    "load",
-    "decode",
-    "segmentation",
-    "embedding",
-    "cold",
-    "after",
-]
-"""Where a signature first shows: a stage, a step of one, or ``after``: in the user's own code, with the pipeline's output."""
-
-Workaround = Literal["lstm-dropout-0", "miopen-off", "weights-only-off"]
-Text = Literal["exception", "log", "kernel"]
-
-
-class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One known failure; the head of ``signatures.toml`` says what each field means."""
-
-    id: str
-    step: Step
-    cause: Cause
-    explanation: str
-    fix: str
-    source: str
-    pattern: str = ""
-    type: str = ""
-    where: str = ""
-    log: str = ""
-    exit: tuple[int, ...] = ()
-    during: str = ""
-    texts: tuple[Text, ...] = msgspec.field(name="in", default=("exception", "log"))
-    only_as_root: bool = False
-    affected: str = ""
-    """Versions; empty: any."""
-    workaround: Workaround | None = None
-    """An automatic fix; ``None``: there is no safe one."""
-    reproduced: bool = False
-    """Whether a test of ours produced the real exception."""
-    severity: Literal["failure", "warning"] = "failure"
-
-    @property
-    def particulars(self) -> int:
-        """The number of conditions besides its pattern: the more, the surer."""
-        return bool(self.where) + bool(self.type) + bool(self.log) + bool(self.exit)
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -79,13 +29,6 @@ class Match(msgspec.Struct, frozen=True):
 
     signature: Signature
     found_in: Literal["exception", "log", "kernel", "exit code"]
-
-
-@cache
-def signatures() -> dict[str, Signature]:
-    """All signatures by id, in the file's order."""
-    table = tomllib.loads((Path(__file__).parent / "signatures.toml").read_text(encoding="utf-8"))
-    return {name: msgspec.convert({"id": name, **fields}, Signature) for name, fields in table.items()}
 
 
 def recognise(
@@ -110,36 +53,75 @@ def find_match(
     kernel_log: str = "",
     most_characters: int = MOST_CHARACTERS,
 ) -> Match | None:
-    """The signature that fits best, and where: the root cause, then what it caused, the log, the kernel's log.
+    """The signature that fits best, and where: a death after the exception, the root cause, what it caused, the log, the kernel's log.
 
-    Of several that fit one text the most specific wins, then the first in the file. An exit code without any text says least,
-    so it comes last. ``during`` is what was under way: a stage, and what it was importing. Without a chain the last traceback of
-    the log takes its place.
+    Of several that fit one text the most specific wins, then the first in the files; of several deaths the last. An exit code without
+    any text says least, so it comes last, but for what says no more than that. ``during`` is what was under way: a stage, and what it
+    was importing. Without a chain the last traceback of the log takes its place.
     """
     log, kernel_log = log[-most_characters:], kernel_log[-most_characters:]
+    left = without_warnings(log)
     known = [each for each in signatures().values() if each.severity == "failure"]
     if not chain and during and not during.startswith(("import", "launch")):
         # Every log has warnings of imports that went well: after the imports they are no cause of a death.
         known = [each for each in known if each.step not in ("import", "build")]
-    said = chain or read_chain(log)
-    for depth, link in enumerate(reversed(said)):
-        fits = [each for each in known if (depth == 0 or not each.only_as_root) and _fits_exception(each, link, log)]
-        if fits:
-            return Match(_most_particular(fits), "exception")
+    said = chain or read_chain(left)
+    raised = _match_of_chain(known, said, log)
     fits = [
         each
         for each in known
-        if not (said and each.only_as_root) and _fits_text(each, "log", log) and _fits_death(each, exit_code, during)
+        if not (said and each.only_as_root) and _fits_text(each, "log", left, log) and _fits_death(each, exit_code, during)
     ]
+    silent = [each for each in known if not chain and not each.pattern and _fits_death(each, exit_code, during)]
+    death = _last_death(fits, after_exception(said, left)) if not chain or raised is None else None
+    if death is not None and not (silent and death.cause == "crash"):
+        return Match(_with_particulars(death, left, log), "log")
+    if raised is not None:
+        return raised
+    specific = [each for each in fits if not each.general and not (silent and each.ends and each.cause == "crash")]
+    if specific:
+        return Match(_with_particulars(_last_death(specific, left) or _most_particular(specific), left, log), "log")
+    kernel = [each for each in known if not each.general and _fits_text(each, "kernel", kernel_log, kernel_log)]
+    if kernel:
+        return Match(_with_particulars(_most_particular(kernel), kernel_log, kernel_log), "kernel")
+    if silent:
+        return Match(_most_particular(silent), "exit code")
     if fits:
-        return Match(_most_particular(fits), "log")
-    fits = [each for each in known if _fits_text(each, "kernel", kernel_log)]
-    if fits:
-        return Match(_most_particular(fits), "kernel")
-    if chain:
-        return None
-    silent = [each for each in known if not each.pattern and _fits_death(each, exit_code, during)]
-    return Match(_most_particular(silent), "exit code") if silent else None
+        return Match(_with_particulars(_most_particular(fits), left, log), "log")
+    if exit_code and not chain and left != log:  # it died, and all that it said were warnings
+        warned = [each for each in known if _fits_text(each, "log", log, log) and _fits_death(each, exit_code, during)]
+        return Match(_with_particulars(_most_particular(warned), log, log), "log") if warned else None
+    return None
+
+
+def without_warnings(text: str) -> str:
+    """A text without what was survived in it: what `split_survived` finds, and the lines of known warnings."""
+    left = split_survived(text)[0]
+    for each in signatures().values():
+        if each.severity == "warning" and "log" in each.texts:
+            left = _without_lines(each.pattern, left)
+    return left
+
+
+def _without_lines(pattern: str, text: str) -> str:
+    """A text without the lines that a pattern fits; they are empty then."""
+    kept, end = [], 0
+    for found in re.finditer(pattern, text):
+        begin = text.rfind("\n", 0, found.start()) + 1
+        if begin >= end:
+            kept.append(text[end:begin])
+        after = text.find("\n", found.end())
+        end = len(text) if after < 0 else after
+    return "".join((*kept, text[end:]))
+
+
+def after_exception(said: Sequence[ExceptionRecord], text: str) -> str:
+    """What of a text follows its last exception; all of it where there is none."""
+    if not said:
+        return text
+    last = said[0]
+    words = (last.message or last.type).split("\n", 1)[0]
+    return text.rpartition(words)[2] if words else text
 
 
 def with_firmware(kernel_log: str, host: HostRecord) -> str:
@@ -170,6 +152,50 @@ def deepest_frame(link: ExceptionRecord) -> str:
 _FRAME = r'(?m)^  File "([^"\n]{1,500})", line (\d{1,9}), in ([^\n]{1,200})$'
 
 
+def _match_of_chain(known: Sequence[Signature], said: Sequence[ExceptionRecord], log: str) -> Match | None:
+    """The best match of a chain, the root first; what says how rather than why only where nothing says why."""
+    for is_general in (False, True):
+        for depth, link in enumerate(reversed(said)):
+            fits = [
+                each
+                for each in known
+                if each.general == is_general and (depth == 0 or not each.only_as_root) and _fits_exception(each, link, log)
+            ]
+            if fits:
+                best = _most_particular(fits)
+                return Match(_with_particulars(best, f"{link.type}: {link.message}", log, link), "exception")
+    return None
+
+
+def _last_death(fits: Sequence[Signature], text: str) -> Signature | None:
+    """The one of those that end a process whose line is the last in a text; ``None``: none is there."""
+    found = [
+        (position, each.particulars, -number, each)
+        for number, each in enumerate(fits)
+        if each.ends and not each.general and (position := _last_line(each.pattern, text)) >= 0
+    ]
+    return max(found, key=lambda each: each[:3])[3] if found else None
+
+
+def _last_line(pattern: str, text: str) -> int:
+    """The number of the last line on which a pattern begins to fit; -1: it does not."""
+    last = -1
+    for found in re.finditer(pattern, text):
+        last = found.start()
+    return text.count("\n", 0, last) if last >= 0 else -1
+
+
+def _with_particulars(signature: Signature, found: str, text: str, link: ExceptionRecord | None = None) -> Signature:
+    """A signature with what the text itself says in place of its general words."""
+    if not signature.rule:
+        return signature
+    searched = found[-MOST_CHARACTERS:]
+    hit = re.search(signature.pattern, searched)
+    begin = max(0, searched.rfind("\n", 0, hit.start()) + 1) if hit else 0
+    words = RULES[signature.rule](searched[begin : begin + 4_000] if hit else searched, text, link)
+    return msgspec.structs.replace(signature, explanation=words[0], fix=words[1], affected="") if words else signature
+
+
 def _fits_exception(signature: Signature, link: ExceptionRecord, log: str) -> bool:
     if "exception" not in signature.texts or not signature.pattern:
         return False
@@ -182,11 +208,14 @@ def _fits_exception(signature: Signature, link: ExceptionRecord, log: str) -> bo
     return not signature.log or _finds(signature.log, log)
 
 
-def _fits_text(signature: Signature, name: Text, text: str) -> bool:
-    """Whether a signature fits a text. A text that is no exception has neither a type nor a place: a signature with one cannot fit."""
+def _fits_text(signature: Signature, name: Text, text: str, evidence: str) -> bool:
+    """Whether a signature fits a text. A text that is no exception has neither a type nor a place: a signature with one cannot fit.
+
+    What else must be found may also be in what was survived, which ``evidence`` has too.
+    """
     if name not in signature.texts or not signature.pattern or signature.where or signature.type:
         return False
-    return _finds(signature.pattern, text) and (not signature.log or _finds(signature.log, text))
+    return _finds(signature.pattern, text) and (not signature.log or _finds(signature.log, evidence))
 
 
 def _fits_death(signature: Signature, exit_code: int | None, during: str) -> bool:

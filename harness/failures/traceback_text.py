@@ -1,7 +1,7 @@
 """A traceback as text, pasted or from a log -> typed exceptions: ``read_chain(text)``.
 
-Reads Python's own form with chains, groups and syntax errors, and IPython's last line, and skips what loggers, engines and
-terminals put in front of a line. Where a log holds several tracebacks, the last one counts. Pure; its work is proportional to
+Reads Python's own form with chains, groups and syntax errors, IPython's last line, and the dresses of
+`harness.failures.traceback_styles`. Skips what loggers, engines and terminals put in front of a line. Where a log holds several tracebacks, the last one counts. Pure; its work is proportional to
 the text, since no pattern looks further than its line.
 """
 
@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from benchmarks.wire import MOST_EXCEPTIONS
+from harness.failures.traceback_styles import HEADER, as_python_prints
 from harness.records.outcome import ExceptionRecord
 
 MOST_FRAMES = 100
@@ -19,7 +20,6 @@ MOST_MESSAGE_LINES = 60
 """Nothing marks the end of a message: up to this many lines that follow it in a log are read as a part of it."""
 
 _COLOURS = re.compile(r"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\^_])")
-_HEADER = "Traceback (most recent call last)"
 _CHAINED = (
     "During handling of the above exception, another exception occurred:",
     "The above exception was the direct cause of the following exception:",
@@ -32,6 +32,15 @@ _KNOWN_ENDING = re.compile(r"(Error|Exception|Exit|Interrupt|Warning|Iteration|G
 _GROUP_BORDER = re.compile(r"^\s{0,40}\+[-+]{2,}")
 _GROUP_MARGIN = re.compile(r"^(?:\s{0,40}[|+] ?)")
 _DIGIT = re.compile(r"\d")
+_SOMETHING_ELSE = re.compile(
+    r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|^\[?\d\d:\d\d:\d\d|^\[?(?:DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)\]?(?::|\s{0,8}[\[|-]| {2})"
+    r"|^time=\"|^\[rank\d|^\[[IWEF]\d{3,4} \d\d:|^={10}|^-{10}|^_{10}|^Exception ignored in|^(?:Killed|Aborted|Terminated)\b"
+    r"|^(?:Memory access fault|HW Exception) by GPU|^terminate called|^(?:Segmentation fault|Bus error|Illegal instruction)|core dumped\)"
+)
+"""A line in a log that goes on after an exception: a logger's, a rule, or the death of the process."""
+_PREFIX = re.compile(r"^(?:\s{0,8}\[?[\w.-]{1,40}\]?\s{0,24}\| ?|\([\w ]{1,40} pid=\d{1,9}[^)]{0,40}\) ?|\[rank\d{1,4}\]: ?)")
+_SYMPTOM = re.compile(r"^Error: (?:Process completed with exit code|building at STEP|exit status|The operation was canceled)")
+"""What a program says of another one's end; it says nothing of why."""
 
 
 def read_chain(text: str) -> tuple[ExceptionRecord, ...]:
@@ -39,8 +48,8 @@ def read_chain(text: str) -> tuple[ExceptionRecord, ...]:
 
     A text without a traceback that holds a line such as ``OSError: what it says`` gives that exception alone.
     """
-    lines = clean_lines(text)
-    headers = [number for number, line in enumerate(lines) if _HEADER in line]
+    lines = as_python_prints(clean_lines(text))
+    headers = [number for number, line in enumerate(lines) if HEADER in line]
     if not headers:
         return _last_bare_exception(lines)
     chains: list[list[ExceptionRecord]] = []
@@ -84,7 +93,7 @@ def clean_lines(text: str) -> list[str]:
 
 def _read_one(lines: Sequence[str], header: int, end: int) -> ExceptionRecord | None:
     """The exception whose header is at a line; ``None``: its text breaks off before its last line."""
-    prefix = lines[header][: lines[header].index(_HEADER)]
+    prefix = lines[header][: lines[header].index(HEADER)]
     notebook = _NOTEBOOK_HEADER.match(lines[header])
     group = prefix.rstrip().endswith("Exception Group")
     if notebook:
@@ -130,7 +139,7 @@ def _rest_of_message(after: Sequence[str]) -> list[str]:
     """The further lines of a message, up to a line that plainly is something else."""
     rest: list[str] = []
     for line in after[:MOST_MESSAGE_LINES]:
-        if _connects(line) or line.startswith(('"""', "Exception ignored in")) or _GROUP_BORDER.match(line):
+        if _connects(line) or line.startswith('"""') or _GROUP_BORDER.match(line) or _SOMETHING_ELSE.search(line):
             break
         rest.append(line)
     while rest and not rest[-1].strip():
@@ -186,8 +195,8 @@ def _shape(prefix: str) -> str:
 def _last_bare_exception(lines: Sequence[str]) -> tuple[ExceptionRecord, ...]:
     """The last line that reads as an exception, for a text without a traceback, such as users paste into an issue."""
     for number in range(len(lines) - 1, -1, -1):
-        line = lines[number].strip()
-        found = _EXCEPTION.match(line)
+        line = _PREFIX.sub("", lines[number], count=1).strip()
+        found = None if _SYMPTOM.match(line) else _EXCEPTION.match(line)
         if found and found[2] is not None and _KNOWN_ENDING.search(found[1]) and not found[1].endswith("Warning"):
             return (_record(line, lines[number + 1 :], []),)
     return ()

@@ -21,6 +21,7 @@ Cause = Literal[
     "out of memory",
     "gpu fault",
     "crash",
+    "processor",
     "timeout",
     "interrupted",
     "error",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import signal
 
 import msgspec
 
+from harness.failures.particulars import told_by
 from harness.failures.recognise import (
     Match,
-    Signature,
+    after_exception,
     deepest_frame,
     find_match,
     recognise_warnings,
-    signatures,
     with_firmware,
+    without_warnings,
 )
+from harness.failures.signature import Signature, signatures
 from harness.failures.traceback_text import read_chain
 from harness.records.launch import Launch
 from harness.records.outcome import ExceptionRecord
@@ -34,11 +37,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """``None``: nothing known fits"""
     also: Signature | None = None
     """A known failure above the exception that ended it all. It was survived, so it is not the cause."""
+    told: tuple[str, ...] = ()
+    """What the text itself says of the stack: an override, ROCm, torch, GPUs, the kernel"""
     warnings: tuple[Signature, ...] = ()
     stage: str | None = None
     """Where the launch failed; ``None``: a text does not say"""
     failed: bool = True
-    """Whether there is a failure at all: a launch may have passed"""
+    """Whether there is a failure at all: a launch may have passed, and a text may hold warnings alone"""
     verdict: str = ""
     """The launch's verdict; empty for a text"""
     kernel_log_refused: str = ""
@@ -57,24 +62,54 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def explain_text(text: str) -> Explanation:
     """An explanation of a traceback or a log that somebody pasted; it may be the kernel's log."""
-    chain = read_chain(text)
-    match = find_match(chain, text, kernel_log=text, most_characters=MOST_SEARCHED_CHARACTERS)
+    left = without_warnings(text)
+    chain = read_chain(left)
+    exit_code, during = _bench_death(text)
+    match = find_match((), text, kernel_log=text, exit_code=exit_code, during=during, most_characters=MOST_SEARCHED_CHARACTERS)
+    warnings = recognise_warnings(text, most_characters=MOST_SEARCHED_CHARACTERS)
     also = None
-    if match is not None and chain and match.found_in == "log" and not _comes_after(match.signature, chain[-1], text):
+    if match is not None and match.found_in == "log" and _was_survived(match.signature, chain, left):
         also, match = match.signature, None
     return Explanation(
         chain=chain,
         match=match,
         also=also,
-        warnings=recognise_warnings(text, most_characters=MOST_SEARCHED_CHARACTERS),
+        told=told_by(text),
+        warnings=warnings,
+        failed=match is not None or bool(chain) or not (left != text and not _SAYS_FAILURE.search(left)),
     )
 
 
-def _comes_after(signature: Signature, root: ExceptionRecord, text: str) -> bool:
-    """Whether a signature matches in the text after the last exception, as when a process crashes after a warning's traceback."""
-    said = (root.message or root.type).split("\n", 1)[0]
-    _, _, after = text.rpartition(said)
-    return re.search(signature.pattern, after[-MOST_SEARCHED_CHARACTERS:]) is not None
+_SAYS_FAILURE = re.compile(
+    r"(?i)traceback|\berror\b|\w(?:Error|Exception)\b|\bfail(?:ed|ure|s)?\b|\bfatal\b|\babort|\bkilled\b|\bcore dumped\b|\bcannot\b"
+    r"|\bdenied\b|\brefused\b|\bpanic\b|\bcrash|\bhangs?\b|\bnot found\b|\bunable to\b|\bcould not\b"
+)
+"""Words in what is left without the warnings that speak of a failure."""
+
+_BENCH_DEATH = re.compile(r"died of (SIG[A-Z]{2,6}) in ([\w ,.-]{1,80})")
+_RAISED = re.compile(r"Traceback \(most recent call last\)|^E {3}|^ {2}File \"", re.MULTILINE)
+_CONSEQUENCE = re.compile(
+    r"CalledProcessError|ProcessExitedException|ProcessRaisedException|BrokenProcessPool|ChildFailedError|BrokenPipeError|EOFError"
+    r"|ConnectionResetError|SystemExit|RemoteError|WorkerLost|Engine ?\w{0,20}(?:Dead|Generate)Error|TaskError"
+)
+"""Exceptions that come of another failure, in another process or before."""
+
+
+def _bench_death(text: str) -> tuple[int | None, str]:
+    """The exit code and what was under way in a verdict of `bench`: ``died of SIGSEGV in lstm``; ``None`` without one."""
+    said = _BENCH_DEATH.search(text)
+    number = getattr(signal, said[1], None) if said else None
+    return (128 + int(number), said[2].strip()) if said and number is not None else (None, "")
+
+
+def _was_survived(signature: Signature, chain: tuple[ExceptionRecord, ...], text: str) -> bool:
+    """Whether a failure in the log stands before an exception that ended the program and came of something else."""
+    if not chain or signature.ends or not _RAISED.search(text) or _CONSEQUENCE.search(chain[0].type):
+        return False
+    words = chain[-1].message.strip("'\"")
+    if len(words) > 5 and any(words in found[0] for found in re.finditer(signature.pattern, text[-MOST_SEARCHED_CHARACTERS:])):
+        return False  # the exception speaks of the same thing
+    return re.search(signature.pattern, after_exception(chain, text)[-MOST_SEARCHED_CHARACTERS:]) is None
 
 
 def explain_launch(launch: Launch) -> Explanation:

@@ -164,7 +164,7 @@ def _judge_death(stage: str, where: str, exit: ExitRecord, evidence: Evidence) -
         summary = f"killed (SIGKILL, exit 137) in {stage}: most likely by the kernel, for memory"
         return failed(stage, "out of memory", summary, signature=signature)
     if code is not None and code > 128 and (name := _signal_name(code - 128)):
-        cause: Cause = signature.cause if signature and signature.cause == "gpu fault" else "crash"
+        cause: Cause = signature.cause if signature and signature.cause in ("gpu fault", "processor") else "crash"
         return failed(stage, cause, f"died of {name} in {where}", signature=signature)
     if code in (126, 127) and not journal.events:
         return failed("launch", "engine", f"the image could not run its Python (exit {code}): {last_line(log_tail)}")

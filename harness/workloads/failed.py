@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.failures.recognise import Signature
+from harness.failures.signature import Signature
 from harness.records.outcome import Cause, ExceptionRecord, Verdict
 
 MOST_SUMMARY_CHARACTERS = 300

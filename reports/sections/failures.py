@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.analysis.rows import Row
-from harness.failures.recognise import Signature
+from harness.failures.signature import Signature
 from harness.records.launch import Launch
 from reports.page import Page
 from reports.status import broken_imports, status_text

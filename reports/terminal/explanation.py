@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.failures.recognise import Match, Signature
+from harness.failures.recognise import Match
+from harness.failures.signature import Signature
 from harness.text import printable
 from harness.verdict.explain import Explanation
 
@@ -20,7 +21,9 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     """Lines that say what was recognised, or that nothing was and how to change that."""
     lines: list[tuple[str, str]] = []
     root, match = explanation.root, explanation.match
-    if not explanation.failed:
+    if not explanation.failed and not explanation.stage:
+        lines.append(("failure", "none: this text holds warnings alone, and nothing in it failed"))
+    elif not explanation.failed:
         lines.append(("failure", f"none: this launch came to its end in {explanation.stage}"))
         lines.append(("verdict", explanation.verdict))
     elif match is not None:
@@ -39,15 +42,15 @@ def explanation_lines(explanation: Explanation) -> list[str]:
             lines.append(("chain", " <- ".join(link.type for link in explanation.chain)))
     if explanation.also is not None:
         lines.append(("survived", f"{explanation.also.id}: {explanation.also.explanation}; the exception came after it"))
+    if explanation.failed and explanation.told:
+        lines.append(("text says", "; ".join(explanation.told)))
     lines += [("warning", f"{each.id}: {each.explanation}; {each.fix}") for each in explanation.warnings]
     if explanation.kernel_log_refused:
         said = f"not read ({explanation.kernel_log_refused}): `sudo dmesg` may say more"
         lines.append(("kernel log", said))
     if explanation.failed and match is None:
-        what = "the exception above" if root is not None else "the line that tells this failure from others"
-        lines.append(
-            ("to add it", f"a table in harness/failures/signatures.toml with a pattern for {what}: see CONTRIBUTING.md")
-        )
+        lines.append(("look at", "`strixbench doctor` checks this host, `strixbench probe IMAGE` tries an image step by step"))
+        lines.append(("report it", "to strixbench's issues: this text whole, and what `strixbench doctor --report` prints"))
     return [f"{name:<10} {printable(text)}" for name, text in lines]
 
 
@@ -77,6 +80,7 @@ def explanation_data(explanation: Explanation) -> dict[str, object]:
         "raised_at": explanation.deepest,
         "chain": [{"type": link.type, "message": link.message, "where": link.where} for link in explanation.chain],
         "warnings": [_fields(each) for each in explanation.warnings],
+        "told": list(explanation.told),
     }
 
 

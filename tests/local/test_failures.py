@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.failures.recognise import recognise, recognise_warnings, signatures
+from harness.failures.recognise import recognise, recognise_warnings
+from harness.failures.signature import signatures
 from harness.verdict.explain import explain_text
 from tests.local.stacks import Failed, local_python, produce
 

@@ -8,20 +8,19 @@ from typing import Any
 
 import pytest
 
-from harness.failures.recognise import (
-    MOST_CHARACTERS,
-    Match,
-    deepest_frame,
-    find_match,
-    recognise,
-    recognise_warnings,
-    signatures,
-)
+from harness.failures.recognise import MOST_CHARACTERS, Match, deepest_frame, find_match, recognise, recognise_warnings
+from harness.failures.signature import signatures
 from harness.failures.traceback_text import read_chain
 from harness.records.outcome import ExceptionRecord
 
 TEXTS = Path(__file__).parent
-KNOWN: dict[str, list[dict[str, Any]]] = tomllib.loads((TEXTS / "known.toml").read_text(encoding="utf-8"))
+KNOWN: dict[str, list[dict[str, Any]]] = {
+    name: told
+    for file in ("known.toml", "known_kinds.toml")
+    for name, told in tomllib.loads((TEXTS / file).read_text(encoding="utf-8")).items()
+}
+NAMED_ALONE = set(tomllib.loads((TEXTS / "known.toml").read_text(encoding="utf-8")))
+"""Signatures that know one text by its name: the others are of kinds, which one text cannot show."""
 UNRELATED: list[str] = tomllib.loads((TEXTS / "unrelated.toml").read_text(encoding="utf-8"))["texts"]
 REAL = {path.stem: path.read_text(encoding="utf-8") for path in sorted((TEXTS / "real").glob("*.txt"))}
 """Produced by ``tests.local.failing``, with paths made the same for all."""
@@ -49,6 +48,10 @@ def match_of(text: str, **known: Any) -> Match | None:
 @pytest.mark.parametrize("name", signatures())
 def test_every_signature_has_a_text_that_it_is_known_by(name: str) -> None:
     assert KNOWN.get(name), f"add a real-looking text of {name} to tests/unit/failures/known.toml"
+
+
+def test_every_kind_is_shown_by_two_texts_besides_the_public_ones() -> None:
+    assert {name for name in signatures() if name not in NAMED_ALONE and len(KNOWN.get(name, [])) < 2} == set()
 
 
 def test_every_known_text_belongs_to_a_signature() -> None:
@@ -154,9 +157,9 @@ def test_what_asks_for_more_wins_over_what_stands_first() -> None:
 
 
 def test_the_log_is_asked_after_the_chain_and_the_kernel_after_both() -> None:
-    chain = (ExceptionRecord(type="RuntimeError", message="HIP error: unspecified launch failure"),)
+    chain = (ExceptionRecord(type="RuntimeError", message="HIP error: of a kind that nobody has seen"),)
     kernel = "amdgpu: MES failed to respond to msg=REMOVE_QUEUE"
-    both = find_match(chain, "Memory access fault by GPU node-1 on address (nil). Reason: Unknown.", kernel_log=kernel)
+    both = find_match(chain, "Memory access fault by GPU node-1 on address 0x7f. Reason: Unknown.", kernel_log=kernel)
     last = find_match(chain, "", kernel_log=kernel)
     assert both is not None
     assert last is not None

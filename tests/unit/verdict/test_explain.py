@@ -46,11 +46,13 @@ def test_a_known_failure_is_told_with_its_cause_its_fix_and_where_that_is_from()
     assert "to add it" not in said
 
 
-def test_an_unknown_failure_is_told_with_its_root_and_how_to_make_it_known() -> None:
+def test_an_unknown_failure_is_told_with_its_root_what_to_look_at_and_how_to_report_it() -> None:
     said = said_of("ValueError: nobody has seen this")
     assert said["known as"] == "nothing known fits"
     assert said["root"] == "ValueError: nobody has seen this"
-    assert "CONTRIBUTING.md" in said["to add it"]
+    assert "strixbench doctor" in said["look at"]
+    assert "strixbench probe" in said["look at"]
+    assert "doctor --report" in said["report it"]
 
 
 def test_an_automatic_fix_is_named() -> None:

@@ -257,7 +257,7 @@ def test_a_kill_that_nobody_owns_up_to_counts_as_memory() -> None:
     assert "most likely" in verdict.summary
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE])
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE])
 def test_a_native_death_is_a_crash_that_names_its_signal_and_stage(number: signal.Signals) -> None:
     verdict = judged(journal_until("cold"), ExitRecord(started=True, code=128 + number))
     assert (verdict.stage, verdict.cause) == ("cold", "crash")
@@ -338,6 +338,7 @@ def test_every_cause_but_the_build_s_is_one_that_a_judge_can_give() -> None:
         judged_exception("MemoryError").cause,
         judged_exception("RuntimeError", "HIP error: invalid device function").cause,
         judged(dead, ExitRecord(started=True, code=139)).cause,
+        judged(dead, ExitRecord(started=True, code=132)).cause,
         judged(dead, ExitRecord(started=True, timed_out=True)).cause,
         judged(dead, ExitRecord(started=True, interrupted=True)).cause,
         judged_exception("ValueError").cause,
