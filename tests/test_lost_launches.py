@@ -59,6 +59,6 @@ def test_a_disk_that_fails_at_any_step_after_a_guest_s_end_loses_no_launch(tmp_p
 
 
 def test_a_recovery_that_dies_at_any_step_loses_no_launch_and_stores_none_twice(tmp_path: Path) -> None:
-    outcomes = outcomes_of(tmp_path, "recovery", "short")
+    outcomes = outcomes_of(tmp_path, "recovery", "much")
     assert [outcome for outcome in outcomes if not is_whole(outcome)] == []
     assert all(outcome["ended"] == [-9, -9, 0] for outcome in outcomes[:-1])
