@@ -39,13 +39,11 @@ def _workload(group: WorkloadRows) -> Items:
 
 def _fastest(group: WorkloadRows, best: Row) -> Inline:
     unit = unit_of(group.workload)
-    is_scored = best.launches[-1].plan.workload.highest_error is not None
-    title = "Fastest that is right" if is_scored else "Fastest" if group.remark else "Fastest (nothing says what is right)"
     shares = [figure for figure in best.figures if figure.kind == "share" and figure.value is not None]
     as_fast = ", ".join(_name(row) for row in group.as_fast)
     return (
         *(
-            strong(title),
+            strong(_fastest_title(group, best)),
             f": {_name(best)} at ",
             strong(format_factor(best.rate, unit.rate_suffix)),
             f" {unit.rate_name}, " if unit.rate_name else ", ",
@@ -54,6 +52,17 @@ def _fastest(group: WorkloadRows, best: Row) -> Inline:
         *(f", {figure.name} {figure_span(figure).text}" for figure in shares),
         f"; its range overlaps that of {as_fast}, so they are not told apart here" if as_fast else "",
     )
+
+
+def _fastest_title(group: WorkloadRows, best: Row) -> str:
+    """What is known of the fastest row's output, in words."""
+    if best.launches[-1].plan.workload.highest_error is not None:
+        return "Fastest that is right"
+    if group.remark:
+        return "Fastest"
+    if all(launch.agreement is not None and launch.agreement.is_right for launch in best.launches):
+        return "Fastest that agrees with the CPU run"
+    return "Fastest (nothing says what is right)"
 
 
 def _slowest(group: WorkloadRows, row: Row, best: Row) -> Inline:
