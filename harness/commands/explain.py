@@ -16,7 +16,7 @@ def explain(
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Explain a failure: its true cause, and what to do. Exit code 1: no known cause fits."""
+    """Explain a failure: its true cause, and what to do. Exit code 0: known, or nothing failed; 1: no known cause fits."""
     from harness.commands.arguments import read_pasted
     from harness.verdict.explain import explain_launch, explain_text
     from reports.terminal.explanation import explanation_data, explanation_lines

@@ -18,6 +18,7 @@ from harness.failures.recognise import (
     without_warnings,
 )
 from harness.failures.signature import Signature, signatures
+from harness.failures.survived import split_survived
 from harness.failures.traceback_text import read_chain
 from harness.records.launch import Launch
 from harness.records.outcome import ExceptionRecord
@@ -40,6 +41,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[str, ...] = ()
     """What the text itself says of the stack: an override, ROCm, torch, GPUs, the kernel"""
     warnings: tuple[Signature, ...] = ()
+    unnamed: tuple[str, ...] = ()
+    """Beginnings of warnings in the text that no signature knows"""
     stage: str | None = None
     """Where the launch failed; ``None``: a text does not say"""
     failed: bool = True
@@ -76,8 +79,18 @@ def explain_text(text: str) -> Explanation:
         also=also,
         told=told_by(text),
         warnings=warnings,
+        unnamed=_unnamed(text) if not warnings else (),
         failed=match is not None or bool(chain) or not (left != text and not _SAYS_FAILURE.search(left)),
     )
+
+
+MOST_UNNAMED = 3
+
+
+def _unnamed(text: str) -> tuple[str, ...]:
+    """The first lines of what was survived in a text."""
+    lines = (line.strip() for line in split_survived(text)[1].split("\n"))
+    return tuple(dict.fromkeys(line for line in lines if line))[:MOST_UNNAMED]
 
 
 _SAYS_FAILURE = re.compile(

@@ -44,7 +44,7 @@ def explanation_lines(explanation: Explanation) -> list[str]:
         lines.append(("survived", f"{explanation.also.id}: {explanation.also.explanation}; the exception came after it"))
     if explanation.failed and explanation.told:
         lines.append(("text says", "; ".join(explanation.told)))
-    lines += [("warning", f"{each.id}: {each.explanation}; {each.fix}") for each in explanation.warnings]
+    lines += _warnings(explanation)
     if explanation.kernel_log_refused:
         said = f"not read ({explanation.kernel_log_refused}): `sudo dmesg` may say more"
         lines.append(("kernel log", said))
@@ -52,6 +52,14 @@ def explanation_lines(explanation: Explanation) -> list[str]:
         lines.append(("look at", "`strixbench doctor` checks this host, `strixbench probe IMAGE` tries an image step by step"))
         lines.append(("report it", "to strixbench's issues: this text whole, and what `strixbench doctor --report` prints"))
     return [f"{name:<10} {printable(text)}" for name, text in lines]
+
+
+def _warnings(explanation: Explanation) -> list[tuple[str, str]]:
+    """Known warnings with what they mean; of a text that has no failure the others too."""
+    lines = [("warning", f"{each.id}: {each.explanation}; {each.fix}") for each in explanation.warnings]
+    if not explanation.failed:
+        lines += [("warning", f"not known: {line[:MOST_MESSAGE_CHARACTERS]}") for line in explanation.unnamed]
+    return lines
 
 
 def _known(match: Match) -> list[tuple[str, str]]:

@@ -186,6 +186,15 @@ def test_explain_knows_a_launch_of_the_store(strixbench: Strixbench) -> None:
     assert "disk-full" in outcome.out
 
 
+def test_explain_ends_with_0_where_a_text_holds_warnings_alone(strixbench: Strixbench, tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    file.write_text("/opt/amdgpu/share/libdrm/amdgpu.ids: No such file or directory\nsegmentation 100%\n")
+    outcome = strixbench("explain", file)
+    assert outcome.code == 0
+    assert "nothing in it failed" in outcome.out
+    assert "amdgpu-ids" in outcome.out
+
+
 def test_explain_ends_with_1_where_nothing_known_fits(strixbench: Strixbench, tmp_path: Path) -> None:
     file = tmp_path / "traceback.txt"
     file.write_text("KeyError: 'new'\n")
