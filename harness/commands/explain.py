@@ -1,5 +1,6 @@
 """`explain`: the cause of a failure."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,8 @@ def explain(
     as_json: options.AsJson = False,
 ) -> None:
     """Explain a failure: its true cause, and what to do. Exit code 0: known, or nothing failed; 1: no known cause fits."""
+    import shutil
+
     from harness.commands.arguments import read_pasted
     from harness.verdict.explain import explain_launch, explain_text
     from reports.terminal.explanation import explanation_data, explanation_lines
@@ -28,6 +31,7 @@ def explain(
     if as_json:
         output.print_json(explanation_data(explanation))
     else:
-        typer.echo("\n".join(explanation_lines(explanation)))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        typer.echo("\n".join(explanation_lines(explanation, width=width)))
     if explanation.failed and explanation.match is None:
         raise typer.Exit(1)

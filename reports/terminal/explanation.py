@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from harness.failures.recognise import Match
 from harness.failures.signature import Signature
 from harness.text import printable
@@ -17,8 +19,8 @@ _FOUND_IN = {
 }
 
 
-def explanation_lines(explanation: Explanation) -> list[str]:
-    """Lines that say what was recognised, or that nothing was and how to change that."""
+def explanation_lines(explanation: Explanation, *, width: int | None = None) -> list[str]:
+    """Lines that say what was recognised, or that nothing was and how to change that; wrapped to a terminal's ``width`` of columns."""
     lines: list[tuple[str, str]] = []
     root, match = explanation.root, explanation.match
     if not explanation.failed and not explanation.stage:
@@ -51,7 +53,20 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     if explanation.failed and match is None:
         lines.append(("look at", "`strixbench doctor` checks this host, `strixbench probe IMAGE` tries an image step by step"))
         lines.append(("report it", "to strixbench's issues: this text whole, and what `strixbench doctor --report` prints"))
-    return [f"{name:<10} {printable(text)}" for name, text in lines]
+    shown_lines = [f"{name:<10} {printable(text)}" for name, text in lines]
+    return shown_lines if width is None else [part for line in shown_lines for part in _wrapped(line, width)]
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """A line in parts that begin below its text. A word such as an address stays whole: it is there to be copied."""
+    return textwrap.wrap(
+        line,
+        max(width, 40),
+        subsequent_indent=" " * 11,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
 
 
 def _warnings(explanation: Explanation) -> list[tuple[str, str]]:

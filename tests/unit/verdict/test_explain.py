@@ -184,6 +184,15 @@ def test_a_torch_that_was_replaced_is_explained() -> None:
     assert explanation.match.signature.id == "torch-replaced"
 
 
+def test_lines_are_wrapped_to_a_terminal_and_addresses_stay_whole() -> None:
+    explanation = explain_text(TORCHVISION)
+    whole, wrapped = explanation_lines(explanation), explanation_lines(explanation, width=60)
+    assert max(map(len, whole)) > 60
+    assert all(len(line) <= 60 or " " not in line[11:] for line in wrapped)
+    assert " ".join(" ".join(wrapped).split()) == " ".join(" ".join(whole).split())
+    assert all(line[:11].strip() or line.startswith(" " * 11) for line in wrapped)
+
+
 def test_what_a_terminal_would_obey_is_spelled_out() -> None:
     assert printable("a\x1b[2Jb\x07\u202ec\n  d") == "a\\x1b[2Jb\\x07\\u202ec d"
     lines = explanation_lines(
