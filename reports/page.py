@@ -25,6 +25,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """The rows, by what they ran"""
 
     @property
+    def title(self) -> str:
+        """Names what has rows."""
+        subjects = " and ".join(dict.fromkeys(group.workload.subject or group.workload.name for group in self.workloads))
+        return f"{subjects[:1].upper()}{subjects[1:]} benchmarks" if subjects else "Benchmarks"
+
+    @property
     def rows_by_name(self) -> tuple[Row, ...]:
         return tuple(sorted(self.rows, key=by_name))
 

@@ -95,6 +95,7 @@ class Vit(Workload):
         portion_brief="1000 images",
         portion_name="1000 images",
     )
+    subject = "image throughput"
     verb = "classifies"
     load_parts = ("models", "to device")
     explanation = (

@@ -107,6 +107,8 @@ class Workload:
     """The defaults are those of a workload that is one stage of its own name and is not timed in passes."""
 
     name: str = ""
+    subject: str = ""
+    """What is measured, for a page's title; empty: its name"""
     stages: tuple[str, ...] = ()
     """Its own stages, after `COMMON_STAGES`"""
     unit: Unit | None = None

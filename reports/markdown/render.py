@@ -17,7 +17,8 @@ from reports.page import page_of
 
 def render_benchmarks(launches: Sequence[Launch], price: Price = NO_PRICE) -> str:
     """The whole page. Text that came out of a container is escaped. Costs are shown where a price is given."""
-    return _template().render(sections=sections_of(page_of(launches, price)))
+    page = page_of(launches, price)
+    return _template().render(title=page.title, sections=sections_of(page))
 
 
 @functools.cache

@@ -63,6 +63,7 @@ class DiarizationWorkload(Workload):
     """Who speaks when in one recording: pyannote.audio's pipelines."""
 
     name = "diarization"
+    subject = "speaker diarization"
     stages = MEASURED_STAGES
     unit = Unit(
         amount="audio seconds",
