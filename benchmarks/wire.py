@@ -20,8 +20,6 @@ Every line has ``event`` and ``at`` (Unix seconds). The events:
 ``done``     the guest has nothing more to say
 ========== =====================================================================================
 
-After `COMMON_STAGES` come the workload's own: `MEASURED_STAGES` where its passes are timed, else one stage of the workload's name.
-
 Steps run in the stage ``probe``. Each runs in a fresh process, and none fails the stage: a crash costs only its own step. Each has
 a first event with outcome ``trying`` and a last one with another outcome. The last one tells what the computation found:
 ``first_seconds`` (the first call, which compiles), ``best_seconds`` (of a few further calls), ``shape`` and ``difference``:
@@ -53,7 +51,7 @@ COMMON_STAGES = ("launch", "import", "device")
 """What every launch goes through before its workload's own stages."""
 
 MEASURED_STAGES = ("load", "cold", "warm", "verify")
-"""The stages of a workload that is timed in passes."""
+"""Those of a workload that is timed in passes. Any other has one stage, of its own name."""
 
 STAGES = (*COMMON_STAGES, *MEASURED_STAGES)
 """The stages in order. The compatibility table shows how far a launch came."""
