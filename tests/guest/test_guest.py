@@ -288,10 +288,16 @@ FAULTS: dict[str, tuple[str, str, Cause, str]] = {
     "no code": ("raise RuntimeError('HIP error: invalid device function')", "multiply", "gpu fault", "no-code-for-gpu"),
     "full": ("raise RuntimeError('HIP out of memory. Tried to allocate')", "pass 0", "out of memory", "gpu-out-of-memory"),
     "page": (
-        "os.write(2, b'Memory access fault by GPU node-1 on address 0x0.\\n'); os.abort()",
+        "os.write(2, b'Memory access fault by GPU node-1 on address 0x7f1d40e00000.\\n'); os.abort()",
         "pass 1",
         "gpu fault",
         "gpu-page-fault",
+    ),
+    "nil": (
+        "os.write(2, b'Memory access fault by GPU node-1 on address 0x0.\\n'); os.abort()",
+        "pass 1",
+        "gpu fault",
+        "fault-at-nil",
     ),
 }
 

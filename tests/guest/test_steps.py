@@ -191,7 +191,7 @@ def test_a_warning_of_the_device_stage_is_kept(tmp_path: Path) -> None:
 def test_without_its_device_no_step_is_tried(tmp_path: Path) -> None:
     ended = stepped(tmp_path, Stubs(gpu=False), device="cuda")
     assert ended.events("step") == []
-    assert (ended.verdict().stage, ended.verdict().cause) == ("device", "no device")
+    assert (ended.verdict().stage, ended.verdict().cause) == ("device", "wrong torch"), "a torch for CPUs sees no GPU"
 
 
 def test_the_guest_s_own_death_is_told_with_the_step_that_ran(tmp_path: Path) -> None:
