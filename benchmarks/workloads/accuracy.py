@@ -30,7 +30,7 @@ from benchmarks.workloads import Stage, diarization
 from benchmarks.workloads.diarization.diarize import Diarization, read_options
 
 MOST_HYPOTHESES_BYTES = 12 << 20
-"""The most bytes of all hypotheses in one journal, of which the host reads `benchmarks.wire.MOST_JOURNAL_BYTES`. All of AMI, 100 h,
+"""The most bytes of all hypotheses in one journal. The host reads `benchmarks.wire.MOST_JOURNAL_BYTES` of a journal. All of AMI, 100 h,
 are about 8 MiB: 1,000 turns an hour, 80 bytes each."""
 
 MOST_HYPOTHESIS_BYTES = 1 << 20

@@ -29,7 +29,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     state: State
     seconds: float | None = None
-    """Of the best call; ``None``: it is not ok, it does not say, or it is a portable build's, which is nobody's result"""
+    """Of the best call; ``None`` where the step is not ok or gives no time, and for portable builds: their times are not results"""
     why: str = ""
     """Why it failed, in a word: a cause, an exception's type or a signal, which may come out of a container"""
     verdict: Verdict | None = None

@@ -45,11 +45,11 @@ GAP_SHARE = 0.1
 """Likewise, as a share of what is said: long work swaps, and frees its memory for long."""
 
 LATE_SECONDS = 10.0
-"""How much later than its own time an event may become visible: a write to a disk that is behind blocks, and a virtual machine shows
-its files late."""
+"""How much later than its own time an event may become visible: a busy disk delays writes, and a virtual machine shows its files
+late."""
 
 MOST_OFFSET_SECONDS = 86_400.0
-"""A virtual machine that slept with its host may be a night behind. An offset changes no duration."""
+"""The clock of a virtual machine that slept with its host may be hours late. An offset changes no duration."""
 
 SET_SECONDS = 0.2
 """If the host's two clocks differ by more over a launch, the clock was set, or the host slept: the times of events mean nothing then."""
@@ -169,7 +169,7 @@ def _impossible_gaps(stages: Sequence[_Stage]) -> str | None:
     """What is longer than the gap in which it is said to have happened, or far too short for it."""
     for what, said, seconds in _gaps(stages):
         if said > seconds + SLACK_SECONDS:
-            return f"{what} took {said:.3g} s, of which the journal has {seconds:.3g} s"
+            return f"{what} took {said:.3g} s, but the journal shows only {seconds:.3g} s"
         if seconds > said * (1 + GAP_SHARE) + STALL_SECONDS:
             return f"{what} took {said:.3g} s, but the journal went on only after {seconds:.3g} s"
     for stage in stages:

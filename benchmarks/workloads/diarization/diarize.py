@@ -53,7 +53,7 @@ class Options:
 
 
 def read_options(options: dict[str, Any]) -> Options:
-    """The options of a request, of which another workload may have more; raises `ProtocolError`."""
+    """The options of a request; those of other workloads are left alone. Raises `ProtocolError`."""
     pipeline = options.get("pipeline")
     if pipeline not in PIPELINES:
         raise ProtocolError(f"no pipeline {pipeline!r}: there are {', '.join(PIPELINES)}")

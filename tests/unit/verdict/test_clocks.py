@@ -130,7 +130,7 @@ LIES: dict[str, tuple[Change, str]] = {
     "no number": (put("pass", "warm", "seconds", "2"), "a pass of warm took no time"),
     "one pass is said to be longer than its gap": (
         both(put("pass", "warm", "seconds", 2.5), put("pass", "warm", "seconds", 1.7, 2)),
-        "a pass of warm took 2.5 s, of which the journal has 2 s",
+        "a pass of warm took 2.5 s, but the journal shows only 2 s",
     ),
     "passes that are longer than their stage": (put("pass", "warm", "seconds", 4.0), "longer than the stage"),
     "a cold pass is said to be short": (
@@ -140,7 +140,7 @@ LIES: dict[str, tuple[Change, str]] = {
     "a stage that is said to be short": (late_from("end", "load", 90.0), "the stage load took 0.7 s, but the journal went on"),
     "a stage that is said to be long": (
         put("end", "load", "seconds", 2.0),
-        "the stage load took 2 s, of which the journal has",
+        "the stage load took 2 s, but the journal shows only",
     ),
     "a stage that took no time": (put("end", "load", "seconds", None), "a stage of load took no time"),
     "time between two stages": (late_from("begin", "verify", 40.0), "what came before verify took 0 s, but"),
