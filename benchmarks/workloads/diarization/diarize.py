@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks import knobs, meter
 from benchmarks.wire import Journal, ProtocolError, Request
+from benchmarks.workloads import positive_integers
 from benchmarks.workloads.diarization import chunk, fingerprint, output
 from benchmarks.workloads.diarization.chunk import SAMPLE_RATE_HERTZ
 
@@ -57,11 +58,7 @@ def read_options(options: dict[str, Any]) -> Options:
     pipeline = options.get("pipeline")
     if pipeline not in PIPELINES:
         raise ProtocolError(f"no pipeline {pipeline!r}: there are {', '.join(PIPELINES)}")
-    sizes = {name: options.get(name) for name in ("segmentation_batch_size", "embedding_batch_size")}
-    for name, size in sizes.items():
-        if type(size) is not int or size < 1:
-            raise ProtocolError(f"{name} must be a positive integer, not {size!r}")
-    return Options(pipeline, **sizes)  # type: ignore[arg-type]  # they were looked at just now
+    return Options(pipeline, **positive_integers(options, "segmentation_batch_size", "embedding_batch_size"))
 
 
 class Diarization:

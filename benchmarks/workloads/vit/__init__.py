@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks import measured
 from benchmarks.measured import Measured
 from benchmarks.wire import Journal, ProtocolError, Request
-from benchmarks.workloads import Stage
+from benchmarks.workloads import Stage, positive_integers
 
 NEEDED: tuple[str, ...] = ("torch",)
 
@@ -68,11 +68,7 @@ def read_options(options: dict[str, Any]) -> Options:
     precision = options.get("precision")
     if precision not in PRECISIONS:
         raise ProtocolError(f"no precision {precision!r}: there are {', '.join(PRECISIONS)}")
-    sizes = {name: options.get(name) for name in ("batch_size", "images")}
-    for name, size in sizes.items():
-        if type(size) is not int or size < 1:
-            raise ProtocolError(f"{name} must be a positive integer, not {size!r}")
-    read = Options(**sizes, precision=precision)  # type: ignore[arg-type]  # they were looked at just now
+    read = Options(**positive_integers(options, "batch_size", "images"), precision=precision)
     if read.images % read.batch_size:
         raise ProtocolError(f"{read.images} images are no whole number of batches of {read.batch_size}")
     return read
